@@ -1,1 +1,27 @@
-//! In the making.
+//! The words of Bulkhead as types: ids, records, statuses, grants, templates, errors and blame.
+//!
+//! Every other crate speaks these. Nothing here does I/O, waits or locks; what can be checked about a value is checked when it is
+//! made, so that a value that exists is sound from the edge inwards.
+#![forbid(unsafe_code)]
+
+pub mod ability;
+pub mod access;
+pub mod call;
+pub mod effect;
+pub mod error;
+pub mod export;
+pub mod grant;
+pub mod id;
+pub mod key;
+pub mod manifest;
+pub mod operation;
+pub mod pattern;
+pub mod scope;
+pub mod share;
+pub mod size;
+pub mod snapshot;
+pub mod statistics;
+pub mod status;
+pub mod target;
+pub mod text;
+pub mod time;

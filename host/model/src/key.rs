@@ -1,0 +1,19 @@
+//! The first parts of the store's keys: who owns which keys. Parts are joined by `/`; ids and names never contain one.
+
+/// Ownership records: `owned/<backend>/<root>/<relative path, each '/' as '%2F'>`. Kept by `capability`.
+pub const OWNED: &str = "owned";
+/// Private data: `private/<backend>/<owner>/<key>`. Kept by `capability`.
+pub const PRIVATE: &str = "private";
+/// Counters: `counter/<backend>/<name>`. Kept by `capability`.
+pub const COUNTER: &str = "counter";
+/// Fencing numbers of locks: `lock/<backend>/<name>`. Kept by `capability`.
+pub const LOCK: &str = "lock";
+/// Addresses of share servers: `address/…`. Kept by `capability`.
+pub const ADDRESS: &str = "address";
+/// Command templates with `repeat = "once"` that an operation has begun: `begun/<backend>/<operation>/<template>/<slots>`. Kept by
+/// `capability`.
+pub const BEGUN: &str = "begun";
+/// The ledger: `ledger/<chain>/<sequence>`. Kept by `ledger`.
+pub const LEDGER: &str = "ledger";
+/// Records of the share manager: `record/…`. Kept by `manager/records`.
+pub const RECORD: &str = "record";

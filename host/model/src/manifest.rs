@@ -1,0 +1,419 @@
+//! The vendor's manifest, `driver.toml`: what a driver wants to touch, in terms a reviewer can read. Parsing and checking live in
+//! `package`; these are the types that every capability is scoped by.
+
+use crate::id::{DriverName, Label};
+use crate::pattern::Pattern;
+use crate::share::Protocol;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A whole manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Manifest {
+    /// Who this driver is.
+    pub driver: DriverDeclaration,
+    /// Options the operator may set.
+    #[serde(default, rename = "option", skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<OptionDeclaration>,
+    /// Directories the operator binds.
+    #[serde(default, rename = "root", skip_serializing_if = "Vec::is_empty")]
+    pub roots: Vec<RootDeclaration>,
+    /// Command templates.
+    #[serde(default, rename = "execute", skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<CommandTemplate>,
+    /// File templates.
+    #[serde(default, rename = "file", skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileTemplate>,
+    /// What private data it needs beyond its own resources'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_data: Option<PrivateDataDeclaration>,
+    /// Which addresses export locations may name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export_addresses: Option<ExportAddressesDeclaration>,
+    /// Which metadata keys export locations may carry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata_keys: Option<MetadataKeysDeclaration>,
+}
+
+/// `[driver]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DriverDeclaration {
+    /// Its name.
+    pub name: DriverName,
+    /// Who publishes it.
+    pub vendor: String,
+    /// Its own version.
+    pub version: semver::Version,
+    /// The contract it was built for: `0.1`.
+    pub contract: String,
+    /// Which modes it runs in: `false`, `true` or both.
+    pub dhss: Vec<bool>,
+    /// What it exports shares with.
+    pub protocols: Vec<Protocol>,
+    /// The schema of its private data; grows when an older driver could not read them.
+    #[serde(default = "one")]
+    pub private_data_schema: u32,
+    /// How many calls it wants at once, at most; none takes the host's limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrency: Option<u32>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// The type of an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptionType {
+    /// Text.
+    String,
+    /// A whole number.
+    Integer,
+    /// A finite number.
+    Float,
+    /// True or false.
+    Boolean,
+    /// A list of texts.
+    List,
+    /// Texts by text.
+    Map,
+    /// One of `choices`.
+    Enum,
+    /// A reference to a secret, never its text.
+    Secret,
+}
+
+/// `[[option]]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct OptionDeclaration {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub option_type: OptionType,
+    /// What holds if the operator sets nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<OptionValue>,
+    /// Smallest number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// Largest number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// For `enum`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+    /// Whether the operator must set it.
+    #[serde(default)]
+    pub required: bool,
+    /// Whether a replication peer may read it.
+    #[serde(default)]
+    pub peer: bool,
+    /// What it is for.
+    pub help: String,
+    /// Names it had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deprecated_names: Vec<String>,
+}
+
+/// The value of an option, as TOML spells it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OptionValue {
+    /// True or false.
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Float(f64),
+    /// Text, a choice, or a secret's name.
+    Text(String),
+    /// A list.
+    List(Vec<String>),
+    /// A map.
+    Map(BTreeMap<String, String>),
+}
+
+/// What stands in a root, and who reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RootUse {
+    /// Tenants' data.
+    Data,
+    /// Read by a privileged program: file templates only.
+    Config,
+    /// The driver's own bytes.
+    State,
+}
+
+/// `[[root]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RootDeclaration {
+    /// Its name.
+    pub name: Label,
+    /// What stands in it.
+    #[serde(rename = "use")]
+    pub root_use: RootUse,
+    /// Why the driver needs it.
+    pub reason: String,
+    /// The paths below it that the `files` interface may name. None: only templates reach into it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<Pattern>,
+}
+
+/// What a command does to the backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CommandEffect {
+    /// Reads only.
+    Read,
+    /// Makes or changes.
+    Change,
+    /// Removes.
+    Destroy,
+}
+
+/// Whether a command may be repeated after an attempt whose outcome is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Repeat {
+    /// As often as need be.
+    Safe,
+    /// Never blindly.
+    Once,
+}
+
+/// How far a template reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TemplateScope {
+    /// The call's target.
+    #[default]
+    Target,
+    /// The whole backend: tops the review.
+    Backend,
+}
+
+/// `[[execute]]`: a named command with typed slots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CommandTemplate {
+    /// Its name.
+    pub name: Label,
+    /// Why the driver needs it.
+    pub reason: String,
+    /// What it does.
+    pub effect: CommandEffect,
+    /// Whether it may be repeated.
+    pub repeat: Repeat,
+    /// The program's name in the reviewed table; the operator binds it to a file.
+    pub program: String,
+    /// Its words; `{slot}` is a place to fill.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Fixed environment beyond `PATH` and `LC_ALL`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// What it reads on standard input; `{slot}` is a place to fill. None: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<String>,
+    /// The types of its slots.
+    #[serde(default)]
+    pub slots: BTreeMap<Label, SlotType>,
+    /// How far it reaches.
+    #[serde(default)]
+    pub scope: TemplateScope,
+    /// The path slot that it makes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creates: Option<Label>,
+    /// The path slot that it removes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destroys: Option<Label>,
+    /// How much of its output is kept, in bytes (1 MiB).
+    #[serde(default = "one_mebibyte")]
+    pub capture: u64,
+    /// How long it may take, in seconds (600).
+    #[serde(default = "ten_minutes")]
+    pub timeout: u64,
+}
+
+const fn one_mebibyte() -> u64 {
+    1 << 20
+}
+
+const fn ten_minutes() -> u64 {
+    600
+}
+
+/// How a path slot reaches the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PathKind {
+    /// As an open descriptor, `/proc/self/fd/N`: what is opened is what is used.
+    Existing,
+    /// Descriptor of the parent and one name that is not there yet.
+    New,
+    /// Descriptor of the parent and one name that is there.
+    Remove,
+    /// Descriptor of the parent and one name to mount on.
+    MountTarget,
+    /// As an absolute path that another process reads.
+    Text,
+}
+
+/// How access rules are written into a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccessRulesStyle {
+    /// As exports(5) lists clients: `10.0.0.0/24(rw) 10.0.0.9(ro)`.
+    Exports5,
+}
+
+/// Where the rules of an `access-rules` slot come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccessRulesOf {
+    /// The rules this call carries.
+    Call,
+}
+
+/// The type of a slot. Its alphabet excludes every separator of the places it may stand in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", deny_unknown_fields, rename_all = "kebab-case")]
+pub enum SlotType {
+    /// A number of bytes.
+    Bytes,
+    /// A number of GiB.
+    Gib,
+    /// A whole number in a range.
+    Integer {
+        /// Smallest.
+        min: i64,
+        /// Largest.
+        max: i64,
+    },
+    /// One of a few words.
+    Enum {
+        /// The words: letters, digits, `-`, `_`, `.`; never beginning with `-`.
+        values: Vec<String>,
+    },
+    /// An IP address.
+    Ip,
+    /// An IP network.
+    Cidr,
+    /// A TCP or UDP port, 1 to 65,535.
+    Port,
+    /// A UUID.
+    Uuid,
+    /// The host-derived name of a resource.
+    Name,
+    /// A path below a root.
+    Path {
+        /// How it reaches the program.
+        kind: PathKind,
+        /// The root.
+        root: Label,
+        /// The paths it may be.
+        pattern: Vec<Pattern>,
+    },
+    /// The access rules of the call.
+    AccessRules {
+        /// Where they come from.
+        of: AccessRulesOf,
+        /// How they are written.
+        style: AccessRulesStyle,
+    },
+    /// Free text, only as a whole argument that is no option; printable, at most `max` bytes.
+    Opaque {
+        /// Longest, in bytes.
+        max: u32,
+    },
+    /// A secret by reference: standard input or a 0600 file, never an argument.
+    Secret,
+}
+
+/// How a file template quotes what stands in its slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileFormat {
+    /// Lines of words: no slot brings a line end, quote or blank.
+    Lines,
+    /// JSON: slots stand where values stand, and are encoded as such.
+    Json,
+}
+
+/// `[[file]]`: a named file with typed slots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FileTemplate {
+    /// Its name.
+    pub name: Label,
+    /// Why the driver needs it.
+    #[serde(default)]
+    pub reason: String,
+    /// The root it stands in.
+    pub root: Label,
+    /// Its path below that root.
+    pub path: Pattern,
+    /// How slots are quoted.
+    pub format: FileFormat,
+    /// Its text; `{slot}` is a place to fill.
+    pub text: String,
+    /// The types of its slots.
+    #[serde(default)]
+    pub slots: BTreeMap<Label, SlotType>,
+}
+
+/// `[private-data]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PrivateDataDeclaration {
+    /// Why it keeps data of the backend as a whole; none: it may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend_scope: Option<String>,
+    /// The counters it draws numbers from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counters: Vec<Label>,
+}
+
+/// `[export-addresses]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ExportAddressesDeclaration {
+    /// The option whose value is the address, or a list of them.
+    pub from_option: String,
+}
+
+/// `[metadata-keys]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MetadataKeysDeclaration {
+    /// Keys that export locations may carry.
+    #[serde(default)]
+    pub export_location: Vec<String>,
+}
+
+impl Manifest {
+    /// The root with this name.
+    #[must_use]
+    pub fn root(&self, name: &Label) -> Option<&RootDeclaration> {
+        self.roots.iter().find(|root| root.name == *name)
+    }
+
+    /// The command template with this name.
+    #[must_use]
+    pub fn command(&self, name: &str) -> Option<&CommandTemplate> {
+        self.commands.iter().find(|template| template.name.as_str() == name)
+    }
+
+    /// The file template with this name.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Option<&FileTemplate> {
+        self.files.iter().find(|template| template.name.as_str() == name)
+    }
+}

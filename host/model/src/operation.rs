@@ -1,0 +1,156 @@
+//! Operations: journalled changes of resources (design.md 7).
+
+use crate::error::Blame;
+use crate::id::{BackendName, GenerationNumber, OperationId, ProjectId, RequestId, ShareId, SnapshotId};
+use crate::size::Gibibytes;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What an operation does. It carries what a repeat needs: nothing of the request is read again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "kebab-case")]
+pub enum Verb {
+    /// Make an empty share.
+    CreateShare,
+    /// Make a share from a snapshot.
+    CreateShareFromSnapshot {
+        /// The snapshot.
+        snapshot: SnapshotId,
+    },
+    /// Remove a share.
+    DeleteShare {
+        /// Whether a driver's failure still forgets the share.
+        force: bool,
+    },
+    /// Make a share larger.
+    ExtendShare {
+        /// The new size.
+        new_size: Gibibytes,
+    },
+    /// Make a share smaller.
+    ShrinkShare {
+        /// The new size.
+        new_size: Gibibytes,
+    },
+    /// Bring the rules of a share in force.
+    UpdateAccess,
+    /// Take a snapshot.
+    CreateSnapshot {
+        /// The snapshot.
+        snapshot: SnapshotId,
+    },
+    /// Remove a snapshot.
+    DeleteSnapshot {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// Whether a driver's failure still forgets the snapshot.
+        force: bool,
+    },
+    /// Put a share back to a snapshot.
+    RevertShare {
+        /// The snapshot.
+        snapshot: SnapshotId,
+    },
+}
+
+impl Verb {
+    /// The verb's name: for logs, the ledger and people.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::CreateShare => "create-share",
+            Self::CreateShareFromSnapshot { .. } => "create-share-from-snapshot",
+            Self::DeleteShare { .. } => "delete-share",
+            Self::ExtendShare { .. } => "extend-share",
+            Self::ShrinkShare { .. } => "shrink-share",
+            Self::UpdateAccess => "update-access",
+            Self::CreateSnapshot { .. } => "create-snapshot",
+            Self::DeleteSnapshot { .. } => "delete-snapshot",
+            Self::RevertShare { .. } => "revert-share",
+        }
+    }
+}
+
+/// How far an operation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OperationState {
+    /// Committed; the driver is about to be called, or is being called.
+    Running,
+    /// The backend cannot be reached or is busy; tried again by itself.
+    Waiting,
+    /// Ended well.
+    Succeeded,
+    /// Ended badly; the resource carries its error status.
+    Failed,
+    /// Ended by an operator's word.
+    Abandoned,
+}
+
+impl OperationState {
+    /// Whether nothing more will happen by itself.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Abandoned)
+    }
+}
+
+impl fmt::Display for OperationState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Abandoned => "abandoned",
+        })
+    }
+}
+
+/// A journalled change of a resource, committed before its driver call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// Its id.
+    pub id: OperationId,
+    /// What it does.
+    #[serde(flatten)]
+    pub verb: Verb,
+    /// The share it is about.
+    pub share: ShareId,
+    /// Whose share that is.
+    pub project: ProjectId,
+    /// The backend whose driver does it.
+    pub backend: BackendName,
+    /// The request that caused it.
+    pub request: RequestId,
+    /// How far it is.
+    pub state: OperationState,
+    /// What is being done, in words for people: "calling shares.create-share".
+    pub step: String,
+    /// How often its driver call was begun.
+    pub attempts: u32,
+    /// The configuration of the backend the last attempt ran on.
+    pub generation: Option<GenerationNumber>,
+    /// Grows whenever somebody else takes the operation over; a commit with an older number is refused.
+    pub fencing_token: u64,
+    /// When the current attempt must have ended, by the wall clock: for display.
+    pub deadline_at: Option<Timestamp>,
+    /// Why it failed or waits.
+    pub failure: Option<OperationFailure>,
+    /// When it was committed.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Why an operation failed or waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationFailure {
+    /// A stable word: a driver's code, or `trapped`, `deadline-exceeded`, `limit-exceeded`, `invalid-answer`, `host`.
+    pub code: String,
+    /// Who has to act.
+    pub blame: Blame,
+    /// For operators only.
+    pub message: String,
+}

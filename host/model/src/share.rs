@@ -1,0 +1,246 @@
+//! Shares and share instances.
+
+use crate::access::AccessRule;
+use crate::export::StoredExportLocation;
+use crate::id::{BackendName, ProjectId, ShareId, ShareInstanceId, ShareTypeId, SnapshotId, UserId};
+use crate::size::Gibibytes;
+use crate::status::{AccessRulesStatus, ShareStatus};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// A shared-file-system protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Protocol {
+    /// Network File System.
+    Nfs,
+    /// Common Internet File System (SMB).
+    Cifs,
+    /// GlusterFS native.
+    Glusterfs,
+    /// Hadoop Distributed File System.
+    Hdfs,
+    /// Ceph File System.
+    Cephfs,
+    /// MapR File System.
+    Maprfs,
+    /// Lustre.
+    Lustre,
+    /// WekaFS.
+    Wekafs,
+}
+
+impl Protocol {
+    /// Every protocol.
+    pub const ALL: [Self; 8] = [
+        Self::Nfs,
+        Self::Cifs,
+        Self::Glusterfs,
+        Self::Hdfs,
+        Self::Cephfs,
+        Self::Maprfs,
+        Self::Lustre,
+        Self::Wekafs,
+    ];
+
+    /// As the API prints it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nfs => "NFS",
+            Self::Cifs => "CIFS",
+            Self::Glusterfs => "GLUSTERFS",
+            Self::Hdfs => "HDFS",
+            Self::Cephfs => "CEPHFS",
+            Self::Maprfs => "MAPRFS",
+            Self::Lustre => "LUSTRE",
+            Self::Wekafs => "WEKAFS",
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = crate::id::InvalidId;
+
+    /// Letter case does not matter, as in Manila.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|protocol| protocol.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| {
+            crate::id::InvalidId::new(
+                text,
+                "protocol (NFS, CIFS, GLUSTERFS, HDFS, CEPHFS, MAPRFS, LUSTRE, WEKAFS)",
+            )
+        })
+    }
+}
+
+/// A pool of a backend, where a share lives: Manila's host string `HOST@BACKEND#POOL` less the host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Placement {
+    /// The backend.
+    pub backend: BackendName,
+    /// The pool; none on a backend that reports none.
+    pub pool: Option<String>,
+}
+
+/// A share as tenants see it (contract 2.1). Its status is that of its instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// Its id.
+    pub id: ShareId,
+    /// Whose it is.
+    pub project: ProjectId,
+    /// Who asked for it.
+    pub user: UserId,
+    /// Its size; one for all instances.
+    pub size: Gibibytes,
+    /// The tenant's name for it; never reaches a backend.
+    pub display_name: Option<String>,
+    /// The tenant's words about it; never reach a backend.
+    pub display_description: Option<String>,
+    /// The tenant's metadata.
+    pub metadata: BTreeMap<String, String>,
+    /// How it is exported.
+    pub protocol: Protocol,
+    /// The type it was made with.
+    pub share_type: ShareTypeId,
+    /// The snapshot it was made from.
+    pub source_snapshot: Option<SnapshotId>,
+    /// Whether other projects see it.
+    pub is_public: bool,
+    /// What the type promised at creation.
+    pub support: ShareSupport,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What a share's type promises, copied at creation (contract 2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ShareSupport {
+    /// `snapshot_support`.
+    pub snapshot: bool,
+    /// `create_share_from_snapshot_support`.
+    pub create_share_from_snapshot: bool,
+    /// `revert_to_snapshot_support`.
+    pub revert_to_snapshot: bool,
+    /// `mount_snapshot_support`.
+    pub mount_snapshot: bool,
+}
+
+/// A share instance: what one backend holds of a share (contract 2.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareInstance {
+    /// Its id; names at the backend derive from it.
+    pub id: ShareInstanceId,
+    /// The share it belongs to.
+    pub share: ShareId,
+    /// Where it lives.
+    pub placement: Placement,
+    /// Its status.
+    pub status: ShareStatus,
+    /// How far a polled creation is, in percent.
+    pub progress_percent: Option<u8>,
+    /// Whether its rules are in force.
+    pub access_rules_status: AccessRulesStatus,
+    /// Where clients find it, in the driver's order.
+    pub export_locations: Vec<StoredExportLocation>,
+    /// When it became available.
+    pub launched_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+impl ShareInstance {
+    /// `share-<id>`: its name for drivers (contract 2.2).
+    #[must_use]
+    pub fn name(&self) -> String {
+        share_name(self.id)
+    }
+}
+
+/// The name of a share instance at the backend.
+#[must_use]
+pub fn share_name(id: ShareInstanceId) -> String {
+    format!("share-{id}")
+}
+
+/// A share instance as a driver call carries it: the WIT record `share`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShareForDriver {
+    /// The instance.
+    pub id: ShareInstanceId,
+    /// The share.
+    pub share: ShareId,
+    /// Whose it is.
+    pub project: ProjectId,
+    /// Its size.
+    pub size: Gibibytes,
+    /// How it is exported.
+    pub protocol: Protocol,
+    /// The pool.
+    pub pool: Option<String>,
+    /// The snapshot it was made from.
+    pub source_snapshot: Option<SnapshotId>,
+    /// Whether its snapshots can be mounted.
+    pub mount_snapshot_support: bool,
+    /// Where clients find it now.
+    pub export_locations: Vec<crate::export::ExportLocation>,
+    /// The extra specs of its type.
+    pub extra_specs: BTreeMap<String, String>,
+    /// The tenant's metadata; only where the contract says so.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// What a driver found out about one share while ensuring it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnsuredShare {
+    /// Which.
+    pub id: ShareInstanceId,
+    /// Its locations; none leaves the stored ones.
+    pub export_locations: Option<Vec<crate::export::ExportLocation>>,
+    /// Whether all rules shall be sent again.
+    pub reapply_access_rules: bool,
+    /// Whether it is there and sound.
+    pub healthy: bool,
+}
+
+/// How far a share made from a snapshot is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Creation {
+    /// Ready, at these locations.
+    Available(Vec<crate::export::ExportLocation>),
+    /// The backend goes on; polled.
+    Pending,
+}
+
+/// How far a revert is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reversion {
+    /// Done; the share has the snapshot's size.
+    Done,
+    /// Done; the share has this size.
+    DoneWithSize(Gibibytes),
+    /// The backend goes on; polled.
+    Pending,
+}
+
+/// The rules a revert is told of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RevertRules {
+    /// Active rules of the share instance.
+    pub share: Vec<AccessRule>,
+    /// Rules of the snapshot, whatever their state.
+    pub snapshot: Vec<AccessRule>,
+}

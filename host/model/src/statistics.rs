@@ -1,0 +1,70 @@
+//! What a backend reports about itself, validated (contract 2.16).
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A capacity.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capacity {
+    /// This many GiB; finite and not negative.
+    Gib(f64),
+    /// The backend cannot tell.
+    Unknown,
+}
+
+/// Whether a pool can do something: fixed, or as the share type asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Support {
+    /// Never.
+    No,
+    /// Always.
+    Yes,
+    /// Either, as asked.
+    Both,
+}
+
+/// A pool of a backend. Percentages are 0 to 100.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Its name, unique in the backend.
+    pub name: String,
+    /// How much it holds.
+    pub total: Capacity,
+    /// How much is free.
+    pub free: Capacity,
+    /// How much has been given out, in GiB.
+    pub allocated_gib: Option<f64>,
+    /// The sum of promised sizes, in GiB.
+    pub provisioned_gib: Option<f64>,
+    /// Kept free for shares not made from snapshots.
+    pub reserved_percentage: u8,
+    /// Kept free for shares made from snapshots.
+    pub reserved_snapshot_percentage: u8,
+    /// Kept free for extending.
+    pub reserved_share_extend_percentage: u8,
+    /// Provisioned over total for thin pools.
+    pub max_over_subscription_ratio: Option<f64>,
+    /// Whether shares take space only as they fill.
+    pub thin_provisioning: Support,
+    /// Deduplication.
+    pub dedupe: Support,
+    /// Compression.
+    pub compression: Support,
+    /// Quality of service.
+    pub qos: bool,
+    /// Further capabilities.
+    pub capabilities: BTreeMap<String, String>,
+}
+
+/// The statistics of a backend.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Statistics {
+    /// Its pools; none makes it unschedulable.
+    pub pools: Vec<Pool>,
+    /// The replication types it offers.
+    pub replication_types: Vec<String>,
+    /// Further capabilities.
+    pub capabilities: BTreeMap<String, String>,
+}

@@ -1,0 +1,161 @@
+//! The status words of Manila, spelled as its API prints them.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$case_doc:meta])* $case:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$case_doc])* #[serde(rename = $word)] $case,)*
+        }
+
+        impl $name {
+            /// Every word, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$case,)*];
+
+            /// As the API prints it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$case => $word,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = crate::id::InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::ALL.iter().copied().find(|word| word.as_str() == text)
+                    .ok_or_else(|| crate::id::InvalidId::new(text, stringify!($name)))
+            }
+        }
+    };
+}
+
+words!(
+    /// Status of a share instance (contract 2.15). Words of features that no part serves yet come with their part.
+    ShareStatus {
+        /// Being made.
+        Creating = "creating",
+        /// Being made from a snapshot by the backend, polled.
+        CreatingFromSnapshot = "creating_from_snapshot",
+        /// Usable.
+        Available = "available",
+        /// Being removed.
+        Deleting = "deleting",
+        /// Could not be made.
+        Error = "error",
+        /// Could not be removed.
+        ErrorDeleting = "error_deleting",
+        /// Being made larger.
+        Extending = "extending",
+        /// Could not be made larger.
+        ExtendingError = "extending_error",
+        /// Being made smaller.
+        Shrinking = "shrinking",
+        /// Could not be made smaller.
+        ShrinkingError = "shrinking_error",
+        /// Manila's word of old for a refused shrink; we never set it, operators may.
+        ShrinkingPossibleDataLossError = "shrinking_possible_data_loss_error",
+        /// Being put back to a snapshot.
+        Reverting = "reverting",
+        /// Could not be put back.
+        RevertingError = "reverting_error",
+        /// Being put back by the backend, polled.
+        RevertingToSnapshot = "reverting_to_snapshot",
+        /// Taken out of use.
+        Inactive = "inactive",
+    }
+);
+
+words!(
+    /// Status of a snapshot instance.
+    SnapshotStatus {
+        /// Being taken.
+        Creating = "creating",
+        /// Usable.
+        Available = "available",
+        /// Being removed.
+        Deleting = "deleting",
+        /// Could not be taken.
+        Error = "error",
+        /// Could not be removed.
+        ErrorDeleting = "error_deleting",
+        /// Its share is being put back to it.
+        Restoring = "restoring",
+    }
+);
+
+words!(
+    /// State of one access rule on one share instance (contract 4.3).
+    AccessRuleState {
+        /// Waits to be applied.
+        QueuedToApply = "queued_to_apply",
+        /// Waits to be taken away.
+        QueuedToDeny = "queued_to_deny",
+        /// Waits for its new level.
+        QueuedToUpdate = "queued_to_update",
+        /// With the driver, to be applied.
+        Applying = "applying",
+        /// With the driver, to be taken away.
+        Denying = "denying",
+        /// With the driver, for its new level.
+        Updating = "updating",
+        /// In force.
+        Active = "active",
+        /// Could not be applied.
+        Error = "error",
+    }
+);
+
+words!(
+    /// Whether the rules of a share instance are in force, as a whole.
+    AccessRulesStatus {
+        /// All are.
+        Active = "active",
+        /// Some are on their way.
+        Syncing = "syncing",
+        /// Some could not be applied.
+        Error = "error",
+    }
+);
+
+impl ShareStatus {
+    /// Whether an operation is at work on it: never left behind without a running owner.
+    #[must_use]
+    pub const fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Self::Creating
+                | Self::CreatingFromSnapshot
+                | Self::Deleting
+                | Self::Extending
+                | Self::Shrinking
+                | Self::Reverting
+                | Self::RevertingToSnapshot
+        )
+    }
+}
+
+impl SnapshotStatus {
+    /// Whether an operation is at work on it.
+    #[must_use]
+    pub const fn is_transient(self) -> bool {
+        matches!(self, Self::Creating | Self::Deleting | Self::Restoring)
+    }
+}
+
+impl AccessRuleState {
+    /// Whether it waits for or is with the driver.
+    #[must_use]
+    pub const fn is_transient(self) -> bool {
+        !matches!(self, Self::Active | Self::Error)
+    }
+}

@@ -1,0 +1,163 @@
+//! The target of a call: the resources it is about, and the names the host derives from them.
+//!
+//! A guest names resources, never text: what it names must be of the target, and all names come from here. One tenant's call can
+//! therefore not even spell another tenant's path.
+
+use crate::access::AccessRule;
+use crate::id::{ShareInstanceId, SnapshotInstanceId};
+use crate::pattern::Variable;
+use crate::share::share_name;
+use crate::snapshot::snapshot_name;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A resource of a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resource {
+    /// A share instance.
+    Share(ShareInstanceId),
+    /// A snapshot instance.
+    Snapshot(SnapshotInstanceId),
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Share(id) => write!(formatter, "{}", share_name(*id)),
+            Self::Snapshot(id) => write!(formatter, "{}", snapshot_name(*id)),
+        }
+    }
+}
+
+/// A snapshot with the share it was taken of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetSnapshot {
+    /// The snapshot instance.
+    pub snapshot: SnapshotInstanceId,
+    /// The share instance it was taken of.
+    pub share: ShareInstanceId,
+}
+
+/// What a call is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CallTarget {
+    /// Shares; the first is the subject unless there are snapshots.
+    pub shares: Vec<ShareInstanceId>,
+    /// Snapshots; the first is the subject if there is one.
+    pub snapshots: Vec<TargetSnapshot>,
+    /// What a new share is made from: may be read, never changed.
+    pub source: Option<TargetSnapshot>,
+    /// The rules that shall be in force after this call, for slots of type `access-rules`; none in calls that carry no rules.
+    pub access_rules: Option<Vec<AccessRule>>,
+}
+
+/// Something that is not of the call's target.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not what this call is about")]
+pub struct NotOfTarget(pub String);
+
+impl CallTarget {
+    /// A call about one share.
+    #[must_use]
+    pub fn share(share: ShareInstanceId) -> Self {
+        Self { shares: vec![share], ..Self::default() }
+    }
+
+    /// A call about one snapshot of a share.
+    #[must_use]
+    pub fn snapshot(snapshot: SnapshotInstanceId, share: ShareInstanceId) -> Self {
+        Self { snapshots: vec![TargetSnapshot { snapshot, share }], ..Self::default() }
+    }
+
+    /// The subject: whom a guest means when it names nobody.
+    #[must_use]
+    pub fn subject(&self) -> Option<Resource> {
+        self.snapshots
+            .first()
+            .map(|target| Resource::Snapshot(target.snapshot))
+            .or_else(|| self.shares.first().copied().map(Resource::Share))
+    }
+
+    /// The names of `resource`, or of the subject. Fails if the resource is not of this target.
+    pub fn names(&self, resource: Option<Resource>) -> Result<Names, NotOfTarget> {
+        let source = |names: Names| Names {
+            source_share: self.source.map(|source| source.share),
+            source_snapshot: self.source.map(|source| source.snapshot),
+            ..names
+        };
+        match resource.or_else(|| self.subject()) {
+            None => Err(NotOfTarget("a share or snapshot".to_owned())),
+            Some(Resource::Share(id)) => {
+                let known =
+                    self.shares.contains(&id) || self.snapshots.iter().any(|target| target.share == id);
+                if known {
+                    Ok(source(Names { share: Some(id), ..Names::default() }))
+                } else {
+                    Err(NotOfTarget(Resource::Share(id).to_string()))
+                }
+            }
+            Some(Resource::Snapshot(id)) => self
+                .snapshots
+                .iter()
+                .find(|target| target.snapshot == id)
+                .map(|target| {
+                    source(Names { share: Some(target.share), snapshot: Some(id), ..Names::default() })
+                })
+                .ok_or_else(|| NotOfTarget(Resource::Snapshot(id).to_string())),
+        }
+    }
+}
+
+/// The names that fill a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Names {
+    /// For `{share}`.
+    pub share: Option<ShareInstanceId>,
+    /// For `{snapshot}`.
+    pub snapshot: Option<SnapshotInstanceId>,
+    /// For `{source-share}`.
+    pub source_share: Option<ShareInstanceId>,
+    /// For `{source-snapshot}`.
+    pub source_snapshot: Option<SnapshotInstanceId>,
+}
+
+impl Names {
+    /// The text of a variable; none if the target lacks it.
+    #[must_use]
+    pub fn name_of(&self, variable: Variable) -> Option<String> {
+        match variable {
+            Variable::Share => self.share.map(share_name),
+            Variable::Snapshot => self.snapshot.map(snapshot_name),
+            Variable::SourceShare => self.source_share.map(share_name),
+            Variable::SourceSnapshot => self.source_snapshot.map(snapshot_name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_resource_is_not_of_the_target() {
+        let target = CallTarget::share(ShareInstanceId::random());
+        assert!(target.names(None).is_ok());
+        assert!(target.names(Some(Resource::Share(ShareInstanceId::random()))).is_err());
+        assert!(target.names(Some(Resource::Snapshot(SnapshotInstanceId::random()))).is_err());
+    }
+
+    #[test]
+    fn a_snapshot_brings_its_share() {
+        let (snapshot, share) = (SnapshotInstanceId::random(), ShareInstanceId::random());
+        let target = CallTarget::snapshot(snapshot, share);
+        assert_eq!(target.subject(), Some(Resource::Snapshot(snapshot)));
+        assert_eq!(target.names(None).map(|names| names.share), Ok(Some(share)));
+        assert!(target.names(Some(Resource::Share(share))).is_ok_and(|names| names.snapshot.is_none()));
+    }
+
+    #[test]
+    fn a_call_about_nothing_names_nothing() {
+        assert!(CallTarget::default().names(None).is_err());
+    }
+}

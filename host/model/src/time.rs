@@ -1,0 +1,46 @@
+//! Wall-clock time for display and records, never for durations.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A moment of the wall clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(jiff::Timestamp);
+
+impl Timestamp {
+    /// Now, by the host's wall clock.
+    #[must_use]
+    pub fn now() -> Self {
+        Self(jiff::Timestamp::now())
+    }
+
+    /// Milliseconds since 1970-01-01 UTC; 0 before that.
+    #[must_use]
+    pub fn milliseconds(self) -> u64 {
+        u64::try_from(self.0.as_millisecond()).unwrap_or(0)
+    }
+
+    /// As the OpenStack API prints it: UTC without a zone, `2026-11-22T13:20:21.910759`.
+    #[must_use]
+    pub fn openstack(self) -> String {
+        self.0.strftime("%Y-%m-%dT%H:%M:%S.%6f").to_string()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_openstack_form_has_six_digits_and_no_zone() {
+        let timestamp = Timestamp(jiff::Timestamp::UNIX_EPOCH);
+        assert_eq!(timestamp.openstack(), "1970-01-01T00:00:00.000000");
+    }
+}
