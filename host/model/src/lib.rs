@@ -6,7 +6,9 @@
 
 pub mod ability;
 pub mod access;
+pub mod base_option;
 pub mod call;
+mod canonical;
 pub mod effect;
 pub mod error;
 pub mod export;

@@ -1,7 +1,7 @@
 //! The vendor's manifest, `driver.toml`: what a driver wants to touch, in terms a reviewer can read. Parsing and checking live in
 //! `package`; these are the types that every capability is scoped by.
 
-use crate::id::{DriverName, Label};
+use crate::id::{Digest, DriverName, Label};
 use crate::pattern::Pattern;
 use crate::share::Protocol;
 use serde::{Deserialize, Serialize};
@@ -415,5 +415,56 @@ impl Manifest {
     #[must_use]
     pub fn file(&self, name: &str) -> Option<&FileTemplate> {
         self.files.iter().find(|template| template.name.as_str() == name)
+    }
+}
+
+impl CommandTemplate {
+    /// The hash of its canonical form, by which a grant pins it: any other word, slot, type or limit is another template.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        crate::canonical::digest("bulkhead:template:execute", self)
+    }
+}
+
+impl FileTemplate {
+    /// The hash of its canonical form, by which a grant pins it: any other text, path, slot or type is another template.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        crate::canonical::digest("bulkhead:template:file", self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file_template(text: &str) -> FileTemplate {
+        FileTemplate {
+            name: "export".parse().expect("a label"),
+            reason: "a reason".to_owned(),
+            root: "exports".parse().expect("a label"),
+            path: "{share}.exports".parse().expect("a pattern"),
+            format: FileFormat::Lines,
+            text: text.to_owned(),
+            slots: BTreeMap::from([("port".parse().expect("a label"), SlotType::Port)]),
+        }
+    }
+
+    #[test]
+    fn other_words_are_another_template() {
+        let digest = file_template("{port}").digest();
+        assert_eq!(file_template("{port}").digest(), digest);
+        assert_ne!(file_template("{port} ").digest(), digest);
+        let mut other_type = file_template("{port}");
+        other_type.slots.insert("port".parse().expect("a label"), SlotType::Bytes);
+        assert_ne!(other_type.digest(), digest);
+    }
+
+    #[test]
+    fn a_digest_stays_the_same_from_release_to_release() {
+        assert_eq!(
+            file_template("{port}").digest().to_string(),
+            "sha256:c140a92e1145ade7ccf3989ef8da0d9f9d084b11ef5b0fc2e08766a71b41d8e8"
+        );
     }
 }
