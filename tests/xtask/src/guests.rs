@@ -1,0 +1,55 @@
+//! The drivers of this repository and the hostile guests of its tests, built into `target/guests` with our own vendor command.
+
+use crate::shell::{Outcome, cargo, command, root, run, target};
+use std::path::{Path, PathBuf};
+
+/// The two programs, in the profile that demo and tests share.
+pub(crate) fn build_programs() -> Outcome {
+    run(
+        "building bulkhead and its helper",
+        cargo().args(["build", "--locked", "--package", "bulkhead", "--package", "bulkhead-helper"]),
+    )
+}
+
+/// Where the programs are.
+pub(crate) fn program(name: &str) -> PathBuf {
+    target().join("debug").join(name)
+}
+
+/// Build every guest.
+pub(crate) fn build() -> Outcome {
+    build_programs()?;
+    let mut projects = projects_below(&root().join("drivers"))?;
+    projects.extend(projects_below(&root().join("tests/guests"))?);
+    for project in projects {
+        build_one(&project)?;
+    }
+    Ok(())
+}
+
+fn build_one(project: &Path) -> Outcome {
+    let name = project.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    run(
+        &format!("building the guest {name}"),
+        command(program("bulkhead"))
+            .args(["driver", "build", "--locked", "--project"])
+            .arg(project)
+            // One directory for all: the standard library is built once.
+            .arg("--target-dir")
+            .arg(target().join("guests"))
+            .arg("--output")
+            .arg(target().join("guests").join(format!("{name}.wasm"))),
+    )
+}
+
+/// The folders with a `driver.toml` and a `Cargo.toml`, in order.
+fn projects_below(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let entries = folder.read_dir().map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
+    let mut projects: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.join("driver.toml").is_file() && path.join("Cargo.toml").is_file())
+        .collect();
+    projects.sort();
+    Ok(projects)
+}
