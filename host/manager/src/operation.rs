@@ -1,0 +1,404 @@
+//! The policy of operations: which verb is accepted in which status, and what a driver's failure means. Pure: no I/O, no lock.
+//!
+//! This is the operation matrix of contract 4.10. `available --verb--> <transient> --> available | gone | <error status>`; a failure
+//! that leaves the outcome open keeps the transient status and repeats.
+//!
+//! Where we differ from Manila on purpose: a share is deleted from every resting status, `error_deleting` and the other error statuses
+//! included, so that no tenant needs an operator to get rid of a share; and nothing is done to a share while one of its snapshots is
+//! on its way, so that nothing is ever half done twice.
+
+use bulkhead_model::error::{CallError, DriverErrorCode};
+use bulkhead_model::id::{AccessRuleId, SnapshotId};
+use bulkhead_model::operation::{OperationState, Verb};
+use bulkhead_model::share::ShareSupport;
+use bulkhead_model::size::Gibibytes;
+use bulkhead_model::status::{AccessRulesStatus, ShareStatus, SnapshotStatus};
+
+use crate::request::Force;
+
+/// Why a request is not accepted now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denial {
+    /// The share's status does not allow it.
+    #[error("{what} needs a share in another status; it is '{status}'{}", hint(*.status))]
+    ShareStatus {
+        /// What was asked, in words.
+        what: &'static str,
+        /// The share's status.
+        status: ShareStatus,
+    },
+    /// The snapshot's status does not allow it.
+    #[error("{what} needs a snapshot in another status; it is '{status}'")]
+    SnapshotStatus {
+        /// What was asked, in words.
+        what: &'static str,
+        /// The snapshot's status.
+        status: SnapshotStatus,
+    },
+    /// Another operation has not ended.
+    #[error("{running} is not finished on this resource; wait for it, or look at `operation list`")]
+    InFlight {
+        /// The verb of the other operation.
+        running: &'static str,
+    },
+    /// The share has snapshots.
+    #[error("the share has {count} snapshots; delete them first")]
+    HasSnapshots {
+        /// How many.
+        count: usize,
+    },
+    /// A share is being made from the snapshot.
+    #[error("a share is being made from this snapshot; wait until it is ready")]
+    SnapshotInUse,
+    /// The snapshot is of another share.
+    #[error("snapshot {snapshot} was not taken of this share")]
+    ForeignSnapshot {
+        /// The snapshot.
+        snapshot: SnapshotId,
+    },
+    /// Only the newest snapshot can be reverted to.
+    #[error("only the newest snapshot can be reverted to, which is {newest}; delete the newer ones first")]
+    NotNewest {
+        /// The newest one.
+        newest: SnapshotId,
+    },
+    /// Some access rules are on their way or in error.
+    #[error("the share's access rules are '{status}'; all must be active (deny the ones in error)")]
+    RulesNotActive {
+        /// What they are.
+        status: AccessRulesStatus,
+    },
+    /// The share's type does not promise it.
+    #[error("the share's type does not offer {what}")]
+    NotOffered {
+        /// What, in words.
+        what: &'static str,
+    },
+    /// Extending makes larger.
+    #[error("the new size must be larger than {current}")]
+    NotLarger {
+        /// The size now.
+        current: Gibibytes,
+    },
+    /// Shrinking makes smaller.
+    #[error("the new size must be smaller than {current}")]
+    NotSmaller {
+        /// The size now.
+        current: Gibibytes,
+    },
+    /// A share made from a snapshot is at least as large.
+    #[error("the size must be at least that of the snapshot, {snapshot_size}")]
+    SmallerThanSnapshot {
+        /// The snapshot's size.
+        snapshot_size: Gibibytes,
+    },
+    /// A share made from a snapshot is exported as its source is.
+    #[error("the protocol and type must be those of the snapshot's share")]
+    UnlikeSnapshot,
+    /// There is no room for the growth.
+    #[error("there is no room to extend: {reason}")]
+    NoRoom {
+        /// Why not.
+        reason: String,
+    },
+    /// The same party has a rule already.
+    #[error("the share has a rule for this already: {rule}; change its level, or deny it first")]
+    DuplicateRule {
+        /// The rule.
+        rule: AccessRuleId,
+    },
+    /// The backend's exports do not speak IPv6.
+    #[error("the backend does not export over IPv6, so a rule for an IPv6 address could never be in force")]
+    NoIpv6,
+    /// The operation's state does not allow it.
+    #[error("the operation is '{state}'; {advice}")]
+    OperationState {
+        /// Its state.
+        state: OperationState,
+        /// What to do instead.
+        advice: &'static str,
+    },
+}
+
+fn hint(status: ShareStatus) -> &'static str {
+    if status.is_transient() { "; wait until it has ended" } else { "" }
+}
+
+impl Denial {
+    /// A stable word for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::ShareStatus { .. } => "share-status",
+            Self::SnapshotStatus { .. } => "snapshot-status",
+            Self::InFlight { .. } => "operation-in-flight",
+            Self::HasSnapshots { .. } => "has-snapshots",
+            Self::SnapshotInUse => "snapshot-in-use",
+            Self::ForeignSnapshot { .. } => "foreign-snapshot",
+            Self::NotNewest { .. } => "not-newest-snapshot",
+            Self::RulesNotActive { .. } => "rules-not-active",
+            Self::NotOffered { .. } => "not-offered",
+            Self::NotLarger { .. } => "not-larger",
+            Self::NotSmaller { .. } => "not-smaller",
+            Self::SmallerThanSnapshot { .. } => "smaller-than-snapshot",
+            Self::UnlikeSnapshot => "unlike-snapshot",
+            Self::NoRoom { .. } => "no-room",
+            Self::DuplicateRule { .. } => "duplicate-rule",
+            Self::NoIpv6 => "no-ipv6",
+            Self::OperationState { .. } => "operation-state",
+        }
+    }
+
+    /// Whether the arguments are at fault, whatever the state: asking again later does not help.
+    #[must_use]
+    pub const fn is_about_arguments(&self) -> bool {
+        matches!(
+            self,
+            Self::NotLarger { .. }
+                | Self::NotSmaller { .. }
+                | Self::SmallerThanSnapshot { .. }
+                | Self::UnlikeSnapshot
+                | Self::ForeignSnapshot { .. }
+                | Self::NotOffered { .. }
+                | Self::NoIpv6
+        )
+    }
+}
+
+/// What the policy needs to know of a share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ShareFacts {
+    pub(crate) status: ShareStatus,
+    pub(crate) rules_status: AccessRulesStatus,
+    pub(crate) size: Gibibytes,
+    pub(crate) support: ShareSupport,
+    /// Its snapshots, oldest first.
+    pub(crate) snapshots: Vec<(SnapshotId, SnapshotStatus)>,
+    /// The verb of an unfinished operation on the share or a snapshot of it; rules aside, they queue.
+    pub(crate) in_flight: Option<&'static str>,
+}
+
+impl ShareFacts {
+    fn require(&self, what: &'static str, fit: &[ShareStatus]) -> Result<(), Denial> {
+        if let Some(running) = self.in_flight {
+            return Err(Denial::InFlight { running });
+        }
+        if fit.contains(&self.status) {
+            Ok(())
+        } else {
+            Err(Denial::ShareStatus { what, status: self.status })
+        }
+    }
+}
+
+/// Whether a share may be deleted.
+pub(crate) fn delete_share(facts: &ShareFacts, force: Force) -> Result<(), Denial> {
+    if let Some(running) = facts.in_flight {
+        return Err(Denial::InFlight { running });
+    }
+    // Force passes over a transient status without an owner; never over a running operation.
+    if facts.status.is_transient() && !force.is_forced() {
+        return Err(Denial::ShareStatus { what: "deleting", status: facts.status });
+    }
+    match facts.snapshots.len() {
+        0 => Ok(()),
+        count => Err(Denial::HasSnapshots { count }),
+    }
+}
+
+/// Whether a share may be made larger.
+pub(crate) fn extend_share(facts: &ShareFacts, new_size: Gibibytes) -> Result<(), Denial> {
+    if new_size <= facts.size {
+        return Err(Denial::NotLarger { current: facts.size });
+    }
+    facts.require("extending", &[ShareStatus::Available])
+}
+
+/// Whether a share may be made smaller.
+pub(crate) fn shrink_share(facts: &ShareFacts, new_size: Gibibytes) -> Result<(), Denial> {
+    if new_size >= facts.size {
+        return Err(Denial::NotSmaller { current: facts.size });
+    }
+    facts.require("shrinking", &[ShareStatus::Available, ShareStatus::ShrinkingPossibleDataLossError])
+}
+
+/// Whether a share may be put back to `snapshot`.
+pub(crate) fn revert_share(facts: &ShareFacts, snapshot: SnapshotId) -> Result<(), Denial> {
+    let Some((_, snapshot_status)) = facts.snapshots.iter().find(|(id, _)| *id == snapshot) else {
+        return Err(Denial::ForeignSnapshot { snapshot });
+    };
+    if !facts.support.revert_to_snapshot {
+        return Err(Denial::NotOffered { what: "reverting to a snapshot" });
+    }
+    if let Some((newest, _)) = facts.snapshots.last()
+        && *newest != snapshot
+    {
+        return Err(Denial::NotNewest { newest: *newest });
+    }
+    facts.require("reverting", &[ShareStatus::Available])?;
+    if *snapshot_status != SnapshotStatus::Available {
+        return Err(Denial::SnapshotStatus { what: "reverting", status: *snapshot_status });
+    }
+    match facts.rules_status {
+        AccessRulesStatus::Active => Ok(()),
+        status => Err(Denial::RulesNotActive { status }),
+    }
+}
+
+/// Whether a snapshot may be taken. Several may be on their way at once; their driver calls come one after the other.
+pub(crate) fn create_snapshot(facts: &ShareFacts) -> Result<(), Denial> {
+    if !facts.support.snapshot {
+        return Err(Denial::NotOffered { what: "snapshots" });
+    }
+    let others = ShareFacts {
+        in_flight: facts.in_flight.filter(|verb| *verb != "create-snapshot" && *verb != "delete-snapshot"),
+        ..facts.clone()
+    };
+    others.require("taking a snapshot", &[ShareStatus::Available])
+}
+
+/// What the policy needs to know of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SnapshotFacts {
+    pub(crate) status: SnapshotStatus,
+    /// The verb of an unfinished operation on it.
+    pub(crate) in_flight: Option<&'static str>,
+    /// Whether a share is being made from it.
+    pub(crate) is_source: bool,
+}
+
+/// Whether a snapshot may be deleted. Like shares, from every resting status.
+pub(crate) fn delete_snapshot(facts: &SnapshotFacts, force: Force) -> Result<(), Denial> {
+    if let Some(running) = facts.in_flight {
+        return Err(Denial::InFlight { running });
+    }
+    if facts.is_source {
+        return Err(Denial::SnapshotInUse);
+    }
+    if facts.status.is_transient() && !force.is_forced() {
+        return Err(Denial::SnapshotStatus { what: "deleting", status: facts.status });
+    }
+    Ok(())
+}
+
+/// Whether a share may be made from a snapshot.
+pub(crate) fn create_from_snapshot(
+    facts: &SnapshotFacts,
+    source: ShareSupport,
+    snapshot_size: Gibibytes,
+    size: Gibibytes,
+) -> Result<(), Denial> {
+    if !source.create_share_from_snapshot {
+        return Err(Denial::NotOffered { what: "shares from snapshots" });
+    }
+    if size < snapshot_size {
+        return Err(Denial::SmallerThanSnapshot { snapshot_size });
+    }
+    if facts.status != SnapshotStatus::Available {
+        return Err(Denial::SnapshotStatus { what: "making a share from it", status: facts.status });
+    }
+    Ok(())
+}
+
+/// Whether rules may be queued: not in a transient status, nor on a share that was never made or could not be removed.
+pub(crate) fn change_access(status: ShareStatus) -> Result<(), Denial> {
+    let hopeless = matches!(status, ShareStatus::Error | ShareStatus::ErrorDeleting | ShareStatus::Inactive);
+    if status.is_transient() || hopeless {
+        return Err(Denial::ShareStatus { what: "changing access", status });
+    }
+    Ok(())
+}
+
+/// The status a share has while `verb` is at work on it; none if the verb leaves the share alone.
+pub(crate) const fn share_status_during(verb: &Verb) -> Option<ShareStatus> {
+    match verb {
+        Verb::CreateShare | Verb::CreateShareFromSnapshot { .. } => Some(ShareStatus::Creating),
+        Verb::DeleteShare { .. } => Some(ShareStatus::Deleting),
+        Verb::ExtendShare { .. } => Some(ShareStatus::Extending),
+        Verb::ShrinkShare { .. } => Some(ShareStatus::Shrinking),
+        Verb::RevertShare { .. } => Some(ShareStatus::Reverting),
+        Verb::UpdateAccess | Verb::CreateSnapshot { .. } | Verb::DeleteSnapshot { .. } => None,
+    }
+}
+
+/// The status of a share whose `verb` failed.
+pub(crate) const fn share_status_after_failure(verb: &Verb) -> Option<ShareStatus> {
+    match verb {
+        Verb::CreateShare | Verb::CreateShareFromSnapshot { .. } => Some(ShareStatus::Error),
+        Verb::DeleteShare { .. } => Some(ShareStatus::ErrorDeleting),
+        Verb::ExtendShare { .. } => Some(ShareStatus::ExtendingError),
+        Verb::ShrinkShare { .. } => Some(ShareStatus::ShrinkingError),
+        Verb::RevertShare { .. } => Some(ShareStatus::RevertingError),
+        Verb::UpdateAccess | Verb::CreateSnapshot { .. } | Verb::DeleteSnapshot { .. } => None,
+    }
+}
+
+/// The status a snapshot has while `verb` is at work on it.
+pub(crate) const fn snapshot_status_during(verb: &Verb) -> Option<SnapshotStatus> {
+    match verb {
+        Verb::CreateSnapshot { .. } => Some(SnapshotStatus::Creating),
+        Verb::DeleteSnapshot { .. } => Some(SnapshotStatus::Deleting),
+        Verb::RevertShare { .. } => Some(SnapshotStatus::Restoring),
+        _ => None,
+    }
+}
+
+/// The status of a snapshot whose `verb` failed.
+pub(crate) const fn snapshot_status_after_failure(verb: &Verb) -> Option<SnapshotStatus> {
+    match verb {
+        Verb::CreateSnapshot { .. } => Some(SnapshotStatus::Error),
+        Verb::DeleteSnapshot { .. } => Some(SnapshotStatus::ErrorDeleting),
+        Verb::RevertShare { .. } => Some(SnapshotStatus::Available),
+        _ => None,
+    }
+}
+
+/// The snapshot that `verb` works on; not the one a share is made from, which stays as it is.
+pub(crate) const fn snapshot_of(verb: &Verb) -> Option<SnapshotId> {
+    match verb {
+        Verb::CreateSnapshot { snapshot }
+        | Verb::DeleteSnapshot { snapshot, .. }
+        | Verb::RevertShare { snapshot } => Some(*snapshot),
+        _ => None,
+    }
+}
+
+/// What a failed call means for its operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// Nothing is known to be lost: the operation waits and repeats the call.
+    Repeat,
+    /// What was to be reached is reached all the same.
+    Reached,
+    /// The driver refused and changed nothing: the share is `available` as before, the operation has failed.
+    PutBack,
+    /// The operation has failed; the resource gets its error status.
+    Failed,
+}
+
+/// Judge a failed call; `deadlines` counts the calls of this operation in a row that ran into their deadline, this one included.
+///
+/// * `busy`, `outcome-unknown`, `backend-unreachable`, and whatever the host itself could not do, repeat without end: the clock turns
+///   nothing into an error, people can (`operation abandon`).
+/// * A deadline leaves the outcome open too, so the call repeats; but a driver that has to be stopped time and again is broken, and
+///   after `most_deadlines` the operation fails with blame on the driver. A driver that knows its backend is slow answers `busy`.
+/// * A trap, a limit or an answer against the contract is the driver's fault and fails at once: it would happen again.
+pub(crate) fn judge(verb: &Verb, error: &CallError, deadlines: u32, most_deadlines: u32) -> Judgement {
+    match error {
+        CallError::Host { .. } => return Judgement::Repeat,
+        CallError::DeadlineExceeded { .. } if deadlines < most_deadlines => return Judgement::Repeat,
+        _ => {}
+    }
+    let Some(code) = error.code() else { return Judgement::Failed };
+    if code.is_repeated() {
+        return Judgement::Repeat;
+    }
+    match (verb, code) {
+        (Verb::DeleteShare { .. }, DriverErrorCode::ShareNotFound)
+        | (Verb::DeleteSnapshot { .. }, DriverErrorCode::SnapshotNotFound) => Judgement::Reached,
+        (Verb::ShrinkShare { .. }, DriverErrorCode::PossibleDataLoss | DriverErrorCode::NotImplemented) => {
+            Judgement::PutBack
+        }
+        _ => Judgement::Failed,
+    }
+}

@@ -1,0 +1,45 @@
+//! Figures of the manager.
+
+use std::time::Duration;
+
+/// How the manager waits, repeats and bounds. [`Default`] holds the figures of the documentation.
+#[derive(Debug, Clone)]
+pub struct ManagerSettings {
+    /// The wait before the first repeat of a driver call (1 s); doubled every time, with up to a quarter of jitter.
+    pub first_repeat: Duration,
+    /// The longest wait before a repeat (60 s).
+    pub longest_repeat: Duration,
+    /// How often a call that ran into its deadline is made in a row before the operation fails (3).
+    pub deadline_attempts: u32,
+    /// The wait after the first failed set-up of a backend (2 s); doubled every time.
+    pub first_setup_repeat: Duration,
+    /// The longest wait between set-ups (600 s).
+    pub longest_setup_repeat: Duration,
+    /// Between two readings of a backend's statistics (60 s).
+    pub statistics_period: Duration,
+    /// The age from which statistics no longer place shares (300 s).
+    pub statistics_stale_after: Duration,
+    /// The most unfinished operations of one backend (1,000); more are refused as `busy` or `backend-unreachable`.
+    pub unfinished_operations: usize,
+    /// The most finished operations kept for `operation list` (10,000).
+    pub finished_operations: usize,
+    /// The most operations that recovery drives at once (16).
+    pub concurrent_recoveries: usize,
+}
+
+impl Default for ManagerSettings {
+    fn default() -> Self {
+        Self {
+            first_repeat: Duration::from_secs(1),
+            longest_repeat: Duration::from_secs(60),
+            deadline_attempts: 3,
+            first_setup_repeat: Duration::from_secs(2),
+            longest_setup_repeat: Duration::from_secs(600),
+            statistics_period: Duration::from_secs(60),
+            statistics_stale_after: Duration::from_secs(300),
+            unfinished_operations: 1000,
+            finished_operations: 10_000,
+            concurrent_recoveries: 16,
+        }
+    }
+}

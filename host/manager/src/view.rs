@@ -1,0 +1,157 @@
+//! What callers get to see: records put together for reading.
+
+use bulkhead_model::ability::Abilities;
+use bulkhead_model::access::AccessRule;
+use bulkhead_model::call::DriverLimits;
+use bulkhead_model::error::Blame;
+use bulkhead_model::id::{
+    BackendName, Digest, DriverName, GenerationNumber, ProjectId, ShareId, ShareTypeId,
+};
+use bulkhead_model::operation::Operation;
+use bulkhead_model::share::{Protocol, Share, ShareInstance};
+use bulkhead_model::snapshot::{Snapshot, SnapshotInstance};
+use bulkhead_model::statistics::Statistics;
+use bulkhead_model::status::AccessRuleState;
+use bulkhead_model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A share with its instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShareView {
+    /// The share.
+    pub share: Arc<Share>,
+    /// Its instance; in this version a share has exactly one. Status and export locations stand here.
+    pub instance: Arc<ShareInstance>,
+    /// The name of its share type.
+    pub share_type_name: String,
+    /// The unfinished operation that changes the share itself.
+    pub operation: Option<Arc<Operation>>,
+    /// The unfinished operation that changes its access rules; runs beside others.
+    pub access_operation: Option<Arc<Operation>>,
+}
+
+/// A snapshot with its instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SnapshotView {
+    /// The snapshot.
+    pub snapshot: Arc<Snapshot>,
+    /// Its instance; status and the driver's handle stand here.
+    pub instance: Arc<SnapshotInstance>,
+    /// The unfinished operation on it.
+    pub operation: Option<Arc<Operation>>,
+}
+
+/// An access rule as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredAccessRule {
+    /// The rule.
+    #[serde(flatten)]
+    pub rule: AccessRule,
+    /// The share it is for.
+    pub share: ShareId,
+    /// Whose share that is.
+    pub project: ProjectId,
+    /// How far it is.
+    pub state: AccessRuleState,
+    /// The credential that the backend made for it; the tenant may read it.
+    pub access_key: Option<String>,
+    /// Why it is in `error`, in the host's words.
+    pub failure: Option<String>,
+    /// The tenant's metadata.
+    pub metadata: BTreeMap<String, String>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A backend as its operator configured it. Handed over when it is attached.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackendDescription {
+    /// Its name.
+    pub name: BackendName,
+    /// The driver.
+    pub driver: DriverName,
+    /// The driver's version, as its manifest says.
+    pub driver_version: String,
+    /// The vendor, as the manifest says.
+    pub vendor: String,
+    /// The driver's package.
+    pub digest: Digest,
+    /// Which configuration of the backend this is.
+    pub generation: GenerationNumber,
+    /// The protocols it offers: the manifest's, less what the operator took away.
+    pub protocols: Vec<Protocol>,
+    /// Limits of its calls.
+    pub limits: DriverLimits,
+    /// The ratio of promised to real space on thin pools that report none; at least 1.0.
+    pub max_over_subscription_ratio: f64,
+}
+
+/// How far a backend is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum BackendState {
+    /// Being set up; tried again by itself after every failure.
+    Starting {
+        /// How often set-up has failed.
+        failed_attempts: u32,
+        /// Why it failed last.
+        failure: Option<BackendFailure>,
+        /// When it is tried next.
+        next_attempt_at: Option<Timestamp>,
+    },
+    /// Set up; serves.
+    Ready,
+}
+
+/// Why a backend is not ready or its statistics are old. For operators.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BackendFailure {
+    /// A stable word.
+    pub code: String,
+    /// Who has to act.
+    pub blame: Blame,
+    /// What happened.
+    pub message: String,
+}
+
+/// A backend.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackendView {
+    /// What was configured.
+    pub description: BackendDescription,
+    /// How far it is.
+    pub state: BackendState,
+    /// What its driver exports.
+    pub abilities: Abilities,
+    /// Its latest good statistics.
+    pub statistics: Option<Arc<Statistics>>,
+    /// When they were read.
+    pub statistics_at: Option<Timestamp>,
+    /// Whether they are too old to place shares by.
+    pub statistics_stale: bool,
+    /// Why the latest reading failed.
+    pub statistics_failure: Option<BackendFailure>,
+    /// How many shares it holds.
+    pub shares: usize,
+    /// The sum of their sizes, in GiB.
+    pub provisioned_gib: u64,
+    /// How many unfinished operations it has.
+    pub unfinished_operations: usize,
+}
+
+/// A share type. In this version there is one, built in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShareTypeView {
+    /// Its id.
+    pub id: ShareTypeId,
+    /// Its name.
+    pub name: String,
+    /// Words about it.
+    pub description: String,
+    /// Its extra specs, `driver_handles_share_servers` among them.
+    pub extra_specs: BTreeMap<String, String>,
+}
