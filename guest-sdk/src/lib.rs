@@ -1,1 +1,64 @@
-//! In the making.
+//! What a vendor needs to write a Bulkhead share driver in Rust.
+//!
+//! A driver is a type with functions and no state: implement [`Driver`] and one trait for each further thing the driver can do, and
+//! name them in [`export_driver!`]. Everything else a driver may do goes through [`files`], [`execute`], [`config`],
+//! [`private_data`], [`lock`], [`log`] and [`clock`], and only as `driver.toml` declares and the operator grants.
+//!
+//! This is a complete driver:
+//!
+//! ```
+#![doc = include_str!("../examples/minimal.rs")]
+//! ```
+//!
+//! On every other target than WebAssembly the same calls reach a double of the host, so a driver's functions are tested like any
+//! other: see [`testing`].
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+pub mod access;
+mod bindings;
+pub mod capability;
+pub mod clock;
+pub mod config;
+pub mod driver;
+pub mod error;
+pub mod execute;
+mod export;
+pub mod files;
+mod glue;
+mod host;
+pub mod lock;
+pub mod log;
+mod pairs;
+pub mod private_data;
+mod resource;
+pub mod share;
+mod slots;
+pub mod snapshot;
+pub mod statistics;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+
+pub use access::{
+    AccessLevel, AccessRule, AccessType, AccessUpdate, RuleOutcome, RuleState, SnapshotAccessRule,
+};
+pub use capability::{CapabilityCode, CapabilityError, CommandExit, OrAbsent};
+pub use driver::{Access, AccessByRule, Driver, Extend, Revert, ShareFromSnapshot, Shrink, Snapshots};
+pub use error::{Error, ErrorCode, Result};
+pub use resource::Resource;
+pub use share::{
+    AfterEnsuring, Creation, EnsuredShare, ExportLocation, Health, Protocol, ReplicaState, Share, ShareServer,
+};
+pub use slots::Slots;
+pub use snapshot::{Reversion, Snapshot, SnapshotOutcome};
+pub use statistics::{Capacity, IpVersion, Pool, Statistics, Support};
+
+/// For `export_driver!` alone.
+#[doc(hidden)]
+pub mod __internal {
+    pub use crate::bindings::{
+        access, access_by_rule, base, extend, revert, share_from_snapshot, shrink, snapshots,
+    };
+    pub use crate::export::names_access;
+    pub use crate::glue::Glue;
+}

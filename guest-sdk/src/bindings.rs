@@ -1,0 +1,65 @@
+//! What wit-bindgen makes of the contract: one module per world, so that a component exports only what it names. Private: drivers
+//! see Rust types of this crate, macros reach the export macros through `__internal`.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::too_many_arguments,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
+
+macro_rules! optional_export {
+    ($module:ident, $world:literal, $export_macro:literal, $bindings:literal) => {
+        pub mod $module {
+            wit_bindgen::generate!({
+                world: $world,
+                path: "wit",
+                with: {
+                    "bulkhead:driver/types@0.1.0": crate::bindings::base::bulkhead::driver::types,
+                    "bulkhead:host/types@0.1.0": crate::bindings::base::bulkhead::host::types,
+                },
+                pub_export_macro: true,
+                export_macro_name: $export_macro,
+                default_bindings_module: $bindings,
+            });
+        }
+    };
+}
+
+/// The required exports, all imports, and the records that everything shares.
+pub mod base {
+    wit_bindgen::generate!({
+        world: "bulkhead:driver/driver",
+        path: "wit",
+        generate_all,
+        generate_unused_types: true,
+        pub_export_macro: true,
+        export_macro_name: "export_base",
+        default_bindings_module: "bulkhead_sdk::__internal::base",
+    });
+}
+
+optional_export!(access, "bulkhead:driver/with-access", "export_access", "bulkhead_sdk::__internal::access");
+optional_export!(
+    access_by_rule,
+    "bulkhead:driver/with-access-by-rule",
+    "export_access_by_rule",
+    "bulkhead_sdk::__internal::access_by_rule"
+);
+optional_export!(
+    snapshots,
+    "bulkhead:driver/with-snapshots",
+    "export_snapshots",
+    "bulkhead_sdk::__internal::snapshots"
+);
+optional_export!(
+    share_from_snapshot,
+    "bulkhead:driver/with-share-from-snapshot",
+    "export_share_from_snapshot",
+    "bulkhead_sdk::__internal::share_from_snapshot"
+);
+optional_export!(revert, "bulkhead:driver/with-revert", "export_revert", "bulkhead_sdk::__internal::revert");
+optional_export!(extend, "bulkhead:driver/with-extend", "export_extend", "bulkhead_sdk::__internal::extend");
+optional_export!(shrink, "bulkhead:driver/with-shrink", "export_shrink", "bulkhead_sdk::__internal::shrink");

@@ -1,0 +1,175 @@
+//! Between the generated export traits and a driver's own: each function converts, calls, converts back.
+
+use crate::access::{AccessRule, AccessUpdate, RuleOutcome, SnapshotAccessRule};
+use crate::bindings::base::bulkhead::driver::types as wit;
+use crate::bindings::base::exports::bulkhead::driver::{lifecycle, shares};
+use crate::bindings::{access, access_by_rule, extend, revert, share_from_snapshot, shrink, snapshots};
+use crate::driver::{Access, AccessByRule, Driver, Extend, Revert, ShareFromSnapshot, Shrink, Snapshots};
+use crate::error::Error;
+use crate::pairs;
+use crate::share::{Creation, EnsuredShare, ExportLocation, Share};
+use crate::snapshot::{Reversion, Snapshot, SnapshotOutcome};
+use crate::statistics::{IpVersion, Statistics};
+use std::marker::PhantomData;
+
+/// Exports what `D` implements. Only `export_driver!` names it.
+#[derive(Debug)]
+pub struct Glue<D>(PhantomData<D>);
+
+impl<D: Driver> lifecycle::Guest for Glue<D> {
+    fn setup() -> Result<(), wit::Error> {
+        D::setup().map_err(Error::into_wit)
+    }
+
+    fn stats() -> Result<lifecycle::Statistics, wit::Error> {
+        D::stats().map(Statistics::into_wit).map_err(Error::into_wit)
+    }
+
+    fn backend_info() -> Result<Vec<wit::KeyValue>, wit::Error> {
+        D::backend_info().map(pairs::into_wit).map_err(Error::into_wit)
+    }
+
+    fn ip_versions() -> Result<Vec<lifecycle::IpVersion>, wit::Error> {
+        D::ip_versions()
+            .map(|versions| versions.into_iter().map(IpVersion::into_wit).collect())
+            .map_err(Error::into_wit)
+    }
+
+    fn default_filter_function() -> Result<Option<String>, wit::Error> {
+        D::default_filter_function().map_err(Error::into_wit)
+    }
+
+    fn default_goodness_function() -> Result<Option<String>, wit::Error> {
+        D::default_goodness_function().map_err(Error::into_wit)
+    }
+
+    fn pool_of(share: wit::Share) -> Result<Option<String>, wit::Error> {
+        D::pool_of(&Share::from_wit(share, None)).map_err(Error::into_wit)
+    }
+}
+
+fn locations_to_wit(locations: Vec<ExportLocation>) -> Vec<wit::ExportLocation> {
+    locations.into_iter().map(ExportLocation::into_wit).collect()
+}
+
+impl<D: Driver> shares::Guest for Glue<D> {
+    fn create_share(
+        share: wit::Share,
+        server: Option<wit::ShareServer>,
+    ) -> Result<Vec<wit::ExportLocation>, wit::Error> {
+        D::create_share(&Share::from_wit(share, server)).map(locations_to_wit).map_err(Error::into_wit)
+    }
+
+    fn delete_share(share: wit::Share, server: Option<wit::ShareServer>) -> Result<(), wit::Error> {
+        D::delete_share(&Share::from_wit(share, server)).map_err(Error::into_wit)
+    }
+
+    fn ensure_shares(shares: Vec<wit::Share>) -> Result<Vec<shares::EnsuredShare>, wit::Error> {
+        let shares: Vec<Share> = shares.into_iter().map(|share| Share::from_wit(share, None)).collect();
+        D::ensure_shares(&shares)
+            .map(|ensured| ensured.into_iter().map(EnsuredShare::into_wit).collect())
+            .map_err(Error::into_wit)
+    }
+}
+
+impl<D: Access> access::exports::bulkhead::driver::access::Guest for Glue<D> {
+    fn update_access(
+        share: wit::Share,
+        update: access::exports::bulkhead::driver::access::AccessUpdate,
+        server: Option<wit::ShareServer>,
+    ) -> Result<Vec<access::exports::bulkhead::driver::access::RuleOutcome>, wit::Error> {
+        D::update_access(&Share::from_wit(share, server), &AccessUpdate::from_wit(update))
+            .map(|outcomes| outcomes.into_iter().map(RuleOutcome::into_wit).collect())
+            .map_err(Error::into_wit)
+    }
+}
+
+impl<D: AccessByRule> access_by_rule::exports::bulkhead::driver::access_by_rule::Guest for Glue<D> {
+    fn allow_access(
+        share: wit::Share,
+        rule: wit::AccessRule,
+        server: Option<wit::ShareServer>,
+    ) -> Result<(), wit::Error> {
+        D::allow_access(&Share::from_wit(share, server), &AccessRule::from_wit(rule)).map_err(Error::into_wit)
+    }
+
+    fn deny_access(
+        share: wit::Share,
+        rule: wit::AccessRule,
+        server: Option<wit::ShareServer>,
+    ) -> Result<(), wit::Error> {
+        D::deny_access(&Share::from_wit(share, server), &AccessRule::from_wit(rule)).map_err(Error::into_wit)
+    }
+}
+
+impl<D: Snapshots> snapshots::exports::bulkhead::driver::snapshots::Guest for Glue<D> {
+    fn create_snapshot(
+        snapshot: wit::Snapshot,
+        server: Option<wit::ShareServer>,
+    ) -> Result<snapshots::exports::bulkhead::driver::snapshots::SnapshotOutcome, wit::Error> {
+        Snapshot::from_wit(snapshot, server)
+            .and_then(|snapshot| D::create_snapshot(&snapshot))
+            .map(SnapshotOutcome::into_wit)
+            .map_err(Error::into_wit)
+    }
+
+    fn delete_snapshot(snapshot: wit::Snapshot, server: Option<wit::ShareServer>) -> Result<(), wit::Error> {
+        Snapshot::from_wit(snapshot, server)
+            .and_then(|snapshot| D::delete_snapshot(&snapshot))
+            .map_err(Error::into_wit)
+    }
+}
+
+impl<D: ShareFromSnapshot> share_from_snapshot::exports::bulkhead::driver::share_from_snapshot::Guest
+    for Glue<D>
+{
+    fn create_share_from_snapshot(
+        share: wit::Share,
+        source: wit::Snapshot,
+        server: Option<wit::ShareServer>,
+    ) -> Result<share_from_snapshot::exports::bulkhead::driver::share_from_snapshot::Creation, wit::Error>
+    {
+        // The server is the new share's: the source may live on another one.
+        Snapshot::from_wit(source, None)
+            .and_then(|source| D::create_share_from_snapshot(&Share::from_wit(share, server), &source))
+            .map(Creation::into_wit)
+            .map_err(Error::into_wit)
+    }
+}
+
+impl<D: Revert> revert::exports::bulkhead::driver::revert::Guest for Glue<D> {
+    fn revert_to_snapshot(
+        snapshot: wit::Snapshot,
+        share_rules: Vec<wit::AccessRule>,
+        snapshot_rules: Vec<wit::SnapshotAccessRule>,
+        server: Option<wit::ShareServer>,
+    ) -> Result<revert::exports::bulkhead::driver::revert::Reversion, wit::Error> {
+        let share_rules = AccessRule::list_from_wit(share_rules);
+        let snapshot_rules: Vec<SnapshotAccessRule> =
+            snapshot_rules.into_iter().map(SnapshotAccessRule::from_wit).collect();
+        Snapshot::from_wit(snapshot, server)
+            .and_then(|snapshot| D::revert_to_snapshot(&snapshot, &share_rules, &snapshot_rules))
+            .map(Reversion::into_wit)
+            .map_err(Error::into_wit)
+    }
+}
+
+impl<D: Extend> extend::exports::bulkhead::driver::extend::Guest for Glue<D> {
+    fn extend_share(
+        share: wit::Share,
+        new_size_gib: u64,
+        server: Option<wit::ShareServer>,
+    ) -> Result<(), wit::Error> {
+        D::extend_share(&Share::from_wit(share, server), new_size_gib).map_err(Error::into_wit)
+    }
+}
+
+impl<D: Shrink> shrink::exports::bulkhead::driver::shrink::Guest for Glue<D> {
+    fn shrink_share(
+        share: wit::Share,
+        new_size_gib: u64,
+        server: Option<wit::ShareServer>,
+    ) -> Result<(), wit::Error> {
+        D::shrink_share(&Share::from_wit(share, server), new_size_gib).map_err(Error::into_wit)
+    }
+}

@@ -1,0 +1,143 @@
+//! The imports of a component.
+
+use super::{Answer, Host, convert};
+use crate::bindings::base::bulkhead::host::{clock, config, execute, files, lock, log, private_data};
+use crate::config::Value;
+use crate::execute::Output;
+use crate::files::{DirectoryEntry, FileStatus, Path, Space};
+use crate::log::Level;
+use crate::private_data::{Entry, Expected, Owner};
+use crate::slots::Slots;
+
+pub(super) struct Component;
+
+impl Host for Component {
+    fn status(&self, at: &Path) -> Answer<FileStatus> {
+        files::status(&convert::path(at)).map(convert::file_status).map_err(convert::error)
+    }
+
+    fn list_directory(&self, at: &Path) -> Answer<Vec<DirectoryEntry>> {
+        files::list_directory(&convert::path(at))
+            .map(|entries| entries.into_iter().map(convert::directory_entry).collect())
+            .map_err(convert::error)
+    }
+
+    fn usage(&self, at: &Path) -> Answer<u64> {
+        files::usage(&convert::path(at)).map_err(convert::error)
+    }
+
+    fn read(&self, at: &Path) -> Answer<Vec<u8>> {
+        files::read(&convert::path(at)).map_err(convert::error)
+    }
+
+    fn create_directory(&self, at: &Path) -> Answer<()> {
+        files::create_directory(&convert::path(at)).map_err(convert::error)
+    }
+
+    fn remove(&self, at: &Path) -> Answer<()> {
+        files::remove(&convert::path(at)).map_err(convert::error)
+    }
+
+    fn rename(&self, source: &Path, destination: &Path) -> Answer<()> {
+        files::rename(&convert::path(source), &convert::path(destination)).map_err(convert::error)
+    }
+
+    fn exchange(&self, first: &Path, second: &Path) -> Answer<()> {
+        files::exchange(&convert::path(first), &convert::path(second)).map_err(convert::error)
+    }
+
+    fn copy_tree(&self, source: &Path, destination: &Path) -> Answer<()> {
+        files::copy_tree(&convert::path(source), &convert::path(destination)).map_err(convert::error)
+    }
+
+    fn root_space(&self, root: &str) -> Answer<Space> {
+        files::root_space(root).map(convert::space).map_err(convert::error)
+    }
+
+    fn location(&self, at: &Path) -> Answer<String> {
+        files::location(&convert::path(at)).map_err(convert::error)
+    }
+
+    fn write_template(&self, template: &str, slots: Slots) -> Answer<()> {
+        files::write_template(template, &convert::slots(slots)).map_err(convert::error)
+    }
+
+    fn remove_template(&self, template: &str, slots: Slots) -> Answer<()> {
+        files::remove_template(template, &convert::slots(slots)).map_err(convert::error)
+    }
+
+    fn write(&self, at: &Path, content: &[u8]) -> Answer<()> {
+        files::write(&convert::path(at), content).map_err(convert::error)
+    }
+
+    fn run(&self, template: &str, slots: Slots) -> Answer<Output> {
+        execute::run(template, &convert::slots(slots)).map(convert::output).map_err(convert::error)
+    }
+
+    fn run_with_retries(&self, template: &str, slots: Slots) -> Answer<Output> {
+        execute::run_with_retries(template, &convert::slots(slots))
+            .map(convert::output)
+            .map_err(convert::error)
+    }
+
+    fn option(&self, name: &str) -> Answer<Option<Value>> {
+        config::get(name).map(|value| value.map(convert::value)).map_err(convert::error)
+    }
+
+    fn private_data(&self, owner: &Owner, key: &str) -> Answer<Option<Entry>> {
+        private_data::get(&convert::owner(owner), key)
+            .map(|entry| entry.map(convert::entry))
+            .map_err(convert::error)
+    }
+
+    fn all_private_data(&self, owner: &Owner) -> Answer<Vec<Entry>> {
+        private_data::get_all(&convert::owner(owner))
+            .map(|entries| entries.into_iter().map(convert::entry).collect())
+            .map_err(convert::error)
+    }
+
+    fn set_private_data(&self, owner: &Owner, key: &str, value: &str, expected: Expected) -> Answer<u64> {
+        private_data::set(&convert::owner(owner), key, value, convert::expected(expected))
+            .map_err(convert::error)
+    }
+
+    fn remove_private_data(&self, owner: &Owner, key: &str) -> Answer<()> {
+        private_data::remove(&convert::owner(owner), key).map_err(convert::error)
+    }
+
+    fn next_number(&self, counter: &str) -> Answer<u64> {
+        private_data::next_number(counter).map_err(convert::error)
+    }
+
+    fn acquire(&self, name: &str, wait_ms: u64) -> Answer<u64> {
+        lock::acquire(name, wait_ms).map_err(convert::error)
+    }
+
+    fn release(&self, name: &str) -> Answer<()> {
+        lock::release(name).map_err(convert::error)
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        log::write(convert::level(level), message);
+    }
+
+    fn now_ms(&self) -> u64 {
+        clock::now_ms()
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        clock::monotonic_ms()
+    }
+
+    fn time_left_ms(&self) -> u64 {
+        clock::time_left_ms()
+    }
+
+    fn sleep(&self, duration_ms: u64) -> u64 {
+        clock::sleep(duration_ms)
+    }
+
+    fn new_id(&self) -> String {
+        clock::new_id()
+    }
+}

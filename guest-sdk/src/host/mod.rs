@@ -1,0 +1,60 @@
+//! Where the capability modules go: into the component's imports, or, in native tests, into the double of
+//! [`testing`](crate::testing). One trait, so that neither side can lack a function.
+
+use crate::capability::CapabilityError;
+use crate::config::Value;
+use crate::execute::Output;
+use crate::files::{DirectoryEntry, FileStatus, Path, Space};
+use crate::log::Level;
+use crate::private_data::{Entry, Expected, Owner};
+use crate::slots::Slots;
+
+#[cfg(target_arch = "wasm32")]
+mod component;
+#[cfg(target_arch = "wasm32")]
+mod convert;
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) fn host() -> impl Host {
+    component::Component
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn host() -> impl Host {
+    crate::testing::Double
+}
+
+type Answer<T> = Result<T, CapabilityError>;
+
+pub(crate) trait Host {
+    fn status(&self, at: &Path) -> Answer<FileStatus>;
+    fn list_directory(&self, at: &Path) -> Answer<Vec<DirectoryEntry>>;
+    fn usage(&self, at: &Path) -> Answer<u64>;
+    fn read(&self, at: &Path) -> Answer<Vec<u8>>;
+    fn create_directory(&self, at: &Path) -> Answer<()>;
+    fn remove(&self, at: &Path) -> Answer<()>;
+    fn rename(&self, source: &Path, destination: &Path) -> Answer<()>;
+    fn exchange(&self, first: &Path, second: &Path) -> Answer<()>;
+    fn copy_tree(&self, source: &Path, destination: &Path) -> Answer<()>;
+    fn root_space(&self, root: &str) -> Answer<Space>;
+    fn location(&self, at: &Path) -> Answer<String>;
+    fn write_template(&self, template: &str, slots: Slots) -> Answer<()>;
+    fn remove_template(&self, template: &str, slots: Slots) -> Answer<()>;
+    fn write(&self, at: &Path, content: &[u8]) -> Answer<()>;
+    fn run(&self, template: &str, slots: Slots) -> Answer<Output>;
+    fn run_with_retries(&self, template: &str, slots: Slots) -> Answer<Output>;
+    fn option(&self, name: &str) -> Answer<Option<Value>>;
+    fn private_data(&self, owner: &Owner, key: &str) -> Answer<Option<Entry>>;
+    fn all_private_data(&self, owner: &Owner) -> Answer<Vec<Entry>>;
+    fn set_private_data(&self, owner: &Owner, key: &str, value: &str, expected: Expected) -> Answer<u64>;
+    fn remove_private_data(&self, owner: &Owner, key: &str) -> Answer<()>;
+    fn next_number(&self, counter: &str) -> Answer<u64>;
+    fn acquire(&self, name: &str, wait_ms: u64) -> Answer<u64>;
+    fn release(&self, name: &str) -> Answer<()>;
+    fn log(&self, level: Level, message: &str);
+    fn now_ms(&self) -> u64;
+    fn monotonic_ms(&self) -> u64;
+    fn time_left_ms(&self) -> u64;
+    fn sleep(&self, duration_ms: u64) -> u64;
+    fn new_id(&self) -> String;
+}

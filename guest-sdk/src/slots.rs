@@ -1,0 +1,82 @@
+//! What a driver puts into the slots of a template. The host checks every value against the slot's declared type and prints it for
+//! the place it stands in; access rules and names come from the host itself.
+
+use crate::resource::Resource;
+
+/// The slots of a template, filled: `Slots::new().path("from", "{share}").bytes("size", 1 << 30)`.
+///
+/// A slot of type `access-rules` is not filled: the host puts in the rules of the call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Slots {
+    values: Vec<(String, SlotValue)>,
+}
+
+/// What stands in a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SlotValue {
+    Unsigned(u64),
+    Signed(i64),
+    Text(String),
+    Path { pattern: String, of: Option<Resource> },
+    NameOf(Resource),
+    Secret(String),
+}
+
+impl Slots {
+    /// No slots yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// For slots of type `bytes`, `gib` and `port`.
+    #[must_use]
+    pub fn unsigned(self, name: &str, value: u64) -> Self {
+        self.with(name, SlotValue::Unsigned(value))
+    }
+
+    /// For slots of type `integer`.
+    #[must_use]
+    pub fn signed(self, name: &str, value: i64) -> Self {
+        self.with(name, SlotValue::Signed(value))
+    }
+
+    /// For slots of type `enum`, `ip`, `cidr`, `uuid` and `opaque`; at most 4,096 bytes.
+    #[must_use]
+    pub fn text(self, name: &str, value: impl Into<String>) -> Self {
+        self.with(name, SlotValue::Text(value.into()))
+    }
+
+    /// For slots of type `path`: one of the patterns the slot declares, letter by letter, about the call's own subject.
+    #[must_use]
+    pub fn path(self, name: &str, pattern: &str) -> Self {
+        self.with(name, SlotValue::Path { pattern: pattern.to_owned(), of: None })
+    }
+
+    /// As [`Slots::path`], about another resource of the call.
+    #[must_use]
+    pub fn path_of(self, name: &str, pattern: &str, resource: impl Into<Resource>) -> Self {
+        self.with(name, SlotValue::Path { pattern: pattern.to_owned(), of: Some(resource.into()) })
+    }
+
+    /// For slots of type `name`: the host-derived name of a resource.
+    #[must_use]
+    pub fn name_of(self, name: &str, resource: impl Into<Resource>) -> Self {
+        self.with(name, SlotValue::NameOf(resource.into()))
+    }
+
+    /// For slots of type `secret`: the name of an option of type `secret`. The bytes stay in the host.
+    #[must_use]
+    pub fn secret(self, name: &str, secret: impl Into<String>) -> Self {
+        self.with(name, SlotValue::Secret(secret.into()))
+    }
+
+    fn with(mut self, name: &str, value: SlotValue) -> Self {
+        self.values.push((name.to_owned(), value));
+        self
+    }
+
+    pub(crate) fn into_values(self) -> Vec<(String, SlotValue)> {
+        self.values
+    }
+}

@@ -1,0 +1,198 @@
+//! The lab itself: the manifest, the roots, and all that the double remembers.
+
+use super::command::{Answerer, Command};
+use super::denial::{Answer, fail};
+use super::fault::{Fault, FaultPlan};
+use super::manifest::Manifest;
+use super::place::Target;
+use super::private_data::PrivateData;
+use super::temporary::TemporaryDirectory;
+use crate::capability::CapabilityCode;
+use crate::config::Value;
+use crate::execute::Output;
+use crate::files::Space;
+use crate::log::Level;
+use crate::resource::Resource;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<State>>> = const { RefCell::new(None) };
+}
+
+/// A host for one driver, in one thread.
+#[derive(Debug)]
+pub struct Lab {
+    pub(super) state: Rc<State>,
+}
+
+/// What the double remembers.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) manifest: Manifest,
+    directory: TemporaryDirectory,
+    pub(super) owned: RefCell<BTreeMap<(String, String), Resource>>,
+    pub(super) private_data: RefCell<PrivateData>,
+    pub(super) options: RefCell<BTreeMap<String, Value>>,
+    pub(super) spaces: RefCell<BTreeMap<String, Space>>,
+    pub(super) answers: RefCell<BTreeMap<String, Answerer>>,
+    pub(super) commands: RefCell<Vec<Command>>,
+    pub(super) log: RefCell<Vec<(Level, String)>>,
+    pub(super) held_by_others: RefCell<BTreeSet<String>>,
+    pub(super) fences: Cell<u64>,
+    pub(super) clock_ms: Cell<u64>,
+    pub(super) faults: FaultPlan,
+    pub(super) call: RefCell<Option<CallState>>,
+}
+
+/// What ends with a call.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CallState {
+    pub(super) target: Target,
+    pub(super) locks: BTreeSet<String>,
+}
+
+impl Lab {
+    /// A host for the driver whose `driver.toml` this is: `Lab::new(include_str!("../driver.toml"))`. Each root is an empty
+    /// directory with 100 GiB.
+    ///
+    /// # Panics
+    ///
+    /// If the text is no TOML, or the temporary directory cannot be made.
+    #[must_use]
+    #[expect(clippy::panic, reason = "a test that cannot begin says why")]
+    pub fn new(manifest: &str) -> Self {
+        let manifest = Manifest::parse(manifest).unwrap_or_else(|error| panic!("driver.toml: {error}"));
+        let directory =
+            TemporaryDirectory::new().unwrap_or_else(|error| panic!("no temporary directory: {error}"));
+        let all = Space { total_bytes: 100 << 30, free_bytes: 100 << 30 };
+        for root in manifest.roots.keys() {
+            if let Err(error) = std::fs::create_dir(directory.path().join(root)) {
+                panic!("no directory for root {root}: {error}");
+            }
+        }
+        let state = State {
+            spaces: RefCell::new(manifest.roots.keys().map(|root| (root.clone(), all)).collect()),
+            manifest,
+            directory,
+            owned: RefCell::default(),
+            private_data: RefCell::default(),
+            options: RefCell::default(),
+            answers: RefCell::default(),
+            commands: RefCell::default(),
+            log: RefCell::default(),
+            held_by_others: RefCell::default(),
+            fences: Cell::new(0),
+            clock_ms: Cell::new(1_700_000_000_000),
+            faults: FaultPlan::default(),
+            call: RefCell::new(None),
+        };
+        Self { state: Rc::new(state) }
+    }
+
+    /// Where a root lies, to look at what the driver did or to play the tenant.
+    #[must_use]
+    pub fn root(&self, root: &str) -> PathBuf {
+        self.state.root_directory(root)
+    }
+
+    /// Set an option as the operator would.
+    pub fn set_option(&self, name: &str, value: Value) {
+        self.state.options.borrow_mut().insert(name.to_owned(), value);
+    }
+
+    /// Say how full a root is.
+    pub fn set_space(&self, root: &str, space: Space) {
+        self.state.spaces.borrow_mut().insert(root.to_owned(), space);
+    }
+
+    /// Answer a command template. Its slots are checked before, and what it creates is recorded.
+    pub fn answer(&self, template: &str, answer: impl Fn(&Command) -> Answer<Output> + 'static) {
+        self.state.answers.borrow_mut().insert(template.to_owned(), Answerer(Rc::new(answer)));
+    }
+
+    /// Run a command template for real: its program, found in `PATH`, with the words the manifest declares.
+    pub fn run_for_real(&self, template: &str) {
+        self.answer(template, Command::run);
+    }
+
+    /// The commands run so far, oldest first.
+    #[must_use]
+    pub fn commands(&self) -> Vec<Command> {
+        self.state.commands.borrow().clone()
+    }
+
+    /// The lines logged so far, oldest first.
+    #[must_use]
+    pub fn log_lines(&self) -> Vec<(Level, String)> {
+        self.state.log.borrow().clone()
+    }
+
+    /// Let somebody else hold a lock: taking it times out.
+    pub fn hold_lock(&self, name: &str) {
+        self.state.held_by_others.borrow_mut().insert(name.to_owned());
+    }
+
+    /// Give back what [`Lab::hold_lock`] holds.
+    pub fn release_lock(&self, name: &str) {
+        self.state.held_by_others.borrow_mut().remove(name);
+    }
+
+    /// Something goes wrong at the `at`-th host call from now; the first is 1. Logging and the clock are not counted.
+    pub fn inject(&self, at: u32, fault: Fault) {
+        self.state.faults.set(at, fault);
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn heal(&self) {
+        self.state.faults.clear();
+    }
+
+    /// How many host calls there were since the lab was made, [`Lab::inject`] or [`Lab::heal`].
+    #[must_use]
+    pub fn host_calls(&self) -> u32 {
+        self.state.faults.count()
+    }
+
+    /// Run `function` as one call about `target`: locks end with it.
+    pub(super) fn call<T>(&self, target: Target, function: impl FnOnce() -> T) -> T {
+        self.state.call.replace(Some(CallState { target, locks: BTreeSet::new() }));
+        let outer = CURRENT.with(|current| current.replace(Some(Rc::clone(&self.state))));
+        let _end = EndOfCall { outer };
+        function()
+    }
+}
+
+/// Puts things back even when a driver's function panics.
+struct EndOfCall {
+    outer: Option<Rc<State>>,
+}
+
+impl Drop for EndOfCall {
+    fn drop(&mut self) {
+        let ended = CURRENT.with(|current| current.replace(self.outer.take()));
+        if let Some(state) = ended {
+            state.call.replace(None);
+        }
+    }
+}
+
+/// The lab whose call runs in this thread.
+pub(super) fn current() -> Answer<Rc<State>> {
+    CURRENT.with(|current| current.borrow().clone()).map_or_else(
+        || fail(CapabilityCode::Unavailable, "no call is under way: call the driver through a testing::Lab"),
+        Ok,
+    )
+}
+
+impl State {
+    pub(super) fn root_directory(&self, root: &str) -> PathBuf {
+        self.directory.path().join(root)
+    }
+
+    pub(super) fn target(&self) -> Target {
+        self.call.borrow().clone().unwrap_or_default().target
+    }
+}

@@ -1,0 +1,198 @@
+//! What the double needs of `driver.toml`: roots, templates, options, counters. It reads leniently: `bulkhead driver build` is the one
+//! that checks a manifest.
+
+use crate::config::Value;
+use std::collections::BTreeMap;
+use toml::Table;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RootUse {
+    Data,
+    Config,
+    State,
+}
+
+#[derive(Debug)]
+pub(super) struct Root {
+    pub(super) root_use: RootUse,
+    pub(super) paths: Vec<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct Template {
+    /// The program and its words, for commands.
+    pub(super) words: Vec<String>,
+    /// For files: root, path and text.
+    pub(super) file: Option<TemplateFile>,
+    pub(super) slots: BTreeMap<String, SlotType>,
+    pub(super) creates: Option<String>,
+    pub(super) destroys: Option<String>,
+    pub(super) is_repeatable: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct TemplateFile {
+    pub(super) root: String,
+    pub(super) path: String,
+    pub(super) text: String,
+}
+
+#[derive(Debug)]
+pub(super) enum SlotType {
+    Unsigned,
+    Signed { min: i64, max: i64 },
+    Text { choices: Vec<String>, most: usize },
+    Ip,
+    Cidr,
+    Path { kind: String, root: String, patterns: Vec<String> },
+    Name,
+    Secret,
+    AccessRules,
+}
+
+#[derive(Debug)]
+pub(super) struct Manifest {
+    pub(super) roots: BTreeMap<String, Root>,
+    pub(super) commands: BTreeMap<String, Template>,
+    pub(super) files: BTreeMap<String, Template>,
+    /// Declared options with their defaults.
+    pub(super) options: BTreeMap<String, Option<Value>>,
+    pub(super) has_backend_scope: bool,
+    pub(super) counters: Vec<String>,
+}
+
+/// Manila's `share_opts`, which every backend has; those with a default.
+const INHERITED: &[(&str, Option<i64>)] = &[
+    ("reserved_share_percentage", Some(0)),
+    ("reserved_share_from_snapshot_percentage", Some(0)),
+    ("reserved_share_extend_percentage", Some(0)),
+    ("num_shell_tries", Some(3)),
+    ("max_shares_per_share_server", Some(-1)),
+    ("max_share_server_size", Some(-1)),
+    ("share_backend_name", None),
+    ("replication_domain", None),
+    ("backend_availability_zone", None),
+    ("filter_function", None),
+    ("goodness_function", None),
+    ("network_config_group", None),
+    ("admin_network_config_group", None),
+];
+
+impl Manifest {
+    pub(super) fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        let table: Table = text.parse()?;
+        let named = |key: &'static str| tables(&table, key).map(|entry| (text_of(entry, "name"), entry));
+        let mut options: BTreeMap<String, Option<Value>> = INHERITED
+            .iter()
+            .map(|(name, default)| ((*name).to_owned(), default.map(Value::Integer)))
+            .collect();
+        options.insert("max_over_subscription_ratio".to_owned(), Some(Value::Float(20.0)));
+        options.extend(named("option").map(|(name, entry)| (name, default_of(entry))));
+        let private_data = table.get("private-data").and_then(toml::Value::as_table);
+        Ok(Self {
+            roots: named("root").map(|(name, entry)| (name, root_of(entry))).collect(),
+            commands: named("execute").map(|(name, entry)| (name, command_of(entry))).collect(),
+            files: named("file").map(|(name, entry)| (name, file_of(entry))).collect(),
+            options,
+            has_backend_scope: private_data.is_some_and(|declared| declared.contains_key("backend-scope")),
+            counters: private_data.map(|declared| texts_of(declared, "counters")).unwrap_or_default(),
+        })
+    }
+}
+
+fn tables<'a>(table: &'a Table, key: &str) -> impl Iterator<Item = &'a Table> + use<'a> {
+    table.get(key).and_then(toml::Value::as_array).into_iter().flatten().filter_map(toml::Value::as_table)
+}
+
+fn text_of(table: &Table, key: &str) -> String {
+    table.get(key).and_then(toml::Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn texts_of(table: &Table, key: &str) -> Vec<String> {
+    let listed = table.get(key).and_then(toml::Value::as_array).into_iter().flatten();
+    listed.filter_map(toml::Value::as_str).map(str::to_owned).collect()
+}
+
+fn root_of(table: &Table) -> Root {
+    let root_use = match text_of(table, "use").as_str() {
+        "config" => RootUse::Config,
+        "state" => RootUse::State,
+        _ => RootUse::Data,
+    };
+    Root { root_use, paths: texts_of(table, "paths") }
+}
+
+fn command_of(table: &Table) -> Template {
+    let mut words = vec![text_of(table, "program")];
+    words.extend(texts_of(table, "args"));
+    Template {
+        words,
+        file: None,
+        slots: slots_of(table),
+        creates: table.get("creates").and_then(toml::Value::as_str).map(str::to_owned),
+        destroys: table.get("destroys").and_then(toml::Value::as_str).map(str::to_owned),
+        is_repeatable: text_of(table, "repeat") == "safe",
+    }
+}
+
+fn file_of(table: &Table) -> Template {
+    let file = TemplateFile {
+        root: text_of(table, "root"),
+        path: text_of(table, "path"),
+        text: text_of(table, "text"),
+    };
+    Template {
+        words: Vec::new(),
+        file: Some(file),
+        slots: slots_of(table),
+        creates: None,
+        destroys: None,
+        is_repeatable: true,
+    }
+}
+
+fn slots_of(table: &Table) -> BTreeMap<String, SlotType> {
+    let declared = table.get("slots").and_then(toml::Value::as_table).into_iter().flatten();
+    declared.filter_map(|(name, slot)| Some((name.clone(), slot_type(slot.as_table()?)))).collect()
+}
+
+fn slot_type(slot: &Table) -> SlotType {
+    let number = |key: &str| slot.get(key).and_then(toml::Value::as_integer);
+    match text_of(slot, "type").as_str() {
+        "bytes" | "gib" | "port" => SlotType::Unsigned,
+        "integer" => SlotType::Signed {
+            min: number("min").unwrap_or(i64::MIN),
+            max: number("max").unwrap_or(i64::MAX),
+        },
+        "ip" => SlotType::Ip,
+        "cidr" => SlotType::Cidr,
+        "path" => SlotType::Path {
+            kind: text_of(slot, "kind"),
+            root: text_of(slot, "root"),
+            patterns: texts_of(slot, "pattern"),
+        },
+        "name" => SlotType::Name,
+        "secret" => SlotType::Secret,
+        "access-rules" => SlotType::AccessRules,
+        _ => SlotType::Text {
+            choices: texts_of(slot, "values"),
+            most: number("max").and_then(|most| usize::try_from(most).ok()).unwrap_or(4096),
+        },
+    }
+}
+
+fn default_of(option: &Table) -> Option<Value> {
+    let secret = text_of(option, "type") == "secret";
+    option.get("default").and_then(|value| match value {
+        toml::Value::String(name) if secret => Some(Value::Secret(name.clone())),
+        toml::Value::String(text) => Some(Value::Text(text.clone())),
+        toml::Value::Integer(number) => Some(Value::Integer(*number)),
+        toml::Value::Float(number) => Some(Value::Float(*number)),
+        toml::Value::Boolean(answer) => Some(Value::Boolean(*answer)),
+        toml::Value::Array(_) => Some(Value::Texts(texts_of(option, "default"))),
+        toml::Value::Table(pairs) => {
+            Some(Value::Pairs(pairs.iter().map(|(key, _)| (key.clone(), text_of(pairs, key))).collect()))
+        }
+        toml::Value::Datetime(_) => None,
+    })
+}

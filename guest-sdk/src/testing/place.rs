@@ -1,0 +1,170 @@
+//! From a pattern to a path, as the host does it: the names come from the call's target, never from the driver.
+
+use super::denial::{Answer, deny, invalid};
+use crate::access::AccessRule;
+use crate::resource::Resource;
+use crate::share::Share;
+use crate::snapshot::Snapshot;
+
+/// What a call is about.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Target {
+    shares: Vec<String>,
+    snapshots: Vec<SnapshotIds>,
+    source: Option<SnapshotIds>,
+    pub(super) rules: Option<Vec<AccessRule>>,
+}
+
+#[derive(Debug, Clone)]
+struct SnapshotIds {
+    snapshot: String,
+    share: String,
+}
+
+impl SnapshotIds {
+    fn of(snapshot: &Snapshot) -> Self {
+        Self { snapshot: snapshot.id.clone(), share: snapshot.share.id.clone() }
+    }
+}
+
+impl Target {
+    pub(super) fn shares(shares: &[Share]) -> Self {
+        Self { shares: shares.iter().map(|share| share.id.clone()).collect(), ..Self::default() }
+    }
+
+    pub(super) fn share(share: &Share) -> Self {
+        Self { shares: vec![share.id.clone()], ..Self::default() }
+    }
+
+    pub(super) fn snapshot(snapshot: &Snapshot) -> Self {
+        Self { snapshots: vec![SnapshotIds::of(snapshot)], ..Self::default() }
+    }
+
+    pub(super) fn made_from(mut self, source: &Snapshot) -> Self {
+        self.source = Some(SnapshotIds::of(source));
+        self
+    }
+
+    pub(super) fn with_rules(mut self, rules: &[AccessRule]) -> Self {
+        self.rules = Some(rules.to_vec());
+        self
+    }
+
+    /// The resource meant, if it is of this call.
+    pub(super) fn resource(&self, named: Option<&Resource>) -> Answer<Resource> {
+        let subject = || {
+            let snapshot = self.snapshots.first().map(|ids| Resource::Snapshot(ids.snapshot.clone()));
+            snapshot.or_else(|| self.shares.first().cloned().map(Resource::Share))
+        };
+        let Some(resource) = named.cloned().or_else(subject) else {
+            return deny("this call is about no share or snapshot", "nothing");
+        };
+        let known = match &resource {
+            Resource::Share(id) => {
+                self.shares.contains(id) || self.snapshots.iter().any(|ids| ids.share == *id)
+            }
+            Resource::Snapshot(id) => self.snapshots.iter().any(|ids| ids.snapshot == *id),
+        };
+        if known {
+            Ok(resource)
+        } else {
+            deny(&format!("{resource:?} is not what this call is about"), "nothing")
+        }
+    }
+
+    fn names(&self, named: Option<&Resource>) -> Answer<Names> {
+        let mut names = Names {
+            share: None,
+            snapshot: None,
+            source_share: self.source.as_ref().map(|ids| ids.share.clone()),
+            source_snapshot: self.source.as_ref().map(|ids| ids.snapshot.clone()),
+        };
+        match self.resource(named)? {
+            Resource::Share(id) => names.share = Some(id),
+            Resource::Snapshot(id) => {
+                let of = self.snapshots.iter().find(|ids| ids.snapshot == id);
+                names.share = of.map(|ids| ids.share.clone());
+                names.snapshot = Some(id);
+            }
+        }
+        Ok(names)
+    }
+
+    /// The name of a resource at the backend.
+    pub(super) fn name_of(&self, resource: &Resource) -> Answer<String> {
+        Ok(match self.resource(Some(resource))? {
+            Resource::Share(id) => format!("share-{id}"),
+            Resource::Snapshot(id) => format!("share-snapshot-{id}"),
+        })
+    }
+
+    /// Fill a pattern.
+    pub(super) fn place(&self, pattern: &str, named: Option<&Resource>) -> Answer<Place> {
+        let names = self.names(named)?;
+        let mut relative = String::new();
+        let mut rest = pattern;
+        while let Some((before, after)) = rest.split_once('{') {
+            let Some((variable, tail)) = after.split_once('}') else {
+                return invalid(format!("pattern '{pattern}' has a brace that is not closed"));
+            };
+            relative.push_str(before);
+            match names.text_of(variable) {
+                Some(name) => relative.push_str(&name),
+                None => {
+                    return deny(
+                        &format!("this call has no name for {{{variable}}} in '{pattern}'"),
+                        "nothing",
+                    );
+                }
+            }
+            rest = tail;
+        }
+        relative.push_str(rest);
+        let owner = names.owner(pattern);
+        Ok(Place { relative, is_source: pattern.contains("{source-"), owner })
+    }
+}
+
+#[derive(Debug)]
+struct Names {
+    share: Option<String>,
+    snapshot: Option<String>,
+    source_share: Option<String>,
+    source_snapshot: Option<String>,
+}
+
+impl Names {
+    fn text_of(&self, variable: &str) -> Option<String> {
+        let share = |id: &String| format!("share-{id}");
+        let snapshot = |id: &String| format!("share-snapshot-{id}");
+        match variable {
+            "share" => self.share.as_ref().map(share),
+            "snapshot" => self.snapshot.as_ref().map(snapshot),
+            "source-share" => self.source_share.as_ref().map(share),
+            "source-snapshot" => self.source_snapshot.as_ref().map(snapshot),
+            _ => None,
+        }
+    }
+
+    /// Whom what stands at the path belongs to: the snapshot if the pattern names one, else the share.
+    fn owner(&self, pattern: &str) -> Option<Resource> {
+        if pattern.contains("{snapshot}") {
+            self.snapshot.clone().map(Resource::Snapshot)
+        } else if pattern.contains("{share}") {
+            self.share.clone().map(Resource::Share)
+        } else if pattern.contains("{source-snapshot}") {
+            self.source_snapshot.clone().map(Resource::Snapshot)
+        } else {
+            self.source_share.clone().map(Resource::Share)
+        }
+    }
+}
+
+/// A filled pattern.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) relative: String,
+    /// What a new share is made from may be read, never changed.
+    pub(super) is_source: bool,
+    pub(super) owner: Option<Resource>,
+}

@@ -1,0 +1,63 @@
+//! Records as the host would hand them over. Equal numbers make equal ids.
+
+use crate::access::{AccessLevel, AccessRule, AccessType};
+use crate::share::{Protocol, Share};
+use crate::snapshot::Snapshot;
+
+fn id(kind: u8, number: u32) -> String {
+    format!("{number:08x}-0000-4000-8000-{kind:012x}")
+}
+
+/// An NFS share of project `project` without export locations, extra specs or metadata.
+#[must_use]
+pub fn share(number: u32, size_gib: u64) -> Share {
+    let instance = id(1, number);
+    Share {
+        name: format!("share-{instance}"),
+        id: instance,
+        share_id: id(2, number),
+        project_id: "project".to_owned(),
+        size_gib,
+        protocol: Protocol::Nfs,
+        pool: None,
+        source_snapshot_id: None,
+        share_group_id: None,
+        replica_state: None,
+        mount_snapshot_support: false,
+        export_locations: Vec::new(),
+        extra_specs: Vec::new(),
+        metadata: Vec::new(),
+        server: None,
+    }
+}
+
+/// A snapshot of `share`, of its size.
+#[must_use]
+pub fn snapshot(number: u32, share: &Share) -> Snapshot {
+    let instance = id(3, number);
+    Snapshot {
+        name: format!("share-snapshot-{instance}"),
+        id: instance,
+        snapshot_id: id(4, number),
+        size_gib: share.size_gib,
+        provider_location: None,
+        share: share.clone(),
+    }
+}
+
+/// An access rule.
+#[must_use]
+pub fn access_rule(
+    number: u32,
+    access_type: AccessType,
+    access_to: &str,
+    access_level: AccessLevel,
+) -> AccessRule {
+    AccessRule {
+        id: id(5, number),
+        mapping_id: id(6, number),
+        access_type,
+        access_to: access_to.to_owned(),
+        access_level,
+    }
+}
