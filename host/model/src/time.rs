@@ -15,6 +15,13 @@ impl Timestamp {
         Self(jiff::Timestamp::now())
     }
 
+    /// The moment `wait` from now; now if that lies beyond all calendars.
+    #[must_use]
+    pub fn after_now(wait: std::time::Duration) -> Self {
+        let now = jiff::Timestamp::now();
+        Self(now.checked_add(wait).unwrap_or(now))
+    }
+
     /// Milliseconds since 1970-01-01 UTC; 0 before that.
     #[must_use]
     pub fn milliseconds(self) -> u64 {
