@@ -34,7 +34,12 @@ fn named_failures(text: &str) -> Vec<&str> {
 #[test]
 fn every_item_says_what_it_is() {
     let contract = Contract::read();
-    let silent: Vec<_> = contract.items().into_iter().filter(|item| words(item.docs).is_empty()).map(|item| item.name).collect();
+    let silent: Vec<_> = contract
+        .items()
+        .into_iter()
+        .filter(|item| words(item.docs).is_empty())
+        .map(|item| item.name)
+        .collect();
     assert_eq!(silent, Vec::<String>::new(), "without a doc comment");
 }
 
@@ -45,7 +50,9 @@ fn every_item_is_described_in_whole_sentences() {
         .items()
         .into_iter()
         .map(|item| (item.name, words(item.docs)))
-        .filter(|(_, text)| !text.ends_with(['.', ':']) || text.starts_with(char::is_lowercase) && !text.starts_with("`"))
+        .filter(|(_, text)| {
+            !text.ends_with(['.', ':']) || text.starts_with(char::is_lowercase) && !text.starts_with("`")
+        })
         .collect();
     assert_eq!(torn, Vec::new(), "should begin with a capital and end with a full stop");
 }
@@ -53,7 +60,8 @@ fn every_item_is_described_in_whole_sentences() {
 #[test]
 fn every_item_says_since_when_it_is_there() {
     let contract = Contract::read();
-    let version = contract.resolve.packages[contract.driver].name.version.clone().expect("the package has a version");
+    let version =
+        contract.resolve.packages[contract.driver].name.version.clone().expect("the package has a version");
     let undated: Vec<_> = contract
         .items()
         .into_iter()
@@ -67,12 +75,18 @@ fn every_item_says_since_when_it_is_there() {
 }
 
 #[test]
-fn every_function_of_a_driver_says_where_it_comes_from_and_what_a_repeat_a_failure_and_a_second_caller_meet() {
+fn every_function_of_a_driver_says_where_it_comes_from_and_what_a_repeat_a_failure_and_a_second_caller_meet()
+{
     let contract = Contract::read();
     let mut lacking = Vec::new();
     for (interface, function) in contract.functions(contract.driver) {
         let text = words(&function.docs);
-        let parts = [("origin", &["Manila"][..]), ("repetition", &REPETITION), ("failure", &FAILURE), ("concurrency", &CONCURRENCY)];
+        let parts = [
+            ("origin", &["Manila"][..]),
+            ("repetition", &REPETITION),
+            ("failure", &FAILURE),
+            ("concurrency", &CONCURRENCY),
+        ];
         for (part, any_of) in parts {
             if lacks(&text, any_of) {
                 lacking.push(format!("{interface}.{}: {part}", function.name));

@@ -2,6 +2,8 @@
 //! Manila's driver class given a home.
 
 #[cfg(test)]
+mod coverage;
+#[cfg(test)]
 mod documentation;
 #[cfg(test)]
 mod package;

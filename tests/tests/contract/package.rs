@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use wit_parser::{
-    Docs, Function, Interface, InterfaceId, PackageId, Resolve, Stability, Type, TypeDef, TypeDefKind, TypeOwner, World, WorldItem,
+    Docs, Function, Interface, InterfaceId, PackageId, Resolve, Stability, Type, TypeDef, TypeDefKind,
+    TypeOwner, World, WorldItem,
 };
 
 /// The two packages of `wit/`.
@@ -110,7 +111,11 @@ impl Contract {
         for package in [self.driver, self.host] {
             for (name, interface) in self.interfaces(package) {
                 let path = format!("{}/{name}", self.package_name(package));
-                items.push(Item { name: path.clone(), docs: &interface.docs, stability: Some(&interface.stability) });
+                items.push(Item {
+                    name: path.clone(),
+                    docs: &interface.docs,
+                    stability: Some(&interface.stability),
+                });
                 for definition in self.own_types(interface) {
                     type_items(&path, definition, &mut items);
                 }
@@ -121,7 +126,11 @@ impl Contract {
             }
         }
         for (name, world) in self.worlds() {
-            items.push(Item { name: format!("world {name}"), docs: &world.docs, stability: Some(&world.stability) });
+            items.push(Item {
+                name: format!("world {name}"),
+                docs: &world.docs,
+                stability: Some(&world.stability),
+            });
         }
         items
     }

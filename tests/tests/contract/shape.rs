@@ -34,17 +34,24 @@ fn named_types(contract: &Contract) -> Vec<(String, String, Type)> {
     for package in [contract.driver, contract.host] {
         for (interface, function) in contract.functions(package) {
             let parameters = function.params.iter();
-            found.extend(parameters.map(|one| (format!("{interface}.{}", function.name), one.name.clone(), one.ty)));
+            found.extend(
+                parameters.map(|one| (format!("{interface}.{}", function.name), one.name.clone(), one.ty)),
+            );
         }
         for (name, interface) in contract.interfaces(package) {
             for definition in contract.own_types(interface) {
                 let path = format!("{name}.{}", definition.name.as_deref().unwrap_or("?"));
                 match &definition.kind {
                     TypeDefKind::Record(record) => {
-                        found.extend(record.fields.iter().map(|field| (path.clone(), field.name.clone(), field.ty)));
+                        found.extend(
+                            record.fields.iter().map(|field| (path.clone(), field.name.clone(), field.ty)),
+                        );
                     }
                     TypeDefKind::Variant(variant) => {
-                        let payloads = variant.cases.iter().filter_map(|case| Some((path.clone(), case.name.clone(), case.ty?)));
+                        let payloads = variant
+                            .cases
+                            .iter()
+                            .filter_map(|case| Some((path.clone(), case.name.clone(), case.ty?)));
                         found.extend(payloads);
                     }
                     _ => {}
@@ -75,7 +82,8 @@ fn the_words_for_secrets_are_told_from_the_keys_of_maps() {
 #[test]
 fn nothing_crosses_as_json() {
     let contract = Contract::read();
-    let blobs: Vec<_> = named_types(&contract).into_iter().filter(|(_, name, _)| name.contains("json")).collect();
+    let blobs: Vec<_> =
+        named_types(&contract).into_iter().filter(|(_, name, _)| name.contains("json")).collect();
     assert_eq!(blobs, Vec::new(), "should be a record");
 }
 
@@ -96,7 +104,11 @@ fn there_are_no_resources_streams_or_asynchronous_functions() {
     let contract = Contract::read();
     for (_, definition) in contract.resolve.types.iter() {
         let kind = definition.kind.as_str();
-        assert!(!["resource", "own", "borrow", "future", "stream"].contains(&kind), "{:?} is a {kind}", definition.name);
+        assert!(
+            !["resource", "own", "borrow", "future", "stream"].contains(&kind),
+            "{:?} is a {kind}",
+            definition.name
+        );
     }
     for package in [contract.driver, contract.host] {
         for (interface, function) in contract.functions(package) {
@@ -111,11 +123,15 @@ fn every_driver_function_answers_with_a_result_and_the_one_error() {
     let types = contract.resolve.packages[contract.driver].interfaces["types"];
     let error = contract.resolve.interfaces[types].types["error"];
     for (interface, function) in contract.functions(contract.driver) {
-        let Some(Type::Id(id)) = function.result else { panic!("{interface}.{} answers no result", function.name) };
+        let Some(Type::Id(id)) = function.result else {
+            panic!("{interface}.{} answers no result", function.name)
+        };
         let TypeDefKind::Result(result) = &contract.resolve.types[id].kind else {
             panic!("{interface}.{} answers no result", function.name)
         };
-        let Some(Type::Id(failure)) = result.err else { panic!("{interface}.{} has no error", function.name) };
+        let Some(Type::Id(failure)) = result.err else {
+            panic!("{interface}.{} has no error", function.name)
+        };
         let failure = match contract.resolve.types[failure].kind {
             TypeDefKind::Type(Type::Id(lent)) => lent,
             _ => failure,
@@ -145,11 +161,16 @@ fn the_worlds_offer_every_import_and_each_optional_export_alone() {
     let contract = Contract::read();
     let worlds = contract.worlds();
     let exports = |name: &str| {
-        let (_, world) = worlds.iter().find(|(found, _)| found == name).unwrap_or_else(|| panic!("no world {name}"));
+        let (_, world) =
+            worlds.iter().find(|(found, _)| found == name).unwrap_or_else(|| panic!("no world {name}"));
         contract.interface_names(world.exports.values())
     };
     assert_eq!(exports("driver/driver"), REQUIRED);
-    let optional = contract.services(contract.driver).into_iter().map(|(name, _)| name).filter(|name| !REQUIRED.contains(name));
+    let optional = contract
+        .services(contract.driver)
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| !REQUIRED.contains(name));
     let optional: Vec<_> = optional.collect();
     for name in &optional {
         assert_eq!(exports(&format!("driver/with-{name}")), [*name]);
@@ -159,7 +180,11 @@ fn the_worlds_offer_every_import_and_each_optional_export_alone() {
     let all: BTreeSet<_> = contract.services(contract.host).into_iter().map(|(name, _)| name).collect();
     for name in ["host/imports", "driver/imports", "driver/driver"] {
         let (_, world) = worlds.iter().find(|(found, _)| found == name).expect("the world is there");
-        assert_eq!(contract.interface_names(world.imports.values()).into_iter().collect::<BTreeSet<_>>(), all, "{name}");
+        assert_eq!(
+            contract.interface_names(world.imports.values()).into_iter().collect::<BTreeSet<_>>(),
+            all,
+            "{name}"
+        );
     }
 }
 
@@ -169,7 +194,10 @@ fn the_model_knows_every_export_and_import_and_no_other() {
     let exports: BTreeSet<_> = contract.services(contract.driver).into_iter().map(|(name, _)| name).collect();
     assert_eq!(Ability::ALL.iter().map(|ability| ability.interface()).collect::<BTreeSet<_>>(), exports);
     let imports: BTreeSet<_> = contract.services(contract.host).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(Capability::ALL.iter().map(|capability| capability.interface()).collect::<BTreeSet<_>>(), imports);
+    assert_eq!(
+        Capability::ALL.iter().map(|capability| capability.interface()).collect::<BTreeSet<_>>(),
+        imports
+    );
 }
 
 #[test]
@@ -177,7 +205,9 @@ fn the_model_knows_every_error_code() {
     let contract = Contract::read();
     let types = contract.resolve.packages[contract.driver].interfaces["types"];
     let definition = contract.resolve.interfaces[types].types["error-code"];
-    let TypeDefKind::Enum(cases) = &contract.resolve.types[definition].kind else { panic!("error-code is no enum") };
+    let TypeDefKind::Enum(cases) = &contract.resolve.types[definition].kind else {
+        panic!("error-code is no enum")
+    };
     for case in &cases.cases {
         let read = serde_json::from_value::<DriverErrorCode>(serde_json::Value::String(case.name.clone()));
         assert!(read.is_ok(), "{} is not in the model", case.name);

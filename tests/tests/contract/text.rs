@@ -22,8 +22,22 @@ fn files() -> Vec<(PathBuf, String)> {
 
 /// Whether a line begins something that can carry `@since`.
 fn declares(line: &str) -> bool {
-    let words = ["interface ", "world ", "use ", "import ", "export ", "include ", "record ", "variant ", "enum ", "flags ", "type "];
-    let is_function = line.split_once(": ").is_some_and(|(_, rest)| rest.starts_with("func(") || rest.starts_with("async func("));
+    let words = [
+        "interface ",
+        "world ",
+        "use ",
+        "import ",
+        "export ",
+        "include ",
+        "record ",
+        "variant ",
+        "enum ",
+        "flags ",
+        "type ",
+    ];
+    let is_function = line
+        .split_once(": ")
+        .is_some_and(|(_, rest)| rest.starts_with("func(") || rest.starts_with("async func("));
     words.iter().any(|word| line.starts_with(word)) || is_function
 }
 
@@ -57,7 +71,12 @@ fn lines_fit_beside_each_other() {
     for (path, text) in files() {
         for (at, line) in text.lines().enumerate() {
             let is_prose = line.trim_start().starts_with("///");
-            assert!(!is_prose || line.chars().count() <= 144, "{}:{} is too long to read", path.display(), at + 1);
+            assert!(
+                !is_prose || line.chars().count() <= 144,
+                "{}:{} is too long to read",
+                path.display(),
+                at + 1
+            );
         }
     }
 }
