@@ -24,8 +24,8 @@ fn codes<'a>(contract: &'a Contract, package: wit_parser::PackageId, name: &str)
 
 /// What stands in back-ticks right behind each "Fails with" and "Fails as".
 fn named_failures(text: &str) -> Vec<&str> {
-    text.match_indices("Fails ")
-        .map(|(at, _)| &text[at + "Fails ".len()..])
+    text.split("Fails ")
+        .skip(1)
         .filter_map(|rest| rest.strip_prefix("with `").or_else(|| rest.strip_prefix("as `")))
         .filter_map(|rest| rest.split('`').next())
         .collect()
