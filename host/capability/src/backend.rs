@@ -1,0 +1,244 @@
+//! What all calls of one generation of a backend share: the rights that manifest, grant and ceiling leave, and the parts that serve
+//! them. Made by the sandbox's owner when a generation is loaded; immutable.
+
+use crate::call::Call;
+use crate::execute::CommandRunner;
+use crate::lock::{BackendLocks, Locks};
+use crate::root::{Root, RootError};
+use bulkhead_ledger::Ledger;
+use bulkhead_model::ability::Capability;
+use bulkhead_model::call::{CallOrigin, DriverLimits};
+use bulkhead_model::error::CapabilityError;
+use bulkhead_model::grant::{Ceiling, Grant};
+use bulkhead_model::id::{BackendName, Digest, GenerationNumber, Label};
+use bulkhead_model::manifest::{Manifest, OptionValue};
+use bulkhead_model::target::CallTarget;
+use bulkhead_store::Store;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+/// What a backend is made of.
+#[derive(Debug)]
+pub struct BackendParts {
+    /// Its name.
+    pub name: BackendName,
+    /// Which configuration of it.
+    pub generation: GenerationNumber,
+    /// What the driver declares.
+    pub manifest: Arc<Manifest>,
+    /// What the operator allows.
+    pub grant: Grant,
+    /// What the site allows at most.
+    pub ceiling: Ceiling,
+    /// What the operator set, validated; defaults are not filled in.
+    pub options: BTreeMap<String, OptionValue>,
+    /// What bounds a call.
+    pub limits: DriverLimits,
+    /// Where private data, ownership and fencing numbers are kept.
+    pub store: Arc<dyn Store>,
+    /// Where effects are recorded.
+    pub ledger: Ledger,
+    /// Who runs commands.
+    pub helper: Arc<dyn CommandRunner>,
+    /// What all generations of all backends of this process share.
+    pub locks: Arc<Locks>,
+}
+
+/// Why a grant does not fit its manifest, or this machine.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    /// The same name, other words.
+    #[error(
+        "template '{name}' has changed since it was granted: the grant pins {granted}, the driver brings {found}; \
+         review it with `bulkhead driver inspect`, then set grant.templates.{name} = \"{found}\""
+    )]
+    TemplateChanged {
+        /// The template.
+        name: Label,
+        /// What the grant pins.
+        granted: Digest,
+        /// What the manifest holds.
+        found: Digest,
+    },
+    /// The grant names something that the manifest does not declare.
+    #[error("grant.{table} names '{name}', which the driver does not declare{suggestion}")]
+    Unknown {
+        /// `roots`, `programs` or `templates`.
+        table: &'static str,
+        /// What it names.
+        name: String,
+        /// Empty, or what was perhaps meant.
+        suggestion: Suggestion,
+    },
+    /// The site forbids it.
+    #[error(
+        "grant.capabilities names '{0}', which the site's ceiling does not allow; add it to ceiling.capabilities or take it out"
+    )]
+    AboveCeiling(Capability),
+    /// A root cannot be used.
+    #[error("root '{name}' cannot be used")]
+    Root {
+        /// The root.
+        name: Label,
+        /// Why.
+        #[source]
+        source: RootError,
+    },
+    /// One root inside another: a right in one would be a right in the other.
+    #[error(
+        "root '{inner}' lies inside root '{outer}' (or is the same directory); give each its own directory"
+    )]
+    Nested {
+        /// The one inside.
+        inner: Label,
+        /// The one around it.
+        outer: Label,
+    },
+}
+
+/// A name that was perhaps meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suggestion(Option<String>);
+
+impl fmt::Display for Suggestion {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(name) => write!(formatter, "; did you mean '{name}'?"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One generation of a backend, as its calls see it.
+#[derive(Debug)]
+pub struct Backend {
+    parts: BackendParts,
+    roots: BTreeMap<Label, Arc<Root>>,
+    shared: Arc<BackendLocks>,
+    command_slots: Arc<Semaphore>,
+}
+
+impl Backend {
+    /// Check the grant against the manifest and the ceiling, and open the roots.
+    ///
+    /// Blocks on a few system calls; call it where a generation is loaded.
+    pub fn new(parts: BackendParts) -> Result<Arc<Self>, GrantError> {
+        crate::grant::check(&parts.manifest, &parts.grant, &parts.ceiling)?;
+        let roots = crate::grant::open_roots(&parts.manifest, &parts.grant)?;
+        let shared = parts.locks.of(&parts.name);
+        let slots =
+            usize::try_from(parts.limits.concurrent_commands).unwrap_or(1).clamp(1, Semaphore::MAX_PERMITS);
+        Ok(Arc::new(Self { parts, roots, shared, command_slots: Arc::new(Semaphore::new(slots)) }))
+    }
+
+    /// Begin a call: its rights are `target`, and everything it holds ends with it or at `deadline`.
+    #[must_use]
+    pub fn begin(
+        self: &Arc<Self>,
+        origin: CallOrigin,
+        target: CallTarget,
+        deadline: Instant,
+        earlier_attempts: u32,
+    ) -> Call {
+        Call::new(Arc::clone(self), origin, target, deadline, earlier_attempts)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &BackendName {
+        &self.parts.name
+    }
+
+    /// Which configuration of it.
+    #[must_use]
+    pub const fn generation(&self) -> GenerationNumber {
+        self.parts.generation
+    }
+
+    /// What the driver declares.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.parts.manifest
+    }
+
+    /// What the operator allows.
+    #[must_use]
+    pub const fn grant(&self) -> &Grant {
+        &self.parts.grant
+    }
+
+    /// What the site allows at most.
+    #[must_use]
+    pub const fn ceiling(&self) -> &Ceiling {
+        &self.parts.ceiling
+    }
+
+    /// What the operator set.
+    #[must_use]
+    pub const fn options(&self) -> &BTreeMap<String, OptionValue> {
+        &self.parts.options
+    }
+
+    /// What bounds a call.
+    #[must_use]
+    pub const fn limits(&self) -> &DriverLimits {
+        &self.parts.limits
+    }
+
+    /// Whether calls may use `capability`: granted (or always granted) and below the ceiling.
+    #[must_use]
+    pub fn allows(&self, capability: Capability) -> bool {
+        capability.is_always_granted()
+            || (self.parts.grant.capabilities.contains(&capability)
+                && self.parts.ceiling.capabilities.contains(&capability))
+    }
+
+    /// The granted root `name`. Denied if the manifest does not declare it or the grant does not bind it.
+    pub fn root(&self, name: &Label) -> Result<Arc<Root>, CapabilityError> {
+        self.roots.get(name).cloned().ok_or_else(|| {
+            CapabilityError::denied(
+                format!("root '{name}'"),
+                format!("grant.roots.{name} = \"/absolute/directory\""),
+            )
+        })
+    }
+
+    /// Denied unless the grant pins the template `name` by `digest`.
+    pub fn require_template(&self, name: &Label, digest: Digest) -> Result<(), CapabilityError> {
+        if self.parts.grant.templates.get(name) == Some(&digest) {
+            return Ok(());
+        }
+        Err(CapabilityError::denied(
+            format!("template '{name}'"),
+            format!("grant.templates.{name} = \"{digest}\""),
+        ))
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.parts.store
+    }
+
+    pub(crate) const fn ledger(&self) -> &Ledger {
+        &self.parts.ledger
+    }
+
+    pub(crate) fn runner(&self) -> &dyn CommandRunner {
+        &*self.parts.helper
+    }
+
+    pub(crate) fn shared(&self) -> &BackendLocks {
+        &self.shared
+    }
+
+    /// One permit for each command that may run at once.
+    pub(crate) const fn command_slots(&self) -> &Arc<Semaphore> {
+        &self.command_slots
+    }
+}
+
+pub(crate) const fn suggestion(name: Option<String>) -> Suggestion {
+    Suggestion(name)
+}

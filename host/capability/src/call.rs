@@ -1,0 +1,148 @@
+//! One driver call's rights, and what it holds. Made by [`Backend::begin`](crate::backend::Backend::begin), lent to the guest's
+//! imports, ended by [`Call::end`] or by being dropped: a dropped call releases its locks and ends its commands.
+
+use crate::backend::Backend;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::execute::Execute;
+use crate::files::Files;
+use crate::lock::{HeldLocks, LocksHandle};
+use crate::log::{Log, LogBudget};
+use crate::private_data::PrivateData;
+use bulkhead_ledger::LedgerError;
+use bulkhead_model::ability::Capability;
+use bulkhead_model::call::CallOrigin;
+use bulkhead_model::error::{CapabilityCode, CapabilityError};
+use bulkhead_model::target::CallTarget;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// One call of a driver.
+#[derive(Debug)]
+pub struct Call {
+    backend: Arc<Backend>,
+    origin: CallOrigin,
+    target: CallTarget,
+    deadline: Instant,
+    earlier_attempts: u32,
+    held: HeldLocks,
+    log: LogBudget,
+}
+
+impl Call {
+    pub(crate) fn new(
+        backend: Arc<Backend>,
+        origin: CallOrigin,
+        target: CallTarget,
+        deadline: Instant,
+        earlier_attempts: u32,
+    ) -> Self {
+        let log = LogBudget::new(&backend, &origin);
+        Self { backend, origin, target, deadline, earlier_attempts, held: HeldLocks::default(), log }
+    }
+
+    /// Named command templates.
+    #[must_use]
+    pub const fn execute(&self) -> Execute<'_> {
+        Execute::new(self)
+    }
+
+    /// Files and directories.
+    #[must_use]
+    pub const fn files(&self) -> Files<'_> {
+        Files::new(self)
+    }
+
+    /// Options.
+    #[must_use]
+    pub const fn config(&self) -> Config<'_> {
+        Config::new(self)
+    }
+
+    /// Key/values per resource.
+    #[must_use]
+    pub const fn private_data(&self) -> PrivateData<'_> {
+        PrivateData::new(self)
+    }
+
+    /// Named locks.
+    #[must_use]
+    pub const fn locks(&self) -> LocksHandle<'_> {
+        LocksHandle::new(self)
+    }
+
+    /// Log lines.
+    #[must_use]
+    pub const fn log(&self) -> Log<'_> {
+        Log::new(self)
+    }
+
+    /// Time.
+    #[must_use]
+    pub const fn clock(&self) -> Clock<'_> {
+        Clock::new(self)
+    }
+
+    /// End the call: its locks are released and its effects durable when this returns.
+    pub async fn end(self) -> Result<(), LedgerError> {
+        self.held.release_all();
+        self.backend.ledger().flush(self.backend.name()).await
+    }
+
+    /// The backend it runs on.
+    #[must_use]
+    pub const fn backend(&self) -> &Arc<Backend> {
+        &self.backend
+    }
+
+    /// What it belongs to.
+    #[must_use]
+    pub const fn origin(&self) -> &CallOrigin {
+        &self.origin
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub const fn target(&self) -> &CallTarget {
+        &self.target
+    }
+
+    /// When its time is up.
+    #[must_use]
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// How often this step of the operation has been tried before.
+    #[must_use]
+    pub const fn earlier_attempts(&self) -> u32 {
+        self.earlier_attempts
+    }
+
+    pub(crate) const fn held_locks(&self) -> &HeldLocks {
+        &self.held
+    }
+
+    pub(crate) const fn log_budget(&self) -> &LogBudget {
+        &self.log
+    }
+
+    /// Denied unless grant and ceiling allow `capability`.
+    pub(crate) fn require(&self, capability: Capability) -> Result<(), CapabilityError> {
+        if self.backend.allows(capability) {
+            return Ok(());
+        }
+        Err(CapabilityError::denied(
+            format!("capability '{capability}'"),
+            format!("grant.capabilities = [\"{capability}\"]"),
+        ))
+    }
+
+    /// Fails with `timed-out` once the call's time is up.
+    pub(crate) fn check_time(&self) -> Result<(), CapabilityError> {
+        if Instant::now() < self.deadline {
+            return Ok(());
+        }
+        Err(CapabilityError::new(CapabilityCode::TimedOut, "the time of this call is up"))
+    }
+}

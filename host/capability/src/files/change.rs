@@ -1,0 +1,228 @@
+//! The functions that change: ownership first, then the effect, then what is left to record. `ownership` says why in this order.
+
+use super::beneath::{Parent, file_type};
+use super::policy::{self, Purpose};
+use super::watch::{Alone, blocking};
+use super::{LARGEST_FILE, copy, remove, replace, template};
+use crate::call::Call;
+use crate::ownership::{self, OwnedKind};
+use crate::resolve::ResolvedPath;
+use crate::slot::{self, Slot};
+use bulkhead_model::ability::Capability;
+use bulkhead_model::error::{CapabilityCode, CapabilityError};
+use bulkhead_model::manifest::{FileTemplate, RootUse};
+use bulkhead_model::text::GuestText;
+use rustix::fs::{FileType, Mode, OFlags, RenameFlags, fchmod, mkdirat, openat, renameat_with};
+use rustix::io::Errno;
+
+/// The mode of files that programs read.
+const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
+
+pub(super) async fn create_directory(call: &Call, at: ResolvedPath) -> Result<(), CapabilityError> {
+    let alone = Alone::with(call, vec![at.subject()]).await;
+    match look(call, &at).await? {
+        Some(kind) => {
+            ownership::require(call, &at).await?;
+            return if kind == FileType::Directory { Ok(()) } else { Err(in_the_way(&at)) };
+        }
+        None => {}
+    }
+    let revision = ownership::claim(call, &at, OwnedKind::Directory).await?;
+    let place = at.clone();
+    let made = blocking(call, Some(&alone), move |_| make_directory(&place)).await;
+    match made {
+        Err(error) if error.code == CapabilityCode::AlreadyExists => {
+            // It came to be after we had looked: somebody else's.
+            ownership::withdraw(call, &at, revision).await?;
+            Err(ownership::not_owned(&at))
+        }
+        answer => answer,
+    }
+}
+
+fn make_directory(at: &ResolvedPath) -> Result<(), CapabilityError> {
+    let parent = Parent::open(at)?;
+    let failed = |error| parent.failed("making", error);
+    mkdirat(&parent.directory, &parent.name, Mode::RWXU).map_err(failed)?;
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = openat(&parent.directory, &parent.name, flags, Mode::empty()).map_err(failed)?;
+    let mode = if at.root.root_use() == RootUse::Data { 0o777 } else { 0o755 };
+    fchmod(&made, Mode::from_raw_mode(mode)).map_err(failed)?;
+    parent.sync()
+}
+
+pub(super) async fn remove(call: &Call, at: ResolvedPath) -> Result<(), CapabilityError> {
+    let alone = Alone::with(call, vec![at.subject()]).await;
+    if look(call, &at).await?.is_some() {
+        ownership::require(call, &at).await?;
+        let place = at.clone();
+        blocking(call, Some(&alone), move |watch| {
+            remove::remove(&Parent::open(&place)?, &place.subject(), watch)
+        })
+        .await?;
+    }
+    ownership::forget(call, &at).await
+}
+
+pub(super) async fn rename(
+    call: &Call,
+    source: ResolvedPath,
+    destination: ResolvedPath,
+) -> Result<(), CapabilityError> {
+    let alone = Alone::with(call, vec![source.subject(), destination.subject()]).await;
+    let there = look(call, &destination).await?.is_some();
+    if look(call, &source).await?.is_none() {
+        if there && ownership::was_moved(call, &source, &destination).await? {
+            return ownership::forget(call, &source).await;
+        }
+        return Err(missing(&source));
+    }
+    ownership::require(call, &source).await?;
+    if there {
+        return Err(in_the_way(&destination));
+    }
+    ownership::begin_move(call, &source, &destination).await?;
+    let (from, to) = (source.clone(), destination);
+    blocking(call, Some(&alone), move |_| rename_at(&from, &to, RenameFlags::NOREPLACE)).await?;
+    ownership::forget(call, &source).await
+}
+
+pub(super) async fn exchange(
+    call: &Call,
+    first: ResolvedPath,
+    second: ResolvedPath,
+) -> Result<(), CapabilityError> {
+    let alone = Alone::with(call, vec![first.subject(), second.subject()]).await;
+    for at in [&first, &second] {
+        if look(call, at).await?.is_none() {
+            return Err(missing(at));
+        }
+        ownership::require(call, at).await?;
+    }
+    let (one, other) = (first.clone(), second.clone());
+    blocking(call, Some(&alone), move |_| rename_at(&one, &other, RenameFlags::EXCHANGE)).await?;
+    ownership::swap(call, &first, &second).await
+}
+
+/// Rename in one step, and wait until both directories are on disk.
+fn rename_at(from: &ResolvedPath, to: &ResolvedPath, flags: RenameFlags) -> Result<(), CapabilityError> {
+    let source = Parent::open(from)?;
+    let destination = Parent::open(to)?;
+    renameat_with(&source.directory, &source.name, &destination.directory, &destination.name, flags)
+        .map_err(|error| {
+            if error == Errno::NOENT { missing(from) } else { destination.failed("renaming to", error) }
+        })?;
+    source.sync()?;
+    destination.sync()
+}
+
+pub(super) async fn copy_tree(
+    call: &Call,
+    source: ResolvedPath,
+    destination: ResolvedPath,
+) -> Result<(), CapabilityError> {
+    let is_inside = source.root.name() == destination.root.name()
+        && destination.path.components().zip(source.path.components()).all(|(inner, outer)| inner == outer)
+        && destination.path.components().count() >= source.path.components().count();
+    if is_inside {
+        return Err(CapabilityError::new(
+            CapabilityCode::InvalidArgument,
+            format!("{} lies inside {}; copy it elsewhere", destination.subject(), source.subject()),
+        ));
+    }
+    let alone = Alone::with(call, vec![source.subject(), destination.subject()]).await;
+    if look(call, &source).await?.is_none() {
+        return Err(missing(&source));
+    }
+    ownership::require(call, &source).await?;
+    if look(call, &destination).await?.is_some() {
+        return Err(in_the_way(&destination));
+    }
+    ownership::claim(call, &destination, OwnedKind::Copy).await?;
+    blocking(call, Some(&alone), move |watch| {
+        copy::copy(&Parent::open(&source)?, &Parent::open(&destination)?, watch)
+    })
+    .await
+}
+
+pub(super) async fn write(call: &Call, at: ResolvedPath, content: &[u8]) -> Result<(), CapabilityError> {
+    if content.len() > LARGEST_FILE {
+        return Err(CapabilityError::new(
+            CapabilityCode::LimitExceeded,
+            format!("{} bytes are more than the {LARGEST_FILE} a file may hold", content.len()),
+        ));
+    }
+    put(call, at, content.to_vec()).await
+}
+
+pub(super) async fn write_template(
+    call: &Call,
+    name: &str,
+    slots: &[Slot],
+) -> Result<((), String), CapabilityError> {
+    let (template, at) = find_template(call, name, slots)?;
+    let filled = slot::fill(call, &template.slots, slots)?;
+    let text = template::render(template, &filled)?;
+    let detail = format!("{}: {text}", at.subject());
+    put(call, at, text.into_bytes()).await?;
+    Ok(((), detail))
+}
+
+pub(super) async fn remove_template(call: &Call, name: &str, slots: &[Slot]) -> Result<(), CapabilityError> {
+    let (_, at) = find_template(call, name, slots)?;
+    remove(call, at).await
+}
+
+/// The template `name`, if it is granted, and the path of its file for the resource that the slots name.
+fn find_template<'call>(
+    call: &'call Call,
+    name: &str,
+    slots: &[Slot],
+) -> Result<(&'call FileTemplate, ResolvedPath), CapabilityError> {
+    call.require(Capability::Files)?;
+    let manifest = call.backend().manifest();
+    let template = manifest.file(name).ok_or_else(|| {
+        CapabilityError::new(
+            CapabilityCode::InvalidArgument,
+            format!("no file template '{}' is declared; declare it as [[file]]", GuestText::new(name, 64)),
+        )
+    })?;
+    call.backend().require_template(&template.name, template.digest())?;
+    let at = call.place(&template.root, &template.path, slot::resource_of(slots)?)?;
+    policy::check(&at, Purpose::Template)?;
+    Ok((template, at))
+}
+
+/// Put a file's whole content in place; recorded first.
+async fn put(call: &Call, at: ResolvedPath, content: Vec<u8>) -> Result<(), CapabilityError> {
+    let alone = Alone::with(call, vec![at.subject()]).await;
+    match look(call, &at).await? {
+        Some(FileType::RegularFile) => {
+            ownership::require(call, &at).await?;
+        }
+        Some(_) => return Err(ownership::not_owned(&at)),
+        None => {
+            ownership::claim(call, &at, OwnedKind::File).await?;
+        }
+    }
+    blocking(call, Some(&alone), move |_| replace::replace(&Parent::open(&at)?, &content, FILE_MODE)).await
+}
+
+/// What stands at a path. A missing directory above it means that nothing does.
+async fn look(call: &Call, at: &ResolvedPath) -> Result<Option<FileType>, CapabilityError> {
+    let at = at.clone();
+    let found =
+        blocking(call, None, move |_| Ok(Parent::open(&at)?.look()?.map(|status| file_type(&status))));
+    match found.await {
+        Err(error) if error.code == CapabilityCode::NotFound => Ok(None),
+        answer => answer,
+    }
+}
+
+fn missing(at: &ResolvedPath) -> CapabilityError {
+    CapabilityError::new(CapabilityCode::NotFound, format!("{} is not there", at.subject()))
+}
+
+fn in_the_way(at: &ResolvedPath) -> CapabilityError {
+    CapabilityError::new(CapabilityCode::AlreadyExists, format!("something is at {} already", at.subject()))
+}

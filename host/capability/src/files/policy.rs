@@ -1,0 +1,89 @@
+//! Which function may touch what: by the use of the root and by whose the path is. Pure.
+//!
+//! | root use | look, list, usage | read | change | copy between | write free bytes | file templates |
+//! |---|---|---|---|---|---|---|
+//! | `data` | yes | no: tenants' bytes | yes | `data` only | no | yes |
+//! | `config` | yes | yes | no: a privileged program reads it | no | no | yes |
+//! | `state` | yes | yes | yes | `state` only | yes | yes |
+
+use crate::resolve::{ResolvedPath, source_is_read_only};
+use bulkhead_model::error::{CapabilityCode, CapabilityError};
+use bulkhead_model::manifest::RootUse;
+
+/// What a function does to a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Look at it: status, list, usage, source of a copy.
+    Look,
+    /// Hand its bytes to the guest.
+    Read,
+    /// Make, remove, rename, exchange, destination of a copy.
+    Change,
+    /// Put the guest's bytes there.
+    Write,
+    /// Write or remove a named file template.
+    Template,
+}
+
+/// Denied unless the root's use allows `purpose`, and the path is not of the source of a new share where it would change.
+pub(super) fn check(at: &ResolvedPath, purpose: Purpose) -> Result<(), CapabilityError> {
+    let changes = matches!(purpose, Purpose::Change | Purpose::Write | Purpose::Template);
+    if changes && at.is_source {
+        return Err(source_is_read_only(at));
+    }
+    let (allowed, needed) = match (purpose, at.root.root_use()) {
+        (Purpose::Look | Purpose::Template, _) => (true, ""),
+        (Purpose::Read, root_use) => (root_use != RootUse::Data, "use = \"state\""),
+        (Purpose::Change, root_use) => (root_use != RootUse::Config, "use = \"data\""),
+        (Purpose::Write, root_use) => (root_use == RootUse::State, "use = \"state\""),
+    };
+    if allowed {
+        return Ok(());
+    }
+    let what = match purpose {
+        Purpose::Read => "reading the bytes of",
+        Purpose::Write => "writing free bytes to",
+        Purpose::Look | Purpose::Change | Purpose::Template => "changing",
+    };
+    Err(CapabilityError::denied(
+        format!("{what} {}, in a root of use {},", at.subject(), use_name(at.root.root_use())),
+        format!("[[root]] name = \"{}\" {needed} in the driver's manifest", at.root.name()),
+    ))
+}
+
+/// Denied between roots of different use: a copy would hand tenants' bytes to the guest, or the guest's to tenants.
+pub(super) fn check_copy(source: &ResolvedPath, destination: &ResolvedPath) -> Result<(), CapabilityError> {
+    check(source, Purpose::Look)?;
+    check(destination, Purpose::Change)?;
+    let (from, to) = (source.root.root_use(), destination.root.root_use());
+    if from == to {
+        return Ok(());
+    }
+    Err(CapabilityError::denied(
+        format!("a copy from a root of use {} to one of use {}", use_name(from), use_name(to)),
+        format!(
+            "[[root]] name = \"{}\" use = \"{}\" in the driver's manifest",
+            destination.root.name(),
+            use_name(from)
+        ),
+    ))
+}
+
+/// Names move inside one root only.
+pub(super) fn check_one_root(first: &ResolvedPath, second: &ResolvedPath) -> Result<(), CapabilityError> {
+    if first.root.name() == second.root.name() {
+        return Ok(());
+    }
+    Err(CapabilityError::new(
+        CapabilityCode::InvalidArgument,
+        format!("{} and {} lie in two roots; name two paths of one root", first.subject(), second.subject()),
+    ))
+}
+
+const fn use_name(root_use: RootUse) -> &'static str {
+    match root_use {
+        RootUse::Data => "data",
+        RootUse::Config => "config",
+        RootUse::State => "state",
+    }
+}

@@ -1,0 +1,98 @@
+//! Whether a grant fits its manifest and this machine: checked once, when a generation is loaded. Pure but for the opening of roots.
+
+use crate::backend::{GrantError, suggestion};
+use crate::root::Root;
+use bulkhead_model::grant::{Ceiling, Grant};
+use bulkhead_model::id::{Digest, Label};
+use bulkhead_model::manifest::Manifest;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Every name in the grant must be one of the manifest's, every template the one that was granted, no capability above the ceiling.
+pub(crate) fn check(manifest: &Manifest, grant: &Grant, ceiling: &Ceiling) -> Result<(), GrantError> {
+    if let Some(capability) = grant.capabilities.iter().find(|one| !ceiling.capabilities.contains(one)) {
+        return Err(GrantError::AboveCeiling(*capability));
+    }
+    let declared = templates(manifest);
+    for (name, granted) in &grant.templates {
+        match declared.get(name) {
+            None => return Err(unknown("templates", name.as_str(), declared.keys().map(Label::as_str))),
+            Some(found) if found != granted => {
+                return Err(GrantError::TemplateChanged {
+                    name: name.clone(),
+                    granted: *granted,
+                    found: *found,
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    let programs = || manifest.commands.iter().map(|template| template.program.as_str());
+    for name in grant.programs.keys() {
+        if !programs().any(|program| program == name) {
+            return Err(unknown("programs", name, programs()));
+        }
+    }
+    let roots = || manifest.roots.iter().map(|root| root.name.as_str());
+    for name in grant.roots.keys() {
+        if manifest.root(name).is_none() {
+            return Err(unknown("roots", name.as_str(), roots()));
+        }
+    }
+    Ok(())
+}
+
+fn templates(manifest: &Manifest) -> BTreeMap<Label, Digest> {
+    let commands = manifest.commands.iter().map(|template| (template.name.clone(), template.digest()));
+    let files = manifest.files.iter().map(|template| (template.name.clone(), template.digest()));
+    commands.chain(files).collect()
+}
+
+/// Open the granted roots. None may lie inside another: what one of them allows would then hold in the other.
+pub(crate) fn open_roots(
+    manifest: &Manifest,
+    grant: &Grant,
+) -> Result<BTreeMap<Label, Arc<Root>>, GrantError> {
+    let mut roots = BTreeMap::new();
+    let mut ancestries = Vec::new();
+    for (name, path) in &grant.roots {
+        let Some(declaration) = manifest.root(name) else { continue };
+        let failed = |source| GrantError::Root { name: name.clone(), source };
+        let root = Root::open(declaration, path).map_err(failed)?;
+        ancestries.push((name, root.ancestry().map_err(failed)?));
+        roots.insert(name.clone(), Arc::new(root));
+    }
+    for (inner, ancestry) in &ancestries {
+        let around = ancestries.iter().find(|(outer, around)| {
+            outer != inner && around.first().is_some_and(|identity| ancestry.contains(identity))
+        });
+        if let Some((outer, _)) = around {
+            return Err(GrantError::Nested { inner: (*inner).clone(), outer: (*outer).clone() });
+        }
+    }
+    Ok(roots)
+}
+
+fn unknown<'name>(table: &'static str, name: &str, known: impl Iterator<Item = &'name str>) -> GrantError {
+    let nearest = known.map(|candidate| (distance(name, candidate), candidate)).min();
+    let close = nearest.filter(|(distance, _)| *distance <= 3).map(|(_, candidate)| candidate.to_owned());
+    GrantError::Unknown { table, name: name.to_owned(), suggestion: suggestion(close) }
+}
+
+/// How many letters differ: Levenshtein's distance.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (line, letter) in left.chars().enumerate() {
+        let mut diagonal = line;
+        let mut before = line + 1;
+        let mut next = vec![before];
+        for (other, above) in right.iter().zip(row.iter().skip(1)) {
+            before = (diagonal + usize::from(letter != *other)).min(before + 1).min(above + 1);
+            diagonal = *above;
+            next.push(before);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}

@@ -1,0 +1,101 @@
+//! The locks of all backends of this process, and those that one call holds. No await while a table is locked.
+
+use super::MOST_HELD;
+use bulkhead_model::error::{CapabilityCode, CapabilityError};
+use bulkhead_model::id::BackendName;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{OnceCell, OwnedMutexGuard};
+
+type NamedLock = Arc<tokio::sync::Mutex<()>>;
+
+/// What the generations of all backends share: one for each process.
+#[derive(Debug, Default)]
+pub struct Locks {
+    backends: Mutex<BTreeMap<BackendName, Arc<BackendLocks>>>,
+}
+
+impl Locks {
+    /// What all generations of `backend` share.
+    pub(crate) fn of(&self, backend: &BackendName) -> Arc<BackendLocks> {
+        Arc::clone(locked(&self.backends).entry(backend.clone()).or_default())
+    }
+}
+
+/// What the generations of one backend share.
+#[derive(Debug, Default)]
+pub(crate) struct BackendLocks {
+    named: Mutex<BTreeMap<String, NamedLock>>,
+    paths: Mutex<BTreeMap<String, NamedLock>>,
+    private_bytes: OnceCell<Mutex<u64>>,
+}
+
+impl BackendLocks {
+    /// The lock that drivers know by this name.
+    pub(crate) fn named(&self, name: &str) -> NamedLock {
+        entry(&self.named, name)
+    }
+
+    /// The host's own lock on a path, so that a path is changed by one call at a time.
+    pub(crate) fn path(&self, subject: &str) -> NamedLock {
+        entry(&self.paths, subject)
+    }
+
+    /// How many bytes of private data the backend holds; counted once, then kept.
+    pub(crate) const fn private_bytes(&self) -> &OnceCell<Mutex<u64>> {
+        &self.private_bytes
+    }
+}
+
+/// Locks that nobody holds or waits for are dropped on the way: a driver cannot fill the table with names.
+fn entry(table: &Mutex<BTreeMap<String, NamedLock>>, name: &str) -> NamedLock {
+    let mut table = locked(table);
+    table.retain(|_, lock| Arc::strong_count(lock) > 1);
+    Arc::clone(table.entry(name.to_owned()).or_default())
+}
+
+/// The locks one call holds; dropping it releases them.
+#[derive(Debug, Default)]
+pub(crate) struct HeldLocks {
+    held: Mutex<BTreeMap<String, OwnedMutexGuard<()>>>,
+}
+
+impl HeldLocks {
+    /// Whether one more may be taken under this name.
+    pub(crate) fn check_room(&self, name: &str) -> Result<(), CapabilityError> {
+        let held = locked(&self.held);
+        if held.contains_key(name) {
+            return Err(CapabilityError::new(
+                CapabilityCode::InvalidArgument,
+                format!("this call already holds the lock '{name}'; it would wait for itself"),
+            ));
+        }
+        if held.len() >= MOST_HELD {
+            return Err(CapabilityError::new(
+                CapabilityCode::LimitExceeded,
+                format!("a call holds at most {MOST_HELD} locks"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Keep a lock that was taken.
+    pub(crate) fn keep(&self, name: &str, guard: OwnedMutexGuard<()>) -> Result<(), CapabilityError> {
+        self.check_room(name)?;
+        locked(&self.held).insert(name.to_owned(), guard);
+        Ok(())
+    }
+
+    pub(crate) fn release(&self, name: &str) {
+        locked(&self.held).remove(name);
+    }
+
+    pub(crate) fn release_all(&self) {
+        locked(&self.held).clear();
+    }
+}
+
+/// A panic while a table is locked leaves it sound: every change is one insertion or removal.
+fn locked<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}

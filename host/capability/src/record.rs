@@ -1,0 +1,86 @@
+//! Every host call, allowed or denied, becomes one effect in the ledger: capability and function, what it was about, how it went.
+//!
+//! `log` and `clock` leave none: they are always granted, reach nothing outside the call, and a guest would drown the ledger with them.
+
+use crate::call::Call;
+use bulkhead_model::effect::{Effect, EffectOutcome};
+use bulkhead_model::error::{CapabilityCode, CapabilityError};
+use bulkhead_model::text::GuestText;
+
+/// The longest subject of an effect, in bytes.
+const SUBJECT_BYTES: usize = 512;
+/// The longest detail of an effect, in bytes.
+const DETAIL_BYTES: usize = 1024;
+
+/// What a host call is recorded as.
+#[derive(Debug, Clone)]
+pub struct Deed {
+    /// Capability and function, for example `files.remove`.
+    pub capability: &'static str,
+    /// What it is about. Never a secret.
+    pub subject: String,
+}
+
+impl Deed {
+    /// A deed about `subject`.
+    #[must_use]
+    pub fn new(capability: &'static str, subject: impl Into<String>) -> Self {
+        Self { capability, subject: subject.into() }
+    }
+}
+
+impl Call {
+    /// Do `work` and record how it went.
+    pub async fn recorded<T>(
+        &self,
+        deed: Deed,
+        work: impl Future<Output = Result<T, CapabilityError>>,
+    ) -> Result<T, CapabilityError> {
+        let explained = async { work.await.map(|done| (done, String::new())) };
+        self.recorded_with_detail(deed, explained).await
+    }
+
+    /// Do `work` and record how it went, with the detail that it answers beside its result.
+    pub async fn recorded_with_detail<T>(
+        &self,
+        deed: Deed,
+        work: impl Future<Output = Result<(T, String), CapabilityError>>,
+    ) -> Result<T, CapabilityError> {
+        match work.await {
+            Ok((done, detail)) => {
+                self.record(&deed, EffectOutcome::Done, &detail).await?;
+                Ok(done)
+            }
+            Err(error) => {
+                let outcome = match error.code {
+                    CapabilityCode::Denied => EffectOutcome::Denied,
+                    _ => EffectOutcome::Failed,
+                };
+                self.record(&deed, outcome, &error.message).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Hand one effect to the ledger; cleaned and cut here. Waits only while the ledger's queue is full.
+    ///
+    /// Fails with `io` when the ledger records no more: nothing is done unseen, and what was done is not reported as done.
+    pub async fn record(
+        &self,
+        deed: &Deed,
+        outcome: EffectOutcome,
+        detail: &str,
+    ) -> Result<(), CapabilityError> {
+        let effect = Effect {
+            origin: self.origin().clone(),
+            capability: deed.capability.to_owned(),
+            subject: GuestText::new(&deed.subject, SUBJECT_BYTES).as_str().to_owned(),
+            outcome,
+            detail: GuestText::new(detail, DETAIL_BYTES).as_str().to_owned(),
+        };
+        self.backend().ledger().effect(self.backend().name(), effect).await.map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "an effect could not be recorded");
+            CapabilityError::new(CapabilityCode::Io, "the host's ledger failed; see the host's log")
+        })
+    }
+}

@@ -1,0 +1,145 @@
+//! From what a guest names to a path of the call's target below a granted root, or a denial. Used by `files` and `execute`.
+//!
+//! A guest names a root, a declared pattern and a resource; the text comes from the host. So there is nothing to sanitise: what is
+//! not declared, or not of the target, has no path.
+
+use crate::call::Call;
+use crate::root::Root;
+use crate::slot::{Path, PathChoice};
+use bulkhead_model::error::CapabilityError;
+use bulkhead_model::id::Label;
+use bulkhead_model::manifest::PathKind;
+use bulkhead_model::pattern::{Pattern, RelativePath};
+use bulkhead_model::target::{Names, Resource};
+use bulkhead_model::text::GuestText;
+use std::sync::Arc;
+
+const SHOWN: usize = 128;
+
+/// A path that this call may name.
+#[derive(Debug, Clone)]
+pub struct ResolvedPath {
+    /// The root it lies below.
+    pub root: Arc<Root>,
+    /// The way below that root.
+    pub path: RelativePath,
+    /// Whose it is; none: the backend's own.
+    pub owner: Option<Resource>,
+    /// Whether it is of the source of a new share: may be read, never changed.
+    pub is_source: bool,
+}
+
+impl ResolvedPath {
+    /// The absolute path at the backend's place. Of the letters `A-Z a-z 0-9 . _ @ - + /`.
+    #[must_use]
+    pub fn absolute(&self) -> String {
+        format!("{}/{}", self.root.path(), self.path)
+    }
+
+    /// Root and path, as records name it: `shares/share-…`.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        format!("{}/{}", self.root.name(), self.path)
+    }
+}
+
+/// A path slot of a template.
+#[derive(Debug, Clone, Copy)]
+pub struct PathSlot<'manifest> {
+    /// The slot.
+    pub label: &'manifest Label,
+    /// How it reaches the program.
+    pub kind: PathKind,
+    /// The root it lies below.
+    pub root: &'manifest Label,
+    /// What it may be.
+    pub patterns: &'manifest [Pattern],
+}
+
+impl Call {
+    /// The names of `resource`, or of the subject. Denied if it is not of this call's target.
+    pub fn names(&self, resource: Option<Resource>) -> Result<Names, CapabilityError> {
+        self.target().names(resource).map_err(|error| {
+            CapabilityError::denied(error, "no line; a driver reaches only the resources it was called with")
+        })
+    }
+
+    /// The path that `at` names for the `files` interface.
+    pub fn resolve(&self, at: &Path) -> Result<ResolvedPath, CapabilityError> {
+        let shown_root = GuestText::new(&at.root, SHOWN);
+        let declared = self.backend().manifest().roots.iter().find(|root| root.name.as_str() == at.root);
+        let Some(declared) = declared else {
+            return Err(CapabilityError::denied(
+                format!("root '{shown_root}'"),
+                format!("[[root]] name = \"{shown_root}\" in the driver's manifest"),
+            ));
+        };
+        let Some(pattern) = declared.paths.iter().find(|pattern| pattern.as_str() == at.pattern) else {
+            let shown = GuestText::new(&at.pattern, SHOWN);
+            return Err(CapabilityError::denied(
+                format!("path '{shown}' in root '{}'", declared.name),
+                format!(
+                    "[[root]] name = \"{}\" paths = [\"{shown}\"] in the driver's manifest",
+                    declared.name
+                ),
+            ));
+        };
+        self.place(&declared.name, pattern, at.of)
+    }
+
+    /// The path that a guest chose for a path slot.
+    pub fn resolve_slot(
+        &self,
+        slot: &PathSlot<'_>,
+        choice: &PathChoice,
+    ) -> Result<ResolvedPath, CapabilityError> {
+        let Some(pattern) = slot.patterns.iter().find(|pattern| pattern.as_str() == choice.pattern) else {
+            let shown = GuestText::new(&choice.pattern, SHOWN);
+            return Err(CapabilityError::denied(
+                format!("path '{shown}' in slot '{}'", slot.label),
+                format!("slots.{} with pattern = [\"{shown}\"] in the driver's manifest", slot.label),
+            ));
+        };
+        let at = self.place(slot.root, pattern, choice.of)?;
+        let changes = matches!(slot.kind, PathKind::New | PathKind::Remove | PathKind::MountTarget);
+        if at.is_source && changes {
+            return Err(source_is_read_only(&at));
+        }
+        Ok(at)
+    }
+
+    /// The path of `pattern` below the root `root`, filled for `resource` or the subject.
+    pub fn place(
+        &self,
+        root: &Label,
+        pattern: &Pattern,
+        resource: Option<Resource>,
+    ) -> Result<ResolvedPath, CapabilityError> {
+        let names = self.names_for(pattern, resource)?;
+        let root = self.backend().root(root)?;
+        let path = pattern.fill(&names).ok_or_else(|| {
+            CapabilityError::denied(
+                format!("path '{pattern}'"),
+                "no line; this call has no resource that fills the pattern",
+            )
+        })?;
+        Ok(ResolvedPath { root, path, owner: pattern.owner(&names), is_source: pattern.is_source() })
+    }
+
+    /// A pattern without names needs no subject: `setup` has none.
+    fn names_for(&self, pattern: &Pattern, resource: Option<Resource>) -> Result<Names, CapabilityError> {
+        if pattern.is_backend_wide() && resource.is_none() {
+            return Ok(Names::default());
+        }
+        self.names(resource)
+    }
+}
+
+/// The denial of a change to the source of a new share.
+#[must_use]
+pub fn source_is_read_only(at: &ResolvedPath) -> CapabilityError {
+    CapabilityError::denied(
+        format!("a change of {}, which a share is being made from,", at.subject()),
+        "no line; the source of a new share may only be read",
+    )
+}

@@ -1,0 +1,107 @@
+//! A backend without a daemon, for tests of this crate and of those above it: everything in memory but the roots.
+
+use crate::backend::{Backend, BackendParts, GrantError};
+use crate::execute::CommandRunner;
+use crate::lock::Locks;
+use bulkhead_ledger::{Ledger, LedgerError, LedgerKey};
+use bulkhead_model::ability::Capability;
+use bulkhead_model::call::{CallOrigin, DriverLimits};
+use bulkhead_model::grant::{Ceiling, Grant};
+use bulkhead_model::id::{BackendName, CallId, GenerationNumber, InvalidId, OperationId, RequestId};
+use bulkhead_model::manifest::{Manifest, OptionValue};
+use bulkhead_store::{MemoryStore, Store};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What a test backend could not be made of.
+#[derive(Debug, thiserror::Error)]
+pub enum TestingError {
+    /// The name is no backend name.
+    #[error(transparent)]
+    Name(#[from] InvalidId),
+    /// The ledger cannot be opened.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The grant does not fit.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+}
+
+/// What a test backend shares with another that is made of it: the same store, ledger and locks.
+#[derive(Debug, Clone)]
+pub struct TestHost {
+    /// The store, in memory.
+    pub store: Arc<dyn Store>,
+    /// The ledger in that store.
+    pub ledger: Ledger,
+    /// The locks.
+    pub locks: Arc<Locks>,
+    /// Who runs commands.
+    pub runner: Arc<dyn CommandRunner>,
+}
+
+impl TestHost {
+    /// An empty host.
+    pub async fn new(runner: Arc<dyn CommandRunner>) -> Result<Self, TestingError> {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        let ledger = Ledger::open(Arc::clone(&store), LedgerKey::new([7; 32])).await?;
+        Ok(Self { store, ledger, locks: Arc::new(Locks::default()), runner })
+    }
+
+    /// The parts of a backend with this manifest and grant, to be changed or handed to [`Backend::new`].
+    pub fn parts(&self, name: &str, manifest: Manifest, grant: Grant) -> Result<BackendParts, TestingError> {
+        Ok(BackendParts {
+            name: name.parse::<BackendName>()?,
+            generation: GenerationNumber(1),
+            manifest: Arc::new(manifest),
+            grant,
+            ceiling: Ceiling::default(),
+            options: BTreeMap::<String, OptionValue>::new(),
+            limits: DriverLimits::default(),
+            store: Arc::clone(&self.store),
+            ledger: self.ledger.clone(),
+            helper: Arc::clone(&self.runner),
+            locks: Arc::clone(&self.locks),
+        })
+    }
+
+    /// A backend with this manifest and grant.
+    pub fn backend(
+        &self,
+        name: &str,
+        manifest: Manifest,
+        grant: Grant,
+    ) -> Result<Arc<Backend>, TestingError> {
+        Ok(Backend::new(self.parts(name, manifest, grant)?)?)
+    }
+}
+
+/// A grant of everything that `manifest` declares; `roots` binds its roots by name.
+#[must_use]
+pub fn grant_everything(manifest: &Manifest, roots: &BTreeMap<&str, PathBuf>) -> Grant {
+    let commands = manifest.commands.iter().map(|template| (template.name.clone(), template.digest()));
+    let files = manifest.files.iter().map(|template| (template.name.clone(), template.digest()));
+    let bound = manifest
+        .roots
+        .iter()
+        .filter_map(|root| roots.get(root.name.as_str()).map(|path| (root.name.clone(), path.clone())));
+    Grant {
+        capabilities: Capability::ALL.iter().copied().collect(),
+        roots: bound.collect(),
+        templates: commands.chain(files).collect(),
+        ..Grant::default()
+    }
+}
+
+/// The origin of a call of `function` in a fresh operation.
+#[must_use]
+pub fn origin(function: &str) -> CallOrigin {
+    CallOrigin {
+        call: CallId::next(),
+        function: function.to_owned(),
+        request: RequestId::random(),
+        operation: Some(OperationId::next()),
+        generation: GenerationNumber(1),
+    }
+}
