@@ -61,32 +61,36 @@ pub(super) struct Manifest {
     pub(super) counters: Vec<String>,
 }
 
-/// Manila's `share_opts`, which every backend has; those with a default.
-const INHERITED: &[(&str, Option<i64>)] = &[
-    ("reserved_share_percentage", Some(0)),
-    ("reserved_share_from_snapshot_percentage", Some(0)),
-    ("reserved_share_extend_percentage", Some(0)),
-    ("num_shell_tries", Some(3)),
-    ("max_shares_per_share_server", Some(-1)),
-    ("max_share_server_size", Some(-1)),
-    ("share_backend_name", None),
-    ("replication_domain", None),
-    ("backend_availability_zone", None),
-    ("filter_function", None),
-    ("goodness_function", None),
-    ("network_config_group", None),
-    ("admin_network_config_group", None),
-];
+/// Manila's `share_opts`, which every backend has, with the defaults a driver may read.
+fn inherited() -> BTreeMap<String, Option<Value>> {
+    let text = |text: &str| Some(Value::Text(text.to_owned()));
+    let mapping =
+        [("ip", "nfs"), ("user", "cifs")].map(|(kind, protocol)| (kind.to_owned(), protocol.to_owned()));
+    let options = [
+        ("reserved_share_percentage", Some(Value::Integer(0))),
+        ("max_over_subscription_ratio", Some(Value::Float(20.0))),
+        ("share_backend_name", None),
+        ("replication_domain", None),
+        ("backend_availability_zone", None),
+        ("filter_function", None),
+        ("goodness_function", None),
+        ("num_shell_tries", Some(Value::Integer(3))),
+        ("network_config_group", None),
+        ("admin_network_config_group", None),
+        ("driver_handles_share_servers", None),
+        ("migration_ignore_files", Some(Value::Texts(vec!["lost+found".to_owned()]))),
+        ("share_mount_template", text("mount -vt %(proto)s %(options)s %(export)s %(path)s")),
+        ("share_unmount_template", text("umount -v %(path)s")),
+        ("protocol_access_mapping", Some(Value::Pairs(mapping.to_vec()))),
+    ];
+    options.into_iter().map(|(name, default)| (name.to_owned(), default)).collect()
+}
 
 impl Manifest {
     pub(super) fn parse(text: &str) -> Result<Self, toml::de::Error> {
         let table: Table = text.parse()?;
         let named = |key: &'static str| tables(&table, key).map(|entry| (text_of(entry, "name"), entry));
-        let mut options: BTreeMap<String, Option<Value>> = INHERITED
-            .iter()
-            .map(|(name, default)| ((*name).to_owned(), default.map(Value::Integer)))
-            .collect();
-        options.insert("max_over_subscription_ratio".to_owned(), Some(Value::Float(20.0)));
+        let mut options = inherited();
         options.extend(named("option").map(|(name, entry)| (name, default_of(entry))));
         let private_data = table.get("private-data").and_then(toml::Value::as_table);
         Ok(Self {
