@@ -1,0 +1,137 @@
+//! Small components for tests: dummy modules of any world, with any manifest.
+
+use crate::embedded::WIT;
+use wasm_encoder::{ComponentSection as _, CustomSection};
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{ManglingAndAbi, Resolve, SourceMap};
+
+/// A sound manifest that uses every table.
+pub(crate) const MANIFEST: &str = r#"[driver]
+name = "sample"
+vendor = "Example"
+version = "1.2.3"
+contract = "0.1"
+dhss = [false]
+protocols = ["NFS"]
+
+[[option]]
+name = "export-address"
+type = "string"
+required = true
+help = "where clients find the server"
+
+[[root]]
+name = "shares"
+use = "data"
+reason = "every share is a directory in it"
+paths = ["{share}"]
+
+[[root]]
+name = "exports"
+use = "config"
+reason = "one fragment a share"
+
+[[execute]]
+name = "copy-tree"
+reason = "a snapshot is a copy"
+effect = "change"
+repeat = "safe"
+program = "cp"
+args = ["--archive", "--", "{from}", "{to}"]
+slots.from = { type = "path", kind = "existing", root = "shares", pattern = ["{share}", "{share}@{snapshot}"] }
+slots.to = { type = "path", kind = "new", root = "shares", pattern = ["{share}@{snapshot}"] }
+creates = "to"
+
+[[execute]]
+name = "feed"
+reason = "the tool reads its words from standard input"
+effect = "read"
+repeat = "safe"
+program = "feeder"
+args = ["--size", "{size}", "{label}"]
+stdin = "{key}"
+slots.size = { type = "gib" }
+slots.label = { type = "opaque", max = 64 }
+slots.key = { type = "secret" }
+
+[[file]]
+name = "export"
+root = "exports"
+path = "{share}.exports"
+format = "lines"
+text = "{path} {clients}"
+slots.path = { type = "path", kind = "text", root = "shares", pattern = ["{share}"] }
+slots.clients = { type = "access-rules", of = "call", style = "exports5" }
+
+[[file]]
+name = "record"
+root = "exports"
+path = "{share}.json"
+format = "json"
+text = '{ "size": {size}, "kind": "share" }'
+slots.size = { type = "bytes" }
+
+[export-addresses]
+from-option = "export-address"
+
+[private-data]
+backend-scope = "a counter of exports"
+counters = ["export-id"]
+"#;
+
+/// What a sound driver exports and imports.
+pub(crate) const WORLD: &str = "
+    import bulkhead:host/execute@0.1.0;
+    import bulkhead:host/files@0.1.0;
+    import bulkhead:host/clock@0.1.0;
+    export bulkhead:driver/lifecycle@0.1.0;
+    export bulkhead:driver/shares@0.1.0;
+    export bulkhead:driver/access@0.1.0;";
+
+/// A component of a world with these lines, which carries `manifests`.
+pub(crate) fn component(world: &str, manifests: &[&str]) -> Vec<u8> {
+    component_of(|text| text.to_owned(), world, manifests)
+}
+
+/// The same against a changed contract.
+pub(crate) fn component_of(change: fn(&str) -> String, world: &str, manifests: &[&str]) -> Vec<u8> {
+    let mut encoder =
+        ComponentEncoder::default().validate(true).module(&module_of(change, world)).expect("a module");
+    let mut bytes = encoder.encode().expect("a component");
+    for manifest in manifests {
+        let section = CustomSection { name: "bulkhead:manifest".into(), data: manifest.as_bytes().into() };
+        section.append_to_component(&mut bytes);
+    }
+    bytes
+}
+
+/// The core module of such a component, as cargo would build it.
+pub(crate) fn module_of(change: fn(&str) -> String, world: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let (host, driver): (Vec<_>, Vec<_>) = WIT
+        .iter()
+        .copied()
+        .filter(|(path, _)| path.ends_with(".wit"))
+        .partition(|(path, _)| path.starts_with("deps/"));
+    for files in [host, driver] {
+        let mut sources = SourceMap::default();
+        for (path, text) in files {
+            sources.push_str(path, change(text));
+        }
+        resolve.push_group(sources.parse().map_err(|(_, error)| error).expect("WIT")).expect("WIT");
+    }
+    let mut sources = SourceMap::default();
+    sources
+        .push_str("world.wit", format!("package test:driver;\n{}\nworld sample {{ {world} }}", extra(world)));
+    let group = sources.parse().map_err(|(_, error)| error).expect("a world");
+    let package = resolve.push_group(group).expect("a world");
+    let world = resolve.select_world(&[package], Some("sample")).expect("the world");
+    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("metadata");
+    module
+}
+
+/// Interfaces that worlds of tests may name.
+fn extra(world: &str) -> &'static str {
+    if world.contains("own-") { "interface own-thing { run: func(); }" } else { "" }
+}

@@ -1,0 +1,17 @@
+//! What a reviewer reads before a driver runs: everything it can reach, from its bytes alone.
+//!
+//! The report is plain data in a fixed order: two reports of one package are equal letter by letter, and two versions of a driver
+//! can be compared as text.
+
+mod attention;
+mod guarantee;
+mod report;
+mod text;
+
+pub use report::{
+    CommandReport, ExportReport, FileReport, ImportReport, OptionReport, PathReport, ProgramReport, Report,
+    RootReport, SlotReport,
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,329 @@
+//! The report as data: what `inspect --json` prints.
+
+use super::attention;
+use super::guarantee::{guarantee, slot_type};
+use crate::package::Package;
+use bulkhead_model::ability::{Ability, CONTRACT_VERSION, Capability};
+use bulkhead_model::call::DriverLimits;
+use bulkhead_model::id::{Digest, Label};
+use bulkhead_model::manifest::{
+    CommandEffect, CommandTemplate, DriverDeclaration, FileFormat, FileTemplate, OptionDeclaration, Repeat,
+    RootDeclaration, RootUse, SlotType, TemplateScope,
+};
+use bulkhead_model::pattern::Pattern;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything a package says about itself, and what this host makes of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Report {
+    /// Which bytes exactly.
+    pub digest: Digest,
+    /// How many bytes.
+    pub size_bytes: usize,
+    /// Who the driver says it is.
+    pub driver: DriverDeclaration,
+    /// The contract this host speaks.
+    pub host_contract: &'static str,
+    /// What a reviewer must not overlook: rights beyond the call's target, effects that destroy, text that resolves elsewhere.
+    pub attention: Vec<String>,
+    /// What it can do: its exports of the contract.
+    pub exports: Vec<ExportReport>,
+    /// Exports beside the contract; never called.
+    pub other_exports: BTreeSet<String>,
+    /// What it may ask the host for: its imports.
+    pub imports: Vec<ImportReport>,
+    /// Programs it runs, each bound by the operator to a file.
+    pub programs: Vec<ProgramReport>,
+    /// Directories it reaches into, each bound by the operator.
+    pub roots: Vec<RootReport>,
+    /// Commands it may run, word by word.
+    pub commands: Vec<CommandReport>,
+    /// Files it may write, letter by letter.
+    pub files: Vec<FileReport>,
+    /// Why it keeps data of the backend as a whole; none if it keeps data of its resources only.
+    pub backend_private_data: Option<String>,
+    /// Counters it draws numbers from.
+    pub counters: Vec<Label>,
+    /// The option that says which addresses export locations may name; none if the grant must say.
+    pub export_addresses_from_option: Option<String>,
+    /// Metadata keys its export locations may carry.
+    pub metadata_keys: Vec<String>,
+    /// Options the operator may set, beside those every backend has.
+    pub options: Vec<OptionReport>,
+    /// What bounds its calls unless the operator says otherwise.
+    pub limits: DriverLimits,
+}
+
+/// An export of the contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ExportReport {
+    /// The interface.
+    pub interface: Ability,
+    /// Whether this host calls it. What it does not call is not reported as a capability either.
+    pub driven: bool,
+}
+
+/// An import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ImportReport {
+    /// The interface.
+    pub capability: Capability,
+    /// Whether the operator has to grant it.
+    pub needs_grant: bool,
+    /// The functions the component can call.
+    pub functions: BTreeSet<String>,
+}
+
+/// A program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ProgramReport {
+    /// Its name; the operator binds it to a file.
+    pub name: String,
+    /// The command templates that run it.
+    pub commands: Vec<Label>,
+}
+
+/// A root with every path in it that the driver can name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RootReport {
+    /// Its name; the operator binds it to a directory.
+    pub name: Label,
+    /// What stands in it.
+    #[serde(rename = "use")]
+    pub root_use: RootUse,
+    /// Why the driver needs it.
+    pub reason: String,
+    /// The paths.
+    pub paths: Vec<PathReport>,
+}
+
+/// A path below a root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PathReport {
+    /// The pattern; `{share}` and the like are names that the host derives.
+    pub pattern: Pattern,
+    /// Whose path it is.
+    pub reach: &'static str,
+    /// What names it: `files`, `execute copy-tree.to`, `file export`.
+    pub by: Vec<String>,
+}
+
+/// A command template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CommandReport {
+    /// Its name.
+    pub name: Label,
+    /// The hash that a grant pins.
+    pub digest: Digest,
+    /// Why the driver needs it.
+    pub reason: String,
+    /// What it does.
+    pub effect: CommandEffect,
+    /// Whether it may be repeated.
+    pub repeat: Repeat,
+    /// How far it reaches.
+    pub scope: TemplateScope,
+    /// The program and its words.
+    pub words: Vec<String>,
+    /// The environment beside `PATH` and `LC_ALL`.
+    pub environment: BTreeMap<String, String>,
+    /// What it reads on standard input.
+    pub standard_input: Option<String>,
+    /// The slot that it makes.
+    pub creates: Option<Label>,
+    /// The slot that it removes.
+    pub destroys: Option<Label>,
+    /// Its slots.
+    pub slots: Vec<SlotReport>,
+    /// How much of its output is kept, in bytes.
+    pub capture_bytes: u64,
+    /// How long it may take, in seconds.
+    pub timeout_seconds: u64,
+}
+
+/// A file template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FileReport {
+    /// Its name.
+    pub name: Label,
+    /// The hash that a grant pins.
+    pub digest: Digest,
+    /// Why the driver needs it.
+    pub reason: String,
+    /// The root it stands in.
+    pub root: Label,
+    /// Its path below that root.
+    pub path: Pattern,
+    /// How slots are quoted.
+    pub format: FileFormat,
+    /// Its text.
+    pub text: String,
+    /// Its slots.
+    pub slots: Vec<SlotReport>,
+}
+
+/// A slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SlotReport {
+    /// Its name.
+    pub name: Label,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub slot_type: String,
+    /// What holds whatever the driver puts into it.
+    pub guarantee: &'static str,
+}
+
+/// An option.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct OptionReport(pub OptionDeclaration);
+
+impl Report {
+    /// Look at a package. Runs no code.
+    #[must_use]
+    pub fn of(package: &Package) -> Self {
+        let manifest = &package.manifest;
+        Self {
+            digest: package.digest,
+            size_bytes: package.bytes.len(),
+            driver: manifest.driver.clone(),
+            host_contract: CONTRACT_VERSION,
+            attention: attention::of(package),
+            exports: package.abilities.0.iter().copied().map(export).collect(),
+            other_exports: package.other_exports.clone(),
+            imports: package.imports.iter().map(|(capability, used)| import(*capability, used)).collect(),
+            programs: programs(&manifest.commands),
+            roots: manifest.roots.iter().map(|one| root(one, &manifest.commands, &manifest.files)).collect(),
+            commands: manifest.commands.iter().map(command).collect(),
+            files: manifest.files.iter().map(file).collect(),
+            backend_private_data: manifest.private_data.as_ref().and_then(|data| data.backend_scope.clone()),
+            counters: manifest.private_data.as_ref().map(|data| data.counters.clone()).unwrap_or_default(),
+            export_addresses_from_option: manifest
+                .export_addresses
+                .as_ref()
+                .map(|addresses| addresses.from_option.clone()),
+            metadata_keys: manifest
+                .metadata_keys
+                .as_ref()
+                .map(|keys| keys.export_location.clone())
+                .unwrap_or_default(),
+            options: manifest.options.iter().cloned().map(OptionReport).collect(),
+            limits: limits(&manifest.driver),
+        }
+    }
+}
+
+fn export(interface: Ability) -> ExportReport {
+    ExportReport { interface, driven: Ability::DRIVEN.contains(&interface) }
+}
+
+fn import(capability: Capability, functions: &BTreeSet<String>) -> ImportReport {
+    ImportReport { capability, needs_grant: !capability.is_always_granted(), functions: functions.clone() }
+}
+
+fn programs(commands: &[CommandTemplate]) -> Vec<ProgramReport> {
+    let mut programs: BTreeMap<&str, Vec<Label>> = BTreeMap::new();
+    for template in commands {
+        programs.entry(template.program.as_str()).or_default().push(template.name.clone());
+    }
+    programs.into_iter().map(|(name, commands)| ProgramReport { name: name.to_owned(), commands }).collect()
+}
+
+fn root(declaration: &RootDeclaration, commands: &[CommandTemplate], files: &[FileTemplate]) -> RootReport {
+    let mut paths: BTreeMap<&str, (&Pattern, Vec<String>)> = BTreeMap::new();
+    let mut add =
+        |pattern, by| paths.entry(Pattern::as_str(pattern)).or_insert((pattern, Vec::new())).1.push(by);
+    for pattern in &declaration.paths {
+        add(pattern, "files".to_owned());
+    }
+    let commands = commands.iter().map(|template| ("execute", &template.name, &template.slots));
+    let texts = files.iter().map(|template| ("file", &template.name, &template.slots));
+    for (table, template, slots) in commands.chain(texts) {
+        for (name, slot) in slots {
+            if let SlotType::Path { root, pattern, .. } = slot
+                && *root == declaration.name
+            {
+                pattern.iter().for_each(|pattern| add(pattern, format!("{table} {template}.{name}")));
+            }
+        }
+    }
+    for template in files.iter().filter(|template| template.root == declaration.name) {
+        add(&template.path, format!("file {}", template.name));
+    }
+    let paths = paths.into_values().map(|(pattern, by)| path(pattern, by)).collect();
+    RootReport {
+        name: declaration.name.clone(),
+        root_use: declaration.root_use,
+        reason: declaration.reason.clone(),
+        paths,
+    }
+}
+
+fn path(pattern: &Pattern, by: Vec<String>) -> PathReport {
+    let reach = if pattern.is_backend_wide() {
+        "the whole backend"
+    } else if pattern.is_source() {
+        "what the call's new share is made from, read only"
+    } else {
+        "the call's own resource"
+    };
+    PathReport { pattern: pattern.clone(), reach, by }
+}
+
+fn slots(slots: &BTreeMap<Label, SlotType>) -> Vec<SlotReport> {
+    let report = |(name, slot): (&Label, &SlotType)| SlotReport {
+        name: name.clone(),
+        slot_type: slot_type(slot),
+        guarantee: guarantee(slot),
+    };
+    slots.iter().map(report).collect()
+}
+
+fn command(template: &CommandTemplate) -> CommandReport {
+    CommandReport {
+        name: template.name.clone(),
+        digest: template.digest(),
+        reason: template.reason.clone(),
+        effect: template.effect,
+        repeat: template.repeat,
+        scope: template.scope,
+        words: std::iter::once(&template.program).chain(&template.args).cloned().collect(),
+        environment: template.env.clone(),
+        standard_input: template.stdin.clone(),
+        creates: template.creates.clone(),
+        destroys: template.destroys.clone(),
+        slots: slots(&template.slots),
+        capture_bytes: template.capture,
+        timeout_seconds: template.timeout,
+    }
+}
+
+fn file(template: &FileTemplate) -> FileReport {
+    FileReport {
+        name: template.name.clone(),
+        digest: template.digest(),
+        reason: template.reason.clone(),
+        root: template.root.clone(),
+        path: template.path.clone(),
+        format: template.format,
+        text: template.text.clone(),
+        slots: slots(&template.slots),
+    }
+}
+
+fn limits(driver: &DriverDeclaration) -> DriverLimits {
+    let limits = DriverLimits::default();
+    let wanted = driver.max_concurrency.unwrap_or(limits.concurrent_calls);
+    DriverLimits { concurrent_calls: limits.concurrent_calls.min(wanted), ..limits }
+}

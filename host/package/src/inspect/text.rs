@@ -1,0 +1,242 @@
+//! The report as text for people.
+
+use super::report::{CommandReport, FileReport, OptionReport, Report, RootReport, SlotReport};
+use bulkhead_model::call::DriverLimits;
+use bulkhead_model::manifest::{
+    CommandEffect, FileFormat, OptionType, OptionValue, Repeat, RootUse, TemplateScope,
+};
+use std::fmt::{self, Display, Formatter};
+
+impl Display for Report {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        self.head(out)?;
+        section(out, "look at this first", &self.attention, |line, out| writeln!(out, "  ! {line}"))?;
+        self.interfaces(out)?;
+        section(
+            out,
+            "programs it runs (the operator binds each to a file)",
+            &self.programs,
+            |program, out| {
+                let commands: Vec<&str> = program.commands.iter().map(|name| name.as_str()).collect();
+                writeln!(out, "  {:<16} {}", program.name, commands.join(", "))
+            },
+        )?;
+        section(out, "paths it reaches (the operator binds each root to a directory)", &self.roots, root)?;
+        section(out, "commands", &self.commands, command)?;
+        section(out, "files it writes", &self.files, file)?;
+        self.data(out)?;
+        section(out, "options, beside those every backend has", &self.options, option)?;
+        limits(&self.limits, out)
+    }
+}
+
+fn section<T>(
+    out: &mut Formatter<'_>,
+    title: &str,
+    items: &[T],
+    print: impl Fn(&T, &mut Formatter<'_>) -> fmt::Result,
+) -> fmt::Result {
+    if items.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{title}")?;
+    items.iter().try_for_each(|item| print(item, out))
+}
+
+impl Report {
+    fn head(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let driver = &self.driver;
+        let protocols: Vec<&str> = driver.protocols.iter().map(|protocol| protocol.as_str()).collect();
+        let modes: Vec<&str> = driver
+            .dhss
+            .iter()
+            .map(|handles| if *handles { "with share servers" } else { "without share servers" })
+            .collect();
+        writeln!(out, "{} {} by {}", driver.name, driver.version, driver.vendor)?;
+        writeln!(out, "  digest    {}", self.digest)?;
+        writeln!(out, "  size      {} bytes", self.size_bytes)?;
+        writeln!(out, "  contract  {} (this host speaks {})", driver.contract, self.host_contract)?;
+        writeln!(out, "  shares    {}, {}", protocols.join(", "), modes.join(" or "))?;
+        writeln!(out, "  data      private data of schema {}", driver.private_data_schema)
+    }
+
+    fn interfaces(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let names = |driven: bool| -> Vec<&str> {
+            let exports = self.exports.iter().filter(|export| export.driven == driven);
+            exports.map(|export| export.interface.interface()).collect()
+        };
+        writeln!(out, "\nwhat it can do (exports)\n  {}", names(true).join(", "))?;
+        let beyond: Vec<&str> =
+            names(false).into_iter().chain(self.other_exports.iter().map(String::as_str)).collect();
+        if !beyond.is_empty() {
+            writeln!(out, "  not used by this host: {}", beyond.join(", "))?;
+        }
+        section(out, "what it may ask the host for (imports)", &self.imports, |import, out| {
+            let functions: Vec<&str> = import.functions.iter().map(String::as_str).collect();
+            let granted = if import.needs_grant { "" } else { " (always granted)" };
+            writeln!(out, "  {:<13} {}{granted}", import.capability.interface(), functions.join(", "))
+        })
+    }
+
+    fn data(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(out, "\nwhat it hands back and keeps")?;
+        match &self.export_addresses_from_option {
+            Some(option) => writeln!(out, "  export locations only at the addresses in option {option}")?,
+            None => writeln!(out, "  export locations only at addresses the grant names")?,
+        }
+        if !self.metadata_keys.is_empty() {
+            writeln!(out, "  metadata keys of export locations: {}", self.metadata_keys.join(", "))?;
+        }
+        match &self.backend_private_data {
+            Some(reason) => writeln!(out, "  private data of its resources and of the backend: {reason}")?,
+            None => writeln!(out, "  private data of its own resources only")?,
+        }
+        let counters: Vec<&str> = self.counters.iter().map(|counter| counter.as_str()).collect();
+        if counters.is_empty() { Ok(()) } else { writeln!(out, "  counters: {}", counters.join(", ")) }
+    }
+}
+
+fn root(root: &RootReport, out: &mut Formatter<'_>) -> fmt::Result {
+    let holds = match root.root_use {
+        RootUse::Data => "tenants' data",
+        RootUse::Config => "read by a privileged program: file templates only",
+        RootUse::State => "the driver's own bytes",
+    };
+    writeln!(out, "  {} ({holds}): {}", root.name, root.reason)?;
+    for path in &root.paths {
+        writeln!(out, "    {}/{}", root.name, path.pattern)?;
+        writeln!(out, "      {}; by {}", path.reach, path.by.join(", "))?;
+    }
+    Ok(())
+}
+
+fn command(command: &CommandReport, out: &mut Formatter<'_>) -> fmt::Result {
+    let effect = match command.effect {
+        CommandEffect::Read => "reads",
+        CommandEffect::Change => "changes",
+        CommandEffect::Destroy => "DESTROYS",
+    };
+    let repeat = match command.repeat {
+        Repeat::Safe => "may be repeated",
+        Repeat::Once => "never repeated blindly",
+    };
+    let scope = match command.scope {
+        TemplateScope::Target => "of the call's target",
+        TemplateScope::Backend => "of the WHOLE BACKEND",
+    };
+    writeln!(out, "  {} ({effect}, {scope}, {repeat}): {}", command.name, command.reason)?;
+    let words: Vec<String> = command.words.iter().map(|word| shown(word)).collect();
+    writeln!(out, "    $ {}", words.join(" "))?;
+    for (name, value) in &command.environment {
+        writeln!(out, "    environment {name}={}", shown(value))?;
+    }
+    if let Some(text) = &command.standard_input {
+        writeln!(out, "    standard input {}", quoted(text))?;
+    }
+    slots(&command.slots, out)?;
+    let named = [("creates", &command.creates), ("destroys", &command.destroys)];
+    for (verb, slot) in named {
+        if let Some(slot) = slot {
+            writeln!(out, "    {verb} {{{slot}}}")?;
+        }
+    }
+    let (seconds, bytes) = (command.timeout_seconds, command.capture_bytes);
+    writeln!(out, "    at most {seconds} s, {bytes} bytes of output")?;
+    writeln!(out, "    pinned as {}", command.digest)
+}
+
+fn file(file: &FileReport, out: &mut Formatter<'_>) -> fmt::Result {
+    let format = match file.format {
+        FileFormat::Lines => "lines",
+        FileFormat::Json => "json",
+    };
+    write!(out, "  {} ({format}) at {}/{}", file.name, file.root, file.path)?;
+    if file.reason.is_empty() {
+        writeln!(out)?
+    } else {
+        writeln!(out, ": {}", file.reason)?
+    }
+    for line in file.text.lines() {
+        writeln!(out, "    | {line}")?;
+    }
+    slots(&file.slots, out)?;
+    writeln!(out, "    pinned as {}", file.digest)
+}
+
+fn slots(slots: &[SlotReport], out: &mut Formatter<'_>) -> fmt::Result {
+    for slot in slots {
+        writeln!(out, "    {{{}}} {}", slot.name, slot.slot_type)?;
+        writeln!(out, "      {}", slot.guarantee)?;
+    }
+    Ok(())
+}
+
+fn option(option: &OptionReport, out: &mut Formatter<'_>) -> fmt::Result {
+    let option = &option.0;
+    let kind = match option.option_type {
+        OptionType::String => "string".to_owned(),
+        OptionType::Integer => "integer".to_owned(),
+        OptionType::Float => "float".to_owned(),
+        OptionType::Boolean => "boolean".to_owned(),
+        OptionType::List => "list".to_owned(),
+        OptionType::Map => "map".to_owned(),
+        OptionType::Enum => format!("one of {}", option.choices.join(", ")),
+        OptionType::Secret => "secret, by reference".to_owned(),
+    };
+    let bounds = match (option.min, option.max) {
+        (None, None) => String::new(),
+        (Some(min), None) => format!(", at least {min}"),
+        (None, Some(max)) => format!(", at most {max}"),
+        (Some(min), Some(max)) => format!(", {min} to {max}"),
+    };
+    let need = match (&option.default, option.required) {
+        (Some(value), _) => format!(", default {}", value_text(value)),
+        (None, true) => ", required".to_owned(),
+        (None, false) => String::new(),
+    };
+    writeln!(out, "  {} ({kind}{bounds}{need}): {}", option.name, option.help)
+}
+
+fn value_text(value: &OptionValue) -> String {
+    match value {
+        OptionValue::Boolean(value) => value.to_string(),
+        OptionValue::Integer(value) => value.to_string(),
+        OptionValue::Float(value) => value.to_string(),
+        OptionValue::Text(text) => quoted(text),
+        OptionValue::List(texts) => format!("[{}]", texts.join(", ")),
+        OptionValue::Map(pairs) => {
+            let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+            format!("{{{}}}", pairs.join(", "))
+        }
+    }
+}
+
+fn limits(limits: &DriverLimits, out: &mut Formatter<'_>) -> fmt::Result {
+    writeln!(out, "\nlimits, unless the operator says otherwise")?;
+    writeln!(
+        out,
+        "  seconds a call: set-up {}, statistics {}, access {}, change {}, ensure {}, server {}",
+        limits.setup_seconds,
+        limits.statistics_seconds,
+        limits.access_seconds,
+        limits.change_seconds,
+        limits.ensure_seconds,
+        limits.server_seconds
+    )?;
+    writeln!(
+        out,
+        "  {} MiB of memory, {} table elements, {} KiB a host call, {} KiB of log a call",
+        limits.memory_mib, limits.table_elements, limits.host_call_kib, limits.log_kib
+    )?;
+    writeln!(out, "  {} calls and {} commands at once", limits.concurrent_calls, limits.concurrent_commands)
+}
+
+/// A word as a shell would need it, so that blanks inside words show.
+fn shown(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./=,:@%+{}".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { quoted(word) }
+}
+
+fn quoted(text: &str) -> String {
+    format!("{text:?}")
+}

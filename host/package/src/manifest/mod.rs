@@ -1,0 +1,136 @@
+//! Reading `driver.toml`: its syntax, its shape and what has to hold between its parts.
+//!
+//! The vendor's build and every load read manifests through this one door. All problems of a manifest are told at once, each with
+//! file, line, column and key.
+
+mod command;
+mod driver;
+mod file;
+mod option;
+mod root;
+mod slot;
+
+use crate::toml_file::{Finding, Problem, Step, TomlFile};
+use bulkhead_model::manifest::Manifest;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The largest manifest, in bytes: a hundred times the largest one known.
+pub const LARGEST_BYTES: usize = 256 * 1024;
+/// How many problems are told at once: what fits on a screen.
+const MOST_PROBLEMS: usize = 12;
+
+/// A manifest that is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ManifestError {
+    /// What is wrong, in the order of the file.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for ManifestError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, problem) in self.problems.iter().take(MOST_PROBLEMS).enumerate() {
+            let separator = if place == 0 { "" } else { "\n" };
+            write!(formatter, "{separator}{problem}")?;
+        }
+        match self.problems.len().saturating_sub(MOST_PROBLEMS) {
+            0 => Ok(()),
+            more => write!(formatter, "\nand {more} more"),
+        }
+    }
+}
+
+/// Parse and check a manifest; `file` is what problems call it.
+///
+/// # Errors
+/// It is no TOML, has not the shape of a manifest, or contradicts itself.
+pub fn parse(text: &str, file: &str) -> Result<Manifest, ManifestError> {
+    if text.len() > LARGEST_BYTES {
+        let message = format!("a manifest has at most {LARGEST_BYTES} bytes, this one has {}", text.len());
+        let problem =
+            Problem { file: file.to_owned(), line: 1, column: 1, key: String::new(), message, hint: None };
+        return Err(ManifestError { problems: vec![problem] });
+    }
+    let parsed = TomlFile::parse(text, file).map_err(|problems| ManifestError { problems })?;
+    let placed = |findings: Vec<Finding>| {
+        let mut problems: Vec<Problem> = findings.into_iter().map(|finding| parsed.place(finding)).collect();
+        problems.sort_by_key(|problem| (problem.line, problem.column));
+        ManifestError { problems }
+    };
+    let stray = slot::stray_keys(parsed.tree());
+    if !stray.is_empty() {
+        return Err(placed(stray));
+    }
+    let manifest: Manifest =
+        parsed.deserialize().map_err(|problem| ManifestError { problems: vec![*problem] })?;
+    let findings = check(&manifest);
+    if findings.is_empty() { Ok(manifest) } else { Err(placed(findings)) }
+}
+
+/// What contradicts itself in a manifest; empty if nothing does.
+#[must_use]
+pub fn check(manifest: &Manifest) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    driver::check(manifest, &mut findings);
+    option::check(manifest, &mut findings);
+    root::check(manifest, &mut findings);
+    command::check(manifest, &mut findings);
+    file::check(manifest, &mut findings);
+    template_names(manifest, &mut findings);
+    findings
+}
+
+/// Command and file templates share one name space: a grant pins both by name.
+fn template_names(manifest: &Manifest, findings: &mut Vec<Finding>) {
+    let commands = manifest.commands.iter().enumerate().map(|(place, one)| ("execute", place, &one.name));
+    let files = manifest.files.iter().enumerate().map(|(place, one)| ("file", place, &one.name));
+    let mut seen = BTreeMap::new();
+    for (table, place, name) in commands.chain(files) {
+        if let Some(first) = seen.insert(name, table) {
+            findings.push(
+                Finding::new(
+                    steps!(table, place, "name"),
+                    format!("a template '{name}' stands in [[{first}]] already"),
+                )
+                .hint("commands and files share one name space, because a grant pins both by name"),
+            );
+        }
+    }
+}
+
+/// A reason that a reviewer can read.
+fn reason(text: &str, path: Vec<Step>, findings: &mut Vec<Finding>) {
+    if text.trim().is_empty() {
+        findings.push(
+            Finding::new(path, "a reason is missing").hint("say in one sentence why the driver needs this"),
+        );
+    } else {
+        plain_text(text, path, findings);
+    }
+}
+
+/// Text that neither steers a terminal nor hides what stands beside it.
+fn plain_text(text: &str, path: Vec<Step>, findings: &mut Vec<Finding>) {
+    if !text.chars().all(bulkhead_model::text::is_harmless) {
+        findings.push(Finding::new(path, "control characters and direction marks are not allowed here"));
+    }
+}
+
+/// The way to a key from the top of the file.
+macro_rules! steps {
+    ($($step:expr),* $(,)?) => { vec![$($crate::toml_file::Step::from($step)),*] };
+}
+use steps;
+
+/// The way to a key below a table.
+macro_rules! below {
+    ($table:expr, $($step:expr),+ $(,)?) => {{
+        let mut path = $table.to_vec();
+        path.extend([$($crate::toml_file::Step::from($step)),+]);
+        path
+    }};
+}
+use below;
+
+#[cfg(test)]
+mod tests;

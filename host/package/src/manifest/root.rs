@@ -1,0 +1,33 @@
+//! `[[root]]`.
+
+use super::{reason, steps};
+use crate::toml_file::Finding;
+use bulkhead_model::manifest::{Manifest, RootUse};
+use std::collections::BTreeSet;
+
+pub(super) fn check(manifest: &Manifest, findings: &mut Vec<Finding>) {
+    let mut names = BTreeSet::new();
+    for (place, root) in manifest.roots.iter().enumerate() {
+        if !names.insert(&root.name) {
+            let message = format!("a root '{}' is declared above", root.name);
+            findings.push(Finding::new(steps!("root", place, "name"), message));
+        }
+        reason(&root.reason, steps!("root", place, "reason"), findings);
+        let mut patterns = BTreeSet::new();
+        for (number, pattern) in root.paths.iter().enumerate() {
+            let path = || steps!("root", place, "paths", number);
+            if !patterns.insert(pattern.as_str()) {
+                findings.push(Finding::new(path(), format!("'{pattern}' is listed twice")));
+            }
+            if root.root_use == RootUse::Data && pattern.is_backend_wide() {
+                findings.push(
+                    Finding::new(
+                        path(),
+                        format!("'{pattern}' is the same for every tenant, in a root of tenants' data"),
+                    )
+                    .hint("put {share} or {snapshot} into it, or keep it in a root with use = \"state\""),
+                );
+            }
+        }
+    }
+}

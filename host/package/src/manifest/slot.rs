@@ -1,0 +1,218 @@
+//! Slots: their types, and the places they may stand in.
+
+use super::{below, steps};
+use crate::suggestion::nearest;
+use crate::toml_file::{Finding, Step};
+use bulkhead_model::id::Label;
+use bulkhead_model::manifest::{Manifest, PathKind, SlotType};
+use bulkhead_model::pattern::{Part, Pattern, parts};
+use std::collections::{BTreeMap, BTreeSet};
+use toml::de::DeValue;
+
+/// The longest text a guest may put into a slot, in bytes: WIT `slot-value.text`.
+const LONGEST_TEXT: u32 = 4096;
+
+/// Where in a template a slot stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// An argument of a command, the slot and nothing else.
+    WholeArgument,
+    /// An argument of a command, beside literal text or another slot.
+    PartOfArgument,
+    /// The standard input of a command.
+    StandardInput,
+    /// The text of a file.
+    File,
+}
+
+/// A text of a template with what is told about it.
+pub(super) struct Text<'a> {
+    /// The text.
+    pub(super) text: &'a str,
+    /// Where it stands.
+    pub(super) path: Vec<Step>,
+    /// What a slot in it stands in.
+    pub(super) place: fn(whole: bool) -> Place,
+}
+
+/// Check a template's slots against the texts they stand in; `table` is the way to the template.
+pub(super) fn check(
+    slots: &BTreeMap<Label, SlotType>,
+    texts: &[Text<'_>],
+    table: &[Step],
+    findings: &mut Vec<Finding>,
+) {
+    let mut used = BTreeSet::new();
+    for text in texts {
+        let found = parts(text.text);
+        let whole = found.len() == 1;
+        for part in &found {
+            let Part::Place(name) = part else { continue };
+            match slots.get_key_value(name) {
+                None => findings.push(undeclared(name, slots, text.path.clone())),
+                Some((name, slot)) => {
+                    used.insert(name);
+                    if let Some(finding) = misplaced(name, slot, (text.place)(whole), text.path.clone()) {
+                        findings.push(finding);
+                    }
+                }
+            }
+        }
+    }
+    for name in slots.keys().filter(|name| !used.contains(name)) {
+        let path = below!(table, "slots", name.as_str());
+        let finding = Finding::new(path, format!("the slot '{name}' is declared but stands nowhere"));
+        findings.push(finding.hint(format!("write {{{name}}} where it shall stand, or take it away")));
+    }
+}
+
+fn undeclared(name: &Label, slots: &BTreeMap<Label, SlotType>, path: Vec<Step>) -> Finding {
+    let finding = Finding::new(path, format!("the slot '{{{name}}}' is not declared"));
+    finding.hint(match nearest(name.as_str(), slots.keys().map(Label::as_str)) {
+        Some(near) => format!("did you mean '{{{near}}}'?"),
+        None => format!("slots.{name} = {{ type = \"…\" }}"),
+    })
+}
+
+fn misplaced(name: &Label, slot: &SlotType, place: Place, path: Vec<Step>) -> Option<Finding> {
+    let in_argument = matches!(place, Place::WholeArgument | Place::PartOfArgument);
+    let message = match slot {
+        SlotType::Opaque { .. } if place != Place::WholeArgument => {
+            "is opaque: it may stand only as a whole argument"
+        }
+        SlotType::Secret if in_argument => {
+            "is a secret: it may stand only in standard input or a file, never in an argument"
+        }
+        SlotType::AccessRules { .. } if place != Place::File => {
+            "is a list of access rules: it may stand only in a file"
+        }
+        SlotType::Path { kind: PathKind::New | PathKind::Remove | PathKind::MountTarget, .. }
+            if !in_argument =>
+        {
+            "is a path that the program makes or removes: it may stand only in an argument"
+        }
+        SlotType::Path { kind: PathKind::Existing, .. } if place == Place::File => {
+            "is an open descriptor, which means nothing to whoever reads the file: use kind = \"text\""
+        }
+        _ => return None,
+    };
+    Some(Finding::new(path, format!("the slot '{name}' {message}")))
+}
+
+/// Check the types themselves.
+pub(super) fn types(
+    manifest: &Manifest,
+    slots: &BTreeMap<Label, SlotType>,
+    table: &[Step],
+    findings: &mut Vec<Finding>,
+) {
+    for (name, slot) in slots {
+        let path = below!(table, "slots", name.as_str());
+        match slot {
+            SlotType::Integer { min, max } if min > max => {
+                findings.push(Finding::new(path, format!("min {min} is more than max {max}")));
+            }
+            SlotType::Opaque { max } if !(1..=LONGEST_TEXT).contains(max) => {
+                findings.push(Finding::new(path, format!("max is from 1 to {LONGEST_TEXT} bytes")));
+            }
+            SlotType::Enum { values } => words(values, path, findings),
+            SlotType::Path { root, pattern, .. } => {
+                unknown_root(manifest, root, below!(path.as_slice(), "root"), findings);
+                patterns(pattern, below!(path.as_slice(), "pattern"), findings);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn words(values: &[String], path: Vec<Step>, findings: &mut Vec<Finding>) {
+    if values.is_empty() {
+        findings.push(Finding::new(path.clone(), "an enum needs at least one value"));
+    }
+    let mut seen = BTreeSet::new();
+    for (number, value) in values.iter().enumerate() {
+        let sound = !value.is_empty()
+            && !value.starts_with('-')
+            && value.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
+        let path = || below!(path.as_slice(), "values", number);
+        if !sound {
+            let message =
+                format!("'{value}' may hold only letters, digits, '-', '_', '.', and not begin with '-'");
+            findings.push(Finding::new(path(), message));
+        }
+        if !seen.insert(value) {
+            findings.push(Finding::new(path(), format!("'{value}' is listed twice")));
+        }
+    }
+}
+
+fn patterns(list: &[Pattern], path: Vec<Step>, findings: &mut Vec<Finding>) {
+    if list.is_empty() {
+        findings.push(
+            Finding::new(path.clone(), "a path needs at least one pattern").hint("pattern = [\"{share}\"]"),
+        );
+    }
+    let mut seen = BTreeSet::new();
+    for (number, pattern) in list.iter().enumerate() {
+        if !seen.insert(pattern.as_str()) {
+            let path = below!(path.as_slice(), number);
+            findings.push(Finding::new(path, format!("'{pattern}' is listed twice")));
+        }
+    }
+}
+
+/// A root that is not declared.
+pub(super) fn unknown_root(manifest: &Manifest, root: &Label, path: Vec<Step>, findings: &mut Vec<Finding>) {
+    if manifest.root(root).is_some() {
+        return;
+    }
+    let finding = Finding::new(path, format!("no [[root]] is named '{root}'"));
+    let near = nearest(root.as_str(), manifest.roots.iter().map(|root| root.name.as_str()));
+    findings.push(match near {
+        Some(near) => finding.hint(format!("did you mean '{near}'?")),
+        None => finding.hint(format!(
+            "[[root]]\n        name = \"{root}\"\n        use = \"…\"\n        reason = \"…\""
+        )),
+    });
+}
+
+/// Keys of slots that their type does not have. Serde passes over them where a type has no key of its own, and has no line for them
+/// where it has.
+pub(super) fn stray_keys(tree: &DeValue<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for table in ["execute", "file"] {
+        let templates = tree.get(table).and_then(|value| value.get_ref().as_array());
+        for (place, template) in templates.into_iter().flatten().enumerate() {
+            let slots = template.get_ref().get("slots").and_then(|slots| slots.get_ref().as_table());
+            for (name, slot) in slots.into_iter().flatten() {
+                let path = steps!(table, place, "slots", name.get_ref().as_ref());
+                stray_keys_of(slot.get_ref(), &path, &mut findings);
+            }
+        }
+    }
+    findings
+}
+
+fn stray_keys_of(slot: &DeValue<'_>, path: &[Step], findings: &mut Vec<Finding>) {
+    let Some(kind) = slot.get("type").and_then(|kind| kind.get_ref().as_str()) else { return };
+    let known: &[&str] = match kind {
+        "integer" => &["type", "min", "max"],
+        "enum" => &["type", "values"],
+        "path" => &["type", "kind", "root", "pattern"],
+        "access-rules" => &["type", "of", "style"],
+        "opaque" => &["type", "max"],
+        _ => &["type"],
+    };
+    for (key, _) in slot.as_table().into_iter().flatten() {
+        let key = key.get_ref().as_ref();
+        if known.contains(&key) {
+            continue;
+        }
+        let path = below!(path, key);
+        let finding = Finding::new(path, format!("unknown key for a slot of type '{kind}'"));
+        findings.push(match nearest(key, known.iter().copied()) {
+            Some(near) => finding.hint(format!("did you mean '{near}'?")),
+            None => finding.hint(format!("it has {}", known.join(", "))),
+        });
+    }
+}
