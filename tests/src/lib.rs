@@ -1,1 +1,8 @@
-//! Tests that see the whole house: what no single crate can show. Each file and folder of `tests/` is one subject.
+//! What the end-to-end tests share: a place for a daemon, the daemon as a child process, a client, and the kill harness.
+#![forbid(unsafe_code)]
+
+pub mod daemon;
+pub mod http;
+pub mod kills;
+pub mod lab;
+pub mod programs;

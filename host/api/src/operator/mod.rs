@@ -1,0 +1,20 @@
+//! The operator API under `/v1`: backends, drivers, operations, the ledger, and the last resort for a share.
+//!
+//! Reached through the unix socket in the state directory only.
+
+mod backends;
+mod ledger;
+mod operations;
+mod shares;
+
+use axum::Router;
+use bulkhead_manager::Manager;
+
+pub(crate) fn routes(manager: Manager) -> Router {
+    Router::new()
+        .merge(backends::routes())
+        .merge(ledger::routes())
+        .merge(operations::routes())
+        .merge(shares::routes())
+        .with_state(manager)
+}

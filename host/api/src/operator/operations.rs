@@ -1,0 +1,57 @@
+//! Operations: what runs, waits and ended, and an operator's word on it.
+
+use crate::body;
+use crate::error::ApiError;
+use crate::request::Caller;
+use axum::extract::{Path, Query, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bulkhead_manager::Manager;
+use bulkhead_model::scope::Scope;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// How many are listed if nobody says.
+const USUAL: usize = 100;
+/// How many are listed at most.
+const MOST: usize = 10_000;
+
+pub(crate) fn routes() -> Router<Manager> {
+    Router::new()
+        .route("/v1/operations", get(list))
+        .route("/v1/operations/{operation}", get(show))
+        .route("/v1/operations/{operation}/retry", post(retry))
+        .route("/v1/operations/{operation}/abandon", post(abandon))
+}
+
+#[derive(Debug, Deserialize)]
+struct ListQuery {
+    most: Option<usize>,
+    unfinished: Option<bool>,
+}
+
+async fn list(State(manager): State<Manager>, Query(query): Query<ListQuery>) -> Json<Value> {
+    let most = query.most.unwrap_or(USUAL).min(MOST);
+    let mut operations = manager.list_operations(&Scope::Everything, MOST);
+    if query.unfinished == Some(true) {
+        operations.retain(|operation| !operation.state.is_final());
+    }
+    operations.truncate(most);
+    let operations: Vec<_> = operations.iter().map(AsRef::as_ref).collect();
+    Json(json!({ "operations": operations }))
+}
+
+async fn show(State(manager): State<Manager>, Path(operation): Path<String>) -> Result<Json<Value>, ApiError> {
+    let found = manager.show_operation(&Scope::Everything, body::id("operation", &operation)?)?;
+    Ok(Json(json!({ "operation": found.as_ref() })))
+}
+
+async fn retry(State(manager): State<Manager>, caller: Caller, Path(operation): Path<String>) -> Result<Json<Value>, ApiError> {
+    let changed = manager.retry_operation(&caller.context(), body::id("operation", &operation)?).await?;
+    Ok(Json(json!({ "operation": changed.as_ref() })))
+}
+
+async fn abandon(State(manager): State<Manager>, caller: Caller, Path(operation): Path<String>) -> Result<Json<Value>, ApiError> {
+    let changed = manager.abandon_operation(&caller.context(), body::id("operation", &operation)?).await?;
+    Ok(Json(json!({ "operation": changed.as_ref() })))
+}

@@ -1,0 +1,74 @@
+//! What every handler knows of a request.
+
+use crate::microversion::Microversion;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use bulkhead_manager::RequestContext;
+use bulkhead_model::id::RequestId;
+use bulkhead_model::scope::{Actor, Role, Scope};
+
+use crate::error::ApiError;
+
+/// Who asks, in which form, and under which id: put into the request by the router before any handler sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// Who.
+    pub(crate) actor: Actor,
+    /// Which form of the API they speak.
+    pub(crate) version: Microversion,
+    /// The id of the request.
+    pub(crate) request: RequestId,
+    /// `Idempotency-Key`, if they sent one.
+    pub(crate) idempotency_key: Option<String>,
+}
+
+impl Caller {
+    /// What the caller may see: their project. Operators and reviewers who ask for all projects see all.
+    pub(crate) fn scope(&self, reach: Reach) -> Scope {
+        match (self.actor.role, reach) {
+            (Role::Operator | Role::Reviewer, Reach::AllProjects) => Scope::Everything,
+            _ => Scope::Project(self.actor.project.clone()),
+        }
+    }
+
+    /// What the caller may name by id: operators anything, others what is their project's.
+    pub(crate) fn scope_by_id(&self) -> Scope {
+        self.scope(Reach::AllProjects)
+    }
+
+    /// For the manager's verbs.
+    pub(crate) fn context(&self) -> RequestContext {
+        RequestContext {
+            actor: self.actor.clone(),
+            request: self.request.clone(),
+            idempotency_key: self.idempotency_key.clone(),
+        }
+    }
+}
+
+/// How far a list reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// The caller's project.
+    OwnProject,
+    /// `all_tenants=1`.
+    AllProjects,
+}
+
+impl Reach {
+    /// What `all_tenants` says.
+    pub(crate) fn of(all_tenants: Option<&str>) -> Self {
+        match all_tenants {
+            Some("1" | "true" | "True") => Self::AllProjects,
+            _ => Self::OwnProject,
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        parts.extensions.get::<Self>().cloned().ok_or(ApiError::Internal)
+    }
+}

@@ -1,0 +1,47 @@
+//! The OpenStack shared-file-systems API, version 2, as far as shares, access rules and snapshots need it.
+
+mod access_rules;
+mod discovery;
+mod export_locations;
+mod metadata;
+mod pages;
+mod service;
+mod share_actions;
+mod share_types;
+mod shares;
+mod snapshots;
+mod view;
+
+use axum::Router;
+use bulkhead_manager::Manager;
+
+pub(crate) use discovery::is_discovery;
+
+/// The first parts of paths below `/v2`; anything else there is a project.
+pub(crate) const COLLECTIONS: &[&str] = &[
+    "availability-zones",
+    "limits",
+    "scheduler-stats",
+    "services",
+    "share-access-rules",
+    "shares",
+    "snapshots",
+    "types",
+];
+
+pub(crate) fn routes(manager: Manager) -> Router {
+    Router::new()
+        .merge(discovery::routes())
+        .merge(
+            Router::new()
+                .merge(shares::routes())
+                .merge(share_actions::routes())
+                .merge(metadata::routes())
+                .merge(export_locations::routes())
+                .merge(access_rules::routes())
+                .merge(snapshots::routes())
+                .merge(share_types::routes())
+                .merge(service::routes())
+                .with_state(manager),
+        )
+}

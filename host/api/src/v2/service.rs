@@ -1,0 +1,133 @@
+//! What tenants and operators ask of the service as a whole: pools, services, limits, availability zones.
+
+use super::view::HOST;
+use crate::error::ApiError;
+use crate::request::{Caller, Reach};
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use bulkhead_manager::{BackendState, BackendView, Manager};
+use bulkhead_model::scope::Role;
+use bulkhead_model::statistics::{Capacity, Pool};
+use bulkhead_model::time::Timestamp;
+use serde_json::{Value, json};
+
+pub(crate) fn routes() -> Router<Manager> {
+    Router::new()
+        .route("/v2/scheduler-stats/pools", get(pools))
+        .route("/v2/scheduler-stats/pools/detail", get(pools_detail))
+        .route("/v2/services", get(services))
+        .route("/v2/limits", get(limits))
+        .route("/v2/availability-zones", get(async || Json(json!({ "availability_zones": [] }))))
+}
+
+async fn pools(State(manager): State<Manager>, caller: Caller) -> Result<Json<Value>, ApiError> {
+    operators_only(&caller)?;
+    Ok(Json(json!({ "pools": every_pool(&manager, |_, _| None) })))
+}
+
+async fn pools_detail(State(manager): State<Manager>, caller: Caller) -> Result<Json<Value>, ApiError> {
+    operators_only(&caller)?;
+    Ok(Json(json!({ "pools": every_pool(&manager, |backend, pool| Some(capabilities(backend, pool))) })))
+}
+
+fn every_pool(manager: &Manager, detail: impl Fn(&BackendView, &Pool) -> Option<Value>) -> Vec<Value> {
+    let mut shown = Vec::new();
+    for backend in manager.list_backends() {
+        let Some(statistics) = &backend.statistics else { continue };
+        for pool in &statistics.pools {
+            let name = &backend.description.name;
+            let mut view = json!({
+                "name": format!("{HOST}@{name}#{}", pool.name),
+                "host": HOST,
+                "backend": name,
+                "pool": pool.name,
+            });
+            if let (Some(capabilities), Value::Object(fields)) = (detail(&backend, pool), &mut view) {
+                fields.insert("capabilities".to_owned(), capabilities);
+            }
+            shown.push(view);
+        }
+    }
+    shown
+}
+
+fn capabilities(backend: &BackendView, pool: &Pool) -> Value {
+    let support = backend.abilities.share_support();
+    json!({
+        "pool_name": pool.name,
+        "total_capacity_gb": capacity(pool.total),
+        "free_capacity_gb": capacity(pool.free),
+        "reserved_percentage": pool.reserved_percentage,
+        "reserved_snapshot_percentage": pool.reserved_snapshot_percentage,
+        "reserved_share_extend_percentage": pool.reserved_share_extend_percentage,
+        "driver_handles_share_servers": false,
+        "share_backend_name": backend.description.name,
+        "vendor_name": backend.description.vendor,
+        "driver_version": backend.description.driver_version,
+        "storage_protocol": backend.description.protocols,
+        "qos": pool.qos,
+        "snapshot_support": support.snapshot,
+        "create_share_from_snapshot_support": support.create_share_from_snapshot,
+        "revert_to_snapshot_support": support.revert_to_snapshot,
+        "mount_snapshot_support": support.mount_snapshot,
+        "timestamp": backend.statistics_at.map(Timestamp::openstack),
+    })
+}
+
+fn capacity(capacity: Capacity) -> Value {
+    match capacity {
+        Capacity::Gib(gib) => json!(gib),
+        Capacity::Unknown => json!("unknown"),
+    }
+}
+
+async fn services(State(manager): State<Manager>, caller: Caller) -> Result<Json<Value>, ApiError> {
+    operators_only(&caller)?;
+    let services: Vec<_> = manager
+        .list_backends()
+        .into_iter()
+        .zip(1..)
+        .map(|(backend, id): (_, u32)| {
+            let up = backend.state == BackendState::Ready;
+            json!({
+                "id": id,
+                "binary": "manila-share",
+                "host": format!("{HOST}@{}", backend.description.name),
+                "zone": Value::Null,
+                "status": "enabled",
+                "state": if up { "up" } else { "down" },
+                "updated_at": backend.statistics_at.map(Timestamp::openstack),
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "services": services })))
+}
+
+/// There are no quotas yet: everything is unlimited (-1), and what is used is counted.
+async fn limits(State(manager): State<Manager>, caller: Caller) -> Json<Value> {
+    let scope = caller.scope(Reach::OwnProject);
+    let shares = manager.list_shares(&scope);
+    let snapshots = manager.list_snapshots(&scope, None);
+    let gigabytes: u64 = shares.iter().map(|found| found.share.size.get()).sum();
+    let snapshot_gigabytes: u64 = snapshots.iter().map(|found| found.snapshot.size.get()).sum();
+    Json(json!({ "limits": { "rate": [], "absolute": {
+        "maxTotalShares": -1,
+        "maxTotalShareGigabytes": -1,
+        "maxTotalShareSnapshots": -1,
+        "maxTotalSnapshotGigabytes": -1,
+        "maxTotalShareNetworks": 0,
+        "totalSharesUsed": shares.len(),
+        "totalShareGigabytesUsed": gigabytes,
+        "totalShareSnapshotsUsed": snapshots.len(),
+        "totalSnapshotGigabytesUsed": snapshot_gigabytes,
+        "totalShareNetworksUsed": 0,
+    } } }))
+}
+
+fn operators_only(caller: &Caller) -> Result<(), ApiError> {
+    if caller.actor.role == Role::Tenant {
+        return Err(ApiError::Forbidden("this is for operators; use the socket in the state directory or an operator's token".to_owned()));
+    }
+    Ok(())
+}

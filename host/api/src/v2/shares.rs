@@ -1,0 +1,154 @@
+//! Shares: create, list, show, change, delete.
+
+use super::pages::ListQuery;
+use super::view;
+use crate::body;
+use crate::error::ApiError;
+use crate::request::Caller;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use bulkhead_manager::{Force, Manager, NewShare, ShareView, Update};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+pub(crate) fn routes() -> Router<Manager> {
+    Router::new()
+        .route("/v2/shares", get(list).post(create))
+        .route("/v2/shares/detail", get(list_detail))
+        .route("/v2/shares/{share}", get(show).put(update).delete(delete))
+}
+
+#[derive(Debug, Deserialize)]
+struct CreateEnvelope {
+    share: CreateBody,
+}
+
+/// What the stock client sends. Fields of features that no part serves yet are refused when set, not passed over.
+#[derive(Debug, Deserialize)]
+struct CreateBody {
+    share_proto: Option<String>,
+    size: Option<Value>,
+    #[serde(alias = "display_name")]
+    name: Option<String>,
+    #[serde(alias = "display_description")]
+    description: Option<String>,
+    metadata: Option<BTreeMap<String, Value>>,
+    #[serde(alias = "volume_type")]
+    share_type: Option<String>,
+    snapshot_id: Option<String>,
+    is_public: Option<Value>,
+    share_network_id: Option<String>,
+    share_group_id: Option<String>,
+    availability_zone: Option<String>,
+}
+
+impl CreateBody {
+    fn check(self) -> Result<NewShare, ApiError> {
+        let unserved = [
+            ("share_network_id", &self.share_network_id, "no backend here builds share servers"),
+            ("share_group_id", &self.share_group_id, "there are no share groups here yet"),
+            ("availability_zone", &self.availability_zone, "there is one availability zone, and it has no name"),
+        ];
+        for (field, value, reason) in unserved {
+            if value.as_ref().is_some_and(|value| !value.is_empty()) {
+                return Err(ApiError::BadRequest(format!("{field} cannot be used: {reason}")));
+            }
+        }
+        let protocol = self.share_proto.ok_or_else(|| ApiError::BadRequest("share_proto is missing".to_owned()))?;
+        let source_snapshot = self.snapshot_id.filter(|id| !id.is_empty());
+        Ok(NewShare {
+            size: body::size("size", self.size.as_ref())?,
+            protocol: protocol.parse().map_err(|error: bulkhead_model::id::InvalidId| ApiError::BadRequest(error.to_string()))?,
+            display_name: body::display_text(self.name),
+            display_description: body::display_text(self.description),
+            metadata: body::metadata(self.metadata)?,
+            share_type: self.share_type.filter(|name| !name.is_empty()),
+            source_snapshot: source_snapshot.map(|id| body::id("snapshot", &id)).transpose()?,
+            is_public: body::flag("is_public", self.is_public.as_ref())?,
+        })
+    }
+}
+
+async fn create(State(manager): State<Manager>, caller: Caller, bytes: Result<Bytes, BytesRejection>) -> Result<Json<Value>, ApiError> {
+    let new = body::parse::<CreateEnvelope>(&bytes?)?.share.check()?;
+    let made = manager.create_share(&caller.context(), new).await?;
+    Ok(Json(json!({ "share": full(&caller, &made) })))
+}
+
+async fn list(State(manager): State<Manager>, caller: Caller, Query(query): Query<ListQuery>) -> Result<Json<Value>, ApiError> {
+    listed(&manager, &caller, &query, |found| view::share_summary(&found.share))
+}
+
+async fn list_detail(State(manager): State<Manager>, caller: Caller, Query(query): Query<ListQuery>) -> Result<Json<Value>, ApiError> {
+    listed(&manager, &caller, &query, |found| full(&caller, found))
+}
+
+fn listed(manager: &Manager, caller: &Caller, query: &ListQuery, show: impl Fn(&ShareView) -> Value) -> Result<Json<Value>, ApiError> {
+    let mut found = manager.list_shares(&caller.scope(query.reach()));
+    found.retain(|found| {
+        !query.wants_soft_deleted()
+            && query.name.as_ref().is_none_or(|name| found.share.display_name.as_ref() == Some(name))
+            && query.status.as_ref().is_none_or(|status| found.instance.status.as_str() == status)
+            && query.snapshot_id.as_ref().is_none_or(|id| found.share.source_snapshot.is_some_and(|source| source.to_string() == *id))
+    });
+    // Newest first, as Manila lists; ids make the order of one moment certain.
+    found.sort_by(|left, right| (right.share.created_at, right.share.id).cmp(&(left.share.created_at, left.share.id)));
+    let count = found.len();
+    let shares: Vec<_> = query.page(found)?.iter().map(show).collect();
+    let mut answer = json!({ "shares": shares });
+    if query.wants_count() && let Value::Object(fields) = &mut answer {
+        fields.insert("count".to_owned(), json!(count));
+    }
+    Ok(Json(answer))
+}
+
+async fn show(State(manager): State<Manager>, caller: Caller, Path(share): Path<String>) -> Result<Json<Value>, ApiError> {
+    let found = manager.show_share(&caller.scope_by_id(), body::id("share", &share)?)?;
+    Ok(Json(json!({ "share": full(&caller, &found) })))
+}
+
+#[derive(Debug, Deserialize)]
+struct UpdateEnvelope {
+    share: UpdateBody,
+}
+
+#[derive(Debug, Deserialize)]
+struct UpdateBody {
+    #[serde(default, alias = "name", deserialize_with = "body::given")]
+    display_name: Option<Option<String>>,
+    #[serde(default, alias = "description", deserialize_with = "body::given")]
+    display_description: Option<Option<String>>,
+    is_public: Option<Value>,
+}
+
+async fn update(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Path(share): Path<String>,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let id = body::id("share", &share)?;
+    let asked = body::parse::<UpdateEnvelope>(&bytes?)?.share;
+    let update = Update {
+        display_name: asked.display_name.map(body::display_text),
+        display_description: asked.display_description.map(body::display_text),
+        metadata: None,
+        is_public: asked.is_public.as_ref().map(|value| body::flag("is_public", Some(value))).transpose()?,
+    };
+    let changed = manager.update_share(&caller.context(), id, update).await?;
+    Ok(Json(json!({ "share": full(&caller, &changed) })))
+}
+
+async fn delete(State(manager): State<Manager>, caller: Caller, Path(share): Path<String>) -> Result<StatusCode, ApiError> {
+    manager.delete_share(&caller.context(), body::id("share", &share)?, Force::No).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+pub(super) fn full(caller: &Caller, found: &ShareView) -> Value {
+    view::share(caller, &found.share, &found.instance, &found.share_type_name)
+}

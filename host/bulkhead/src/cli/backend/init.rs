@@ -1,0 +1,144 @@
+//! `bulkhead backend init`: what a driver asks for, as a file that grants it.
+//!
+//! The file says every option and every right with the vendor's reason beside it. Nothing is granted by running this: the operator
+//! reads it, changes it, and puts it where the daemon reads backends.
+
+use crate::cli::printer::Printer;
+use anyhow::Context;
+use bulkhead_model::manifest::{CommandEffect, Manifest, OptionDeclaration, TemplateScope};
+use bulkhead_package::Package;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Where programs of the system stand, in the order they are looked for.
+const PROGRAM_FOLDERS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"];
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Init {
+    /// The driver's package
+    driver: PathBuf,
+    /// The file to write, named like the backend: NAME.toml; the driver's name if missing
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The directory below which the backend's roots shall stand
+    #[arg(long, default_value = "/srv/bulkhead", value_name = "DIRECTORY")]
+    roots: PathBuf,
+}
+
+impl Init {
+    pub(crate) fn run(self, printer: &Printer) -> anyhow::Result<()> {
+        let package = Package::open(&self.driver)?;
+        let output = self.output.unwrap_or_else(|| PathBuf::from(format!("{}.toml", package.manifest.driver.name)));
+        let name = output.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let _: bulkhead_model::id::BackendName = name.parse().context("the file's name is the backend's")?;
+        let driver = std::path::absolute(&self.driver)?;
+        let text = backend_file(&package, &driver, &self.roots.join(name))?;
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&output).with_context(|| {
+            format!("cannot write {}; a file that is there is left alone", output.display())
+        })?;
+        file.write_all(text.as_bytes())?;
+        printer.note(&format!("wrote {}: read it, change it, make the directories it names, then let the daemon read it", output.display()));
+        Ok(())
+    }
+}
+
+/// The text of a backend's file.
+pub(crate) fn backend_file(package: &Package, driver: &Path, roots: &Path) -> anyhow::Result<String> {
+    let manifest = &package.manifest;
+    let identity = &manifest.driver;
+    let mut text = format!("# {} {} by {}\n", identity.name, identity.version, identity.vendor);
+    writeln!(text, "driver = {}\n\n[options]", quoted(&driver.display().to_string()))?;
+    for option in &manifest.options {
+        write_option(&mut text, option)?;
+    }
+    write_capabilities(&mut text, package)?;
+    write_roots(&mut text, manifest, roots)?;
+    write_programs(&mut text, manifest)?;
+    write_templates(&mut text, manifest)?;
+    Ok(text)
+}
+
+fn write_option(text: &mut String, option: &OptionDeclaration) -> anyhow::Result<()> {
+    for line in option.help.lines() {
+        writeln!(text, "# {line}")?;
+    }
+    match &option.default {
+        _ if option.required => writeln!(text, "{} = \"\" # required", option.name)?,
+        Some(default) => writeln!(text, "# {} = {}", option.name, toml::Value::try_from(default)?)?,
+        None => writeln!(text, "# {} =", option.name)?,
+    }
+    Ok(())
+}
+
+fn write_capabilities(text: &mut String, package: &Package) -> anyhow::Result<()> {
+    let wanted: Vec<_> = package.imports.keys().filter(|one| !one.is_always_granted()).map(|one| quoted(one.interface())).collect();
+    writeln!(text, "\n[grant]\ncapabilities = [{}]", wanted.join(", "))?;
+    Ok(())
+}
+
+fn write_roots(text: &mut String, manifest: &Manifest, roots: &Path) -> anyhow::Result<()> {
+    if manifest.roots.is_empty() {
+        return Ok(());
+    }
+    text.push_str("\n[grant.roots]\n");
+    for root in &manifest.roots {
+        writeln!(text, "# {}", root.reason)?;
+        writeln!(text, "{} = {}", root.name, quoted(&roots.join(root.name.as_str()).display().to_string()))?;
+    }
+    Ok(())
+}
+
+fn write_programs(text: &mut String, manifest: &Manifest) -> anyhow::Result<()> {
+    let programs: BTreeSet<&str> = manifest.commands.iter().map(|template| template.program.as_str()).collect();
+    if programs.is_empty() {
+        return Ok(());
+    }
+    text.push_str("\n[grant.programs]\n");
+    for program in programs {
+        let found = PROGRAM_FOLDERS.iter().map(|folder| Path::new(folder).join(program)).find(|path| path.is_file());
+        match found {
+            Some(path) => writeln!(text, "{program} = {}", quoted(&path.display().to_string()))?,
+            None => writeln!(text, "{program} = \"/usr/bin/{program}\" # not installed on this machine")?,
+        }
+    }
+    Ok(())
+}
+
+fn write_templates(text: &mut String, manifest: &Manifest) -> anyhow::Result<()> {
+    if manifest.commands.is_empty() && manifest.files.is_empty() {
+        return Ok(());
+    }
+    text.push_str("\n[grant.templates]\n");
+    for template in &manifest.commands {
+        writeln!(text, "# runs: {} {}", template.program, template.args.join(" "))?;
+        writeln!(text, "# {}: {}{}", effect(template.effect), template.reason, scope(template.scope))?;
+        writeln!(text, "{} = \"{}\"", template.name, template.digest())?;
+    }
+    for template in &manifest.files {
+        let reason = if template.reason.is_empty() { "" } else { ": " };
+        writeln!(text, "# writes {} in {}{reason}{}", template.path, template.root, template.reason)?;
+        writeln!(text, "{} = \"{}\"", template.name, template.digest())?;
+    }
+    Ok(())
+}
+
+const fn effect(effect: CommandEffect) -> &'static str {
+    match effect {
+        CommandEffect::Read => "reads",
+        CommandEffect::Change => "changes",
+        CommandEffect::Destroy => "DESTROYS",
+    }
+}
+
+const fn scope(scope: TemplateScope) -> &'static str {
+    match scope {
+        TemplateScope::Target => "",
+        TemplateScope::Backend => " (REACHES THE WHOLE BACKEND)",
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}

@@ -1,0 +1,100 @@
+//! `bulkhead backend`.
+
+mod init;
+
+use super::connection::{ConnectionOptions, field};
+use super::printer::Printer;
+use serde_json::Value;
+
+/// Backends: what runs, how full it is, and how a new one is written down
+#[derive(Debug, clap::Args)]
+pub(crate) struct BackendCommand {
+    #[command(flatten)]
+    connection: ConnectionOptions,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// List backends
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a backend: its driver, abilities, limits and statistics
+    Show {
+        /// Its name
+        backend: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a backend's file for a driver, with every option, grant and its reason, for you to edit
+    Init(init::Init),
+}
+
+impl BackendCommand {
+    pub(crate) async fn run(self, printer: &Printer) -> anyhow::Result<()> {
+        match self.verb {
+            Verb::List { json } => {
+                let listed = self.connection.client().get("/v1/backends").await?;
+                let backends = listed.get("backends").cloned().unwrap_or_default();
+                if json {
+                    return printer.json(&backends);
+                }
+                let rows: Vec<_> = backends.as_array().into_iter().flatten().map(row).collect();
+                printer.table(&["name", "driver", "version", "status", "shares", "provisioned_gib", "unfinished_operations"], &rows);
+                Ok(())
+            }
+            Verb::Show { backend, json } => {
+                let found = self.connection.client().get(&format!("/v1/backends/{backend}")).await?;
+                let found = found.get("backend").cloned().unwrap_or_default();
+                if json {
+                    return printer.json(&found);
+                }
+                printer.pairs(&pairs(&found));
+                Ok(())
+            }
+            Verb::Init(init) => init.run(printer),
+        }
+    }
+}
+
+fn row(backend: &Value) -> Value {
+    let mut row = backend.clone();
+    if let Some(fields) = row.as_object_mut() {
+        fields.insert("version".to_owned(), Value::String(field(backend, "driver_version")));
+        fields.insert("status".to_owned(), Value::String(state_of(backend)));
+    }
+    row
+}
+
+fn state_of(backend: &Value) -> String {
+    backend.get("status").map_or_else(|| "-".to_owned(), |status| field(status, "state"))
+}
+
+fn pairs(backend: &Value) -> Vec<(String, String)> {
+    let plain = ["name", "driver", "driver_version", "vendor", "digest", "generation", "shares", "provisioned_gib", "unfinished_operations"];
+    let mut pairs: Vec<_> = plain.iter().map(|name| ((*name).to_owned(), field(backend, name))).collect();
+    pairs.push(("status".to_owned(), state_of(backend)));
+    for (what, place) in [("failure", "/status/failure"), ("statistics failure", "/statistics_failure")] {
+        if let Some(failure) = backend.pointer(place).filter(|failure| !failure.is_null()) {
+            pairs.push((what.to_owned(), format!("{} (blame: {})", field(failure, "message"), field(failure, "blame"))));
+        }
+    }
+    for name in ["protocols", "abilities"] {
+        let words: Vec<_> = backend.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        pairs.push((name.to_owned(), words.join(", ")));
+    }
+    for pool in backend.pointer("/statistics/pools").and_then(Value::as_array).into_iter().flatten() {
+        pairs.push((format!("pool {}", field(pool, "name")), format!("{} free of {}", capacity(pool, "free"), capacity(pool, "total"))));
+    }
+    pairs
+}
+
+fn capacity(pool: &Value, name: &str) -> String {
+    let gib = pool.get(name).and_then(|capacity| capacity.get("gib")).and_then(Value::as_f64);
+    gib.map_or_else(|| "unknown".to_owned(), |gib| format!("{gib:.1} GiB"))
+}

@@ -1,0 +1,145 @@
+//! How commands reach the daemon, and how they wait for what it does.
+
+use super::printer::Printer;
+use crate::client::{Client, Refusal};
+use crate::config::DEFAULT_STATE_DIRECTORY;
+use anyhow::{Context, bail};
+use hyper::StatusCode;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Options of every command that talks to the daemon.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ConnectionOptions {
+    /// The daemon's state directory, with its socket
+    #[arg(long, global = true, env = "BULKHEAD_STATE", default_value = DEFAULT_STATE_DIRECTORY, value_name = "DIRECTORY")]
+    state: PathBuf,
+    /// The project to act in
+    #[arg(long, global = true, env = "BULKHEAD_PROJECT", default_value = "default")]
+    project: String,
+}
+
+impl ConnectionOptions {
+    pub(crate) fn client(&self) -> Client {
+        Client::new(&self.state, &self.project)
+    }
+}
+
+/// Whether a command returns at once or when the work is done.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct WaitOptions {
+    /// Return as soon as the daemon has taken the request
+    #[arg(long)]
+    no_wait: bool,
+    /// Give up waiting after this many seconds; the work goes on
+    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
+    timeout: u64,
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// From when on a wait is worth a word.
+const WORTH_A_WORD: Duration = Duration::from_secs(1);
+
+/// What a wait ends with.
+pub(crate) enum Rest {
+    /// The resource, in a status that does not change by itself.
+    Found(Value),
+    /// It is gone.
+    Gone,
+}
+
+impl WaitOptions {
+    /// Wait until the resource at `path` rests; at once if the user does not want to wait.
+    pub(crate) async fn rest(&self, client: &Client, path: &str, envelope: &str, printer: &Printer) -> anyhow::Result<Rest> {
+        let began = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let mut told = String::new();
+        loop {
+            let found = match client.get(path).await {
+                Ok(mut answer) => answer.get_mut(envelope).map(Value::take).context("the daemon's answer lacks the resource")?,
+                Err(error) if is_not_found(&error) => return Ok(Rest::Gone),
+                Err(error) => return Err(error),
+            };
+            let status = status_of(&found);
+            if self.no_wait || !is_transient(&status) {
+                return Ok(Rest::Found(found));
+            }
+            if began.elapsed() > WORTH_A_WORD && told != status {
+                printer.note(&format!("{status} …"));
+                told.clone_from(&status);
+            }
+            if began.elapsed().as_secs() >= self.timeout {
+                bail!("still {status} after {} s; the work goes on\nhint: see 'bulkhead operation list'", self.timeout);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Wait until the resource is there and well.
+    pub(crate) async fn settled(&self, client: &Client, path: &str, envelope: &str, printer: &Printer) -> anyhow::Result<Value> {
+        match self.rest(client, path, envelope, printer).await? {
+            Rest::Found(found) => {
+                let status = status_of(&found);
+                if status.contains("error") {
+                    bail!("it is {status}\nhint: 'bulkhead operation list' shows what failed, 'bulkhead audit tail' what the driver did");
+                }
+                Ok(found)
+            }
+            Rest::Gone => bail!("it is gone"),
+        }
+    }
+
+    /// Wait until the resource is gone.
+    pub(crate) async fn vanished(&self, client: &Client, path: &str, envelope: &str, printer: &Printer) -> anyhow::Result<()> {
+        match self.rest(client, path, envelope, printer).await? {
+            Rest::Gone => Ok(()),
+            Rest::Found(_) if self.no_wait => Ok(()),
+            Rest::Found(found) => bail!(
+                "it is still there, and is {}\nhint: 'bulkhead operation list' shows what failed",
+                status_of(&found)
+            ),
+        }
+    }
+}
+
+/// The status or state of a resource.
+pub(crate) fn status_of(resource: &Value) -> String {
+    let status = resource.get("status").or_else(|| resource.get("state")).and_then(Value::as_str);
+    status.unwrap_or("unknown").to_owned()
+}
+
+fn is_transient(status: &str) -> bool {
+    status.ends_with("ing") || status.starts_with("queued_") || matches!(status, "creating_from_snapshot" | "reverting_to_snapshot")
+}
+
+fn is_not_found(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.status == StatusCode::NOT_FOUND)
+}
+
+/// The id of the resource that `name` names: its id, or the name of exactly one.
+pub(crate) async fn find(client: &Client, collection: &str, kind: &str, name: &str) -> anyhow::Result<String> {
+    if name.parse::<bulkhead_model::id::ShareId>().is_ok() {
+        return Ok(name.to_owned());
+    }
+    let listed = client.get(&format!("/v2/{collection}")).await?;
+    let all = listed.get(collection).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let named = |one: &&Value| one.get("name").and_then(Value::as_str) == Some(name);
+    let mut found = all.iter().filter(named).filter_map(|one| one.get("id").and_then(Value::as_str));
+    match (found.next(), found.next()) {
+        (Some(id), None) => Ok(id.to_owned()),
+        (Some(_), Some(_)) => bail!("more than one {kind} is named '{name}'\nhint: name it by its id"),
+        (None, _) => bail!("there is no {kind} '{name}' in this project\nhint: 'bulkhead {kind} list' shows what there is"),
+    }
+}
+
+/// A field of a resource as text; `-` for none.
+pub(crate) fn field(resource: &Value, name: &str) -> String {
+    match resource.get(name) {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}

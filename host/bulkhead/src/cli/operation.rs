@@ -1,0 +1,97 @@
+//! `bulkhead operation`.
+
+use super::connection::{ConnectionOptions, field};
+use super::printer::Printer;
+use serde_json::Value;
+
+/// What the daemon is doing, did, and cannot do yet
+#[derive(Debug, clap::Args)]
+pub(crate) struct OperationCommand {
+    #[command(flatten)]
+    connection: ConnectionOptions,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// List operations, newest first
+    List {
+        /// Only those that run or wait
+        #[arg(long)]
+        unfinished: bool,
+        /// How many at most
+        #[arg(long, default_value_t = 100)]
+        most: usize,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show an operation: its step, its progress, why it waits or failed
+    Show {
+        /// Its id
+        operation: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try again now, instead of when its time comes
+    Retry {
+        /// Its id
+        operation: String,
+    },
+    /// End it as failed; its resource carries the error status
+    Abandon {
+        /// Its id
+        operation: String,
+    },
+}
+
+const COLUMNS: [&str; 6] = ["id", "verb", "share", "backend", "state", "step"];
+const FIELDS: [&str; 12] = [
+    "id", "verb", "share", "project", "backend", "request", "state", "step", "attempts", "deadline_at", "created_at", "updated_at",
+];
+
+impl OperationCommand {
+    pub(crate) async fn run(self, printer: &Printer) -> anyhow::Result<()> {
+        let client = self.connection.client();
+        match self.verb {
+            Verb::List { unfinished, most, json } => {
+                let listed = client.get(&format!("/v1/operations?most={most}&unfinished={unfinished}")).await?;
+                let operations = listed.get("operations").cloned().unwrap_or_default();
+                if json {
+                    return printer.json(&operations);
+                }
+                printer.table(&COLUMNS, operations.as_array().map(Vec::as_slice).unwrap_or_default());
+                Ok(())
+            }
+            Verb::Show { operation, json } => {
+                let found = client.get(&format!("/v1/operations/{operation}")).await?;
+                show(&found, json, printer)
+            }
+            Verb::Retry { operation } => {
+                let changed = client.post(&format!("/v1/operations/{operation}/retry"), &Value::Null).await?;
+                show(&changed, false, printer)
+            }
+            Verb::Abandon { operation } => {
+                let changed = client.post(&format!("/v1/operations/{operation}/abandon"), &Value::Null).await?;
+                show(&changed, false, printer)
+            }
+        }
+    }
+}
+
+fn show(answer: &Value, json: bool, printer: &Printer) -> anyhow::Result<()> {
+    let operation = answer.get("operation").unwrap_or(&Value::Null);
+    if json {
+        return printer.json(operation);
+    }
+    let mut pairs: Vec<_> = FIELDS.iter().map(|name| ((*name).to_owned(), field(operation, name))).collect();
+    if let Some(failure) = operation.get("failure").filter(|failure| !failure.is_null()) {
+        for name in ["code", "blame", "message"] {
+            pairs.push((format!("failure {name}"), field(failure, name)));
+        }
+    }
+    printer.pairs(&pairs);
+    Ok(())
+}

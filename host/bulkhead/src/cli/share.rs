@@ -1,0 +1,244 @@
+//! `bulkhead share`.
+
+use super::connection::{ConnectionOptions, WaitOptions, field, find};
+use super::printer::Printer;
+use crate::client::Client;
+use anyhow::Context;
+use serde_json::{Map, Value, json};
+
+/// Shares of a project
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShareCommand {
+    #[command(flatten)]
+    connection: ConnectionOptions,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Make a share
+    Create(Create),
+    /// List shares, newest first
+    List(List),
+    /// Show a share and where clients find it
+    Show {
+        /// Its name or id
+        share: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a share larger
+    Extend(Resize),
+    /// Make a share smaller; refused if it holds more
+    Shrink(Resize),
+    /// Put a share back to its newest snapshot
+    Revert {
+        /// Its name or id
+        share: String,
+        /// The snapshot's name or id
+        snapshot: String,
+        #[command(flatten)]
+        wait: WaitOptions,
+    },
+    /// Remove a share and its data
+    Delete {
+        /// Its name or id
+        share: String,
+        /// Forget it even if the driver cannot remove it
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        wait: WaitOptions,
+    },
+    /// Overrule a share's status; for operators
+    ResetStatus {
+        /// Its name or id
+        share: String,
+        /// The status it shall have, for example available or error
+        status: String,
+    },
+    /// Forget a share and leave its data at the backend; for operators
+    Forget {
+        /// Its name or id
+        share: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Create {
+    /// How it is exported, for example NFS
+    protocol: String,
+    /// Its size in GiB
+    size: u64,
+    /// A name for it
+    #[arg(long)]
+    name: Option<String>,
+    /// Words about it
+    #[arg(long)]
+    description: Option<String>,
+    /// Its share type
+    #[arg(long = "type", value_name = "TYPE")]
+    share_type: Option<String>,
+    /// Make it from this snapshot, by name or id
+    #[arg(long)]
+    snapshot: Option<String>,
+    /// Metadata; may be repeated
+    #[arg(long = "property", value_name = "KEY=VALUE", value_parser = pair)]
+    properties: Vec<(String, String)>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    wait: WaitOptions,
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Those of all projects
+    #[arg(long)]
+    all_projects: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Resize {
+    /// Its name or id
+    share: String,
+    /// Its new size in GiB
+    size: u64,
+    #[command(flatten)]
+    wait: WaitOptions,
+}
+
+/// `KEY=VALUE`.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| "write KEY=VALUE".to_owned())
+}
+
+impl ShareCommand {
+    pub(crate) async fn run(self, printer: &Printer) -> anyhow::Result<()> {
+        let client = self.connection.client();
+        match self.verb {
+            Verb::Create(create) => create.run(&client, printer).await,
+            Verb::List(list) => list.run(&client, printer).await,
+            Verb::Show { share, json } => {
+                let id = find(&client, "shares", "share", &share).await?;
+                show(&client, &id, json, printer).await
+            }
+            Verb::Extend(resize) => resize.run(&client, "extend", printer).await,
+            Verb::Shrink(resize) => resize.run(&client, "shrink", printer).await,
+            Verb::Revert { share, snapshot, wait } => {
+                let snapshot = find(&client, "snapshots", "snapshot", &snapshot).await?;
+                let action = json!({ "revert": { "snapshot_id": snapshot } });
+                act(&client, &share, action, &wait, printer).await.map(drop)
+            }
+            Verb::Delete { share, force, wait } => {
+                let id = find(&client, "shares", "share", &share).await?;
+                let path = format!("/v2/shares/{id}");
+                if force {
+                    client.post(&format!("{path}/action"), &json!({ "force_delete": null })).await?;
+                } else {
+                    client.delete(&path).await?;
+                }
+                wait.vanished(&client, &path, "share", printer).await
+            }
+            Verb::ResetStatus { share, status } => {
+                let id = find(&client, "shares", "share", &share).await?;
+                client.post(&format!("/v2/shares/{id}/action"), &json!({ "reset_status": { "status": status } })).await.map(drop)
+            }
+            Verb::Forget { share } => {
+                let id = find(&client, "shares", "share", &share).await?;
+                client.post(&format!("/v1/shares/{id}/forget"), &Value::Null).await?;
+                printer.note("forgotten; its data are still at the backend");
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, client: &Client, printer: &Printer) -> anyhow::Result<()> {
+        let snapshot = match &self.snapshot {
+            Some(name) => Some(find(client, "snapshots", "snapshot", name).await?),
+            None => None,
+        };
+        let metadata: Map<String, Value> = self.properties.into_iter().map(|(key, value)| (key, json!(value))).collect();
+        let asked = json!({ "share": {
+            "share_proto": self.protocol,
+            "size": self.size,
+            "name": self.name,
+            "description": self.description,
+            "share_type": self.share_type,
+            "snapshot_id": snapshot,
+            "metadata": metadata,
+        } });
+        let made = client.post("/v2/shares", &asked).await?;
+        let id = made.pointer("/share/id").and_then(Value::as_str).context("the daemon's answer lacks the share")?;
+        self.wait.settled(client, &format!("/v2/shares/{id}"), "share", printer).await?;
+        show(client, id, self.json, printer).await
+    }
+}
+
+impl List {
+    async fn run(self, client: &Client, printer: &Printer) -> anyhow::Result<()> {
+        let query = if self.all_projects { "?all_tenants=1" } else { "" };
+        let listed = client.get(&format!("/v2/shares/detail{query}")).await?;
+        let shares = listed.get("shares").cloned().unwrap_or_default();
+        if self.json {
+            return printer.json(&shares);
+        }
+        let mut columns = vec!["id", "name", "size", "share_proto", "status", "host"];
+        if self.all_projects {
+            columns.push("project_id");
+        }
+        printer.table(&columns, shares.as_array().map(Vec::as_slice).unwrap_or_default());
+        Ok(())
+    }
+}
+
+impl Resize {
+    async fn run(self, client: &Client, verb: &str, printer: &Printer) -> anyhow::Result<()> {
+        let action = json!({ verb: { "new_size": self.size } });
+        let share = act(client, &self.share, action, &self.wait, printer).await?;
+        if share.get("size").and_then(Value::as_u64) != Some(self.size) {
+            // A refused shrink puts the share back to available: what it is tells, not its status.
+            anyhow::bail!(
+                "the share is {} GiB still: the driver refused, most likely because it holds more than {} GiB\nhint: see 'bulkhead operation list'",
+                field(&share, "size"),
+                self.size
+            );
+        }
+        Ok(())
+    }
+}
+
+async fn act(client: &Client, share: &str, action: Value, wait: &WaitOptions, printer: &Printer) -> anyhow::Result<Value> {
+    let id = find(client, "shares", "share", share).await?;
+    client.post(&format!("/v2/shares/{id}/action"), &action).await?;
+    wait.settled(client, &format!("/v2/shares/{id}"), "share", printer).await
+}
+
+async fn show(client: &Client, id: &str, json: bool, printer: &Printer) -> anyhow::Result<()> {
+    let mut share = client.get(&format!("/v2/shares/{id}")).await?.get("share").cloned().unwrap_or_default();
+    let locations = client.get(&format!("/v2/shares/{id}/export_locations")).await?;
+    let locations = locations.get("export_locations").cloned().unwrap_or_default();
+    if json {
+        if let Some(fields) = share.as_object_mut() {
+            fields.insert("export_locations".to_owned(), locations);
+        }
+        return printer.json(&share);
+    }
+    let shown = ["id", "name", "status", "size", "share_proto", "host", "project_id", "created_at"];
+    let mut pairs: Vec<_> = shown.iter().map(|name| ((*name).to_owned(), field(&share, name))).collect();
+    for location in locations.as_array().map(Vec::as_slice).unwrap_or_default() {
+        pairs.push(("export location".to_owned(), field(location, "path")));
+    }
+    printer.pairs(&pairs);
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! Reading the configuration: the file, then the directory of backends.
+
+use super::{BackendConfiguration, Configuration};
+use bulkhead_model::id::BackendName;
+use bulkhead_package::toml_file::{Finding, Problem, Step, TomlFile};
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigurationError {
+    /// A file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Problems(Vec<Problem>),
+    /// A file of the directory of backends is not named like a backend.
+    #[error("{path}: the file's name is the backend's: 1 to 63 of letters, digits, '-', '_'")]
+    BackendName {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A backend is there twice.
+    #[error("the backend {name} stands both in {file} and in {path}; remove one of them")]
+    Duplicate {
+        /// Which.
+        name: BackendName,
+        /// The main file.
+        file: PathBuf,
+        /// The backend's own file.
+        path: PathBuf,
+    },
+}
+
+/// Read and check a configuration. Relative paths in it are made relative to the file they stand in.
+pub(crate) fn load(file: &Path) -> Result<Configuration, ConfigurationError> {
+    let mut configuration: Configuration = read(file, check)?;
+    let folder = file.parent().unwrap_or(Path::new("."));
+    configuration.state_directory = folder.join(&configuration.state_directory);
+    configuration.helper = configuration.helper.map(|helper| folder.join(helper));
+    for backend in configuration.backends.values_mut() {
+        backend.driver = folder.join(&backend.driver);
+    }
+    if let Some(directory) = &configuration.backend_directory {
+        let directory = folder.join(directory);
+        for path in backend_files(&directory)? {
+            let (name, backend) = read_backend(&path, &directory)?;
+            if configuration.backends.insert(name.clone(), backend).is_some() {
+                return Err(ConfigurationError::Duplicate { name, file: file.to_owned(), path });
+            }
+        }
+        configuration.backend_directory = Some(directory);
+    }
+    Ok(configuration)
+}
+
+fn backend_files(directory: &Path) -> Result<Vec<PathBuf>, ConfigurationError> {
+    let unreadable = |source| ConfigurationError::Read { path: directory.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in directory.read_dir().map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read_backend(path: &Path, directory: &Path) -> Result<(BackendName, BackendConfiguration), ConfigurationError> {
+    let name = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+    let name: BackendName = name.ok_or_else(|| ConfigurationError::BackendName { path: path.to_owned() })?;
+    let mut backend: BackendConfiguration = read(path, |_| Vec::new())?;
+    backend.driver = directory.join(&backend.driver);
+    Ok((name, backend))
+}
+
+fn read<T: DeserializeOwned>(path: &Path, check: impl Fn(&T) -> Vec<Finding>) -> Result<T, ConfigurationError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigurationError::Read { path: path.to_owned(), source })?;
+    let name = path.display().to_string();
+    let file = TomlFile::parse(&text, &name).map_err(ConfigurationError::Problems)?;
+    let value = file.deserialize().map_err(|problem| ConfigurationError::Problems(vec![*problem]))?;
+    let problems: Vec<_> = check(&value).into_iter().map(|finding| file.place(finding)).collect();
+    if problems.is_empty() { Ok(value) } else { Err(ConfigurationError::Problems(problems)) }
+}
+
+/// What the shape alone does not say.
+fn check(configuration: &Configuration) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if configuration.tokens.is_empty() && !configuration.listen.ip().is_loopback() {
+        let finding = Finding::new(vec![Step::from("listen")], format!("{} can be reached by others, so tenants need tokens", configuration.listen));
+        findings.push(finding.hint("add a [[token]] with sha256, project and user, or listen on 127.0.0.1"));
+    }
+    for (index, token) in configuration.tokens.iter().enumerate() {
+        if token.sha256.parse::<bulkhead_api::TokenDigest>().is_err() {
+            let path = vec![Step::from("token"), Step::from(index), Step::from("sha256")];
+            let finding = Finding::new(path, "not 64 hexadecimal digits");
+            findings.push(finding.hint("write what 'printf %s TOKEN | sha256sum' prints"));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(files: &[(&str, &str)]) -> Result<Configuration, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("backends")).expect("a folder");
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).expect("a file");
+        }
+        load(&folder.path().join("bulkhead.toml"))
+            .map_err(|error| error.to_string().replace(&folder.path().display().to_string(), "DIR"))
+    }
+
+    #[test]
+    fn an_empty_file_listens_on_loopback_without_backends() {
+        let configuration = loaded(&[("bulkhead.toml", "")]).expect("sound");
+        assert!(configuration.listen.ip().is_loopback());
+        assert!(configuration.backends.is_empty());
+    }
+
+    #[test]
+    fn an_unknown_key_is_told_with_its_line_and_the_right_one() {
+        let error = loaded(&[("bulkhead.toml", "\nlisten = '127.0.0.1:1'\nstate-directroy = 'x'\n")]).expect_err("unknown");
+        assert!(error.contains("DIR/bulkhead.toml:3:1") && error.contains("did you mean 'state-directory'?"), "{error}");
+    }
+
+    #[test]
+    fn an_address_that_others_reach_wants_tokens() {
+        let error = loaded(&[("bulkhead.toml", "listen = '0.0.0.0:8786'\n")]).expect_err("no tokens");
+        assert!(error.contains("tenants need tokens"), "{error}");
+        let token = "[[token]]\nsha256 = 'abc'\nproject = 'p'\nuser = 'u'\n";
+        let error = loaded(&[("bulkhead.toml", &format!("listen = '0.0.0.0:8786'\n{token}"))]).expect_err("no digest");
+        assert!(error.contains("token[0].sha256") && error.contains("sha256sum"), "{error}");
+    }
+
+    #[test]
+    fn backends_come_from_the_file_and_from_the_directory() {
+        let main = "backend-directory = 'backends'\n[backend.a]\ndriver = 'a.wasm'\n";
+        let configuration = loaded(&[("bulkhead.toml", main), ("backends/b.toml", "driver = 'b.wasm'\n")]).expect("sound");
+        assert_eq!(configuration.backends.keys().map(ToString::to_string).collect::<Vec<_>>(), ["a", "b"]);
+        let error = loaded(&[("bulkhead.toml", main), ("backends/a.toml", "driver = 'b.wasm'\n")]).expect_err("twice");
+        assert!(error.contains("stands both in"), "{error}");
+        let error = loaded(&[("bulkhead.toml", main), ("backends/a b.toml", "driver = 'b.wasm'\n")]).expect_err("no name");
+        assert!(error.contains("the file's name is the backend's"), "{error}");
+    }
+}

@@ -1,0 +1,79 @@
+//! The daemon's configuration: one TOML file and a directory of backends.
+//!
+//! The only reader of configuration files. Unknown keys are errors with file, line and a suggestion; a configuration that has an
+//! error is refused whole.
+
+mod authentication;
+mod backend;
+mod load;
+
+pub(crate) use authentication::TokenConfiguration;
+pub(crate) use backend::BackendConfiguration;
+pub(crate) use load::{ConfigurationError, load};
+
+use bulkhead_model::grant::Ceiling;
+use bulkhead_model::id::BackendName;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// Where `bulkhead serve` looks if nobody names a file.
+pub(crate) const DEFAULT_FILE: &str = "/etc/bulkhead/bulkhead.toml";
+/// Where the daemon keeps its state if nobody says.
+pub(crate) const DEFAULT_STATE_DIRECTORY: &str = "/var/lib/bulkhead";
+
+/// The whole configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Configuration {
+    /// Where state is kept: store, keys, cache, the operator's socket. Mode 0700.
+    pub(crate) state_directory: PathBuf,
+    /// The address of the tenant API (127.0.0.1:8786).
+    pub(crate) listen: SocketAddr,
+    /// Host names that clients may use in `Host` beside the listen address and `localhost`.
+    pub(crate) host_names: Vec<String>,
+    /// A directory of backends, one `NAME.toml` each, relative to this file.
+    pub(crate) backend_directory: Option<PathBuf>,
+    /// Static tokens; none means no authentication, which only a loopback address may have.
+    #[serde(rename = "token")]
+    pub(crate) tokens: Vec<TokenConfiguration>,
+    /// What no grant may exceed.
+    pub(crate) ceiling: Ceiling,
+    /// Backends.
+    #[serde(rename = "backend")]
+    pub(crate) backends: BTreeMap<BackendName, BackendConfiguration>,
+    /// The helper program; none looks beside this program.
+    pub(crate) helper: Option<PathBuf>,
+    /// How log lines are written.
+    pub(crate) log_format: LogFormat,
+    /// Which log lines are written, in the words of tracing's filter (`info`).
+    pub(crate) log_filter: String,
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        Self {
+            state_directory: PathBuf::from(DEFAULT_STATE_DIRECTORY),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8786)),
+            host_names: Vec::new(),
+            backend_directory: None,
+            tokens: Vec::new(),
+            ceiling: Ceiling::default(),
+            backends: BTreeMap::new(),
+            helper: None,
+            log_format: LogFormat::Text,
+            log_filter: "info".to_owned(),
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}

@@ -1,0 +1,120 @@
+//! The state directory: who may look into it, and the keys that are made once and kept.
+
+use anyhow::{Context, bail};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Bits that others than the owner hold.
+const OTHERS: u32 = 0o077;
+
+/// A state directory, made if it was missing.
+#[derive(Debug, Clone)]
+pub(crate) struct StateDirectory {
+    path: PathBuf,
+}
+
+impl StateDirectory {
+    /// Open the directory, or make it with mode 0700. One that others may enter is refused: it holds keys and the operator's socket.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        if !path.exists() {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(path)
+                .with_context(|| format!("cannot make the state directory {}", path.display()))?;
+        }
+        let metadata = path.metadata().with_context(|| format!("cannot look at the state directory {}", path.display()))?;
+        if !metadata.is_dir() {
+            bail!("{} is not a directory\nhint: set state-directory to one", path.display());
+        }
+        if metadata.mode() & OTHERS != 0 {
+            bail!("the state directory {} can be entered by others\nhint: chmod 0700 {}", path.display(), path.display());
+        }
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Where the store keeps its files.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.path.join("store")
+    }
+
+    /// Where compiled drivers are cached.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.path.join("cache")
+    }
+
+    /// The operator's socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path.join(crate::client::SOCKET)
+    }
+
+    /// The 32 bytes of the key `name`, made at random the first time.
+    pub(crate) fn key(&self, name: &str) -> anyhow::Result<[u8; 32]> {
+        let path = self.path.join(format!("{name}.key"));
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(file) => make_key(&file, &path),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => read_key(&path),
+            Err(error) => Err(error).with_context(|| format!("cannot make {}", path.display())),
+        }
+    }
+}
+
+fn make_key(mut file: &File, path: &Path) -> anyhow::Result<[u8; 32]> {
+    let mut key = [0; 32];
+    File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut key)).context("cannot read /dev/urandom")?;
+    file.write_all(&key).and_then(|()| file.sync_all()).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(key)
+}
+
+fn read_key(path: &Path) -> anyhow::Result<[u8; 32]> {
+    let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    if file.metadata()?.mode() & OTHERS != 0 {
+        bail!("{} can be read by others\nhint: chmod 0600 {}; if somebody else has read it, what it protects is not protected", path.display(), path.display());
+    }
+    let mut key = Vec::new();
+    file.read_to_end(&mut key)?;
+    key.try_into().ok().with_context(|| {
+        format!("{} does not hold 32 bytes\nhint: bring it back from a backup; without it the records it protects cannot be checked", path.display())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_key_is_made_once_and_read_ever_after() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = StateDirectory::open(&folder.path().join("state")).expect("made");
+        let key = state.key("ledger").expect("made");
+        assert_eq!(state.key("ledger").expect("read"), key);
+        assert_ne!(state.key("cache").expect("made"), key);
+    }
+
+    #[test]
+    fn a_directory_or_key_that_others_may_read_is_refused_with_the_fix() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state");
+        let state = StateDirectory::open(&path).expect("made");
+        state.key("ledger").expect("made");
+        std::fs::set_permissions(path.join("ledger.key"), Permissions::from_mode(0o644)).expect("changed");
+        assert!(state.key("ledger").expect_err("too open").to_string().contains("chmod 0600"));
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("changed");
+        assert!(StateDirectory::open(&path).expect_err("too open").to_string().contains("chmod 0700"));
+    }
+
+    #[test]
+    fn a_truncated_key_is_told_and_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = StateDirectory::open(&folder.path().join("state")).expect("made");
+        state.key("ledger").expect("made");
+        let path = folder.path().join("state/ledger.key");
+        std::fs::write(&path, "short").expect("written");
+        assert!(state.key("ledger").expect_err("too short").to_string().contains("32 bytes"));
+        assert_eq!(std::fs::read(&path).expect("still there"), b"short");
+    }
+}

@@ -1,0 +1,163 @@
+//! A daemon as a child process.
+
+use crate::http::{Client, Door};
+use crate::lab::Lab;
+use crate::programs;
+use anyhow::{Context, bail};
+use serde_json::Value;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The longest a daemon may take to answer after its start, on a busy machine.
+const START: Duration = Duration::from_secs(60);
+/// The longest a resource may take to come to rest.
+pub const SETTLE: Duration = Duration::from_secs(60);
+
+/// A running `bulkhead serve`. Killed when dropped.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    log: PathBuf,
+    address: std::net::SocketAddr,
+    socket: PathBuf,
+}
+
+impl Daemon {
+    /// Start one in `lab` and wait until it answers.
+    pub async fn start(lab: &Lab) -> anyhow::Result<Self> {
+        let mut daemon = Self::spawn(lab)?;
+        let started = Instant::now();
+        while started.elapsed() < START {
+            if let Some(status) = daemon.child.try_wait()? {
+                bail!("the daemon ended with {status}:\n{}", daemon.log_text());
+            }
+            if daemon.tenant().send("GET", "/healthz", None).await.is_ok_and(|answer| answer.status == 200)
+                && daemon.socket.exists()
+            {
+                return Ok(daemon);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("the daemon does not answer:\n{}", daemon.log_text())
+    }
+
+    /// Start one and do not wait.
+    pub fn spawn(lab: &Lab) -> anyhow::Result<Self> {
+        let log = lab.path().join("daemon.log");
+        let writer = File::options().create(true).append(true).open(&log)?;
+        let child = Command::new(programs::program("bulkhead")?)
+            .arg("serve")
+            .arg("--config")
+            .arg(lab.configuration()?)
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone()?)
+            .stderr(writer)
+            .spawn()
+            .context("the daemon cannot be started")?;
+        Ok(Self { child, log, address: lab.address(), socket: lab.state().join("operator.sock") })
+    }
+
+    /// A client of the tenants' door.
+    #[must_use]
+    pub fn tenant(&self) -> Client {
+        Client::new(Door::Network(self.address))
+    }
+
+    /// A client of the operator's door.
+    #[must_use]
+    pub fn operator(&self) -> Client {
+        Client::new(Door::Socket(self.socket.clone()))
+    }
+
+    /// The tenants' address.
+    #[must_use]
+    pub const fn address(&self) -> std::net::SocketAddr {
+        self.address
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything all daemons of this lab have logged.
+    #[must_use]
+    pub fn log_text(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Kill it at once, as a power cut would.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Wait for it to end by itself; its exit code.
+    pub fn wait(mut self) -> anyhow::Result<Option<i32>> {
+        let started = Instant::now();
+        while started.elapsed() < START {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status.code());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("the daemon does not end:\n{}", self.log_text())
+    }
+
+    /// Wait until every backend is set up and has statistics.
+    pub async fn ready(&self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while started.elapsed() < START {
+            let backends = self.operator().get("/v1/backends").await?;
+            let ready = |backend: &Value| backend["status"]["state"] == "ready" && !backend["statistics"].is_null();
+            if backends["backends"].as_array().is_some_and(|all| !all.is_empty() && all.iter().all(ready)) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("not every backend becomes ready:\n{}", self.log_text())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            self.child.kill().ok();
+            self.child.wait().ok();
+        }
+    }
+}
+
+/// Poll `path` until its `field` of `envelope` is one of `wanted`.
+pub async fn settle(client: &Client, path: &str, envelope: &str, wanted: &[&str]) -> anyhow::Result<Value> {
+    let started = Instant::now();
+    loop {
+        let body = client.get(path).await?;
+        let found = &body[envelope];
+        let status = found["status"].as_str().or_else(|| found["state"].as_str()).unwrap_or_default();
+        if wanted.contains(&status) {
+            return Ok(found.clone());
+        }
+        let transient = status.ends_with("ing") || status.starts_with("queued") || status == "creating_from_snapshot";
+        anyhow::ensure!(transient, "{path} came to rest as '{status}', not as one of {wanted:?}: {found}");
+        anyhow::ensure!(started.elapsed() < SETTLE, "{path} stays '{status}'");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Poll `path` until it is gone.
+pub async fn gone(client: &Client, path: &str) -> anyhow::Result<()> {
+    let started = Instant::now();
+    loop {
+        let answer = client.send("GET", path, None).await?;
+        if answer.status == 404 {
+            return Ok(());
+        }
+        anyhow::ensure!(started.elapsed() < SETTLE, "{path} does not go: {}", answer.body);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

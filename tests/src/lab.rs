@@ -1,0 +1,107 @@
+//! A place for a daemon: its configuration, its state and its backends' directories, in a temporary folder.
+
+use crate::programs;
+use anyhow::Context;
+use bulkhead_package::Package;
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+/// A place for a daemon. It outlives the daemons that are started in it, and is removed when dropped.
+#[derive(Debug)]
+pub struct Lab {
+    folder: tempfile::TempDir,
+    address: SocketAddr,
+    main: String,
+}
+
+impl Lab {
+    /// An empty place, with a free port of the loopback address.
+    pub fn new() -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("bulkhead-test-").tempdir()?;
+        std::fs::create_dir(folder.path().join("backends"))?;
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        Ok(Self { folder, address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), main: String::new() })
+    }
+
+    /// Further lines of the main configuration file, before any table.
+    #[must_use]
+    pub fn with_main(mut self, lines: &str) -> Self {
+        self.main.push_str(lines);
+        self
+    }
+
+    /// A backend of a guest built by `cargo xtask guests`, granted all it asks for, with a directory for each of its roots.
+    pub fn with_backend(self, name: &str, guest: &str, options: &str) -> anyhow::Result<Self> {
+        let driver = programs::guest(guest)?;
+        let package = Package::open(&driver)?;
+        let mut text = format!("driver = {:?}\n[options]\n{options}\n[grant]\ncapabilities = [", driver.display().to_string());
+        for capability in package.imports.keys() {
+            if !capability.is_always_granted() {
+                write!(text, "\"{capability}\", ")?;
+            }
+        }
+        text.push_str("]\n[grant.roots]\n");
+        for root in &package.manifest.roots {
+            let directory = self.root(name, root.name.as_str());
+            std::fs::create_dir_all(&directory)?;
+            writeln!(text, "{} = {:?}", root.name, directory.display().to_string())?;
+        }
+        text.push_str("[grant.programs]\n");
+        let mut programs: Vec<_> = package.manifest.commands.iter().map(|template| &template.program).collect();
+        programs.dedup();
+        for program in programs {
+            writeln!(text, "{program} = \"/usr/bin/{program}\"")?;
+        }
+        text.push_str("[grant.templates]\n");
+        for template in &package.manifest.commands {
+            writeln!(text, "{} = \"{}\"", template.name, template.digest())?;
+        }
+        for template in &package.manifest.files {
+            writeln!(text, "{} = \"{}\"", template.name, template.digest())?;
+        }
+        std::fs::write(self.backend_file(name), text)?;
+        Ok(self)
+    }
+
+    /// The configuration file, written anew.
+    pub fn configuration(&self) -> anyhow::Result<PathBuf> {
+        let file = self.path().join("bulkhead.toml");
+        let text = format!(
+            "listen = \"{}\"\nstate-directory = \"state\"\nbackend-directory = \"backends\"\n{}",
+            self.address, self.main
+        );
+        std::fs::write(&file, text).context("the configuration cannot be written")?;
+        Ok(file)
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The tenants' address.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The state directory.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.path().join("state")
+    }
+
+    /// A root of a backend.
+    #[must_use]
+    pub fn root(&self, backend: &str, root: &str) -> PathBuf {
+        self.path().join("roots").join(backend).join(root)
+    }
+
+    /// The file of a backend.
+    #[must_use]
+    pub fn backend_file(&self, name: &str) -> PathBuf {
+        self.path().join("backends").join(format!("{name}.toml"))
+    }
+}

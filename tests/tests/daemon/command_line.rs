@@ -1,0 +1,69 @@
+//! The command line: data on standard output, words on standard error, exit codes 0, 1 and 2.
+
+use crate::directory_daemon;
+use bulkhead_tests::lab::Lab;
+use bulkhead_tests::programs;
+use serde_json::Value;
+use std::process::{Command, Output};
+
+fn bulkhead(words: &[&str]) -> Output {
+    Command::new(programs::program("bulkhead").expect("built")).args(words).output().expect("started")
+}
+
+fn succeeded(lab: &Lab, words: &[&str]) -> String {
+    let state = lab.state().display().to_string();
+    let output = bulkhead(&[words, &["--state", &state]].concat());
+    let (text, notes) = (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned());
+    assert!(output.status.success(), "{words:?}: {text}{notes}");
+    text
+}
+
+fn failed(lab: &Lab, words: &[&str]) -> String {
+    let state = lab.state().display().to_string();
+    let output = bulkhead(&[words, &["--state", &state]].concat());
+    assert_eq!(output.status.code(), Some(1), "{words:?}");
+    assert!(output.stdout.is_empty(), "{words:?} printed data");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test]
+async fn shares_live_and_die_by_command() {
+    let (lab, _daemon) = directory_daemon().await;
+    let made: Value = serde_json::from_str(&succeeded(&lab, &["share", "create", "NFS", "1", "--name", "one", "--json"])).expect("JSON");
+    assert_eq!(made["status"], "available");
+    assert!(succeeded(&lab, &["share", "list"]).contains("one"));
+    assert!(succeeded(&lab, &["share", "show", "one"]).contains("export location"));
+    let rule: Value = serde_json::from_str(&succeeded(&lab, &["access", "allow", "one", "ip", "10.0.0.0/24", "--json"])).expect("JSON");
+    assert!(succeeded(&lab, &["access", "list", "one"]).contains("10.0.0.0/24"));
+    succeeded(&lab, &["access", "deny", "one", rule["id"].as_str().expect("an id")]);
+    succeeded(&lab, &["share", "extend", "one", "2"]);
+    succeeded(&lab, &["snapshot", "create", "one", "--name", "before"]);
+    assert!(succeeded(&lab, &["snapshot", "list", "--share", "one"]).contains("before"));
+    succeeded(&lab, &["share", "revert", "one", "before"]);
+    succeeded(&lab, &["share", "create", "NFS", "2", "--name", "two", "--snapshot", "before"]);
+    succeeded(&lab, &["snapshot", "delete", "before"]);
+    succeeded(&lab, &["share", "shrink", "two", "1"]);
+    for name in ["one", "two"] {
+        succeeded(&lab, &["share", "delete", name]);
+    }
+    assert_eq!(succeeded(&lab, &["share", "list", "--json"]).trim(), "[]");
+    assert!(succeeded(&lab, &["operation", "list"]).contains("delete-share"));
+    assert!(succeeded(&lab, &["audit", "tail", "--most", "500"]).contains("files.create-directory"));
+    assert!(succeeded(&lab, &["backend", "list"]).contains("nas1"));
+    assert!(succeeded(&lab, &["backend", "show", "nas1"]).contains("snapshots"));
+}
+
+#[tokio::test]
+async fn mistakes_end_with_one_and_say_what_to_do() {
+    let (lab, _daemon) = directory_daemon().await;
+    assert!(failed(&lab, &["share", "show", "nobody"]).contains("hint:"));
+    assert!(failed(&lab, &["share", "create", "FTP", "1"]).contains("FTP"));
+    assert!(failed(&lab, &["operation", "show", "x"]).contains("operation"));
+}
+
+#[test]
+fn without_a_daemon_the_command_says_where_it_looked() {
+    let lab = Lab::new().expect("a lab");
+    let said = failed(&lab, &["share", "list"]);
+    assert!(said.contains("operator.sock") && said.contains("bulkhead serve"), "{said}");
+}

@@ -1,0 +1,11 @@
+//! Kills in the middle: the short version of `cargo xtask soak`.
+
+use bulkhead_tests::kills;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_doubled_or_orphaned_when_daemon_and_helper_are_killed() {
+    // A fixed seed: what fails here fails again.
+    let tally = kills::run(20_261_125, 20, 5).await.expect("everything is as it was acknowledged");
+    assert_eq!((tally.daemon_kills, tally.helper_kills), (20, 5));
+    assert!(tally.requests > 0, "nobody asked for anything");
+}
