@@ -1,1 +1,5 @@
-//! In the making.
+//! The sandbox: wasmtime, limits, bindings, and one fresh instance for every call of a driver.
+
+mod driver;
+
+pub use driver::{Driver, ENSURE_BATCH};

@@ -1,0 +1,114 @@
+//! What the share manager calls: a backend's driver, wherever its sandbox runs.
+//!
+//! [`Generation`](crate::Generation) serves it in this process; a backend whose sandbox is a process of its own fits behind the same
+//! trait. Every call may run at once with every other; who must not overlap is the manager's to keep, as the contract says.
+//!
+//! Every method fails with a [`CallError`] that knows who is to blame. After a failure nothing of the call is left: the next one gets a
+//! fresh instance. Answers are validated: what arrives keeps the contract.
+
+use async_trait::async_trait;
+use bulkhead_model::ability::Abilities;
+use bulkhead_model::access::{AccessOutcome, AccessUpdate};
+use bulkhead_model::call::CallReason;
+use bulkhead_model::error::CallError;
+use bulkhead_model::export::ExportLocation;
+use bulkhead_model::share::{Creation, EnsuredShare, Reversion, RevertRules, ShareForDriver};
+use bulkhead_model::size::Gibibytes;
+use bulkhead_model::snapshot::{SnapshotForDriver, SnapshotOutcome};
+use bulkhead_model::statistics::{IpVersion, Statistics};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+/// The most shares of one call of [`Driver::ensure_shares`].
+pub const ENSURE_BATCH: usize = 500;
+
+/// A driver on one backend. What each function does, what a repeat of it meets and which errors it may answer stands in `wit/`.
+#[async_trait]
+pub trait Driver: Send + Sync + Debug {
+    /// What it exports.
+    fn abilities(&self) -> &Abilities;
+
+    /// `lifecycle.setup`: at start and at every swap, until it succeeds.
+    async fn setup(&self, reason: &CallReason) -> Result<(), CallError>;
+
+    /// `lifecycle.stats`: every 60 s.
+    async fn stats(&self, reason: &CallReason) -> Result<Statistics, CallError>;
+
+    /// `lifecycle.backend-info`: a fingerprint of what influences exports.
+    async fn backend_info(&self, reason: &CallReason) -> Result<BTreeMap<String, String>, CallError>;
+
+    /// `lifecycle.ip-versions`.
+    async fn ip_versions(&self, reason: &CallReason) -> Result<BTreeSet<IpVersion>, CallError>;
+
+    /// `shares.create-share`; the answer is where clients find it, in the driver's order.
+    async fn create_share(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+    ) -> Result<Vec<ExportLocation>, CallError>;
+
+    /// `shares.delete-share`.
+    async fn delete_share(&self, reason: &CallReason, share: &ShareForDriver) -> Result<(), CallError>;
+
+    /// `shares.ensure-shares`: at most [`ENSURE_BATCH`] shares; more are refused with blame on the host.
+    async fn ensure_shares(
+        &self,
+        reason: &CallReason,
+        shares: &[ShareForDriver],
+    ) -> Result<Vec<EnsuredShare>, CallError>;
+
+    /// `access.update-access`. A driver that exports only `access-by-rule`, or answers `not-implemented` and exports that too, is asked
+    /// rule by rule: first every new or changed one, then every one to take away; the first failure ends the call.
+    async fn update_access(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        update: &AccessUpdate,
+    ) -> Result<Vec<AccessOutcome>, CallError>;
+
+    /// `snapshots.create-snapshot`.
+    async fn create_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+    ) -> Result<SnapshotOutcome, CallError>;
+
+    /// `snapshots.delete-snapshot`.
+    async fn delete_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+    ) -> Result<(), CallError>;
+
+    /// `share-from-snapshot.create-share-from-snapshot`.
+    async fn create_share_from_snapshot(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        source: &SnapshotForDriver,
+    ) -> Result<Creation, CallError>;
+
+    /// `revert.revert-to-snapshot`.
+    async fn revert_to_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+        rules: &RevertRules,
+    ) -> Result<Reversion, CallError>;
+
+    /// `extend.extend-share`.
+    async fn extend_share(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        new_size: Gibibytes,
+    ) -> Result<(), CallError>;
+
+    /// `shrink.shrink-share`.
+    async fn shrink_share(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        new_size: Gibibytes,
+    ) -> Result<(), CallError>;
+}
