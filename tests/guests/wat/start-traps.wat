@@ -1,0 +1,5 @@
+(component
+  (core module $code
+    (func $start unreachable)
+    (start $start))
+  (core instance (instantiate $code)))

@@ -1,0 +1,4 @@
+(component
+  (core module $code
+    (table (export "table") 10000000 funcref))
+  (core instance (instantiate $code)))
