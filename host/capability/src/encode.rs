@@ -48,10 +48,19 @@ pub fn print(value: &Filled, place: Place) -> Result<String, CapabilityError> {
         },
         Filled::Secret(_) => return Err(misplaced("secret", place)),
     };
-    match place {
-        Place::Json => Ok(serde_json::Value::from(text).to_string()),
-        Place::Argument | Place::InsideArgument | Place::StandardInput | Place::Lines => Ok(text),
+    match (place, value) {
+        (Place::Json, _) => Ok(serde_json::Value::from(text).to_string()),
+        (_, Filled::AccessRules(_) | Filled::Opaque(_)) => Ok(text),
+        _ if stays(&text) => Ok(text),
+        _ => Err(misplaced("a wider alphabet than its place allows", place)),
     }
+}
+
+/// Whether a text holds no separator of any place but JSON, which quotes, and does not look like an option. Every printer above keeps
+/// to this; what the manifest itself brings, the words of an enum, is held to it as well.
+fn stays(text: &str) -> bool {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "._-+@:/".contains(letter);
+    !text.is_empty() && !text.starts_with('-') && text.chars().all(allowed)
 }
 
 /// A negative number is the one value that may begin with `-`, and only as a whole argument or where no option can stand.
@@ -105,4 +114,167 @@ fn misplaced(what: &str, place: Place) -> CapabilityError {
         CapabilityCode::InvalidArgument,
         format!("a slot of type {what} cannot stand {place}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slot::{LONGEST_TEXT, check_text};
+    use bulkhead_model::access::AccessLevel;
+    use bulkhead_model::id::{AccessMappingId, AccessRuleId, Label};
+    use bulkhead_model::manifest::SlotType;
+    use proptest::prelude::*;
+
+    const PLACES: [Place; 5] =
+        [Place::Argument, Place::InsideArgument, Place::StandardInput, Place::Lines, Place::Json];
+
+    fn text_types() -> impl Strategy<Value = SlotType> {
+        prop_oneof![
+            Just(SlotType::Enum { values: vec!["on".to_owned(), "v4.1".to_owned()] }),
+            Just(SlotType::Ip),
+            Just(SlotType::Cidr),
+            Just(SlotType::Uuid),
+            Just(SlotType::Opaque { max: 255 }),
+        ]
+    }
+
+    fn texts() -> impl Strategy<Value = String> {
+        prop_oneof![
+            ".{0,40}",
+            "[0-9a-f:./]{1,40}",
+            Just("on".to_owned()),
+            any::<std::net::IpAddr>().prop_map(|address| address.to_string()),
+            any::<std::net::Ipv4Addr>().prop_map(|address| format!("{address}/32")),
+            any::<[u8; 16]>().prop_map(|bytes| uuid::Uuid::from_bytes(bytes).to_string()),
+        ]
+    }
+
+    fn numbers() -> impl Strategy<Value = Filled> {
+        prop_oneof![any::<u64>().prop_map(Filled::Unsigned), any::<i64>().prop_map(Filled::Signed)]
+    }
+
+    fn label() -> Label {
+        "slot".parse().expect("a label")
+    }
+
+    fn assert_stays(value: &Filled, place: Place) -> Result<(), TestCaseError> {
+        let Ok(text) = print(value, place) else { return Ok(()) };
+        match place {
+            Place::Json => {
+                let read: Result<serde_json::Value, _> = serde_json::from_str(&text);
+                prop_assert!(read.is_ok_and(|value| value.is_string() || value.is_number()), "{text}");
+            }
+            Place::Argument => {
+                prop_assert!(!text.contains('\0'), "{text}");
+                prop_assert!(!text.starts_with('-') || matches!(value, Filled::Signed(_)), "{text}");
+            }
+            Place::InsideArgument | Place::StandardInput | Place::Lines => {
+                let separators = " \t\r\n\0\"'\\\\#;,=$`|&<>(){}*?![]~%";
+                prop_assert!(!text.contains(|letter| separators.contains(letter)), "{text}");
+                prop_assert!(text.is_ascii(), "{text}");
+            }
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_leaves_its_place(slot_type in text_types(), text in texts()) {
+            if let Ok(value) = check_text(&label(), &slot_type, &text) {
+                for place in PLACES {
+                    assert_stays(&value, place)?;
+                }
+            }
+        }
+
+        #[test]
+        fn no_number_leaves_its_place(value in numbers()) {
+            for place in PLACES {
+                assert_stays(&value, place)?;
+            }
+        }
+
+        #[test]
+        fn no_word_of_a_careless_manifest_leaves_its_place(word in ".{0,20}") {
+            for place in PLACES {
+                assert_stays(&Filled::Word(word.clone()), place)?;
+            }
+        }
+
+        #[test]
+        fn a_list_of_clients_stays_in_its_line(addresses in prop::collection::vec(any::<std::net::IpAddr>(), 0..20)) {
+            let rules: Vec<_> = addresses.iter().map(|address| rule("ip", &address.to_string())).collect();
+            let clients = access_rules(AccessRulesStyle::Exports5, &rules).expect("addresses are clients");
+            prop_assert!(clients.chars().all(|letter| letter.is_ascii_alphanumeric() || ".:/() ".contains(letter)));
+            prop_assert_eq!(clients.split(' ').count(), addresses.len().max(1));
+        }
+    }
+
+    #[test]
+    fn hostile_texts_are_of_no_type_but_opaque_and_never_options() {
+        let hostile =
+            ["; id", "$(id)", "`id`", "a\nb", "a\0b", "a\rb", "%0a", "\u{2028}", "", "../x", "@file", "*"];
+        let options = ["-rf", "--help", "-oProxyCommand=id", "-"];
+        for text in hostile.iter().chain(&options) {
+            for slot_type in [
+                SlotType::Ip,
+                SlotType::Cidr,
+                SlotType::Uuid,
+                SlotType::Enum { values: vec!["on".to_owned()] },
+            ] {
+                assert!(check_text(&label(), &slot_type, text).is_err(), "{text:?} as {slot_type:?}");
+            }
+        }
+        for text in options.iter().chain(&["", "a\nb", "a\0b", "a\rb", "\u{2028}"]) {
+            assert!(check_text(&label(), &SlotType::Opaque { max: 100 }, text).is_err(), "{text:?}");
+        }
+        let long = "a".repeat(LONGEST_TEXT + 1);
+        assert!(check_text(&label(), &SlotType::Opaque { max: u32::MAX }, &long).is_err());
+    }
+
+    #[test]
+    fn opaque_text_and_secrets_stand_in_no_file() {
+        for place in [Place::Lines, Place::Json, Place::InsideArgument, Place::StandardInput] {
+            assert!(print(&Filled::Opaque("a b".to_owned()), place).is_err());
+            assert!(print(&Filled::Secret("password".to_owned()), place).is_err());
+        }
+        assert!(print(&Filled::Secret("password".to_owned()), Place::Argument).is_err());
+    }
+
+    #[test]
+    fn clients_are_listed_as_exports5_has_them() {
+        let rules = [rule("ip", "10.0.0.0/24"), rule("ip", "10.0.0.9"), rule("ip", "2001:db8::/32")];
+        let rules: Vec<_> = rules
+            .into_iter()
+            .zip([AccessLevel::Rw, AccessLevel::Ro, AccessLevel::Rw])
+            .map(|(rule, level)| AccessRule { level, ..rule })
+            .collect();
+        assert_eq!(
+            access_rules(AccessRulesStyle::Exports5, &rules),
+            Ok("10.0.0.0/24(rw) 10.0.0.9(ro) 2001:db8::/32(rw)".to_owned())
+        );
+    }
+
+    #[test]
+    fn no_rules_let_nobody_in() {
+        assert_eq!(access_rules(AccessRulesStyle::Exports5, &[]), Ok(NOBODY.to_owned()));
+    }
+
+    #[test]
+    fn a_rule_that_the_style_cannot_say_is_named() {
+        let user = rule("user", "alice");
+        let error =
+            access_rules(AccessRulesStyle::Exports5, std::slice::from_ref(&user)).expect_err("a user");
+        assert_eq!(error.code, CapabilityCode::InvalidArgument);
+        assert!(error.message.contains(&user.id.to_string()), "{error}");
+    }
+
+    fn rule(access_type: &str, access_to: &str) -> AccessRule {
+        AccessRule {
+            id: AccessRuleId::random(),
+            mapping_id: AccessMappingId::random(),
+            access_to: AccessTo::parse(access_type, access_to).expect("a rule"),
+            level: AccessLevel::Rw,
+        }
+    }
 }

@@ -199,7 +199,8 @@ fn check(
     }
 }
 
-fn check_text(label: &Label, slot_type: &SlotType, text: &str) -> Result<Filled, CapabilityError> {
+/// Check a text against its type.
+pub(crate) fn check_text(label: &Label, slot_type: &SlotType, text: &str) -> Result<Filled, CapabilityError> {
     if text.len() > LONGEST_TEXT {
         return Err(invalid(format!(
             "slot '{label}' holds at most {LONGEST_TEXT} bytes, not {}",

@@ -45,7 +45,11 @@ impl<'call> Clock<'call> {
     pub async fn sleep(&self, duration_ms: u64) -> u64 {
         let begun = Instant::now();
         let most = self.call.deadline().saturating_duration_since(begun).saturating_sub(BEFORE_DEADLINE);
-        tokio::time::sleep(Duration::from_millis(duration_ms).min(most)).await;
+        let wait = Duration::from_millis(duration_ms).min(most);
+        if wait.is_zero() {
+            return 0;
+        }
+        tokio::time::sleep(wait).await;
         milliseconds(begun.elapsed())
     }
 

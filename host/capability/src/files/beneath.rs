@@ -42,8 +42,11 @@ pub(super) fn open_with_mode<P: rustix::path::Arg + Copy>(
     if mounts == Mounts::Stop {
         resolve |= ResolveFlags::NO_XDEV;
     }
+    // A mere handle takes no further flags.
+    let always =
+        if flags.contains(OFlags::PATH) { OFlags::CLOEXEC } else { OFlags::CLOEXEC | OFlags::NOCTTY };
     for _ in 0..LOOKUPS {
-        match openat2(directory.as_fd(), path, flags | OFlags::CLOEXEC | OFlags::NOCTTY, mode, resolve) {
+        match openat2(directory.as_fd(), path, flags | always, mode, resolve) {
             Err(Errno::AGAIN | Errno::INTR) => {}
             answer => return answer,
         }

@@ -20,12 +20,9 @@ const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 
 pub(super) async fn create_directory(call: &Call, at: ResolvedPath) -> Result<(), CapabilityError> {
     let alone = Alone::with(call, vec![at.subject()]).await;
-    match look(call, &at).await? {
-        Some(kind) => {
-            ownership::require(call, &at).await?;
-            return if kind == FileType::Directory { Ok(()) } else { Err(in_the_way(&at)) };
-        }
-        None => {}
+    if let Some(kind) = look(call, &at).await? {
+        ownership::require(call, &at).await?;
+        return if kind == FileType::Directory { Ok(()) } else { Err(in_the_way(&at)) };
     }
     let revision = ownership::claim(call, &at, OwnedKind::Directory).await?;
     let place = at.clone();

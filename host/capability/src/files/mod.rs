@@ -5,7 +5,10 @@
 //! `ownership` records as the path's resource's own is changed or removed.
 //!
 //! Everything below a root is resolved by the kernel from the root's descriptor (`beneath`); blocking work runs on its own thread until
-//! the call's time is up (`watch`). A directory made in a root of use `data` has mode 0777, as Manila's drivers make it: its tenants come
+//! the call's time is up (`watch`). What takes long, a copy or a removal, has a begin in the ledger: after a crash, one without an end
+//! says that it is not known how far it came.
+//!
+//! A directory made in a root of use `data` has mode 0777, as Manila's drivers make it: its tenants come
 //! with user ids that this host does not know, so the operator closes the root itself to local users.
 
 mod beneath;
@@ -89,7 +92,9 @@ impl<'call> Files<'call> {
     pub async fn remove(&self, at: &Path) -> Result<(), CapabilityError> {
         let place = self.resolve(at, Purpose::Change);
         let deed = self.deed("files.remove", at, &place);
-        self.begin(&deed, place.is_ok()).await?;
+        if place.is_ok() {
+            self.call.record(&deed, EffectOutcome::Begun, "").await?;
+        }
         self.call.recorded(deed, async { change::remove(self.call, place?).await }).await
     }
 
@@ -123,11 +128,13 @@ impl<'call> Files<'call> {
     /// `not-owned`, `no-space`.
     pub async fn copy_tree(&self, source: &Path, destination: &Path) -> Result<(), CapabilityError> {
         let places = self.resolve_both((source, Purpose::Look), (destination, Purpose::Change));
+        let places = places.and_then(|(from, to)| policy::check_copy(&from, &to).map(|()| (from, to)));
         let deed = self.deed_of_two("files.copy-tree", (source, destination), &places);
-        self.begin(&deed, places.is_ok()).await?;
+        if places.is_ok() {
+            self.call.record(&deed, EffectOutcome::Begun, "").await?;
+        }
         let work = async {
             let (from, to) = places?;
-            policy::check_copy(&from, &to)?;
             change::copy_tree(self.call, from, to).await
         };
         self.call.recorded(deed, work).await
@@ -184,11 +191,6 @@ impl<'call> Files<'call> {
         second: (&Path, Purpose),
     ) -> Result<(ResolvedPath, ResolvedPath), CapabilityError> {
         Ok((self.resolve(first.0, first.1)?, self.resolve(second.0, second.1)?))
-    }
-
-    /// What takes long has a begin in the ledger: after a crash, one without an end says that it is not known how far it came.
-    async fn begin(&self, deed: &Deed, is_allowed: bool) -> Result<(), CapabilityError> {
-        if is_allowed { self.call.record(deed, EffectOutcome::Begun, "").await } else { Ok(()) }
     }
 
     fn deed(&self, function: &'static str, at: &Path, place: &Result<ResolvedPath, CapabilityError>) -> Deed {

@@ -97,6 +97,11 @@ impl Visitor for MountsInside<'_> {
     fn entry(&mut self, _step: &Step, _name: &CStr, _status: &Stat) -> Result<(), CapabilityError> {
         Ok(())
     }
+
+    /// No path leads there to mount something on; should it be so all the same, the removal stops at it.
+    fn too_deep(&mut self) -> Result<(), CapabilityError> {
+        Ok(())
+    }
 }
 
 /// Empty the directory `top`: depth first, one descriptor a level, at most [`DEEPEST`] levels.

@@ -6,7 +6,6 @@ use bulkhead_model::error::CapabilityError;
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fsync, renameat, unlinkat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 
 /// Put `content` at `at`, replacing what stands there. Only with the path to oneself: what a crash left beside it is replaced too.
 pub(super) fn replace(at: &Parent, content: &[u8], mode: Mode) -> Result<(), CapabilityError> {
@@ -39,10 +38,6 @@ fn write_beside(at: &Parent, beside: &str, content: &[u8], mode: Mode) -> Result
 /// Hidden, of one length whatever the name's, and always the same for one name, so that a crash leaves at most one of them.
 fn name_beside(name: &str) -> String {
     let hash = Sha256::digest(name.as_bytes());
-    let mut beside = ".bulkhead-".to_owned();
-    for byte in hash.iter().take(8) {
-        // Writing to a String cannot fail.
-        let _: std::fmt::Result = write!(beside, "{byte:02x}");
-    }
-    beside
+    let digits: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!(".bulkhead-{digits}")
 }

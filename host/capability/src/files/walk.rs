@@ -27,6 +27,13 @@ pub(super) trait Visitor {
     fn enter(&mut self, step: &Step) -> Result<(), CapabilityError>;
     /// An entry that is no directory.
     fn entry(&mut self, step: &Step, name: &CStr, status: &Stat) -> Result<(), CapabilityError>;
+    /// A directory whose path is too long to be opened; skipped if this succeeds.
+    fn too_deep(&mut self) -> Result<(), CapabilityError> {
+        Err(CapabilityError::new(
+            CapabilityCode::LimitExceeded,
+            format!("a path inside the tree is longer than {LONGEST_PATH} bytes"),
+        ))
+    }
 }
 
 /// Visit the tree below `top`, each directory before what is in it. Other filesystems inside are not entered.
@@ -63,7 +70,10 @@ pub(super) fn walk(
                 Err(error) => return Err(failed("reading", subject, error)),
             };
             if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
-                to_read.push(join(&step.path, entry.file_name())?);
+                match join(&step.path, entry.file_name()) {
+                    Some(path) => to_read.push(path),
+                    None => visitor.too_deep()?,
+                }
             } else {
                 visitor.entry(&step, entry.file_name(), &status)?;
             }
@@ -72,20 +82,12 @@ pub(super) fn walk(
     Ok(())
 }
 
-/// `path/name`.
-pub(super) fn join(path: &CStr, name: &CStr) -> Result<CString, CapabilityError> {
+/// `path/name`; none if the kernel does not take a path that long.
+fn join(path: &CStr, name: &CStr) -> Option<CString> {
     let mut joined = path.to_bytes().to_vec();
     joined.push(b'/');
     joined.extend_from_slice(name.to_bytes());
-    if joined.len() > LONGEST_PATH {
-        return Err(CapabilityError::new(
-            CapabilityCode::LimitExceeded,
-            format!("a path inside the tree is longer than {LONGEST_PATH} bytes"),
-        ));
-    }
-    CString::new(joined).map_err(|_| {
-        CapabilityError::new(CapabilityCode::Io, "a file name holds NUL, which no filesystem has")
-    })
+    if joined.len() > LONGEST_PATH { None } else { CString::new(joined).ok() }
 }
 
 /// Adds up the lengths of regular files.

@@ -1,0 +1,22 @@
+//! The capabilities with fakes around them: no wasm, no daemon, no helper; real directories.
+
+#[cfg(test)]
+mod clock;
+#[cfg(test)]
+mod config;
+#[cfg(test)]
+mod files;
+#[cfg(test)]
+mod grant;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod lab;
+#[cfg(test)]
+mod lock;
+#[cfg(test)]
+mod log;
+#[cfg(test)]
+mod private_data;
+#[cfg(test)]
+mod template;
