@@ -21,6 +21,7 @@ const UNFINISHED_NAME: &str = "state.sqlite.new";
 const APPLICATION_ID: i32 = 0x424c_4b48;
 /// Entry n brings format n to format n + 1. An entry that was released never changes.
 const MIGRATIONS: &[&str] = &[include_str!("format/1.sql")];
+const HEADER_BYTES: usize = 100;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// How long to wait for an operator's tool that has the file open.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -52,17 +53,41 @@ fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// What can be told without the engine, which would take an empty file for a new database.
+/// What can be told without the engine, which would take an empty file for a new database and a missing end for zeros.
 fn examine_beginning(mut file: File, path: &Path) -> Result<(), StoreError> {
-    let mut beginning = [0; MAGIC.len()];
-    match file.read_exact(&mut beginning) {
-        Ok(()) if beginning == *MAGIC => Ok(()),
-        Ok(()) => Err(corrupt(path, "it does not begin as a store does".to_owned())),
+    let failed = |source: io::Error| StoreError::Open { path: path.to_owned(), source: Arc::new(source) };
+    let mut header = [0; HEADER_BYTES];
+    match file.read_exact(&mut header) {
+        Ok(()) if header.starts_with(MAGIC) => {}
+        Ok(()) => return Err(corrupt(path, "it does not begin as a store does".to_owned())),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Err(corrupt(path, "it is empty or cut off at its very beginning".to_owned()))
+            return Err(corrupt(path, "it is empty or cut off at its very beginning".to_owned()));
         }
-        Err(error) => Err(StoreError::Open { path: path.to_owned(), source: Arc::new(error) }),
+        Err(error) => return Err(failed(error)),
     }
+    let found = file.metadata().map_err(failed)?.len();
+    // With a log, the file's end may be in the log alone.
+    if found < described_bytes(&header) && !has_contents(&beside(path, "-wal")) {
+        let reason = format!("it is cut off after {found} of {} bytes", described_bytes(&header));
+        return Err(corrupt(path, reason));
+    }
+    Ok(())
+}
+
+/// The length that the header speaks of: a page's size at byte 16, of which 65536 is written as 1, and their number at byte 28.
+fn described_bytes(header: &[u8; HEADER_BYTES]) -> u64 {
+    let number = |place: usize, bytes: usize| {
+        header.iter().skip(place).take(bytes).fold(0, |number, byte| (number << 8) | u64::from(*byte))
+    };
+    let page_bytes = match number(16, 2) {
+        1 => 65536,
+        bytes => bytes,
+    };
+    page_bytes * number(28, 4)
+}
+
+fn has_contents(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.len() > 0)
 }
 
 fn examine(connection: &Connection, path: &Path) -> Result<(), StoreError> {
@@ -79,7 +104,7 @@ fn examine(connection: &Connection, path: &Path) -> Result<(), StoreError> {
         return Err(StoreError::NewerFormat { path: path.to_owned(), found, known: newest_format() });
     }
     let verdict: String = connection
-        .pragma_query_value(None, "quick_check(1)", |row| row.get(0))
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(|error| unopened(path, error))?;
     if verdict != "ok" {
         return Err(corrupt(path, verdict));
@@ -118,7 +143,7 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
 /// Make the file beside its place and move it there when it is complete and on the disk.
 fn create(directory: &Path, path: &Path) -> Result<(), StoreError> {
     let log = beside(path, "-wal");
-    if log.exists() {
+    if has_contents(&log) {
         let reason = format!("it is missing, but its log {} is there", log.display());
         return Err(corrupt(path, reason));
     }

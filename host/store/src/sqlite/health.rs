@@ -33,7 +33,6 @@ impl Health {
         );
         let source: Cause = Arc::new(error);
         if passes {
-            tracing::warn!(store.path = %self.path.display(), error = %source, "a commit was refused: nothing was written");
             return StoreError::NotWritten { path: self.path.clone(), source };
         }
         self.fail(source)

@@ -1,0 +1,6 @@
+//! The store from outside: one suite for every back end, and what only the one on disk has.
+#![cfg(test)]
+
+mod conformance;
+mod crash;
+mod sqlite;
