@@ -1,5 +1,0 @@
-(component
-  (core module $code
-    (func $start (loop $again (br $again)))
-    (start $start))
-  (core instance (instantiate $code)))
