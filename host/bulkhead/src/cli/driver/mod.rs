@@ -1,0 +1,32 @@
+//! `bulkhead driver`: what a vendor needs.
+
+mod build;
+mod guest_target;
+mod inspect;
+mod new;
+
+use super::printer::Printer;
+
+/// Write, build, look into and try drivers
+#[derive(Debug, clap::Args)]
+pub(crate) struct DriverCommand {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    New(new::New),
+    Build(build::Build),
+    Inspect(inspect::Inspect),
+}
+
+impl DriverCommand {
+    pub(crate) async fn run(self, printer: &Printer) -> anyhow::Result<()> {
+        match self.verb {
+            Verb::New(command) => command.run(printer),
+            Verb::Build(command) => command.run(printer),
+            Verb::Inspect(command) => command.run(printer),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! `bulkhead driver new`.
+
+use crate::cli::printer::Printer;
+use bulkhead_model::id::DriverName;
+use bulkhead_package::scaffold;
+use std::path::PathBuf;
+
+/// Make a driver that builds and passes its own tests, with the SDK beside it
+#[derive(Debug, clap::Args)]
+pub(super) struct New {
+    /// The driver's name
+    name: DriverName,
+    /// The folder to make, instead of one named like the driver
+    #[arg(long, value_name = "FOLDER")]
+    directory: Option<PathBuf>,
+}
+
+impl New {
+    pub(super) fn run(self, printer: &Printer) -> anyhow::Result<()> {
+        let folder = self.directory.unwrap_or_else(|| PathBuf::from(self.name.as_str()));
+        let count = scaffold::unpack(&self.name, &folder)?;
+        let shown = folder.display();
+        printer.note(&format!(
+            "made {shown} with {count} files; what you write is src/lib.rs and driver.toml\n\
+             next:\n  cd {shown}\n  cargo test\n  bulkhead driver build"
+        ));
+        Ok(())
+    }
+}
