@@ -1,0 +1,113 @@
+"""A driver in Python: shares are directories below the root `shares`. It shows that the contract carries more than Rust."""
+
+from componentize_py_types import Err
+from wit_world import exports
+from wit_world.exports import lifecycle
+from wit_world.imports import bulkhead_driver_types as driver_types
+from wit_world.imports import bulkhead_host_types as host_types
+from wit_world.imports import files, log
+
+GIB = 1 << 30
+
+
+def path(share_id=None):
+    """The directory of the call's share, or of another share of the call."""
+    resource = None if share_id is None else host_types.TargetResource_Share(share_id)
+    return host_types.Path(root="shares", pattern="{share}", of_resource=resource)
+
+
+def fail(code, message):
+    return Err(driver_types.Error(code=code, message=message, detail=None))
+
+
+def not_implemented():
+    return fail(driver_types.ErrorCode.NOT_IMPLEMENTED, "this driver does not do this")
+
+
+def ask(function, *arguments):
+    """A host call; its failure becomes the driver's own, which the host can tell apart."""
+    codes = host_types.CapabilityCode
+    meaning = {
+        codes.DENIED: driver_types.ErrorCode.DENIED,
+        codes.NO_SPACE: driver_types.ErrorCode.NO_SPACE,
+        codes.UNAVAILABLE: driver_types.ErrorCode.BACKEND_UNREACHABLE,
+        codes.OUTCOME_UNKNOWN: driver_types.ErrorCode.OUTCOME_UNKNOWN,
+        codes.NOT_OWNED: driver_types.ErrorCode.CONFLICT,
+    }
+    try:
+        return function(*arguments)
+    except Err as error:
+        code = meaning.get(error.value.code, driver_types.ErrorCode.BACKEND_FAILED)
+        raise fail(code, error.value.message) from error
+
+
+def location(share_id=None):
+    return driver_types.ExportLocation(
+        path="127.0.0.1:" + ask(files.location, path(share_id)),
+        admin_only=False,
+        preferred=False,
+        metadata=[],
+    )
+
+
+class Lifecycle(exports.Lifecycle):
+    def setup(self):
+        ask(files.root_space, "shares")
+
+    def stats(self):
+        space = ask(files.root_space, "shares")
+        pool = lifecycle.Pool(
+            name="shares",
+            total_capacity=lifecycle.Capacity_Gib(space.total_bytes / GIB),
+            free_capacity=lifecycle.Capacity_Gib(space.free_bytes / GIB),
+            allocated_capacity_gib=None,
+            provisioned_capacity_gib=None,
+            reserved_percentage=0,
+            reserved_snapshot_percentage=0,
+            reserved_share_extend_percentage=0,
+            max_over_subscription_ratio=None,
+            thin_provisioning=lifecycle.Support.YES,
+            dedupe=lifecycle.Support.NO,
+            compression=lifecycle.Support.NO,
+            qos=False,
+            capabilities=[],
+        )
+        return lifecycle.Statistics(pools=[pool], replication_types=[], capabilities=[])
+
+    def backend_info(self):
+        raise not_implemented()
+
+    def ip_versions(self):
+        raise not_implemented()
+
+    def default_filter_function(self):
+        raise not_implemented()
+
+    def default_goodness_function(self):
+        raise not_implemented()
+
+    def pool_of(self, share):
+        return None
+
+
+class Shares(exports.Shares):
+    def create_share(self, share, server):
+        if share.protocol != driver_types.Protocol.NFS:
+            raise fail(driver_types.ErrorCode.INVALID_SHARE, "only NFS is served here")
+        ask(files.create_directory, path())
+        log.write(log.Level.INFO, f"{share.name} is there")
+        return [location()]
+
+    def delete_share(self, share, server):
+        ask(files.remove, path())
+
+    def ensure_shares(self, shares):
+        raise not_implemented()
+
+
+class Access(exports.Access):
+    def update_access(self, share, update, server):
+        # Nothing serves this directory: no rule can be put in force.
+        outcome = driver_types.RuleOutcome
+        error = driver_types.RuleState.ERROR
+        return [outcome(rule_id=rule.id, state=error, access_key=None) for rule in update.add]
