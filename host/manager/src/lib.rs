@@ -1,13 +1,50 @@
-//! The share manager.
+//! The share manager: shares, access rules and snapshots on the backends of this host (design.md 3, 7; contract.md 4).
+//!
+//! Called by `api`; calls drivers through [`bulkhead_sandbox::Driver`] and keeps everything in the store, through the ledger.
+//!
+//! ```text
+//!   request --policy--> commit (transient status + operation) --runner--> driver call --> commit (status + end of operation)
+//!                                                                  ^            |
+//!                                                                  +-- waits <--+  busy, unreachable, unknown
+//! ```
+//!
+//! What happens where: one file for each noun holds its verbs (`share`, `snapshot`, `access`, `resize`, `revert`); [`Denial`] is the
+//! pure policy; `records` holds the rows, their indexes and scopes; `journal` begins and ends operations, `runner` drives them, `call`
+//! and `settle` are what goes to a driver and what its answer changes; `backend` sets drivers up, `scheduler` chooses among them;
+//! `recovery` goes on after a crash, `overrule` and `repair` are for people.
+//!
+//! The failure path in one sentence: whatever is transient belongs to an operation in the store, and every operation in the store gets
+//! a runner, now or at the next start.
 #![forbid(unsafe_code)]
 
+mod access;
+mod backend;
+mod call;
 mod context;
 mod error;
+mod export;
+mod failure;
+mod first_result;
+mod gate;
+mod journal;
 mod manager;
 mod operation;
+mod overrule;
+mod records;
+mod recovery;
+mod repair;
 mod request;
+mod resize;
+mod revert;
+mod runner;
+mod scheduler;
 mod settings;
+mod settle;
+mod share;
+mod share_type;
+mod snapshot;
 mod view;
+mod wait;
 
 pub use context::RequestContext;
 pub use error::{ErrorKind, ManagerError};

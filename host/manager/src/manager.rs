@@ -1,23 +1,24 @@
-//! The manager: what the API and the binary call.
+//! The manager: what the API and the binary hold.
+//!
+//! The verbs stand in one file for each noun. Every verb that changes something runs in a task of its own, so that a caller who hangs
+//! up in the middle tears nothing: commits and what follows them always happen together.
 
-use crate::context::RequestContext;
+use crate::backend::Backends;
 use crate::error::ManagerError;
-use crate::request::{Force, NewAccessRule, NewShare, NewSnapshot, Update};
+use crate::gate::Gates;
+use crate::records::{Change, CommitError, Records, Tables};
+use crate::runner::Runners;
 use crate::settings::ManagerSettings;
-use crate::view::{
-    BackendDescription, BackendView, ShareTypeView, ShareView, SnapshotView, StoredAccessRule,
-};
 use bulkhead_ledger::Ledger;
-use bulkhead_model::access::AccessLevel;
-use bulkhead_model::id::{AccessRuleId, BackendName, OperationId, ShareId, SnapshotId};
-use bulkhead_model::operation::Operation;
-use bulkhead_model::scope::Scope;
-use bulkhead_model::size::Gibibytes;
-use bulkhead_model::status::{ShareStatus, SnapshotStatus};
-use bulkhead_sandbox::Driver;
+use bulkhead_model::id::{BackendName, OperationId, ShareId, SnapshotId};
 use bulkhead_store::Store;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::broadcast;
+use tracing::Instrument as _;
+
+/// How often a request decides anew because others changed the same rows first.
+const COMMIT_ATTEMPTS: u32 = 64;
 
 /// Something changed: the hint to read again. Carries no content, so that nobody sees what is not theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,224 +31,100 @@ pub enum Event {
     Operation(OperationId),
 }
 
-/// The share manager.
+/// The share manager. Clones are the same manager.
 #[derive(Debug, Clone)]
-pub struct Manager;
+pub struct Manager {
+    pub(crate) inner: Arc<Inner>,
+}
 
-#[expect(clippy::todo, missing_docs, unused_variables, reason = "signatures first; the bodies follow")]
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) records: Records,
+    pub(crate) settings: ManagerSettings,
+    pub(crate) backends: Backends,
+    pub(crate) gates: Gates,
+    pub(crate) runners: Runners,
+}
+
+/// What a request came to after looking at the records.
+pub(crate) enum Proposal<T> {
+    /// This change, in the chain of this backend; then the result.
+    Commit(BackendName, Change, T),
+    /// Nothing to do; the result.
+    Settled(T),
+}
+
 impl Manager {
+    /// Read the records of `store`. Nothing is called until backends are attached and [`Manager::recover`] has run.
+    ///
+    /// Fails if the state was written by a newer version or a record cannot be understood.
     pub async fn open(
         store: Arc<dyn Store>,
         ledger: Ledger,
         settings: ManagerSettings,
     ) -> Result<Self, ManagerError> {
-        todo!()
+        let records = Records::open(&*store, ledger).await?;
+        let inner = Inner {
+            records,
+            settings,
+            backends: Backends::default(),
+            gates: Gates::default(),
+            runners: Runners::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
-    pub async fn attach(
-        &self,
-        description: BackendDescription,
-        driver: Arc<dyn Driver>,
-    ) -> Result<(), ManagerError> {
-        todo!()
+
+    /// Hints about every change from now on. A listener that lags far behind loses hints and is told so: read again then.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.inner.records.events()
     }
-    pub async fn recover(&self) -> Result<(), ManagerError> {
-        todo!()
-    }
+
+    /// Stop: requests that change something are refused, nothing new is begun at a backend, and driver calls that run get `within`
+    /// to end. What is left then stands in the journal and goes on at the next start.
     pub async fn drain(&self, within: Duration) {
-        todo!()
-    }
-    pub fn events(&self) -> tokio::sync::broadcast::Receiver<Event> {
-        todo!()
-    }
-
-    pub async fn create_share(
-        &self,
-        context: &RequestContext,
-        new: NewShare,
-    ) -> Result<ShareView, ManagerError> {
-        todo!()
-    }
-    pub fn show_share(&self, scope: &Scope, id: ShareId) -> Result<ShareView, ManagerError> {
-        todo!()
-    }
-    pub fn list_shares(&self, scope: &Scope) -> Vec<ShareView> {
-        todo!()
-    }
-    pub async fn update_share(
-        &self,
-        context: &RequestContext,
-        id: ShareId,
-        update: Update,
-    ) -> Result<ShareView, ManagerError> {
-        todo!()
-    }
-    pub async fn delete_share(
-        &self,
-        context: &RequestContext,
-        id: ShareId,
-        force: Force,
-    ) -> Result<(), ManagerError> {
-        todo!()
-    }
-    pub async fn extend_share(
-        &self,
-        context: &RequestContext,
-        id: ShareId,
-        new_size: Gibibytes,
-    ) -> Result<ShareView, ManagerError> {
-        todo!()
-    }
-    pub async fn shrink_share(
-        &self,
-        context: &RequestContext,
-        id: ShareId,
-        new_size: Gibibytes,
-    ) -> Result<ShareView, ManagerError> {
-        todo!()
-    }
-    pub async fn revert_share(
-        &self,
-        context: &RequestContext,
-        id: ShareId,
-        snapshot: SnapshotId,
-    ) -> Result<ShareView, ManagerError> {
-        todo!()
+        self.inner.backends.stop();
+        let left = self.inner.runners.drain(within).await;
+        if left > 0 {
+            tracing::warn!(operations = left, "ended with operations at work; they go on at the next start");
+        }
     }
 
-    pub async fn create_snapshot(
-        &self,
-        context: &RequestContext,
-        new: NewSnapshot,
-    ) -> Result<SnapshotView, ManagerError> {
-        todo!()
+    /// Run a verb in a task that nobody cancels.
+    pub(crate) async fn detached<T, F>(&self, verb: impl FnOnce(Arc<Inner>) -> F) -> Result<T, ManagerError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ManagerError>> + Send + 'static,
+    {
+        if self.inner.runners.is_draining() {
+            return Err(ManagerError::ShuttingDown);
+        }
+        let task = tokio::spawn(verb(Arc::clone(&self.inner)).in_current_span());
+        task.await.unwrap_or(Err(ManagerError::Interrupted))
     }
-    pub fn show_snapshot(&self, scope: &Scope, id: SnapshotId) -> Result<SnapshotView, ManagerError> {
-        todo!()
-    }
-    /// All of `share`, or of every share inside `scope`.
-    pub fn list_snapshots(&self, scope: &Scope, share: Option<ShareId>) -> Vec<SnapshotView> {
-        todo!()
-    }
-    pub async fn update_snapshot(
-        &self,
-        context: &RequestContext,
-        id: SnapshotId,
-        update: Update,
-    ) -> Result<SnapshotView, ManagerError> {
-        todo!()
-    }
-    pub async fn delete_snapshot(
-        &self,
-        context: &RequestContext,
-        id: SnapshotId,
-        force: Force,
-    ) -> Result<(), ManagerError> {
-        todo!()
-    }
+}
 
-    pub async fn allow_access(
+impl Inner {
+    /// Look at the records, decide, commit; again from the start when somebody else was faster.
+    pub(crate) async fn transact<T>(
         &self,
-        context: &RequestContext,
-        share: ShareId,
-        new: NewAccessRule,
-    ) -> Result<StoredAccessRule, ManagerError> {
-        todo!()
-    }
-    pub async fn deny_access(
-        &self,
-        context: &RequestContext,
-        share: ShareId,
-        rule: AccessRuleId,
-    ) -> Result<(), ManagerError> {
-        todo!()
-    }
-    pub async fn change_access_level(
-        &self,
-        context: &RequestContext,
-        share: ShareId,
-        rule: AccessRuleId,
-        level: AccessLevel,
-    ) -> Result<StoredAccessRule, ManagerError> {
-        todo!()
-    }
-    /// Metadata of a rule.
-    pub async fn update_access_metadata(
-        &self,
-        context: &RequestContext,
-        rule: AccessRuleId,
-        metadata: std::collections::BTreeMap<String, String>,
-    ) -> Result<StoredAccessRule, ManagerError> {
-        todo!()
-    }
-    pub fn list_access_rules(
-        &self,
-        scope: &Scope,
-        share: ShareId,
-    ) -> Result<Vec<StoredAccessRule>, ManagerError> {
-        todo!()
-    }
-    pub fn show_access_rule(
-        &self,
-        scope: &Scope,
-        rule: AccessRuleId,
-    ) -> Result<StoredAccessRule, ManagerError> {
-        todo!()
-    }
-
-    /// Newest first.
-    pub fn list_operations(&self, scope: &Scope, most: usize) -> Vec<Arc<Operation>> {
-        todo!()
-    }
-    pub fn show_operation(&self, scope: &Scope, id: OperationId) -> Result<Arc<Operation>, ManagerError> {
-        todo!()
-    }
-    pub async fn retry_operation(
-        &self,
-        context: &RequestContext,
-        id: OperationId,
-    ) -> Result<Arc<Operation>, ManagerError> {
-        todo!()
-    }
-    pub async fn abandon_operation(
-        &self,
-        context: &RequestContext,
-        id: OperationId,
-    ) -> Result<Arc<Operation>, ManagerError> {
-        todo!()
-    }
-
-    pub fn list_backends(&self) -> Vec<BackendView> {
-        todo!()
-    }
-    pub fn show_backend(&self, name: &BackendName) -> Result<BackendView, ManagerError> {
-        todo!()
-    }
-    pub fn list_share_types(&self) -> Vec<ShareTypeView> {
-        todo!()
-    }
-    /// By name or id.
-    pub fn show_share_type(&self, name_or_id: &str) -> Result<ShareTypeView, ManagerError> {
-        todo!()
-    }
-
-    pub async fn reset_share_status(
-        &self,
-        context: &RequestContext,
-        id: ShareId,
-        status: ShareStatus,
-    ) -> Result<ShareView, ManagerError> {
-        todo!()
-    }
-    pub async fn reset_snapshot_status(
-        &self,
-        context: &RequestContext,
-        id: SnapshotId,
-        status: SnapshotStatus,
-    ) -> Result<SnapshotView, ManagerError> {
-        todo!()
-    }
-    /// Forget a share and its records; its data stay at the backend.
-    pub async fn forget_share(&self, context: &RequestContext, id: ShareId) -> Result<(), ManagerError> {
-        todo!()
+        propose: impl Fn(&Tables) -> Result<Proposal<T>, ManagerError>,
+    ) -> Result<T, ManagerError> {
+        for attempt in 0..COMMIT_ATTEMPTS {
+            let proposal = propose(&self.records.read())?;
+            let (backend, change, result) = match proposal {
+                Proposal::Settled(result) => return Ok(result),
+                Proposal::Commit(backend, change, result) => (backend, change, result),
+            };
+            match self.records.commit(&backend, change).await {
+                Ok(()) => return Ok(result),
+                Err(CommitError::Failed(error)) => return Err(error),
+                // The winner's rows reach the memory a moment after the store: wait for them, longer each time.
+                Err(CommitError::Conflict) => {
+                    tokio::time::sleep(Duration::from_millis(u64::from(attempt.min(10)))).await;
+                }
+            }
+        }
+        Err(ManagerError::Contended)
     }
 }

@@ -7,6 +7,8 @@
 //! included, so that no tenant needs an operator to get rid of a share; and nothing is done to a share while one of its snapshots is
 //! on its way, so that nothing is ever half done twice.
 
+use bulkhead_model::ability::Ability;
+use bulkhead_model::call::CallKind;
 use bulkhead_model::error::{CallError, DriverErrorCode};
 use bulkhead_model::id::{AccessRuleId, SnapshotId};
 use bulkhead_model::operation::{OperationState, Verb};
@@ -107,6 +109,9 @@ pub enum Denial {
         /// The rule.
         rule: AccessRuleId,
     },
+    /// The rule is on its way out.
+    #[error("the rule is being denied; allow it anew once it is gone")]
+    RuleLeaving,
     /// The backend's exports do not speak IPv6.
     #[error("the backend does not export over IPv6, so a rule for an IPv6 address could never be in force")]
     NoIpv6,
@@ -144,6 +149,7 @@ impl Denial {
             Self::UnlikeSnapshot => "unlike-snapshot",
             Self::NoRoom { .. } => "no-room",
             Self::DuplicateRule { .. } => "duplicate-rule",
+            Self::RuleLeaving => "rule-leaving",
             Self::NoIpv6 => "no-ipv6",
             Self::OperationState { .. } => "operation-state",
         }
@@ -400,5 +406,42 @@ pub(crate) fn judge(verb: &Verb, error: &CallError, deadlines: u32, most_deadlin
             Judgement::PutBack
         }
         _ => Judgement::Failed,
+    }
+}
+
+/// What an attempt of `verb` does, for people who look at the operation.
+pub(crate) const fn step_of(verb: &Verb) -> &'static str {
+    match verb {
+        Verb::CreateShare => "calling shares.create-share",
+        Verb::CreateShareFromSnapshot { .. } => "calling share-from-snapshot.create-share-from-snapshot",
+        Verb::DeleteShare { .. } => "removing access rules, then calling shares.delete-share",
+        Verb::ExtendShare { .. } => "calling extend.extend-share",
+        Verb::ShrinkShare { .. } => "calling shrink.shrink-share",
+        Verb::UpdateAccess => "calling access.update-access",
+        Verb::CreateSnapshot { .. } => "calling snapshots.create-snapshot",
+        Verb::DeleteSnapshot { .. } => "calling snapshots.delete-snapshot",
+        Verb::RevertShare { .. } => "calling revert.revert-to-snapshot",
+    }
+}
+
+/// The kind of the calls of `verb`: which deadline they have.
+pub(crate) const fn call_kind(verb: &Verb) -> CallKind {
+    match verb {
+        Verb::UpdateAccess => CallKind::Access,
+        _ => CallKind::Change,
+    }
+}
+
+/// What the driver must export for `verb`, and the words for a refusal. Access rules and deletion every driver has.
+pub(crate) const fn ability_of(verb: &Verb) -> Option<(Ability, &'static str)> {
+    match verb {
+        Verb::CreateShareFromSnapshot { .. } => Some((Ability::ShareFromSnapshot, "shares from snapshots")),
+        Verb::ExtendShare { .. } => Some((Ability::Extend, "extending shares")),
+        Verb::ShrinkShare { .. } => Some((Ability::Shrink, "shrinking shares")),
+        Verb::CreateSnapshot { .. } => Some((Ability::Snapshots, "snapshots")),
+        Verb::RevertShare { .. } => Some((Ability::Revert, "reverting to snapshots")),
+        Verb::CreateShare | Verb::DeleteShare { .. } | Verb::UpdateAccess | Verb::DeleteSnapshot { .. } => {
+            None
+        }
     }
 }

@@ -72,7 +72,7 @@ pub struct NewAccessRule {
     pub access_to: AccessTo,
     /// What.
     pub level: AccessLevel,
-    /// The tenant's metadata; all of it at most 2,048 bytes.
+    /// The tenant's metadata; all of it at most 1,024 bytes.
     pub metadata: BTreeMap<String, String>,
 }
 

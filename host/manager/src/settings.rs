@@ -23,8 +23,6 @@ pub struct ManagerSettings {
     pub unfinished_operations: usize,
     /// The most finished operations kept for `operation list` (10,000).
     pub finished_operations: usize,
-    /// The most operations that recovery drives at once (16).
-    pub concurrent_recoveries: usize,
 }
 
 impl Default for ManagerSettings {
@@ -39,7 +37,6 @@ impl Default for ManagerSettings {
             statistics_stale_after: Duration::from_secs(300),
             unfinished_operations: 1000,
             finished_operations: 10_000,
-            concurrent_recoveries: 16,
         }
     }
 }

@@ -1,0 +1,113 @@
+//! Set-up and statistics of one backend, for as long as its driver is attached.
+
+use super::{Backend, Serving, ensure};
+use crate::failure::describe;
+use crate::manager::Inner;
+use crate::view::{BackendDescription, BackendFailure, BackendState};
+use crate::wait::Waits;
+use bulkhead_model::call::CallReason;
+use bulkhead_model::error::CallError;
+use bulkhead_model::id::RequestId;
+use bulkhead_model::statistics::IpVersion;
+use bulkhead_model::time::Timestamp;
+use bulkhead_sandbox::Driver;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Semaphore;
+
+/// Set the backend up, make its driver the one that serves, then read its statistics for ever.
+pub(super) async fn supervise(
+    inner: Arc<Inner>,
+    backend: Arc<Backend>,
+    description: BackendDescription,
+    driver: Arc<dyn Driver>,
+) {
+    let mut waits = Waits::new(inner.settings.first_setup_repeat, inner.settings.longest_setup_repeat);
+    let mut failed_attempts: u32 = 0;
+    let serving = loop {
+        match set_up(&inner, &description, &driver).await {
+            Ok(serving) => break serving,
+            Err(error) => {
+                failed_attempts = failed_attempts.saturating_add(1);
+                let pause = waits.next();
+                let failure = failure_of(&error);
+                tracing::warn!(
+                    backend.name = %backend.name, attempts = failed_attempts, code = %failure.code,
+                    pause_ms = pause.as_millis(), "set-up of the backend failed: {}", failure.message
+                );
+                // While another generation serves, the backend stays ready; the failure is in the log.
+                if backend.serving().is_none() {
+                    backend.set_state(BackendState::Starting {
+                        failed_attempts,
+                        failure: Some(failure),
+                        next_attempt_at: Some(Timestamp::after_now(pause)),
+                    });
+                }
+                tokio::time::sleep(pause).await;
+            }
+        }
+    };
+    measure(&backend, &serving).await;
+    tracing::info!(
+        backend.name = %backend.name, generation = %serving.description.generation, "backend is ready"
+    );
+    backend.serving.send_replace(Some(Arc::clone(&serving)));
+    backend.set_state(BackendState::Ready);
+    inner.backends.changed();
+    loop {
+        tokio::time::sleep(inner.settings.statistics_period).await;
+        measure(&backend, &serving).await;
+    }
+}
+
+/// Call `setup`, ask for the addresses it exports on, and bring its shares in line (contract 4.1).
+async fn set_up(
+    inner: &Arc<Inner>,
+    description: &BackendDescription,
+    driver: &Arc<dyn Driver>,
+) -> Result<Arc<Serving>, CallError> {
+    let reason = reason("setup");
+    driver.setup(&reason).await?;
+    let ip_versions = match driver.ip_versions(&reason).await {
+        Ok(versions) => versions,
+        Err(error) if error.is_not_implemented() => BTreeSet::from([IpVersion::V4]),
+        Err(error) => return Err(error),
+    };
+    let calls = usize::try_from(description.limits.concurrent_calls).unwrap_or(usize::MAX);
+    let serving = Arc::new(Serving {
+        description: description.clone(),
+        driver: Arc::clone(driver),
+        ip_versions,
+        slots: Arc::new(Semaphore::new(calls.clamp(1, Semaphore::MAX_PERMITS))),
+    });
+    ensure::ensure(inner, &serving).await?;
+    Ok(serving)
+}
+
+/// Read the statistics once. A failure keeps the last good ones until they are stale.
+async fn measure(backend: &Backend, serving: &Serving) {
+    let answer = serving.driver.stats(&reason("statistics")).await;
+    backend.change_reported(|reported| match answer {
+        Ok(statistics) => {
+            reported.statistics = Some(Arc::new(statistics));
+            reported.at = Some((Timestamp::now(), Instant::now()));
+            reported.failure = None;
+            reported.placed_gib.clear();
+        }
+        Err(error) => {
+            let failure = failure_of(&error);
+            tracing::warn!(backend.name = %backend.name, code = %failure.code, "statistics failed: {}", failure.message);
+            reported.failure = Some(failure);
+        }
+    });
+}
+
+pub(super) fn reason(task: &str) -> CallReason {
+    CallReason { request: RequestId::internal(task), operation: None, earlier_attempts: 0 }
+}
+
+fn failure_of(error: &CallError) -> BackendFailure {
+    let failure = describe(error);
+    BackendFailure { code: failure.code, blame: failure.blame, message: failure.message }
+}

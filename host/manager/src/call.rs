@@ -1,0 +1,120 @@
+//! The driver call of an operation: arguments from the records, one call, the answer.
+
+use crate::access::list::RuleList;
+use crate::journal::Attempt;
+use crate::manager::Inner;
+use crate::records::Tables;
+use crate::share::for_driver;
+use bulkhead_model::error::CallError;
+use bulkhead_model::export::ExportLocation;
+use bulkhead_model::id::SnapshotId;
+use bulkhead_model::operation::{Operation, Verb};
+use bulkhead_model::scope::Scope;
+use bulkhead_model::share::{Creation, Reversion, RevertRules, ShareForDriver};
+use bulkhead_model::size::Gibibytes;
+use bulkhead_model::snapshot::{SnapshotForDriver, SnapshotOutcome};
+use bulkhead_model::status::AccessRuleState;
+
+/// What a driver said.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The share is there, at these locations.
+    Created(Vec<ExportLocation>),
+    /// The share has this size now.
+    Resized(Gibibytes),
+    /// The snapshot is there.
+    Snapshot(SnapshotOutcome),
+    /// It is gone.
+    Gone,
+    /// The share is as the snapshot was; with the size the driver named, if it did.
+    Reverted(Option<Gibibytes>),
+    /// The backend goes on by itself.
+    Pending,
+}
+
+/// Make the call that `attempt` journalled.
+pub(crate) async fn driver(inner: &Inner, attempt: &Attempt) -> Result<Answer, CallError> {
+    let operation = &attempt.operation;
+    let driver = &attempt.serving.driver;
+    let reason = attempt.reason();
+    match &operation.verb {
+        Verb::CreateShare => {
+            let share = inner.read(|tables| share(tables, operation))?;
+            driver.create_share(&reason, &share).await.map(Answer::Created)
+        }
+        Verb::CreateShareFromSnapshot { snapshot: source } => {
+            let share = inner.read(|tables| share(tables, operation))?;
+            let source = inner.read(|tables| snapshot(tables, *source))?;
+            driver.create_share_from_snapshot(&reason, &share, &source).await.map(|creation| match creation {
+                Creation::Available(locations) => Answer::Created(locations),
+                Creation::Pending => Answer::Pending,
+            })
+        }
+        Verb::ExtendShare { new_size } => {
+            let share = inner.read(|tables| share(tables, operation))?;
+            driver.extend_share(&reason, &share, *new_size).await.map(|()| Answer::Resized(*new_size))
+        }
+        Verb::ShrinkShare { new_size } => {
+            let share = inner.read(|tables| share(tables, operation))?;
+            driver.shrink_share(&reason, &share, *new_size).await.map(|()| Answer::Resized(*new_size))
+        }
+        Verb::CreateSnapshot { snapshot: id } => {
+            let snapshot = inner.read(|tables| snapshot(tables, *id))?;
+            driver.create_snapshot(&reason, &snapshot).await.map(Answer::Snapshot)
+        }
+        Verb::DeleteSnapshot { snapshot: id, .. } => {
+            let snapshot = inner.read(|tables| snapshot(tables, *id))?;
+            driver.delete_snapshot(&reason, &snapshot).await.map(|()| Answer::Gone)
+        }
+        Verb::RevertShare { snapshot: id } => {
+            let snapshot = inner.read(|tables| snapshot(tables, *id))?;
+            let rules = inner.read(|tables| Ok(revert_rules(tables, operation)))?;
+            driver.revert_to_snapshot(&reason, &snapshot, &rules).await.map(|reversion| match reversion {
+                Reversion::Done => Answer::Reverted(None),
+                Reversion::DoneWithSize(size) => Answer::Reverted(Some(size)),
+                Reversion::Pending => Answer::Pending,
+            })
+        }
+        Verb::DeleteShare { .. } | Verb::UpdateAccess => {
+            Err(CallError::Host { reason: "this operation has steps of its own".to_owned() })
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&Tables) -> Result<T, CallError>) -> Result<T, CallError> {
+        look(&self.records.read())
+    }
+}
+
+/// The share of an operation, as drivers see it.
+pub(crate) fn share(tables: &Tables, operation: &Operation) -> Result<ShareForDriver, CallError> {
+    let share = tables.share(&Scope::Everything, operation.share);
+    match (share, tables.instance_of(operation.share)) {
+        (Some(share), Some(instance)) => Ok(for_driver(share, instance)),
+        _ => Err(CallError::Host { reason: format!("share {} has no record", operation.share) }),
+    }
+}
+
+fn snapshot(tables: &Tables, id: SnapshotId) -> Result<SnapshotForDriver, CallError> {
+    let missing = || CallError::Host { reason: format!("snapshot {id} has no record") };
+    let snapshot = tables.snapshot(&Scope::Everything, id).ok_or_else(missing)?;
+    let instance = tables.snapshot_instance_of(id).ok_or_else(missing)?;
+    let share = tables.share(&Scope::Everything, snapshot.share).ok_or_else(missing)?;
+    let share_instance = tables.instance(instance.share_instance).ok_or_else(missing)?;
+    Ok(SnapshotForDriver {
+        id: instance.id,
+        snapshot: id,
+        size: snapshot.size,
+        provider_location: instance.provider_location.clone(),
+        share: for_driver(share, share_instance),
+    })
+}
+
+/// Active rules of the share; snapshots have none before they can be mounted.
+fn revert_rules(tables: &Tables, operation: &Operation) -> RevertRules {
+    let Some(instance) = tables.instance_of(operation.share) else { return RevertRules::default() };
+    let rules = RuleList::read(tables, instance.id);
+    let active = rules.iter().filter(|rule| rule.state == AccessRuleState::Active);
+    RevertRules { share: active.map(|rule| rule.rule.clone()).collect(), snapshot: Vec::new() }
+}

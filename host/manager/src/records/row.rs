@@ -1,0 +1,149 @@
+//! Rows: one record each, with its key in the store.
+
+use crate::view::StoredAccessRule;
+use bulkhead_model::id::{
+    BackendName, GenerationNumber, OperationId, ProjectId, ShareId, ShareInstanceId, SnapshotId,
+    SnapshotInstanceId,
+};
+use bulkhead_model::key::RECORD;
+use bulkhead_model::operation::Operation;
+use bulkhead_model::share::{Share, ShareInstance};
+use bulkhead_model::snapshot::{Snapshot, SnapshotInstance};
+use bulkhead_model::time::Timestamp;
+use bulkhead_store::{Key, KeyPrefix};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What a request with an idempotency key led to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FirstResult {
+    /// Whose key.
+    pub(crate) project: ProjectId,
+    /// The caller's key.
+    pub(crate) key: String,
+    /// The digest of verb and arguments.
+    pub(crate) fingerprint: String,
+    /// The resource it led to, as the verb prints its id.
+    pub(crate) resource: String,
+    /// When; the key is forgotten after 24 hours.
+    pub(crate) created_at: Timestamp,
+}
+
+/// What the host remembers of a backend between two starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BackendRecord {
+    /// Which backend.
+    pub(crate) name: BackendName,
+    /// The digest of the driver's fingerprint when shares were last ensured; none if it gives none.
+    pub(crate) fingerprint: Option<String>,
+    /// The configuration they were ensured with.
+    pub(crate) generation: GenerationNumber,
+}
+
+/// Part of the rules of a share instance. Rules stand in chunks so that a change writes a few of them, not all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RuleChunk {
+    /// The instance.
+    pub(crate) instance: ShareInstanceId,
+    /// Which chunk.
+    pub(crate) number: u32,
+    /// Its rules, in the order they were asked for.
+    pub(crate) rules: Arc<Vec<StoredAccessRule>>,
+}
+
+/// Names a row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum RowKey {
+    Share(ShareId),
+    Instance(ShareInstanceId),
+    Snapshot(SnapshotId),
+    SnapshotInstance(SnapshotInstanceId),
+    Operation(OperationId),
+    Rules(ShareInstanceId, u32),
+    FirstResult(ProjectId, String),
+    Backend(BackendName),
+}
+
+/// A row to be written.
+#[derive(Debug, Clone)]
+pub(crate) enum Row {
+    Share(Share),
+    Instance(ShareInstance),
+    Snapshot(Snapshot),
+    SnapshotInstance(SnapshotInstance),
+    Operation(Operation),
+    Rules(RuleChunk),
+    FirstResult(FirstResult),
+    Backend(BackendRecord),
+}
+
+impl Row {
+    pub(crate) fn key(&self) -> RowKey {
+        match self {
+            Self::Share(row) => RowKey::Share(row.id),
+            Self::Instance(row) => RowKey::Instance(row.id),
+            Self::Snapshot(row) => RowKey::Snapshot(row.id),
+            Self::SnapshotInstance(row) => RowKey::SnapshotInstance(row.id),
+            Self::Operation(row) => RowKey::Operation(row.id),
+            Self::Rules(row) => RowKey::Rules(row.instance, row.number),
+            Self::FirstResult(row) => RowKey::FirstResult(row.project.clone(), row.key.clone()),
+            Self::Backend(row) => RowKey::Backend(row.name.clone()),
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
+        match self {
+            Self::Share(row) => serde_json::to_vec(row),
+            Self::Instance(row) => serde_json::to_vec(row),
+            Self::Snapshot(row) => serde_json::to_vec(row),
+            Self::SnapshotInstance(row) => serde_json::to_vec(row),
+            Self::Operation(row) => serde_json::to_vec(row),
+            Self::Rules(row) => serde_json::to_vec(&*row.rules),
+            Self::FirstResult(row) => serde_json::to_vec(row),
+            Self::Backend(row) => serde_json::to_vec(row),
+        }
+    }
+}
+
+impl RowKey {
+    /// The key in the store.
+    pub(crate) fn stored(&self) -> Key {
+        match self {
+            Self::Share(id) => Key::new(&[RECORD, SHARE, &id.to_string()]),
+            Self::Instance(id) => Key::new(&[RECORD, INSTANCE, &id.to_string()]),
+            Self::Snapshot(id) => Key::new(&[RECORD, SNAPSHOT, &id.to_string()]),
+            Self::SnapshotInstance(id) => Key::new(&[RECORD, SNAPSHOT_INSTANCE, &id.to_string()]),
+            Self::Operation(id) => Key::new(&[RECORD, OPERATION, &id.to_string()]),
+            Self::Rules(instance, number) => {
+                Key::new(&[RECORD, RULES, &instance.to_string(), &format!("{number:08}")])
+            }
+            Self::FirstResult(project, key) => Key::new(&[RECORD, FIRST_RESULT, project.as_str(), key]),
+            Self::Backend(name) => Key::new(&[RECORD, BACKEND, name.as_str()]),
+        }
+    }
+}
+
+pub(crate) const SHARE: &str = "share";
+pub(crate) const INSTANCE: &str = "share-instance";
+pub(crate) const SNAPSHOT: &str = "snapshot";
+pub(crate) const SNAPSHOT_INSTANCE: &str = "snapshot-instance";
+pub(crate) const OPERATION: &str = "operation";
+pub(crate) const RULES: &str = "access";
+pub(crate) const FIRST_RESULT: &str = "first-result";
+pub(crate) const BACKEND: &str = "backend";
+
+/// The prefix of all rows of a kind.
+pub(crate) fn rows_of(kind: &str) -> KeyPrefix {
+    Key::prefix(&[RECORD, kind])
+}
+
+/// The key of the format's number.
+pub(crate) fn format_key() -> Key {
+    Key::new(&[RECORD, "format"])
+}
+
+/// Read a row's value. Fields that this version does not know are passed over.
+pub(crate) fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(value)
+}

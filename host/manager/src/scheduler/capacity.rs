@@ -1,0 +1,137 @@
+//! Whether a pool has room (contract 4.11, the capacity filter).
+
+use bulkhead_model::statistics::{Capacity, Pool, Support};
+
+/// What the room is for: each kind has its own reserve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    New,
+    FromSnapshot,
+    Extend,
+}
+
+/// What is asked of a pool.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Demand {
+    pub(crate) gib: u64,
+    pub(crate) purpose: Purpose,
+    /// Given out since the pool reported.
+    pub(crate) placed_gib: u64,
+    /// The sum of promised sizes now.
+    pub(crate) provisioned_gib: f64,
+    /// For thin pools that report no ratio.
+    pub(crate) max_over_subscription_ratio: f64,
+}
+
+/// Whether `pool` has room for `demand`; if not, why.
+#[expect(clippy::cast_precision_loss, reason = "sizes in GiB are below 2^33")]
+pub(crate) fn check(pool: &Pool, demand: &Demand) -> Result<(), String> {
+    let size = demand.gib as f64;
+    let placed = demand.placed_gib as f64;
+    let reserved = f64::from(match demand.purpose {
+        Purpose::New => pool.reserved_percentage,
+        Purpose::FromSnapshot => pool.reserved_snapshot_percentage,
+        Purpose::Extend => pool.reserved_share_extend_percentage,
+    }) / 100.0;
+    let Capacity::Gib(free) = pool.free else { return Ok(()) };
+    let free = free - placed;
+    let Capacity::Gib(total) = pool.total else {
+        return if reserved > 0.0 {
+            Err("its total capacity is unknown, so the reserved share of it is too".to_owned())
+        } else {
+            fits(size, free)
+        };
+    };
+    if total <= 0.0 {
+        return Err("it has no capacity at all".to_owned());
+    }
+    let usable = (free - total * reserved).floor();
+    if pool.thin_provisioning == Support::No {
+        return fits(size, usable);
+    }
+    let ratio = pool.max_over_subscription_ratio.unwrap_or(demand.max_over_subscription_ratio);
+    if ratio < 1.0 {
+        return Err(format!("its over-subscription ratio is {ratio}, less than 1"));
+    }
+    let promised = (demand.provisioned_gib + size) / total;
+    if promised > ratio {
+        return Err(format!("it would promise {promised:.2} times its capacity; at most {ratio} is allowed"));
+    }
+    fits(size, usable * ratio)
+}
+
+fn fits(size: f64, usable: f64) -> Result<(), String> {
+    if usable >= size {
+        Ok(())
+    } else {
+        Err(format!("{size} GiB are needed, {} are free after reserves", usable.max(0.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn pool(total: Capacity, free: Capacity) -> Pool {
+        Pool {
+            name: "p".to_owned(),
+            total,
+            free,
+            allocated_gib: None,
+            provisioned_gib: None,
+            reserved_percentage: 10,
+            reserved_snapshot_percentage: 0,
+            reserved_share_extend_percentage: 50,
+            max_over_subscription_ratio: None,
+            thin_provisioning: Support::No,
+            dedupe: Support::No,
+            compression: Support::No,
+            qos: false,
+            capabilities: BTreeMap::new(),
+        }
+    }
+
+    fn demand(gib: u64, purpose: Purpose) -> Demand {
+        Demand { gib, purpose, placed_gib: 0, provisioned_gib: 0.0, max_over_subscription_ratio: 2.0 }
+    }
+
+    #[test]
+    fn each_purpose_has_its_own_reserve() {
+        let pool = pool(Capacity::Gib(100.0), Capacity::Gib(60.0));
+        assert!(check(&pool, &demand(50, Purpose::New)).is_ok());
+        assert!(check(&pool, &demand(51, Purpose::New)).is_err());
+        assert!(check(&pool, &demand(60, Purpose::FromSnapshot)).is_ok());
+        assert!(check(&pool, &demand(11, Purpose::Extend)).is_err());
+    }
+
+    #[test]
+    fn what_was_placed_since_the_report_is_gone() {
+        let pool = pool(Capacity::Gib(100.0), Capacity::Gib(60.0));
+        let after = Demand { placed_gib: 30, ..demand(21, Purpose::New) };
+        assert!(check(&pool, &after).is_err());
+        assert!(check(&pool, &Demand { gib: 20, ..after }).is_ok());
+    }
+
+    #[test]
+    fn an_unknown_capacity_passes_unless_a_reserve_depends_on_it() {
+        let sizes = demand(1_000_000, Purpose::New);
+        assert!(check(&pool(Capacity::Unknown, Capacity::Unknown), &sizes).is_ok());
+        assert!(check(&pool(Capacity::Unknown, Capacity::Gib(5.0)), &demand(5, Purpose::New)).is_err());
+        assert!(
+            check(&pool(Capacity::Unknown, Capacity::Gib(5.0)), &demand(5, Purpose::FromSnapshot)).is_ok()
+        );
+        assert!(check(&pool(Capacity::Gib(0.0), Capacity::Gib(0.0)), &demand(1, Purpose::New)).is_err());
+    }
+
+    #[test]
+    fn a_thin_pool_promises_up_to_its_ratio() {
+        let mut pool = pool(Capacity::Gib(100.0), Capacity::Gib(100.0));
+        pool.thin_provisioning = Support::Both;
+        let promised = Demand { provisioned_gib: 150.0, ..demand(50, Purpose::New) };
+        assert!(check(&pool, &promised).is_ok());
+        assert!(check(&pool, &Demand { gib: 51, ..promised }).is_err());
+        pool.max_over_subscription_ratio = Some(0.5);
+        assert!(check(&pool, &promised).is_err());
+    }
+}

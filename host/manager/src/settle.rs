@@ -1,0 +1,257 @@
+//! What a driver's answer does to the records: the right half of the operation matrix (contract 4.10).
+
+use crate::call::Answer;
+use crate::error::ManagerError;
+use crate::export;
+use crate::journal::{Attempt, Conclusion, End};
+use crate::manager::{Inner, Proposal};
+use crate::operation::{Judgement, share_status_after_failure, snapshot_of, snapshot_status_after_failure};
+use crate::records::{Cause, Change, Tables};
+use crate::runner::Step;
+use bulkhead_model::error::{Blame, CallError, DriverError, ErrorDetail};
+use bulkhead_model::export::ExportLocation;
+use bulkhead_model::operation::{Operation, OperationFailure, Verb};
+use bulkhead_model::scope::Scope;
+use bulkhead_model::share::ShareInstance;
+use bulkhead_model::size::Gibibytes;
+use bulkhead_model::snapshot::SnapshotOutcome;
+use bulkhead_model::status::{ShareStatus, SnapshotStatus};
+use bulkhead_model::time::Timestamp;
+use std::sync::Arc;
+
+/// Take in an answer that is no failure.
+pub(crate) async fn answered(
+    inner: &Arc<Inner>,
+    attempt: &Attempt,
+    answer: Answer,
+) -> Result<Step, ManagerError> {
+    if let Answer::Pending = answer {
+        return pending(inner, attempt).await;
+    }
+    let operation = &attempt.operation;
+    let conclusion = inner
+        .conclude(attempt, |tables, cause, change| {
+            succeed(tables, operation, &answer, cause, change);
+            End::well()
+        })
+        .await?;
+    log_end(operation, conclusion, "succeeded");
+    Ok(Step::Ended)
+}
+
+fn log_end(operation: &Operation, conclusion: Conclusion, how: &'static str) {
+    match conclusion {
+        Conclusion::Taken => tracing::info!(
+            operation.verb = operation.verb.name(), share.id = %operation.share,
+            operation.attempts = operation.attempts, "operation {how}"
+        ),
+        Conclusion::TooLate => tracing::warn!(
+            operation.verb = operation.verb.name(), share.id = %operation.share,
+            "the driver answered after the operation had been ended or taken over; its answer is dropped"
+        ),
+    }
+}
+
+fn succeed(tables: &Tables, operation: &Operation, answer: &Answer, cause: &Cause, change: &mut Change) {
+    match answer {
+        Answer::Created(locations) => change.edit_instance(tables, operation.share, cause, |instance| {
+            instance.export_locations = export::replace(&instance.export_locations, locations.clone());
+            instance.status = ShareStatus::Available;
+            instance.progress_percent = Some(100);
+            instance.launched_at = Some(Timestamp::now());
+        }),
+        Answer::Resized(size) => resize(tables, operation, *size, cause, change),
+        Answer::Reverted(size) => {
+            let snapshot = snapshot_of(&operation.verb);
+            let of_snapshot =
+                snapshot.and_then(|id| tables.snapshot(&Scope::Everything, id)).map(|snapshot| snapshot.size);
+            match size.or(of_snapshot) {
+                Some(size) => resize(tables, operation, size, cause, change),
+                None => change.edit_instance(tables, operation.share, cause, put_back),
+            }
+            if let Some(snapshot) = snapshot {
+                change.edit_snapshot_instance(tables, snapshot, cause, |instance| {
+                    instance.status = SnapshotStatus::Available;
+                });
+            }
+        }
+        Answer::Snapshot(outcome) => taken(tables, operation, outcome, cause, change),
+        Answer::Gone => {
+            if let Some(snapshot) = snapshot_of(&operation.verb) {
+                change.remove_snapshot(tables, snapshot, cause);
+            }
+        }
+        Answer::Pending => {}
+    }
+}
+
+fn put_back(instance: &mut ShareInstance) {
+    instance.status = ShareStatus::Available;
+}
+
+fn resize(tables: &Tables, operation: &Operation, size: Gibibytes, cause: &Cause, change: &mut Change) {
+    if let Some(share) = tables.share(&Scope::Everything, operation.share)
+        && share.size != size
+    {
+        let words = format_args!("size {} -> {size}", share.size);
+        change.note(cause, format_args!("share/{}", operation.share), words);
+    }
+    change.edit_share(tables, operation.share, |share| share.size = size);
+    change.edit_instance(tables, operation.share, cause, put_back);
+}
+
+fn taken(
+    tables: &Tables,
+    operation: &Operation,
+    outcome: &SnapshotOutcome,
+    cause: &Cause,
+    change: &mut Change,
+) {
+    let Some(id) = snapshot_of(&operation.verb) else { return };
+    let can_be_mounted =
+        tables.share(&Scope::Everything, operation.share).is_some_and(|share| share.support.mount_snapshot);
+    change.edit_snapshot_instance(tables, id, cause, |instance| {
+        instance.status = SnapshotStatus::Available;
+        instance.provider_location.clone_from(&outcome.provider_location);
+        if can_be_mounted {
+            instance.export_locations.clone_from(&outcome.export_locations);
+        }
+    });
+}
+
+/// The backend goes on by itself. Until drivers export a progress call the host asks again by repeating the call, which by contract
+/// finds the first attempt.
+async fn pending(inner: &Arc<Inner>, attempt: &Attempt) -> Result<Step, ManagerError> {
+    let operation = &attempt.operation;
+    let status = match operation.verb {
+        Verb::RevertShare { .. } => ShareStatus::RevertingToSnapshot,
+        _ => ShareStatus::CreatingFromSnapshot,
+    };
+    inner
+        .transact(|tables| {
+            let known = tables.instance_of(operation.share).is_none_or(|instance| instance.status == status);
+            if known || crate::journal::unfinished(tables, operation.id).is_none() {
+                return Ok(Proposal::Settled(()));
+            }
+            let mut change = Change::default();
+            let cause = crate::journal::cause_of(operation);
+            change.edit_instance(tables, operation.share, &cause, |instance| {
+                instance.status = status;
+                instance.progress_percent = Some(0);
+            });
+            Ok(Proposal::Commit(operation.backend.clone(), change, ()))
+        })
+        .await?;
+    let waits = OperationFailure {
+        code: "pending".to_owned(),
+        blame: Blame::Backend,
+        message: "the backend goes on by itself; it is asked again".to_owned(),
+    };
+    inner.wait(operation.id, "waiting for the backend to finish", waits).await?;
+    Ok(Step::Wait)
+}
+
+/// Take in a failure that ends the operation.
+pub(crate) async fn failed(
+    inner: &Arc<Inner>,
+    attempt: &Attempt,
+    judgement: Judgement,
+    error: &CallError,
+    failure: OperationFailure,
+) -> Result<Step, ManagerError> {
+    let operation = &attempt.operation;
+    let conclusion = inner
+        .conclude(attempt, |tables, cause, change| {
+            match judgement {
+                Judgement::PutBack => {
+                    change.edit_instance(tables, operation.share, cause, put_back);
+                    return End::badly(failure.clone());
+                }
+                Judgement::Reached => return remove(tables, operation, cause, change, None),
+                Judgement::Repeat | Judgement::Failed => {}
+            }
+            if is_forced(&operation.verb) {
+                return remove(tables, operation, cause, change, Some(failure.clone()));
+            }
+            fail(tables, operation, &locations_left(operation, error), cause, change);
+            End::badly(failure.clone())
+        })
+        .await?;
+    log_end(
+        operation,
+        conclusion,
+        if judgement == Judgement::Reached { "succeeded" } else { "ended with a failure" },
+    );
+    Ok(Step::Ended)
+}
+
+const fn is_forced(verb: &Verb) -> bool {
+    matches!(verb, Verb::DeleteShare { force: true } | Verb::DeleteSnapshot { force: true, .. })
+}
+
+/// What was to be removed is gone, or is forgotten with the failure on record.
+fn remove(
+    tables: &Tables,
+    operation: &Operation,
+    cause: &Cause,
+    change: &mut Change,
+    failure: Option<OperationFailure>,
+) -> End {
+    match snapshot_of(&operation.verb) {
+        Some(snapshot) => change.remove_snapshot(tables, snapshot, cause),
+        None => change.remove_share(tables, operation.share, cause),
+    }
+    End { failure, ..End::well() }
+}
+
+/// Give the resources of an operation the statuses of its failure. A share that was made in part keeps the locations the driver
+/// reported, so that people and `delete-share` find them.
+pub(crate) fn fail(
+    tables: &Tables,
+    operation: &Operation,
+    locations: &[ExportLocation],
+    cause: &Cause,
+    change: &mut Change,
+) {
+    if let Some(status) = share_status_after_failure(&operation.verb) {
+        change.edit_instance(tables, operation.share, cause, |instance| {
+            instance.status = status;
+            instance.export_locations = export::replace(&instance.export_locations, locations.to_vec());
+        });
+    }
+    if let (Some(status), Some(snapshot)) =
+        (snapshot_status_after_failure(&operation.verb), snapshot_of(&operation.verb))
+    {
+        change.edit_snapshot_instance(tables, snapshot, cause, |instance| instance.status = status);
+    }
+}
+
+fn locations_left(operation: &Operation, error: &CallError) -> Vec<ExportLocation> {
+    let is_creation = matches!(operation.verb, Verb::CreateShare | Verb::CreateShareFromSnapshot { .. });
+    match error {
+        CallError::Answered(DriverError {
+            detail: Some(ErrorDetail::ExportLocations(locations)), ..
+        }) if is_creation => locations.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// An operation whose share has no record any more: an operator made the host forget it.
+pub(crate) async fn without_share(inner: &Arc<Inner>, operation: &Operation) -> Result<Step, ManagerError> {
+    let failure = OperationFailure {
+        code: "host".to_owned(),
+        blame: Blame::Host,
+        message: "the share has no record any more".to_owned(),
+    };
+    inner
+        .transact(|tables| {
+            let Some(stored) = crate::journal::unfinished(tables, operation.id) else {
+                return Ok(Proposal::Settled(()));
+            };
+            let mut change = Change::default();
+            inner.end(tables, &mut change, &stored.value, End::badly(failure.clone()));
+            Ok(Proposal::Commit(operation.backend.clone(), change, ()))
+        })
+        .await?;
+    Ok(Step::Ended)
+}

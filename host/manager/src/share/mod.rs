@@ -1,0 +1,383 @@
+//! Shares: creating, showing, changing what the host alone knows, deleting.
+//!
+//! ```text
+//!   create --> creating --> available --delete--> deleting --> gone
+//!                  |                                  |
+//!                  +--> error --delete--> deleting    +--> error_deleting --delete--> deleting
+//! ```
+
+pub(crate) mod removal;
+
+use crate::context::RequestContext;
+use crate::error::ManagerError;
+use crate::first_result::Identity;
+use crate::journal::{About, Freshness, Initiator};
+use crate::manager::{Inner, Manager, Proposal};
+use crate::operation::{self, ShareFacts, SnapshotFacts};
+use crate::records::{Change, Expect, Row, Stored, Tables};
+use crate::request::{Force, NewShare, Update, check_metadata, check_text};
+use crate::runner::launch;
+use crate::scheduler::{self, Wish};
+use crate::share_type;
+use crate::view::{ShareTypeView, ShareView};
+use bulkhead_model::ability::Ability;
+use bulkhead_model::id::{OperationId, ShareId, ShareInstanceId, SnapshotId};
+use bulkhead_model::operation::{Operation, Verb};
+use bulkhead_model::scope::Scope;
+use bulkhead_model::share::{Placement, Share, ShareForDriver, ShareInstance, ShareSupport};
+use bulkhead_model::status::{AccessRulesStatus, ShareStatus};
+use bulkhead_model::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The most metadata of a share or snapshot, in bytes: 64 pairs of the longest would burst a record.
+pub(crate) const METADATA_BYTES: usize = 32 * 1024;
+
+impl Manager {
+    /// Make a share: committed as `creating` with its operation, which goes on in the background.
+    ///
+    /// Fails with [`ManagerError::NoBackend`] naming the reason of every backend, with [`ManagerError::Conflict`] if the snapshot is
+    /// not fit, and with [`ManagerError::Invalid`] for unfit text.
+    pub async fn create_share(
+        &self,
+        context: &RequestContext,
+        new: NewShare,
+    ) -> Result<ShareView, ManagerError> {
+        let context = context.clone();
+        self.detached(async move |inner| create(&inner, &context, new).await).await
+    }
+
+    /// A share inside `scope`. Fails with [`ManagerError::NotFound`].
+    pub fn show_share(&self, scope: &Scope, id: ShareId) -> Result<ShareView, ManagerError> {
+        view(&self.inner.records.read(), scope, id)
+    }
+
+    /// All shares inside `scope`, oldest first.
+    #[must_use]
+    pub fn list_shares(&self, scope: &Scope) -> Vec<ShareView> {
+        let tables = self.inner.records.read();
+        let mut views: Vec<_> =
+            tables.shares(scope).into_iter().filter_map(|share| view_of(&tables, share)).collect();
+        views.sort_by_key(|view| (view.share.created_at, view.share.id));
+        views
+    }
+
+    /// Change a share's name, description, metadata or visibility. No backend learns of it.
+    pub async fn update_share(
+        &self,
+        context: &RequestContext,
+        id: ShareId,
+        update: Update,
+    ) -> Result<ShareView, ManagerError> {
+        let context = context.clone();
+        self.detached(async move |inner| change_words(&inner, &context, id, update).await).await
+    }
+
+    /// Delete a share with its access rules. With [`Force::Yes`], for operators, a failing driver does not stop it, and a transient
+    /// status without an operation does not either.
+    ///
+    /// Fails with [`ManagerError::Conflict`] while an operation is at work on it or it has snapshots.
+    pub async fn delete_share(
+        &self,
+        context: &RequestContext,
+        id: ShareId,
+        force: Force,
+    ) -> Result<(), ManagerError> {
+        let context = context.clone();
+        self.detached(async move |inner| delete(&inner, &context, id, force).await).await
+    }
+}
+
+async fn create(
+    inner: &Arc<Inner>,
+    context: &RequestContext,
+    new: NewShare,
+) -> Result<ShareView, ManagerError> {
+    context.require_change()?;
+    check_text("name", new.display_name.as_deref())?;
+    check_text("description", new.display_description.as_deref())?;
+    check_metadata(&new.metadata, METADATA_BYTES)?;
+    let share_type = share_type::find(new.share_type.as_deref())?;
+    let identity = Identity::of(context, "create-share", &new)?;
+    let asked = Asked { context, new: &new, share_type: &share_type, identity: &identity };
+    let (id, started) = inner
+        .transact(|tables| {
+            if let Some(first) = identity.first::<ShareId>(tables)? {
+                return Ok(Proposal::Settled((first, None)));
+            }
+            propose_creation(inner, &asked, tables)
+        })
+        .await?;
+    if let Some((operation, placement)) = started {
+        if let (Some(backend), Some(pool)) = (inner.backends.get(&placement.backend), &placement.pool) {
+            backend.count_placed(pool, new.size.get());
+        }
+        launch(inner, operation, Freshness::Journalled);
+    }
+    view(&inner.records.read(), &Scope::Everything, id)
+}
+
+type Started = (ShareId, Option<(OperationId, Placement)>);
+
+/// A request for a share, checked as far as it can be without the records.
+struct Asked<'a> {
+    context: &'a RequestContext,
+    new: &'a NewShare,
+    share_type: &'a ShareTypeView,
+    identity: &'a Identity,
+}
+
+fn propose_creation(
+    inner: &Inner,
+    asked: &Asked<'_>,
+    tables: &Tables,
+) -> Result<Proposal<Started>, ManagerError> {
+    let Asked { context, new, share_type, identity } = *asked;
+    let source = new.source_snapshot.map(|id| source_of(context, new, tables, id)).transpose()?;
+    let wish = Wish { size: new.size, protocol: new.protocol, beside: source };
+    let placement = choose(inner, tables, &wish)?;
+    inner.admit(tables, &placement.backend)?;
+    let now = Timestamp::now();
+    let share = Share {
+        id: ShareId::random(),
+        project: context.actor.project.clone(),
+        user: context.actor.user.clone(),
+        size: new.size,
+        display_name: new.display_name.clone(),
+        display_description: new.display_description.clone(),
+        metadata: new.metadata.clone(),
+        protocol: new.protocol,
+        share_type: share_type.id,
+        source_snapshot: new.source_snapshot,
+        is_public: new.is_public,
+        support: support_on(inner, &placement)?,
+        created_at: now,
+        updated_at: now,
+    };
+    let instance = ShareInstance {
+        id: ShareInstanceId::random(),
+        share: share.id,
+        placement: placement.clone(),
+        status: ShareStatus::Creating,
+        progress_percent: Some(0),
+        access_rules_status: AccessRulesStatus::Active,
+        export_locations: Vec::new(),
+        launched_at: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let verb = match new.source_snapshot {
+        None => Verb::CreateShare,
+        Some(snapshot) => Verb::CreateShareFromSnapshot { snapshot },
+    };
+    let about = About { share: share.id, project: share.project.clone(), backend: placement.backend.clone() };
+    let operation = inner.new_operation(verb, about, &context.request);
+    let cause = Initiator::of(context).cause(operation.id);
+    let started = (share.id, Some((operation.id, placement.clone())));
+    let mut change = Change::default();
+    change.note(&cause, format_args!("share/{}", share.id), format_args!("none -> creating, {}", share.size));
+    if let Some(snapshot) = new.source_snapshot {
+        // The snapshot's turnstile: it is not deleted between this look and the commit.
+        change.edit_snapshot_instance(tables, snapshot, &cause, |_| {});
+    }
+    identity.remember(tables, &mut change, share.id);
+    change.insert(Row::Share(share));
+    change.insert(Row::Instance(instance));
+    change.insert(Row::Operation(operation));
+    Ok(Proposal::Commit(placement.backend, change, started))
+}
+
+/// Where the share of the source snapshot lives, if a share may be made from it.
+fn source_of(
+    context: &RequestContext,
+    new: &NewShare,
+    tables: &Tables,
+    id: SnapshotId,
+) -> Result<Placement, ManagerError> {
+    let missing = || ManagerError::not_found("snapshot", id);
+    let snapshot = tables.snapshot(&context.scope(), id).ok_or_else(missing)?;
+    let instance = tables.snapshot_instance_of(id).ok_or_else(missing)?;
+    let share = tables.share(&Scope::Everything, snapshot.share).ok_or_else(missing)?;
+    let placement = &tables.instance(instance.share_instance).ok_or_else(missing)?.placement;
+    let facts = SnapshotFacts { status: instance.status, in_flight: None, is_source: false };
+    operation::create_from_snapshot(&facts, share.support, snapshot.size, new.size)?;
+    if share.protocol != new.protocol {
+        return Err(operation::Denial::UnlikeSnapshot.into());
+    }
+    Ok(placement.clone())
+}
+
+fn choose(inner: &Inner, tables: &Tables, wish: &Wish) -> Result<Placement, ManagerError> {
+    let mut reasons = Vec::new();
+    for backend in inner.backends.list() {
+        match scheduler::place(&backend, tables, inner.settings.statistics_stale_after, wish) {
+            Ok(placement) => return Ok(placement),
+            Err(reason) => reasons.push((backend.name.clone(), reason)),
+        }
+    }
+    Err(ManagerError::NoBackend { reasons })
+}
+
+/// What a share on this backend offers: what its driver can do now, kept with the share.
+fn support_on(inner: &Inner, placement: &Placement) -> Result<ShareSupport, ManagerError> {
+    Ok(inner.backend(&placement.backend)?.abilities().share_support())
+}
+
+async fn change_words(
+    inner: &Arc<Inner>,
+    context: &RequestContext,
+    id: ShareId,
+    update: Update,
+) -> Result<ShareView, ManagerError> {
+    context.require_change()?;
+    check_text("name", update.display_name.as_ref().and_then(Option::as_deref))?;
+    check_text("description", update.display_description.as_ref().and_then(Option::as_deref))?;
+    check_metadata(update.metadata.as_ref().unwrap_or(&BTreeMap::new()), METADATA_BYTES)?;
+    inner
+        .transact(|tables| {
+            let (share, instance) = find(tables, &context.scope(), id)?;
+            let mut changed = (*share.value).clone();
+            if let Some(name) = &update.display_name {
+                changed.display_name.clone_from(name);
+            }
+            if let Some(description) = &update.display_description {
+                changed.display_description.clone_from(description);
+            }
+            if let Some(metadata) = &update.metadata {
+                changed.metadata.clone_from(metadata);
+            }
+            if let Some(is_public) = update.is_public {
+                changed.is_public = is_public;
+            }
+            changed.updated_at = Timestamp::now();
+            let mut change = Change::default();
+            change.put(Expect::Unchanged(share.revision), Row::Share(changed));
+            Ok(Proposal::Commit(instance.placement.backend.clone(), change, ()))
+        })
+        .await?;
+    view(&inner.records.read(), &Scope::Everything, id)
+}
+
+async fn delete(
+    inner: &Arc<Inner>,
+    context: &RequestContext,
+    id: ShareId,
+    force: Force,
+) -> Result<(), ManagerError> {
+    context.require_change()?;
+    if force.is_forced() {
+        context.require_operator()?;
+    }
+    let identity = Identity::of(context, "delete-share", &(id, force))?;
+    let started = inner
+        .transact(|tables| {
+            if identity.first::<ShareId>(tables)?.is_some() {
+                return Ok(Proposal::Settled(None));
+            }
+            let (share, instance) = find(tables, &context.scope(), id)?;
+            operation::delete_share(&facts(tables, share, instance), force)?;
+            let backend = &instance.placement.backend;
+            inner.admit(tables, backend)?;
+            let about = About { share: id, project: share.project.clone(), backend: backend.clone() };
+            let verb = Verb::DeleteShare { force: force.is_forced() };
+            let operation = inner.new_operation(verb, about, &context.request);
+            let cause = Initiator::of(context).cause(operation.id);
+            let mut change = Change::default();
+            change.edit_instance(tables, id, &cause, |instance| instance.status = ShareStatus::Deleting);
+            removal::supersede_access(inner, tables, id, &mut change);
+            identity.remember(tables, &mut change, id);
+            let started = operation.id;
+            change.insert(Row::Operation(operation));
+            Ok(Proposal::Commit(backend.clone(), change, Some(started)))
+        })
+        .await?;
+    if let Some(operation) = started {
+        launch(inner, operation, Freshness::Journalled);
+    }
+    Ok(())
+}
+
+/// A share inside `scope`, with its instance.
+pub(crate) fn find<'a>(
+    tables: &'a Tables,
+    scope: &Scope,
+    id: ShareId,
+) -> Result<(&'a Stored<Share>, &'a Stored<ShareInstance>), ManagerError> {
+    let missing = || ManagerError::not_found("share", id);
+    let share = tables.share(scope, id).ok_or_else(missing)?;
+    let instance = tables.instance_of(id).ok_or_else(missing)?;
+    Ok((share, instance))
+}
+
+/// What the policy needs to know of a share.
+pub(crate) fn facts(tables: &Tables, share: &Share, instance: &ShareInstance) -> ShareFacts {
+    let snapshots = tables
+        .snapshots_of(share.id)
+        .filter_map(|snapshot| Some((snapshot.id, tables.snapshot_instance_of(snapshot.id)?.status)));
+    let in_flight = tables
+        .unfinished_of_share(share.id)
+        .find(|operation| operation.verb != Verb::UpdateAccess)
+        .map(|operation| operation.verb.name());
+    ShareFacts {
+        status: instance.status,
+        rules_status: instance.access_rules_status,
+        size: share.size,
+        support: share.support,
+        snapshots: snapshots.collect(),
+        in_flight,
+    }
+}
+
+/// Fail if the driver of the share's backend does not do `verb`.
+pub(crate) fn require_ability(
+    inner: &Inner,
+    placement: &Placement,
+    ability: Option<(Ability, &'static str)>,
+) -> Result<(), ManagerError> {
+    let Some((ability, what)) = ability else { return Ok(()) };
+    let backend = inner.backend(&placement.backend)?;
+    if backend.abilities().has(ability) {
+        Ok(())
+    } else {
+        Err(ManagerError::Unsupported { backend: backend.name.clone(), what })
+    }
+}
+
+/// A share instance as drivers see it.
+pub(crate) fn for_driver(share: &Share, instance: &ShareInstance) -> ShareForDriver {
+    ShareForDriver {
+        id: instance.id,
+        share: share.id,
+        project: share.project.clone(),
+        size: share.size,
+        protocol: share.protocol,
+        pool: instance.placement.pool.clone(),
+        source_snapshot: share.source_snapshot,
+        mount_snapshot_support: share.support.mount_snapshot,
+        export_locations: instance.export_locations.iter().map(|stored| stored.location.clone()).collect(),
+        extra_specs: share_type::built_in().extra_specs,
+        metadata: BTreeMap::new(),
+    }
+}
+
+/// A share inside `scope`, put together for reading.
+pub(crate) fn view(tables: &Tables, scope: &Scope, id: ShareId) -> Result<ShareView, ManagerError> {
+    let missing = || ManagerError::not_found("share", id);
+    let share = tables.share(scope, id).ok_or_else(missing)?;
+    view_of(tables, share).ok_or_else(missing)
+}
+
+fn view_of(tables: &Tables, share: &Stored<Share>) -> Option<ShareView> {
+    let instance = tables.instance_of(share.id)?;
+    let unfinished = |wanted: fn(&Operation) -> bool| {
+        let mut operations = tables.unfinished_of_share(share.id);
+        operations.find(|operation| wanted(operation)).map(|operation| Arc::clone(&operation.value))
+    };
+    Some(ShareView {
+        share: Arc::clone(&share.value),
+        instance: Arc::clone(&instance.value),
+        share_type_name: share_type::name_of(share.share_type),
+        operation: unfinished(|operation| operation::share_status_during(&operation.verb).is_some()),
+        access_operation: unfinished(|operation| operation.verb == Verb::UpdateAccess),
+    })
+}
