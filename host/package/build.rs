@@ -6,13 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 fn main() -> io::Result<()> {
-    let own = PathBuf::from(std::env!("CARGO_MANIFEST_DIR"));
+    let own = PathBuf::from(required("CARGO_MANIFEST_DIR")?);
     let workspace = own.join("../..").canonicalize()?;
     let mut listing = String::new();
     list(&workspace.join("wit"), "WIT", &mut listing)?;
     list(&workspace.join("guest-sdk"), "SDK", &mut listing)?;
     list(&own.join("template"), "TEMPLATE", &mut listing)?;
-    let output = std::env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
+    let output = required("OUT_DIR")?;
     fs::write(PathBuf::from(output).join("embedded.rs"), listing)
 }
 
@@ -44,4 +44,9 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A variable that cargo sets for build scripts.
+fn required(name: &str) -> io::Result<std::ffi::OsString> {
+    std::env::var_os(name).ok_or_else(|| io::Error::other(format!("cargo sets {name}")))
 }
