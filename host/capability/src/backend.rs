@@ -78,6 +78,16 @@ pub enum GrantError {
         "grant.capabilities names '{0}', which the site's ceiling does not allow; add it to ceiling.capabilities or take it out"
     )]
     AboveCeiling(Capability),
+    /// A program is looked for nowhere: the grant says which file it is.
+    #[error(
+        "grant.programs.{name} = \"{path}\" is not an absolute path without '.' or '..'; name the file itself"
+    )]
+    Program {
+        /// The program.
+        name: String,
+        /// What it is bound to.
+        path: String,
+    },
     /// A root cannot be used.
     #[error("root '{name}' cannot be used")]
     Root {

@@ -6,6 +6,7 @@ use bulkhead_model::grant::{Ceiling, Grant};
 use bulkhead_model::id::{Digest, Label};
 use bulkhead_model::manifest::Manifest;
 use std::collections::BTreeMap;
+use std::path::Component;
 use std::sync::Arc;
 
 /// Every name in the grant must be one of the manifest's, every template the one that was granted, no capability above the ceiling.
@@ -28,9 +29,13 @@ pub(crate) fn check(manifest: &Manifest, grant: &Grant, ceiling: &Ceiling) -> Re
         }
     }
     let programs = || manifest.commands.iter().map(|template| template.program.as_str());
-    for name in grant.programs.keys() {
+    for (name, path) in &grant.programs {
         if !programs().any(|program| program == name) {
             return Err(unknown("programs", name, programs()));
+        }
+        let plain = |component| matches!(component, Component::RootDir | Component::Normal(_));
+        if !path.is_absolute() || !path.components().all(plain) {
+            return Err(GrantError::Program { name: name.clone(), path: path.display().to_string() });
         }
     }
     let roots = || manifest.roots.iter().map(|root| root.name.as_str());

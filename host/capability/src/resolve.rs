@@ -8,7 +8,7 @@ use crate::root::Root;
 use crate::slot::{Path, PathChoice};
 use bulkhead_model::error::CapabilityError;
 use bulkhead_model::id::Label;
-use bulkhead_model::manifest::PathKind;
+use bulkhead_model::manifest::{PathKind, RootUse};
 use bulkhead_model::pattern::{Pattern, RelativePath};
 use bulkhead_model::target::{Names, Resource};
 use bulkhead_model::text::GuestText;
@@ -105,6 +105,12 @@ impl Call {
         if at.is_source && changes {
             return Err(source_is_read_only(&at));
         }
+        if slot.kind == PathKind::Text && is_inside_tenants_tree(&at, pattern) {
+            return Err(CapabilityError::denied(
+                format!("the text of {}, whose tenant could lead its reader elsewhere,", at.subject()),
+                format!("slots.{} with kind = \"existing\" in the driver's manifest", slot.label),
+            ));
+        }
         Ok(at)
     }
 
@@ -133,6 +139,12 @@ impl Call {
         }
         self.names(resource)
     }
+}
+
+/// Whether a directory above the path belongs to a tenant, who could put a link in its place before another process reads the text.
+fn is_inside_tenants_tree(at: &ResolvedPath, pattern: &Pattern) -> bool {
+    at.root.root_use() == RootUse::Data
+        && pattern.as_str().rsplit_once('/').is_some_and(|(above, _)| above.contains('{'))
 }
 
 /// The denial of a change to the source of a new share.

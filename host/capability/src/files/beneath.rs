@@ -114,12 +114,14 @@ pub(super) fn failed(doing: &str, subject: &str, error: Errno) -> CapabilityErro
         Errno::NOSPC | Errno::DQUOT => {
             (CapabilityCode::NoSpace, "the device or its quota is full".to_owned())
         }
-        Errno::LOOP => {
-            (CapabilityCode::Denied, "a symbolic link stands there, and none is followed".to_owned())
-        }
-        Errno::XDEV => {
-            (CapabilityCode::Denied, "it leads to another filesystem, which is not entered".to_owned())
-        }
+        Errno::LOOP => (
+            CapabilityCode::Denied,
+            "a symbolic link stands there, and no line allows following one".to_owned(),
+        ),
+        Errno::XDEV => (
+            CapabilityCode::Denied,
+            "it leads to another filesystem, and no line allows entering one".to_owned(),
+        ),
         Errno::ROFS => (CapabilityCode::Io, "the filesystem is read-only; mount it writable".to_owned()),
         Errno::ACCESS | Errno::PERM => {
             (CapabilityCode::Io, "the host's user may not; correct owner and mode of the root".to_owned())

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 
 pub(super) async fn create_directory(call: &Call, at: ResolvedPath) -> Result<(), CapabilityError> {
-    let alone = Alone::with(call, vec![at.subject()]).await;
+    let alone = Alone::with(call, vec![at.subject()]).await?;
     if let Some(kind) = look(call, &at).await? {
         ownership::require(call, &at).await?;
         return if kind == FileType::Directory { Ok(()) } else { Err(in_the_way(&at)) };
@@ -49,7 +49,7 @@ fn make_directory(at: &ResolvedPath) -> Result<(), CapabilityError> {
 }
 
 pub(super) async fn remove(call: &Call, at: ResolvedPath) -> Result<(), CapabilityError> {
-    let alone = Alone::with(call, vec![at.subject()]).await;
+    let alone = Alone::with(call, vec![at.subject()]).await?;
     if look(call, &at).await?.is_some() {
         ownership::require(call, &at).await?;
         let place = at.clone();
@@ -66,7 +66,7 @@ pub(super) async fn rename(
     source: ResolvedPath,
     destination: ResolvedPath,
 ) -> Result<(), CapabilityError> {
-    let alone = Alone::with(call, vec![source.subject(), destination.subject()]).await;
+    let alone = Alone::with(call, vec![source.subject(), destination.subject()]).await?;
     let there = look(call, &destination).await?.is_some();
     if look(call, &source).await?.is_none() {
         if there && ownership::was_moved(call, &source, &destination).await? {
@@ -89,7 +89,7 @@ pub(super) async fn exchange(
     first: ResolvedPath,
     second: ResolvedPath,
 ) -> Result<(), CapabilityError> {
-    let alone = Alone::with(call, vec![first.subject(), second.subject()]).await;
+    let alone = Alone::with(call, vec![first.subject(), second.subject()]).await?;
     for at in [&first, &second] {
         if look(call, at).await?.is_none() {
             return Err(missing(at));
@@ -127,7 +127,7 @@ pub(super) async fn copy_tree(
             format!("{} lies inside {}; copy it elsewhere", destination.subject(), source.subject()),
         ));
     }
-    let alone = Alone::with(call, vec![source.subject(), destination.subject()]).await;
+    let alone = Alone::with(call, vec![source.subject(), destination.subject()]).await?;
     if look(call, &source).await?.is_none() {
         return Err(missing(&source));
     }
@@ -192,7 +192,7 @@ fn find_template<'call>(
 
 /// Put a file's whole content in place; recorded first.
 async fn put(call: &Call, at: ResolvedPath, content: Vec<u8>) -> Result<(), CapabilityError> {
-    let alone = Alone::with(call, vec![at.subject()]).await;
+    let alone = Alone::with(call, vec![at.subject()]).await?;
     match look(call, &at).await? {
         Some(FileType::RegularFile) => {
             ownership::require(call, &at).await?;

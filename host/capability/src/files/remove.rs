@@ -25,19 +25,22 @@ pub(super) fn remove(at: &Parent, subject: &str, watch: &Watch) -> Result<(), Ca
     if file_type(&status) == FileType::Directory {
         let top = open_tree(at, subject)?;
         walk(&top, subject, watch, &mut MountsInside { subject })?;
-        empty(&top, subject, watch)?;
-        unlink(at, AtFlags::REMOVEDIR)?;
+        loop {
+            empty(&top, subject, watch)?;
+            match unlinkat(&at.directory, &at.name, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => break,
+                // A tenant writes on while it is emptied: emptied again, until the time is up.
+                Err(Errno::NOTEMPTY | Errno::EXIST) => watch.check()?,
+                Err(error) => return Err(at.failed("removing", error)),
+            }
+        }
     } else {
-        unlink(at, AtFlags::empty())?;
+        match unlinkat(&at.directory, &at.name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(at.failed("removing", error)),
+        }
     }
     at.sync()
-}
-
-fn unlink(at: &Parent, flags: AtFlags) -> Result<(), CapabilityError> {
-    match unlinkat(&at.directory, &at.name, flags) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(at.failed("removing", error)),
-    }
 }
 
 fn open_tree(at: &Parent, subject: &str) -> Result<OwnedFd, CapabilityError> {

@@ -33,14 +33,16 @@ pub(super) struct Alone(#[expect(dead_code, reason = "held, never read")] Arc<Ve
 
 impl Alone {
     /// Wait until nobody else changes any of `subjects`. Taken in one order everywhere, so that two never wait for each other.
-    pub(super) async fn with(call: &Call, mut subjects: Vec<String>) -> Self {
+    ///
+    /// Fails with `timed-out` at the call's deadline.
+    pub(super) async fn with(call: &Call, mut subjects: Vec<String>) -> Result<Self, CapabilityError> {
         subjects.sort();
         subjects.dedup();
         let mut guards = Vec::with_capacity(subjects.len());
         for subject in subjects {
-            guards.push(call.backend().shared().path(&subject).lock_owned().await);
+            guards.push(call.backend().shared().path(&subject, call.deadline()).await?);
         }
-        Self(Arc::new(guards))
+        Ok(Self(Arc::new(guards)))
     }
 }
 

@@ -6,6 +6,7 @@ use bulkhead_model::id::BackendName;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OnceCell, OwnedMutexGuard};
+use tokio::time::Instant;
 
 type NamedLock = Arc<tokio::sync::Mutex<()>>;
 
@@ -36,9 +37,19 @@ impl BackendLocks {
         entry(&self.named, name)
     }
 
-    /// The host's own lock on a path, so that a path is changed by one call at a time.
-    pub(crate) fn path(&self, subject: &str) -> NamedLock {
-        entry(&self.paths, subject)
+    /// The host's own lock on a path, so that a path is changed by one call at a time. Fails with `timed-out` at `until`.
+    pub(crate) async fn path(
+        &self,
+        subject: &str,
+        until: Instant,
+    ) -> Result<OwnedMutexGuard<()>, CapabilityError> {
+        let waiting = entry(&self.paths, subject).lock_owned();
+        tokio::time::timeout_at(until, waiting).await.map_err(|_| {
+            CapabilityError::new(
+                CapabilityCode::TimedOut,
+                format!("{subject} is being changed by another call"),
+            )
+        })
     }
 
     /// How many bytes of private data the backend holds; counted once, then kept.

@@ -47,7 +47,7 @@ impl<'call> Shelf<'call> {
         value: &str,
         expecting: Expected,
     ) -> Result<u64, CapabilityError> {
-        let _alone = self.alone().await;
+        let _alone = self.alone().await?;
         let store = self.call.backend().store();
         let at = self.key(key);
         loop {
@@ -77,7 +77,7 @@ impl<'call> Shelf<'call> {
     }
 
     pub(super) async fn remove(&self, key: &str) -> Result<(), CapabilityError> {
-        let _alone = self.alone().await;
+        let _alone = self.alone().await?;
         let store = self.call.backend().store();
         let at = self.key(key);
         let Some(found) = store.get(&at).await.map_err(|error| unusable(&error))? else { return Ok(()) };
@@ -90,8 +90,9 @@ impl<'call> Shelf<'call> {
     }
 
     /// One change of an owner's data at a time, so that the caps are exact.
-    async fn alone(&self) -> tokio::sync::OwnedMutexGuard<()> {
-        self.call.backend().shared().path(&format!("{}/{}", key::PRIVATE, self.owner)).lock_owned().await
+    async fn alone(&self) -> Result<tokio::sync::OwnedMutexGuard<()>, CapabilityError> {
+        let subject = format!("{}/{}", key::PRIVATE, self.owner);
+        self.call.backend().shared().path(&subject, self.call.deadline()).await
     }
 
     async fn reserve(&self, before: u64, after: u64) -> Result<Reserved<'_>, CapabilityError> {

@@ -308,3 +308,43 @@ async fn a_path_of_the_backend_needs_no_subject() {
     setup.files().create_directory(&data("common")).await.expect("made");
     assert_eq!(code(setup.files().create_directory(&data("{share}")).await), CapabilityCode::Denied);
 }
+
+#[tokio::test]
+async fn a_host_call_dropped_midway_leaves_a_begin_without_an_end() {
+    let lab = Lab::new().await;
+    let call = lab.call();
+    call.files().create_directory(&data("{share}")).await.expect("made");
+    let before = lab.effects().await.len();
+    {
+        let (files, path) = (call.files(), data("{share}"));
+        let mut usage = std::pin::pin!(files.usage(&path));
+        let once =
+            std::future::poll_fn(|context| std::task::Poll::Ready(usage.as_mut().poll(context).is_pending()));
+        assert!(once.await, "it was to be dropped before its end");
+    }
+    let mut effects = lab.effects().await;
+    while effects.len() == before {
+        tokio::task::yield_now().await;
+        effects = lab.effects().await;
+    }
+    let last = effects.last().expect("an effect");
+    assert_eq!((last.capability.as_str(), last.outcome), ("files.usage", EffectOutcome::Begun));
+}
+
+#[tokio::test]
+async fn every_host_call_may_move_between_threads() {
+    fn movable<T: Send>(_: T) {}
+    let lab = Lab::new().await;
+    let call = lab.call();
+    let (path, files) = (data("{share}"), call.files());
+    movable(files.status(&path));
+    movable(files.copy_tree(&path, &path));
+    movable(files.rename(&path, &path));
+    movable(files.exchange(&path, &path));
+    movable(files.remove(&path));
+    movable(files.write_template("export", &[]));
+    movable(call.config().get("greeting"));
+    movable(call.locks().acquire("a", 1));
+    movable(call.private_data().next_number("export-id"));
+    movable(call.end());
+}

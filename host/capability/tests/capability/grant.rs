@@ -57,6 +57,21 @@ async fn a_name_the_manifest_does_not_know_is_refused_with_what_was_meant() {
 }
 
 #[tokio::test]
+async fn a_program_is_an_absolute_file_and_never_searched() {
+    let mut with_command = manifest();
+    let command = serde_json::json!({
+        "name": "look", "reason": "to look", "effect": "read", "repeat": "safe", "program": "stat", "args": [],
+    });
+    with_command.commands.push(serde_json::from_value(command).expect("a template"));
+    for path in ["stat", "./stat", "/usr/bin/../bin/stat", ""] {
+        let mut grant = Grant::default();
+        grant.programs.insert("stat".to_owned(), PathBuf::from(path));
+        let error = refused(with_command.clone(), grant).await;
+        assert!(error.contains("grant.programs.stat"), "{path:?}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn no_grant_exceeds_the_ceiling() {
     let host = TestHost::new(Arc::<FakeRunner>::default()).await.expect("a host");
     let mut parts =

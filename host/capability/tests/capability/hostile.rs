@@ -273,3 +273,12 @@ async fn the_ceiling_of_the_site_holds_whatever_the_grant_says() {
     let digest = lab.backend.manifest().file("export").expect("a template").digest();
     assert!(error.message.contains(&format!("grant.templates.export = \"{digest}\"")), "{error}");
 }
+
+#[tokio::test]
+async fn a_text_that_a_tenant_could_redirect_is_handed_to_nobody() {
+    let lab = Lab::new().await;
+    let error = lab.call().files().write_template("redirect", &[path_slot("{share}/inner", None)]).await;
+    let error = error.expect_err("denied");
+    assert_eq!(error.code, CapabilityCode::Denied);
+    assert!(error.message.contains("kind = \"existing\""), "{error}");
+}

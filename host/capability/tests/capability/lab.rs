@@ -61,6 +61,11 @@ pub(crate) fn manifest() -> Manifest {
                 "text": "{ \"size\": {size}, \"address\": {address}, \"name\": {name} }",
                 "slots": { "size": { "type": "bytes" }, "address": { "type": "ip" }, "name": { "type": "name" } },
             },
+            {
+                "name": "redirect", "reason": "a path inside a share", "root": "exports", "path": "{share}.redirect",
+                "format": "lines", "text": "{path}",
+                "slots": { "path": { "type": "path", "kind": "text", "root": "shares", "pattern": ["{share}/inner"] } },
+            },
         ],
         "private-data": { "backend-scope": "an index", "counters": ["export-id"] },
     }))
