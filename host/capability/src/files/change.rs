@@ -50,13 +50,20 @@ fn make_directory(at: &ResolvedPath) -> Result<(), CapabilityError> {
 
 pub(super) async fn remove(call: &Call, at: ResolvedPath) -> Result<(), CapabilityError> {
     let alone = Alone::with(call, vec![at.subject()]).await?;
-    if look(call, &at).await?.is_some() {
-        ownership::require(call, &at).await?;
-        let place = at.clone();
-        blocking(call, Some(&alone), move |watch| {
-            remove::remove(&Parent::open(&place)?, &place.subject(), watch)
-        })
-        .await?;
+    let there = look(call, &at).await?.is_some();
+    if ownership::find_own(call, &at).await?.is_none() {
+        return if there { Err(ownership::not_owned(&at)) } else { Ok(()) };
+    }
+    let place = at.clone();
+    let removed = blocking(call, Some(&alone), move |watch| {
+        let parent = Parent::open(&place)?;
+        remove::remove(&parent, &place.subject(), watch)?;
+        replace::clear(&parent)
+    });
+    match removed.await {
+        // The directory above is gone, and all in it.
+        Err(error) if error.code == CapabilityCode::NotFound => {}
+        answer => answer?,
     }
     ownership::forget(call, &at).await
 }

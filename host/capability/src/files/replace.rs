@@ -23,6 +23,14 @@ pub(super) fn replace(at: &Parent, content: &[u8], mode: Mode) -> Result<(), Cap
     at.sync()
 }
 
+/// Remove what a crash may have left beside `at`.
+pub(super) fn clear(at: &Parent) -> Result<(), CapabilityError> {
+    match unlinkat(&at.directory, name_beside(&at.name), AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(at.failed("clearing up beside", error)),
+    }
+}
+
 fn write_beside(at: &Parent, beside: &str, content: &[u8], mode: Mode) -> Result<(), Errno> {
     match unlinkat(&at.directory, beside, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}

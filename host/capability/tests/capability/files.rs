@@ -7,6 +7,7 @@ use bulkhead_model::error::CapabilityCode;
 use bulkhead_model::id::ShareInstanceId;
 use bulkhead_model::share::share_name;
 use bulkhead_model::target::CallTarget;
+use sha2::Digest;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 #[tokio::test]
@@ -310,28 +311,6 @@ async fn a_path_of_the_backend_needs_no_subject() {
 }
 
 #[tokio::test]
-async fn a_host_call_dropped_midway_leaves_a_begin_without_an_end() {
-    let lab = Lab::new().await;
-    let call = lab.call();
-    call.files().create_directory(&data("{share}")).await.expect("made");
-    let before = lab.effects().await.len();
-    {
-        let (files, path) = (call.files(), data("{share}"));
-        let mut usage = std::pin::pin!(files.usage(&path));
-        let once =
-            std::future::poll_fn(|context| std::task::Poll::Ready(usage.as_mut().poll(context).is_pending()));
-        assert!(once.await, "it was to be dropped before its end");
-    }
-    let mut effects = lab.effects().await;
-    while effects.len() == before {
-        tokio::task::yield_now().await;
-        effects = lab.effects().await;
-    }
-    let last = effects.last().expect("an effect");
-    assert_eq!((last.capability.as_str(), last.outcome), ("files.usage", EffectOutcome::Begun));
-}
-
-#[tokio::test]
 async fn every_host_call_may_move_between_threads() {
     fn movable<T: Send>(_: T) {}
     let lab = Lab::new().await;
@@ -347,4 +326,21 @@ async fn every_host_call_may_move_between_threads() {
     movable(call.locks().acquire("a", 1));
     movable(call.private_data().next_number("export-id"));
     movable(call.end());
+}
+
+#[tokio::test]
+async fn what_a_crash_left_beside_a_file_is_replaced_and_goes_with_it() {
+    let lab = Lab::new().await;
+    let call = lab.call();
+    let root = lab.in_root("state", "");
+    let count = || std::fs::read_dir(&root).expect("a directory").count();
+    let hash = sha2::Sha256::digest(format!("{}.json", share_name(lab.share)).as_bytes());
+    let digits: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let left = root.join(format!(".bulkhead-{digits}"));
+    std::fs::write(&left, "half of").expect("bytes");
+    call.files().write(&state("{share}.json"), b"whole").await.expect("written");
+    assert_eq!(count(), 1, "the left-over was used up, or the name beside a file has changed");
+    std::fs::write(&left, "half of").expect("bytes");
+    call.files().remove(&state("{share}.json")).await.expect("removed");
+    assert_eq!(count(), 0);
 }

@@ -1,6 +1,7 @@
 use crate::lab::{Lab, code};
 use bulkhead_capability::backend::Backend;
 use bulkhead_capability::testing::origin;
+use bulkhead_model::effect::EffectOutcome;
 use bulkhead_model::error::CapabilityCode;
 use bulkhead_model::id::GenerationNumber;
 use bulkhead_model::target::CallTarget;
@@ -62,4 +63,28 @@ async fn a_call_holds_a_bounded_number_of_well_named_locks() {
         assert_eq!(code(call.locks().acquire(name, 0).await), CapabilityCode::InvalidArgument);
         assert_eq!(code(call.locks().release(name).await), CapabilityCode::InvalidArgument);
     }
+}
+
+#[tokio::test]
+async fn a_host_call_dropped_while_it_waits_leaves_a_begin_without_an_end() {
+    let lab = Lab::new().await;
+    let first = lab.call();
+    first.locks().acquire("pool", 0).await.expect("taken");
+    let second = lab.call();
+    let locks = second.locks();
+    {
+        let mut waiting = std::pin::pin!(locks.acquire("pool", 60_000));
+        let once = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(waiting.as_mut().poll(context).is_pending())
+        });
+        assert!(once.await, "the lock was free");
+    }
+    let mut effects = lab.effects().await;
+    while effects.len() < 2 {
+        tokio::task::yield_now().await;
+        effects = lab.effects().await;
+    }
+    let outcomes: Vec<_> =
+        effects.iter().map(|effect| (effect.capability.as_str(), effect.outcome)).collect();
+    assert_eq!(outcomes, [("lock.acquire", EffectOutcome::Done), ("lock.acquire", EffectOutcome::Begun)]);
 }
