@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod audit;
 mod backend;
 mod call;
 mod context;

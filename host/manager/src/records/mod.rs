@@ -67,6 +67,11 @@ impl Records {
         Ok(Self { ledger, tables: RwLock::new(tables), events })
     }
 
+    /// Where every change is recorded.
+    pub(crate) const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// The rows as of the last commit. Never held across an await.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Tables> {
         self.tables.read().unwrap_or_else(PoisonError::into_inner)
