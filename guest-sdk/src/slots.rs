@@ -76,6 +76,16 @@ impl Slots {
         self
     }
 
+    /// The resources that slots name, the call's own subject aside.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &Resource> {
+        self.values.iter().filter_map(|(_, value)| match value {
+            SlotValue::Path { of, .. } => of.as_ref(),
+            SlotValue::NameOf(resource) => Some(resource),
+            _ => None,
+        })
+    }
+
     pub(crate) fn into_values(self) -> Vec<(String, SlotValue)> {
         self.values
     }

@@ -73,8 +73,8 @@ impl Host for Double {
         call(|state| state.write_template(template, slots))
     }
 
-    fn remove_template(&self, template: &str, _slots: Slots) -> Answer<()> {
-        call(|state| state.remove_template(template))
+    fn remove_template(&self, template: &str, slots: Slots) -> Answer<()> {
+        call(|state| state.remove_template(template, &slots))
     }
 
     fn write(&self, at: &Path, content: &[u8]) -> Answer<()> {
@@ -186,8 +186,9 @@ impl Host for Double {
 impl State {
     fn run(&self, template: &str, slots: Slots) -> Answer<Output> {
         let Some(declared) = self.manifest.commands.get(template) else {
-            let line = format!("[[execute]] name = \"{template}\"");
-            return deny(&format!("command template {template} is not declared"), &line);
+            return invalid(format!(
+                "no command template '{template}' is declared; declare it as [[execute]]"
+            ));
         };
         let filled = self.fill(template, declared, slots)?;
         let place_of = |slot: &Option<String>| slot.as_ref().and_then(|slot| filled.places.get(slot));

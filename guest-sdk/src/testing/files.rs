@@ -1,11 +1,12 @@
 //! Files below temporary roots, with the denials and the ownership records of the real ones.
 
-use super::denial::{Answer, deny, fail, io};
+use super::denial::{Answer, deny, fail, invalid, io};
 use super::lab::State;
-use super::manifest::RootUse;
+use super::manifest::{RootUse, Template, TemplateFile};
 use super::place::Place;
 use crate::capability::CapabilityCode;
 use crate::files::{DirectoryEntry, FileKind, FileStatus, Ownership, Path};
+use crate::resource::Resource;
 use crate::slots::Slots;
 use std::fs;
 use std::path::PathBuf;
@@ -184,7 +185,11 @@ impl State {
 
     fn check_two(&self, first: &Path, second: &Path) -> Answer<(Checked, Checked)> {
         let two = (self.check_change(first)?, self.check_change(second)?);
-        if two.0.root == two.1.root { Ok(two) } else { deny("two roots are never one filesystem", "nothing") }
+        if two.0.root == two.1.root {
+            Ok(two)
+        } else {
+            invalid("two paths lie in two roots; name two of one root")
+        }
     }
 
     pub(super) fn location(&self, at: &Path) -> Answer<String> {
@@ -204,13 +209,17 @@ impl State {
     }
 
     pub(super) fn write_template(&self, name: &str, slots: Slots) -> Answer<()> {
-        let (checked, text) = self.template_file(name, Some(slots))?;
+        let (template, file, checked) = self.template_file(name, &slots)?;
+        let filled = self.fill(name, template, slots)?;
+        let fill =
+            |text: String, (slot, value): (&String, &String)| text.replace(&format!("{{{slot}}}"), value);
+        let text = filled.values.iter().fold(file.text.clone(), fill);
         self.record_owned(&checked.root, &checked.place);
         fs::write(&checked.full, text).map_err(io)
     }
 
-    pub(super) fn remove_template(&self, name: &str) -> Answer<()> {
-        let (checked, _) = self.template_file(name, None)?;
+    pub(super) fn remove_template(&self, name: &str, slots: &Slots) -> Answer<()> {
+        let (_, _, checked) = self.template_file(name, slots)?;
         if checked.is_there() {
             self.check_owned(&checked)?;
             fs::remove_file(&checked.full).map_err(io)?;
@@ -219,28 +228,27 @@ impl State {
         Ok(())
     }
 
-    fn template_file(&self, name: &str, slots: Option<Slots>) -> Answer<(Checked, String)> {
+    /// A file template, and where its file is for the resource that the slots name.
+    fn template_file(&self, name: &str, slots: &Slots) -> Answer<(&Template, &TemplateFile, Checked)> {
         let declared = self.manifest.files.get(name);
         let Some((template, file)) = declared.and_then(|template| Some((template, template.file.as_ref()?)))
         else {
-            return deny(
-                &format!("file template {name} is not declared"),
-                &format!("[[file]] name = \"{name}\""),
-            );
+            return invalid(format!("no file template '{name}' is declared; declare it as [[file]]"));
         };
-        let text = match slots {
-            Some(slots) => {
-                let filled = self.fill(name, template, slots)?;
-                filled.values.iter().fold(file.text.clone(), |text, (slot, value)| {
-                    text.replace(&format!("{{{slot}}}"), value)
-                })
-            }
-            None => String::new(),
-        };
-        let place = self.target().place(&file.path, None)?;
+        let place = self.target().place(&file.path, resource_of(slots)?.as_ref())?;
         let full = self.root_directory(&file.root).join(&place.relative);
-        Ok((Checked { root: file.root.clone(), place, full }, text))
+        Ok((template, file, Checked { root: file.root.clone(), place, full }))
     }
+}
+
+/// The one resource that the slots of a file name; none if they leave it to the call's subject.
+fn resource_of(slots: &Slots) -> Answer<Option<Resource>> {
+    let mut named = slots.resources();
+    let first = named.next();
+    if named.any(|other| Some(other) != first) {
+        return invalid("the slots name several resources; a file is about one");
+    }
+    Ok(first.cloned())
 }
 
 fn kind(file_type: fs::FileType) -> FileKind {
