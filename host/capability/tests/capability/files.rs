@@ -162,6 +162,8 @@ async fn a_copy_keeps_bytes_modes_times_links_and_holes() {
         .await
         .expect("a read-only directory inside is no obstacle");
     assert!(!copy.exists());
+    std::fs::set_permissions(share.join("sub"), std::fs::Permissions::from_mode(0o755))
+        .expect("removable again");
 }
 
 #[tokio::test]
