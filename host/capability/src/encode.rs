@@ -1,6 +1,6 @@
 //! How a checked value is written at its place: a printer for each type and place. Used by `files` and `execute`.
 //!
-//! That no value leaves its place is a matter of alphabets, not of quoting: what [`print`] answers for a place holds none of the
+//! That no value leaves its place is a matter of alphabets, not of quoting: what [`print()`] answers for a place holds none of the
 //! letters that end it. A type whose alphabet holds one may not stand there and is refused.
 
 use crate::slot::Filled;
