@@ -108,7 +108,10 @@ mod tests {
     fn a_known_token_is_its_project() {
         let mut headers = HeaderMap::new();
         headers.insert(TOKEN_HEADER, HeaderValue::from_static("open sesame"));
-        assert_eq!(tokens().actor(&headers).map(|actor| actor.project.to_string()).ok(), Some("blue".to_owned()));
+        assert_eq!(
+            tokens().actor(&headers).map(|actor| actor.project.to_string()).ok(),
+            Some("blue".to_owned())
+        );
     }
 
     #[test]

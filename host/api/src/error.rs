@@ -42,7 +42,8 @@ pub(crate) enum ApiError {
 
 impl ApiError {
     pub(crate) fn not_found(kind: &str, id: &str) -> Self {
-        let shown: String = id.chars().filter(|letter| bulkhead_model::text::is_harmless(*letter)).take(64).collect();
+        let shown: String =
+            id.chars().filter(|letter| bulkhead_model::text::is_harmless(*letter)).take(64).collect();
         Self::NotFound(format!("{kind} {shown} could not be found"))
     }
 

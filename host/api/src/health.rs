@@ -1,9 +1,9 @@
 //! Whether the daemon lives, and whether it serves. Open to everybody; they tell nothing else.
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use axum::Router;
 use bulkhead_manager::{BackendState, Manager};
 
 /// Whether this path needs no token.

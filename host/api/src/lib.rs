@@ -15,8 +15,10 @@ mod microversion;
 mod operator;
 mod request;
 mod router;
+mod serve;
 mod v2;
 
 pub use authentication::{Authentication, Token, TokenDigest};
 pub use microversion::{LATEST, Microversion};
 pub use router::{ApiSettings, operator_router, tenant_router};
+pub use serve::{OperatorSocket, serve_network, serve_socket};

@@ -2,7 +2,6 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
-use std::str::FromStr;
 
 /// The header that carries it, in both directions.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-openstack-manila-api-version");
@@ -39,8 +38,12 @@ impl Microversion {
         if text == "latest" {
             return Ok(LATEST);
         }
-        let version: Self = text.parse()?;
-        if version < OLDEST || version > LATEST { Err(UnusableMicroversion::Unsupported(version)) } else { Ok(version) }
+        let version = Self::parse(text)?;
+        if version < OLDEST || version > LATEST {
+            Err(UnusableMicroversion::Unsupported(version))
+        } else {
+            Ok(version)
+        }
     }
 
     pub(crate) fn header_value(self) -> HeaderValue {
@@ -64,12 +67,11 @@ impl fmt::Display for Microversion {
     }
 }
 
-impl FromStr for Microversion {
-    type Err = UnusableMicroversion;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+impl Microversion {
+    fn parse(text: &str) -> Result<Self, UnusableMicroversion> {
         let malformed = || UnusableMicroversion::Malformed(text.chars().take(32).collect());
-        let digits = |part: &str| part.parse::<u16>().ok().filter(|_| part.bytes().all(|byte| byte.is_ascii_digit()));
+        let digits =
+            |part: &str| part.parse::<u16>().ok().filter(|_| part.bytes().all(|byte| byte.is_ascii_digit()));
         let (major, minor) = text.split_once('.').ok_or_else(malformed)?;
         match (digits(major), digits(minor)) {
             (Some(major), Some(minor)) => Ok(Self { major, minor }),

@@ -58,7 +58,8 @@ pub fn tenant_router(manager: Manager, settings: ApiSettings) -> Router {
 
 /// What whoever may open the unix socket reaches: the operator's routes, and the tenants'.
 pub fn operator_router(manager: Manager) -> Router {
-    let routes = v2::routes(manager.clone()).merge(operator::routes(manager.clone())).merge(health::routes(manager));
+    let routes =
+        v2::routes(manager.clone()).merge(operator::routes(manager.clone())).merge(health::routes(manager));
     finish(routes, Door::Socket)
 }
 
@@ -66,7 +67,9 @@ fn finish(routes: Router, door: Door) -> Router {
     let gate = Arc::new(Gate { door, permits: Semaphore::new(REQUESTS_AT_ONCE) });
     let routes = routes
         .fallback(async || ApiError::NotFound("there is no such route".to_owned()))
-        .method_not_allowed_fallback(async || ApiError::BadRequest("this route has no such method".to_owned()))
+        .method_not_allowed_fallback(async || {
+            ApiError::BadRequest("this route has no such method".to_owned())
+        })
         .layer(DefaultBodyLimit::max(body::LARGEST_BYTES));
     // A layer around a router that is itself only a fallback runs before routing: the project in a path is taken out there.
     Router::new()
@@ -103,11 +106,12 @@ async fn admit(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> R
     match gate.check(request) {
         Ok(request) => {
             let Ok(_permit) = gate.permits.try_acquire() else {
-                return ApiError::Busy("too many requests at once; try again in a moment".to_owned()).into_response();
+                return ApiError::Busy("too many requests at once; try again in a moment".to_owned())
+                    .into_response();
             };
-            tokio::time::timeout(REQUEST_TIME, next.run(request))
-                .await
-                .unwrap_or_else(|_| ApiError::Busy("the request took too long; look at the resource".to_owned()).into_response())
+            tokio::time::timeout(REQUEST_TIME, next.run(request)).await.unwrap_or_else(|_| {
+                ApiError::Busy("the request took too long; look at the resource".to_owned()).into_response()
+            })
         }
         Err(refusal) => refusal.into_response(),
     }
@@ -148,12 +152,17 @@ fn check_origin(headers: &HeaderMap, settings: &ApiSettings) -> Result<(), ApiEr
         return Err(ApiError::Forbidden("requests from web pages are not served".to_owned()));
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit())).map_or(host, |(name, _)| name);
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
     let name = name.trim_start_matches('[').trim_end_matches(']');
     if settings.host_names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
         Ok(())
     } else {
-        Err(ApiError::Forbidden("this server is not known by the name in Host; the operator can add it to host-names".to_owned()))
+        Err(ApiError::Forbidden(
+            "this server is not known by the name in Host; the operator can add it to host-names".to_owned(),
+        ))
     }
 }
 
@@ -178,7 +187,9 @@ fn without_project(uri: &Uri, actor: &Actor) -> Result<Uri, ApiError> {
         return Err(ApiError::Forbidden("the project in the path is not the token's".to_owned()));
     }
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    format!("/v2/{after}{query}").parse().map_err(|_| ApiError::BadRequest("the path is malformed".to_owned()))
+    format!("/v2/{after}{query}")
+        .parse()
+        .map_err(|_| ApiError::BadRequest("the path is malformed".to_owned()))
 }
 
 #[cfg(test)]
@@ -196,7 +207,8 @@ mod tests {
 
     #[test]
     fn the_project_in_a_path_is_optional_and_must_be_ones_own() {
-        let stripped = |path: &str| without_project(&path.parse().expect("a path"), &actor()).map(|uri| uri.to_string());
+        let stripped =
+            |path: &str| without_project(&path.parse().expect("a path"), &actor()).map(|uri| uri.to_string());
         assert_eq!(stripped("/v2/blue/shares/detail?limit=1"), Ok("/v2/shares/detail?limit=1".to_owned()));
         assert_eq!(stripped("/v2/shares/detail"), Ok("/v2/shares/detail".to_owned()));
         assert!(stripped("/v2/red/shares").is_err());
@@ -204,7 +216,10 @@ mod tests {
 
     #[test]
     fn a_foreign_name_or_a_web_page_is_turned_away() {
-        let settings = ApiSettings { authentication: Authentication::None, host_names: vec!["127.0.0.1".to_owned(), "::1".to_owned()] };
+        let settings = ApiSettings {
+            authentication: Authentication::None,
+            host_names: vec!["127.0.0.1".to_owned(), "::1".to_owned()],
+        };
         let check = |host: &str, origin: Option<&str>| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, host.parse().expect("a header"));

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// How many records are shown if nobody says.
 const USUAL: usize = 100;
 /// How many records are shown at most.
-const MOST: usize = 10_000;
+const MOST: usize = 1000;
 
 pub(crate) fn routes() -> Router<Manager> {
     Router::new().route("/v1/ledger", get(tail))
@@ -25,7 +25,10 @@ struct TailQuery {
 }
 
 /// Oldest first.
-async fn tail(State(manager): State<Manager>, Query(query): Query<TailQuery>) -> Result<Json<Value>, ApiError> {
+async fn tail(
+    State(manager): State<Manager>,
+    Query(query): Query<TailQuery>,
+) -> Result<Json<Value>, ApiError> {
     let backend = query.backend.as_deref().map(|name| body::id("backend", name)).transpose()?;
     let records = manager.audit_tail(backend.as_ref(), query.most.unwrap_or(USUAL).min(MOST)).await?;
     Ok(Json(json!({ "records": records })))

@@ -41,17 +41,28 @@ async fn list(State(manager): State<Manager>, Query(query): Query<ListQuery>) ->
     Json(json!({ "operations": operations }))
 }
 
-async fn show(State(manager): State<Manager>, Path(operation): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn show(
+    State(manager): State<Manager>,
+    Path(operation): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let found = manager.show_operation(&Scope::Everything, body::id("operation", &operation)?)?;
     Ok(Json(json!({ "operation": found.as_ref() })))
 }
 
-async fn retry(State(manager): State<Manager>, caller: Caller, Path(operation): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn retry(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Path(operation): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let changed = manager.retry_operation(&caller.context(), body::id("operation", &operation)?).await?;
     Ok(Json(json!({ "operation": changed.as_ref() })))
 }
 
-async fn abandon(State(manager): State<Manager>, caller: Caller, Path(operation): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn abandon(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Path(operation): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let changed = manager.abandon_operation(&caller.context(), body::id("operation", &operation)?).await?;
     Ok(Json(json!({ "operation": changed.as_ref() })))
 }

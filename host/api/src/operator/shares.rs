@@ -13,7 +13,11 @@ pub(crate) fn routes() -> Router<Manager> {
     Router::new().route("/v1/shares/{share}/forget", post(forget))
 }
 
-async fn forget(State(manager): State<Manager>, caller: Caller, Path(share): Path<String>) -> Result<StatusCode, ApiError> {
+async fn forget(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Path(share): Path<String>,
+) -> Result<StatusCode, ApiError> {
     manager.forget_share(&caller.context(), body::id("share", &share)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

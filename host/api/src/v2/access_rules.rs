@@ -23,14 +23,23 @@ pub(crate) fn routes() -> Router<Manager> {
         .route("/v2/share-access-rules/{rule}/metadata/{key}", delete(remove_metadata))
 }
 
-async fn list(State(manager): State<Manager>, caller: Caller, Query(query): Query<ListQuery>) -> Result<Json<Value>, ApiError> {
-    let share = query.share_id.as_deref().ok_or_else(|| ApiError::BadRequest("share_id is missing".to_owned()))?;
+async fn list(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, ApiError> {
+    let share =
+        query.share_id.as_deref().ok_or_else(|| ApiError::BadRequest("share_id is missing".to_owned()))?;
     let rules = manager.list_access_rules(&caller.scope_by_id(), body::id("share", share)?)?;
     let rules: Vec<_> = rules.iter().map(|rule| summary(&caller, rule)).collect();
     Ok(Json(json!({ "access_list": rules })))
 }
 
-async fn show(State(manager): State<Manager>, caller: Caller, Path(rule): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn show(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Path(rule): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let rule = manager.show_access_rule(&caller.scope_by_id(), body::id("access rule", &rule)?)?;
     Ok(Json(json!({ "access": full(&caller, &rule) })))
 }

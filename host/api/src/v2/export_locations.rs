@@ -16,7 +16,11 @@ pub(crate) fn routes() -> Router<Manager> {
         .route("/v2/shares/{share}/export_locations/{location}", get(show))
 }
 
-async fn list(State(manager): State<Manager>, caller: Caller, Path(share): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn list(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Path(share): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let found = manager.show_share(&caller.scope_by_id(), body::id("share", &share)?)?;
     Ok(Json(json!({ "export_locations": view::export_locations(&caller, &found.instance, Detail::Summary) })))
 }
@@ -30,5 +34,7 @@ async fn show(
     let stored = view::visible(&caller, &found.instance.export_locations)
         .find(|stored| stored.id.to_string() == location)
         .ok_or_else(|| ApiError::not_found("export location", &location))?;
-    Ok(Json(json!({ "export_location": view::export_location(&caller, &found.instance, stored, Detail::Full) })))
+    Ok(Json(
+        json!({ "export_location": view::export_location(&caller, &found.instance, stored, Detail::Full) }),
+    ))
 }

@@ -65,7 +65,11 @@ impl Owner {
     }
 }
 
-async fn list(State(manager): State<Manager>, caller: Caller, Path((collection, id)): Path<(String, String)>) -> Result<Json<Value>, ApiError> {
+async fn list(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Path((collection, id)): Path<(String, String)>,
+) -> Result<Json<Value>, ApiError> {
     Ok(Json(json!({ "metadata": Owner::of(&collection, &id)?.read(&manager, &caller)? })))
 }
 
@@ -99,7 +103,12 @@ async fn add_one(
     merged(&manager, &caller, &Owner::of(&collection, &id)?, given).await
 }
 
-async fn merged(manager: &Manager, caller: &Caller, owner: &Owner, given: Pairs) -> Result<Json<Value>, ApiError> {
+async fn merged(
+    manager: &Manager,
+    caller: &Caller,
+    owner: &Owner,
+    given: Pairs,
+) -> Result<Json<Value>, ApiError> {
     let mut metadata = owner.read(manager, caller)?;
     metadata.extend(given);
     owner.write(manager, caller, metadata.clone()).await?;

@@ -30,18 +30,16 @@ pub(crate) const COLLECTIONS: &[&str] = &[
 ];
 
 pub(crate) fn routes(manager: Manager) -> Router {
-    Router::new()
-        .merge(discovery::routes())
-        .merge(
-            Router::new()
-                .merge(shares::routes())
-                .merge(share_actions::routes())
-                .merge(metadata::routes())
-                .merge(export_locations::routes())
-                .merge(access_rules::routes())
-                .merge(snapshots::routes())
-                .merge(share_types::routes())
-                .merge(service::routes())
-                .with_state(manager),
-        )
+    Router::new().merge(discovery::routes()).merge(
+        Router::new()
+            .merge(shares::routes())
+            .merge(share_actions::routes())
+            .merge(metadata::routes())
+            .merge(export_locations::routes())
+            .merge(access_rules::routes())
+            .merge(snapshots::routes())
+            .merge(share_types::routes())
+            .merge(service::routes())
+            .with_state(manager),
+    )
 }

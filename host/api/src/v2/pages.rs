@@ -52,7 +52,10 @@ fn is_true(text: Option<&str>) -> bool {
 }
 
 fn number(field: &str, text: Option<&str>) -> Result<Option<usize>, ApiError> {
-    text.map(|text| text.parse().map_err(|_| ApiError::BadRequest(format!("{field} is a whole number from 0 up")))).transpose()
+    text.map(|text| {
+        text.parse().map_err(|_| ApiError::BadRequest(format!("{field} is a whole number from 0 up")))
+    })
+    .transpose()
 }
 
 #[cfg(test)]

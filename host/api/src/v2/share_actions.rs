@@ -111,7 +111,12 @@ pub(super) struct StatusBody {
     pub(super) status: String,
 }
 
-async fn allow(manager: &Manager, caller: &Caller, share: ShareId, arguments: Value) -> Result<Response, ApiError> {
+async fn allow(
+    manager: &Manager,
+    caller: &Caller,
+    share: ShareId,
+    arguments: Value,
+) -> Result<Response, ApiError> {
     let asked: AllowBody = convert(arguments)?;
     let access_to = AccessTo::parse(&asked.access_type, &asked.access_to)
         .map_err(|invalid| ApiError::BadRequest(invalid.to_string()))?;
@@ -139,11 +144,13 @@ pub(super) fn only_entry(actions: Map<String, Value>) -> Result<(String, Value),
 }
 
 pub(super) fn convert<T: DeserializeOwned>(arguments: Value) -> Result<T, ApiError> {
-    serde_json::from_value(arguments)
-        .map_err(|error| ApiError::BadRequest(format!("the action's arguments are not what it takes: {error}")))
+    serde_json::from_value(arguments).map_err(|error| {
+        ApiError::BadRequest(format!("the action's arguments are not what it takes: {error}"))
+    })
 }
 
 pub(super) fn unknown_status(status: &str) -> ApiError {
-    let shown: String = status.chars().filter(|letter| bulkhead_model::text::is_harmless(*letter)).take(64).collect();
+    let shown: String =
+        status.chars().filter(|letter| bulkhead_model::text::is_harmless(*letter)).take(64).collect();
     ApiError::BadRequest(format!("there is no status '{shown}'"))
 }

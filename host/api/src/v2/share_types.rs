@@ -18,16 +18,24 @@ pub(crate) fn routes() -> Router<Manager> {
 }
 
 async fn list(State(manager): State<Manager>, caller: Caller) -> Json<Value> {
-    let types: Vec<_> = manager.list_share_types().iter().map(|share_type| view(&caller, share_type)).collect();
+    let types: Vec<_> =
+        manager.list_share_types().iter().map(|share_type| view(&caller, share_type)).collect();
     Json(json!({ "share_types": types, "volume_types": types }))
 }
 
-async fn show(State(manager): State<Manager>, caller: Caller, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn show(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let shown = view(&caller, &manager.show_share_type(&name)?);
     Ok(Json(json!({ "share_type": shown, "volume_type": shown })))
 }
 
-async fn extra_specs(State(manager): State<Manager>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn extra_specs(
+    State(manager): State<Manager>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     Ok(Json(json!({ "extra_specs": manager.show_share_type(&name)?.extra_specs })))
 }
 
@@ -40,7 +48,11 @@ fn view(caller: &Caller, share_type: &ShareTypeView) -> Value {
         "required_extra_specs": { REQUIRED_SPEC: required },
     });
     if let Value::Object(fields) = &mut shown {
-        let public = if caller.version.at_least(7) { "share_type_access:is_public" } else { "os-share-type-access:is_public" };
+        let public = if caller.version.at_least(7) {
+            "share_type_access:is_public"
+        } else {
+            "os-share-type-access:is_public"
+        };
         fields.insert(public.to_owned(), json!(true));
         if caller.version.at_least(41) {
             fields.insert("description".to_owned(), json!(share_type.description));

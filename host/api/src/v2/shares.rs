@@ -14,6 +14,7 @@ use axum::{Json, Router};
 use bulkhead_manager::{Force, Manager, NewShare, ShareView, Update};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 pub(crate) fn routes() -> Router<Manager> {
@@ -52,18 +53,25 @@ impl CreateBody {
         let unserved = [
             ("share_network_id", &self.share_network_id, "no backend here builds share servers"),
             ("share_group_id", &self.share_group_id, "there are no share groups here yet"),
-            ("availability_zone", &self.availability_zone, "there is one availability zone, and it has no name"),
+            (
+                "availability_zone",
+                &self.availability_zone,
+                "there is one availability zone, and it has no name",
+            ),
         ];
         for (field, value, reason) in unserved {
             if value.as_ref().is_some_and(|value| !value.is_empty()) {
                 return Err(ApiError::BadRequest(format!("{field} cannot be used: {reason}")));
             }
         }
-        let protocol = self.share_proto.ok_or_else(|| ApiError::BadRequest("share_proto is missing".to_owned()))?;
+        let protocol =
+            self.share_proto.ok_or_else(|| ApiError::BadRequest("share_proto is missing".to_owned()))?;
         let source_snapshot = self.snapshot_id.filter(|id| !id.is_empty());
         Ok(NewShare {
             size: body::size("size", self.size.as_ref())?,
-            protocol: protocol.parse().map_err(|error: bulkhead_model::id::InvalidId| ApiError::BadRequest(error.to_string()))?,
+            protocol: protocol
+                .parse()
+                .map_err(|error: bulkhead_model::id::InvalidId| ApiError::BadRequest(error.to_string()))?,
             display_name: body::display_text(self.name),
             display_description: body::display_text(self.description),
             metadata: body::metadata(self.metadata)?,
@@ -74,40 +82,66 @@ impl CreateBody {
     }
 }
 
-async fn create(State(manager): State<Manager>, caller: Caller, bytes: Result<Bytes, BytesRejection>) -> Result<Json<Value>, ApiError> {
+async fn create(
+    State(manager): State<Manager>,
+    caller: Caller,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, ApiError> {
     let new = body::parse::<CreateEnvelope>(&bytes?)?.share.check()?;
     let made = manager.create_share(&caller.context(), new).await?;
     Ok(Json(json!({ "share": full(&caller, &made) })))
 }
 
-async fn list(State(manager): State<Manager>, caller: Caller, Query(query): Query<ListQuery>) -> Result<Json<Value>, ApiError> {
+async fn list(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, ApiError> {
     listed(&manager, &caller, &query, |found| view::share_summary(&found.share))
 }
 
-async fn list_detail(State(manager): State<Manager>, caller: Caller, Query(query): Query<ListQuery>) -> Result<Json<Value>, ApiError> {
+async fn list_detail(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, ApiError> {
     listed(&manager, &caller, &query, |found| full(&caller, found))
 }
 
-fn listed(manager: &Manager, caller: &Caller, query: &ListQuery, show: impl Fn(&ShareView) -> Value) -> Result<Json<Value>, ApiError> {
+fn listed(
+    manager: &Manager,
+    caller: &Caller,
+    query: &ListQuery,
+    show: impl Fn(&ShareView) -> Value,
+) -> Result<Json<Value>, ApiError> {
     let mut found = manager.list_shares(&caller.scope(query.reach()));
     found.retain(|found| {
         !query.wants_soft_deleted()
             && query.name.as_ref().is_none_or(|name| found.share.display_name.as_ref() == Some(name))
             && query.status.as_ref().is_none_or(|status| found.instance.status.as_str() == status)
-            && query.snapshot_id.as_ref().is_none_or(|id| found.share.source_snapshot.is_some_and(|source| source.to_string() == *id))
+            && query
+                .snapshot_id
+                .as_ref()
+                .is_none_or(|id| found.share.source_snapshot.is_some_and(|source| source.to_string() == *id))
     });
     // Newest first, as Manila lists; ids make the order of one moment certain.
-    found.sort_by(|left, right| (right.share.created_at, right.share.id).cmp(&(left.share.created_at, left.share.id)));
+    found.sort_by_key(|found| Reverse((found.share.created_at, found.share.id)));
     let count = found.len();
     let shares: Vec<_> = query.page(found)?.iter().map(show).collect();
     let mut answer = json!({ "shares": shares });
-    if query.wants_count() && let Value::Object(fields) = &mut answer {
+    if query.wants_count()
+        && let Value::Object(fields) = &mut answer
+    {
         fields.insert("count".to_owned(), json!(count));
     }
     Ok(Json(answer))
 }
 
-async fn show(State(manager): State<Manager>, caller: Caller, Path(share): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn show(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Path(share): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let found = manager.show_share(&caller.scope_by_id(), body::id("share", &share)?)?;
     Ok(Json(json!({ "share": full(&caller, &found) })))
 }
@@ -144,7 +178,11 @@ async fn update(
     Ok(Json(json!({ "share": full(&caller, &changed) })))
 }
 
-async fn delete(State(manager): State<Manager>, caller: Caller, Path(share): Path<String>) -> Result<StatusCode, ApiError> {
+async fn delete(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Path(share): Path<String>,
+) -> Result<StatusCode, ApiError> {
     manager.delete_share(&caller.context(), body::id("share", &share)?, Force::No).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -15,6 +15,7 @@ use axum::{Json, Router};
 use bulkhead_manager::{Force, Manager, NewSnapshot, SnapshotView, Update};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 pub(crate) fn routes() -> Router<Manager> {
@@ -56,34 +57,51 @@ async fn create(
     Ok((StatusCode::ACCEPTED, Json(json!({ "snapshot": full(&caller, &made) }))))
 }
 
-async fn list(State(manager): State<Manager>, caller: Caller, Query(query): Query<ListQuery>) -> Result<Json<Value>, ApiError> {
+async fn list(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, ApiError> {
     listed(&manager, &caller, &query, |found| view::snapshot_summary(&found.snapshot))
 }
 
-async fn list_detail(State(manager): State<Manager>, caller: Caller, Query(query): Query<ListQuery>) -> Result<Json<Value>, ApiError> {
+async fn list_detail(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, ApiError> {
     listed(&manager, &caller, &query, |found| full(&caller, found))
 }
 
-fn listed(manager: &Manager, caller: &Caller, query: &ListQuery, show: impl Fn(&SnapshotView) -> Value) -> Result<Json<Value>, ApiError> {
+fn listed(
+    manager: &Manager,
+    caller: &Caller,
+    query: &ListQuery,
+    show: impl Fn(&SnapshotView) -> Value,
+) -> Result<Json<Value>, ApiError> {
     let share = query.share_id.as_deref().map(|id| body::id("share", id)).transpose()?;
     let mut found = manager.list_snapshots(&caller.scope(query.reach()), share);
     found.retain(|found| {
         query.name.as_ref().is_none_or(|name| found.snapshot.display_name.as_ref() == Some(name))
             && query.status.as_ref().is_none_or(|status| found.instance.status.as_str() == status)
     });
-    found.sort_by(|left, right| {
-        (right.snapshot.created_at, right.snapshot.id).cmp(&(left.snapshot.created_at, left.snapshot.id))
-    });
+    found.sort_by_key(|found| Reverse((found.snapshot.created_at, found.snapshot.id)));
     let count = found.len();
     let snapshots: Vec<_> = query.page(found)?.iter().map(show).collect();
     let mut answer = json!({ "snapshots": snapshots });
-    if query.wants_count() && let Value::Object(fields) = &mut answer {
+    if query.wants_count()
+        && let Value::Object(fields) = &mut answer
+    {
         fields.insert("count".to_owned(), json!(count));
     }
     Ok(Json(answer))
 }
 
-async fn show(State(manager): State<Manager>, caller: Caller, Path(snapshot): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn show(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Path(snapshot): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let found = manager.show_snapshot(&caller.scope_by_id(), body::id("snapshot", &snapshot)?)?;
     Ok(Json(json!({ "snapshot": full(&caller, &found) })))
 }
@@ -118,7 +136,11 @@ async fn update(
     Ok(Json(json!({ "snapshot": full(&caller, &changed) })))
 }
 
-async fn delete(State(manager): State<Manager>, caller: Caller, Path(snapshot): Path<String>) -> Result<StatusCode, ApiError> {
+async fn delete(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Path(snapshot): Path<String>,
+) -> Result<StatusCode, ApiError> {
     manager.delete_snapshot(&caller.context(), body::id("snapshot", &snapshot)?, Force::No).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -2,6 +2,7 @@
 //!
 //! Field sets per microversion are those of real Manila. A tenant never sees a host, a share server or a provider location.
 
+use crate::microversion::Microversion;
 use crate::request::Caller;
 use bulkhead_model::export::StoredExportLocation;
 use bulkhead_model::scope::Role;
@@ -14,7 +15,12 @@ use serde_json::{Map, Value, json};
 pub(crate) const HOST: &str = "bulkhead";
 
 /// A share, in full.
-pub(crate) fn share(caller: &Caller, share: &Share, instance: &ShareInstance, share_type_name: &str) -> Value {
+pub(crate) fn share(
+    caller: &Caller,
+    share: &Share,
+    instance: &ShareInstance,
+    share_type_name: &str,
+) -> Value {
     let version = caller.version;
     let mut fields = share_core(share, instance, share_type_name);
     let mut add = |minor: u16, name: &str, value: Value| {
@@ -26,7 +32,7 @@ pub(crate) fn share(caller: &Caller, share: &Share, instance: &ShareInstance, sh
     add(5, "task_state", Value::Null);
     add(6, "share_type_name", json!(share_type_name));
     add(6, "share_type", json!(share.share_type));
-    add(10, "access_rules_status", json!(rules_status(instance.access_rules_status, version.at_least(28))));
+    add(10, "access_rules_status", json!(rules_status(instance.access_rules_status, version)));
     add(11, "replication_type", Value::Null);
     add(11, "has_replicas", json!(false));
     add(16, "user_id", json!(share.user));
@@ -39,7 +45,8 @@ pub(crate) fn share(caller: &Caller, share: &Share, instance: &ShareInstance, sh
     add(69, "is_soft_deleted", json!(false));
     add(69, "scheduled_to_be_deleted_at", Value::Null);
     if !version.at_least(9) {
-        let paths: Vec<_> = visible(caller, &instance.export_locations).map(|stored| &stored.location.path).collect();
+        let paths: Vec<_> =
+            visible(caller, &instance.export_locations).map(|stored| &stored.location.path).collect();
         fields.insert("export_location".to_owned(), json!(paths.first()));
         fields.insert("export_locations".to_owned(), json!(paths));
     }
@@ -176,9 +183,10 @@ pub(crate) fn links(collection: &str, id: &str) -> Value {
     ])
 }
 
-const fn rules_status(status: AccessRulesStatus, says_syncing: bool) -> &'static str {
+/// Before 2.28 the API said `out_of_sync` for `syncing`.
+const fn rules_status(status: AccessRulesStatus, version: Microversion) -> &'static str {
     match status {
-        AccessRulesStatus::Syncing if !says_syncing => "out_of_sync",
+        AccessRulesStatus::Syncing if !version.at_least(28) => "out_of_sync",
         other => other.as_str(),
     }
 }
