@@ -32,12 +32,24 @@ pub fn encode(
     manifest_toml: &str,
     manifest_file: &str,
 ) -> Result<Vec<u8>, ComponentizeError> {
-    manifest::parse(manifest_toml, manifest_file).map_err(ComponentizeError::Manifest)?;
-    let mut component = ComponentEncoder::default()
+    let component = ComponentEncoder::default()
         .validate(true)
         .module(core_module)
         .and_then(|mut encoder| encoder.encode())
         .map_err(|error| ComponentizeError::Wrap { reason: format!("{error:#}") })?;
+    embed(component, manifest_toml, manifest_file)
+}
+
+/// Embed `manifest_toml` in a component that another language's tools have made; `manifest_file` is what problems call it.
+///
+/// # Errors
+/// The manifest is not sound. Whether the component is, [`crate::Package::read`] says.
+pub fn embed(
+    mut component: Vec<u8>,
+    manifest_toml: &str,
+    manifest_file: &str,
+) -> Result<Vec<u8>, ComponentizeError> {
+    manifest::parse(manifest_toml, manifest_file).map_err(ComponentizeError::Manifest)?;
     let section = CustomSection {
         name: Cow::Borrowed(MANIFEST_SECTION),
         data: Cow::Borrowed(manifest_toml.as_bytes()),

@@ -64,7 +64,8 @@ pub enum PackageError {
     /// It carries no manifest.
     #[error(
         "the component carries no manifest, so nobody knows what it may touch\n\
-         hint: build it with 'bulkhead driver build', which embeds driver.toml as the custom section 'bulkhead:manifest'"
+         hint: build it with 'bulkhead driver build', which embeds driver.toml as the custom section 'bulkhead:manifest'\n\
+         hint: a component of another language gets it with 'bulkhead driver embed'"
     )]
     NoManifest,
     /// It carries more than one manifest.

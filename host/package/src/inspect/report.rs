@@ -2,8 +2,9 @@
 
 use super::attention;
 use super::guarantee::{guarantee, slot_type};
+use crate::contract::Contract;
 use crate::package::Package;
-use bulkhead_model::ability::{Ability, CONTRACT_VERSION, Capability};
+use bulkhead_model::ability::{Ability, CONTRACT_VERSION, Capability, DRIVER_PACKAGE};
 use bulkhead_model::call::DriverLimits;
 use bulkhead_model::id::{Digest, Label};
 use bulkhead_model::manifest::{
@@ -64,6 +65,8 @@ pub struct ExportReport {
     pub interface: Ability,
     /// Whether this host calls it. What it does not call is not reported as a capability either.
     pub driven: bool,
+    /// Its functions.
+    pub functions: Vec<String>,
 }
 
 /// An import.
@@ -224,8 +227,23 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Put what only the host's program table knows on top of the report.
+    pub fn attend(&mut self, lines: impl IntoIterator<Item = String>) {
+        self.attention.splice(0..0, lines);
+    }
+}
+
 fn export(interface: Ability) -> ExportReport {
-    ExportReport { interface, driven: Ability::DRIVEN.contains(&interface) }
+    let functions = Contract::get().ok().and_then(|contract| {
+        let id = contract.interface(DRIVER_PACKAGE, interface.interface())?;
+        Some(contract.functions(id).map(|function| function.name.clone()).collect())
+    });
+    ExportReport {
+        interface,
+        driven: Ability::DRIVEN.contains(&interface),
+        functions: functions.unwrap_or_default(),
+    }
 }
 
 fn import(capability: Capability, functions: &BTreeSet<String>) -> ImportReport {

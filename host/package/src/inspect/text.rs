@@ -61,15 +61,12 @@ impl Report {
     }
 
     fn interfaces(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let names = |driven: bool| -> Vec<&str> {
-            let exports = self.exports.iter().filter(|export| export.driven == driven);
-            exports.map(|export| export.interface.interface()).collect()
-        };
-        writeln!(out, "\nwhat it can do (exports)\n  {}", names(true).join(", "))?;
-        let beyond: Vec<&str> =
-            names(false).into_iter().chain(self.other_exports.iter().map(String::as_str)).collect();
-        if !beyond.is_empty() {
-            writeln!(out, "  not used by this host: {}", beyond.join(", "))?;
+        section(out, "what it can do (exports)", &self.exports, |export, out| {
+            let used = if export.driven { "" } else { " (not used by this host)" };
+            writeln!(out, "  {:<19} {}{used}", export.interface.interface(), export.functions.join(", "))
+        })?;
+        for other in &self.other_exports {
+            writeln!(out, "  {other} (not of the contract, never called)")?;
         }
         section(out, "what it may ask the host for (imports)", &self.imports, |import, out| {
             let functions: Vec<&str> = import.functions.iter().map(String::as_str).collect();

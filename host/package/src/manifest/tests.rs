@@ -151,9 +151,8 @@ fn reasons_are_given() {
 }
 
 #[test]
-fn programs_are_names_that_run_nothing_else() {
+fn programs_are_names_with_fixed_surroundings() {
     refuses("program = \"cp\"", "program = \"/bin/cp\"", "without a directory");
-    refuses("program = \"cp\"", "program = \"sh\"", "runs other programs");
     refuses("stdin = \"{key}\"", "stdin = \"{key}\"\nenv.LD_PRELOAD = \"x\" #!", "changes which code runs");
     refuses(
         "args = [\"--size\", \"{size}\", \"{label}\"]",
@@ -217,7 +216,7 @@ fn limits_are_bounded() {
 fn all_problems_are_told_at_once_in_the_order_of_the_file() {
     let text = SOUND
         .replace("contract = \"0.1\"", "contract = \"7\"")
-        .replace("program = \"cp\"", "program = \"sh\"");
+        .replace("program = \"cp\"", "program = \"/bin/cp\"");
     let error = parse(&text, "driver.toml").expect_err("two problems");
     let lines: Vec<usize> = error.problems.iter().map(|problem| problem.line).collect();
     assert_eq!(lines.len(), 2);

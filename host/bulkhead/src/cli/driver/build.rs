@@ -1,6 +1,7 @@
 //! `bulkhead driver build`: cargo, then the module becomes a component with its manifest, all in this process.
 
 use super::guest_target::GuestCompiler;
+use super::programs;
 use crate::cli::printer::Printer;
 use anyhow::{Context, bail};
 use bulkhead_package::{Package, componentize, manifest};
@@ -43,29 +44,18 @@ const PROFILE: [&str; 7] = [
 impl Build {
     pub(super) fn run(self, printer: &Printer) -> anyhow::Result<()> {
         let manifest_path = self.project.join("driver.toml");
-        let manifest_text = read_text(&manifest_path)?;
+        let manifest_text = read_manifest(&manifest_path)?;
         let manifest_file = manifest_path.display().to_string();
         let manifest = manifest::parse(&manifest_text, &manifest_file)?;
+        programs::check(&manifest, &manifest_text, &manifest_file)?;
         let compiler = GuestCompiler::find(&self.project, printer)?;
         let module_path = self.cargo_build(&compiler)?;
         let module = std::fs::read(&module_path)
             .with_context(|| format!("cannot read what cargo has built, {}", module_path.display()))?;
         let component = componentize::encode(&module, &manifest_text, &manifest_file)?;
-        let package = Package::read(component).context("what was built is no driver")?;
-        let output = self
-            .output
-            .clone()
-            .unwrap_or_else(|| self.project.join(format!("{}.wasm", manifest.driver.name)));
-        replace(&output, &package.bytes)?;
-        printer.note(&format!(
-            "{} {}: {} bytes, {}",
-            manifest.driver.name,
-            manifest.driver.version,
-            package.bytes.len(),
-            package.digest
-        ));
-        printer.data(&output.display().to_string());
-        Ok(())
+        let name = format!("{}.wasm", manifest.driver.name);
+        let output = self.output.clone().unwrap_or_else(|| self.project.join(name));
+        write_package(component, &output, printer)
     }
 
     /// Run cargo, with its own words on stderr; the module it built.
@@ -129,13 +119,25 @@ fn is_same(left: &Path, right: &Path) -> bool {
     left == right || matches!((identity(left), identity(right)), (Ok(left), Ok(right)) if left == right)
 }
 
-fn read_text(path: &Path) -> anyhow::Result<String> {
+/// The text of a manifest.
+pub(super) fn read_manifest(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| {
         format!(
             "cannot read {}\nhint: 'bulkhead driver new NAME' makes a driver with its driver.toml",
             path.display()
         )
     })
+}
+
+/// Read a component as a host would, write it, and say what it is.
+pub(super) fn write_package(component: Vec<u8>, output: &Path, printer: &Printer) -> anyhow::Result<()> {
+    let package = Package::read(component).context("what was built is no driver")?;
+    replace(output, &package.bytes)?;
+    let driver = &package.manifest.driver;
+    let size = package.bytes.len();
+    printer.note(&format!("{} {}: {size} bytes, {}", driver.name, driver.version, package.digest));
+    printer.data(&output.display().to_string());
+    Ok(())
 }
 
 /// Write a file so that nobody ever sees half of it.

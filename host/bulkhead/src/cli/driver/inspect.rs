@@ -1,5 +1,6 @@
 //! `bulkhead driver inspect`.
 
+use super::programs;
 use crate::cli::printer::Printer;
 use bulkhead_package::Package;
 use bulkhead_package::inspect::Report;
@@ -17,7 +18,9 @@ pub(super) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(self, printer: &Printer) -> anyhow::Result<()> {
-        let report = Report::of(&Package::open(&self.driver)?);
+        let package = Package::open(&self.driver)?;
+        let mut report = Report::of(&package);
+        report.attend(programs::attention(&package.manifest));
         if self.json {
             return printer.json(&report);
         }

@@ -1,9 +1,11 @@
 //! `bulkhead driver`: what a vendor needs.
 
 mod build;
+mod embed;
 mod guest_target;
 mod inspect;
 mod new;
+mod programs;
 
 use super::printer::Printer;
 
@@ -18,6 +20,7 @@ pub(crate) struct DriverCommand {
 enum Verb {
     New(new::New),
     Build(build::Build),
+    Embed(embed::Embed),
     Inspect(inspect::Inspect),
 }
 
@@ -26,6 +29,7 @@ impl DriverCommand {
         match self.verb {
             Verb::New(command) => command.run(printer),
             Verb::Build(command) => command.run(printer),
+            Verb::Embed(command) => command.run(printer),
             Verb::Inspect(command) => command.run(printer),
         }
     }
