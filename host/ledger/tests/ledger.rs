@@ -413,9 +413,12 @@ async fn a_full_queue_waits_for_room_and_everything_arrives() {
     let ledger = Ledger::open(Arc::clone(&store) as Arc<dyn Store>, secret()).await.expect("a ledger");
     // Nothing is written at first, so that the queue fills up; the timer tries again and frees it.
     store.fail(1, full());
-    for number in 0..6000 {
-        ledger.effect(&chain("a"), effect(&number.to_string())).await.expect("handed over");
-    }
+    let handed_over = async {
+        for number in 0..6000 {
+            ledger.effect(&chain("a"), effect(&number.to_string())).await.expect("handed over");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), handed_over).await.expect("room again");
     ledger.flush(&chain("a")).await.expect("a flush");
     assert_eq!(verdict(&ledger).await, Verification::Sound { records: 6000 });
 }

@@ -13,7 +13,7 @@ pub const ADDRESS: &str = "address";
 /// Command templates with `repeat = "once"` that an operation has begun: `begun/<backend>/<operation>/<template>/<slots>`. Kept by
 /// `capability`.
 pub const BEGUN: &str = "begun";
-/// The ledger: `ledger/<chain>/<sequence>`. Kept by `ledger`.
+/// The ledger: `ledger/<chain>/<sequence>` and `ledger/<chain>/head`. Kept by `ledger`.
 pub const LEDGER: &str = "ledger";
 /// Records of the share manager: `record/…`. Kept by `manager/records`.
 pub const RECORD: &str = "record";
