@@ -5,6 +5,7 @@ use crate::root::Root;
 use bulkhead_model::grant::{Ceiling, Grant};
 use bulkhead_model::id::{Digest, Label};
 use bulkhead_model::manifest::Manifest;
+use bulkhead_model::suggestion::nearest;
 use std::collections::BTreeMap;
 use std::path::Component;
 use std::sync::Arc;
@@ -79,25 +80,6 @@ pub(crate) fn open_roots(
 }
 
 fn unknown<'name>(table: &'static str, name: &str, known: impl Iterator<Item = &'name str>) -> GrantError {
-    let nearest = known.map(|candidate| (distance(name, candidate), candidate)).min();
-    let close = nearest.filter(|(distance, _)| *distance <= 3).map(|(_, candidate)| candidate.to_owned());
-    GrantError::Unknown { table, name: name.to_owned(), suggestion: suggestion(close) }
-}
-
-/// How many letters differ: Levenshtein's distance.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (line, letter) in left.chars().enumerate() {
-        let mut diagonal = line;
-        let mut before = line + 1;
-        let mut next = vec![before];
-        for (other, above) in right.iter().zip(row.iter().skip(1)) {
-            before = (diagonal + usize::from(letter != *other)).min(before + 1).min(above + 1);
-            diagonal = *above;
-            next.push(before);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
+    let meant = nearest(name, known).map(ToOwned::to_owned);
+    GrantError::Unknown { table, name: name.to_owned(), suggestion: suggestion(meant) }
 }

@@ -24,6 +24,7 @@ pub mod size;
 pub mod snapshot;
 pub mod statistics;
 pub mod status;
+pub mod suggestion;
 pub mod target;
 pub mod text;
 pub mod time;

@@ -20,7 +20,6 @@ mod package;
 pub mod scaffold;
 mod signature;
 mod structure;
-pub mod suggestion;
 #[cfg(test)]
 mod tests;
 pub mod toml_file;

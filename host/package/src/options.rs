@@ -1,8 +1,8 @@
 //! What an operator sets for a backend, checked against what its driver declares and what every backend inherits.
 
-use crate::suggestion::nearest;
 use bulkhead_model::base_option::share_opts;
 use bulkhead_model::manifest::{OptionDeclaration, OptionType, OptionValue};
+use bulkhead_model::suggestion::nearest;
 use std::collections::BTreeMap;
 use std::fmt;
 

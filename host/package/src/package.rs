@@ -7,12 +7,12 @@ use crate::kind::Kind;
 use crate::manifest;
 use crate::signature;
 use crate::structure;
-use crate::suggestion::nearest;
 use bulkhead_model::ability::{
     Abilities, Ability, CONTRACT_VERSION, Capability, DRIVER_PACKAGE, HOST_PACKAGE,
 };
 use bulkhead_model::id::Digest;
 use bulkhead_model::manifest::Manifest;
+use bulkhead_model::suggestion::nearest;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;

@@ -3,7 +3,7 @@
 //! Manifests and the daemon's configuration are read through this. A mistake that serde finds is placed by its path, so that errors
 //! inside tagged enums, which serde buffers, still have their line.
 
-use crate::suggestion::nearest;
+use bulkhead_model::suggestion::nearest;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 use std::fmt;

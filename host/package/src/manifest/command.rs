@@ -2,13 +2,13 @@
 
 use super::slot::{self, Place, Text};
 use super::{below, plain_text, reason, steps};
-use crate::suggestion::nearest;
 use crate::toml_file::{Finding, Step};
 use bulkhead_model::id::Label;
 use bulkhead_model::manifest::{
     CommandEffect, CommandTemplate, Manifest, PathKind, RootUse, SlotType, TemplateScope,
 };
 use bulkhead_model::pattern::{Part, Pattern, parts};
+use bulkhead_model::suggestion::nearest;
 
 /// The most output of a command that is kept, in bytes: what a guest can hold beside its own memory.
 const LARGEST_CAPTURE: u64 = 16 << 20;

@@ -1,10 +1,10 @@
 //! `[driver]`, `[private-data]`, `[export-addresses]`, `[metadata-keys]`.
 
 use super::{plain_text, reason, steps};
-use crate::suggestion::nearest;
 use crate::toml_file::Finding;
 use bulkhead_model::ability::CONTRACT_VERSION;
 use bulkhead_model::manifest::{Manifest, OptionType};
+use bulkhead_model::suggestion::nearest;
 use std::collections::BTreeSet;
 
 pub(super) fn check(manifest: &Manifest, findings: &mut Vec<Finding>) {

@@ -1,11 +1,11 @@
 //! Slots: their types, and the places they may stand in.
 
 use super::{below, steps};
-use crate::suggestion::nearest;
 use crate::toml_file::{Finding, Step};
 use bulkhead_model::id::Label;
 use bulkhead_model::manifest::{Manifest, PathKind, SlotType};
 use bulkhead_model::pattern::{Part, Pattern, parts};
+use bulkhead_model::suggestion::nearest;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeValue;
 

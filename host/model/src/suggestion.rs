@@ -1,4 +1,4 @@
-//! "Did you mean": the nearest of some known words.
+//! "Did you mean": the nearest of some known words. Used wherever a name that nobody declared is refused.
 
 /// The known word nearest to `given`, if one is near enough to be a slip of the finger.
 #[must_use]
