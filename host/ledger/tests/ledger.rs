@@ -302,7 +302,7 @@ async fn an_altered_chain_names_its_first_bad_record() {
                 let head = Key::new(&["ledger", "a", "head"]);
                 let found = store.get(&head).await.expect("a read").expect("a head").value;
                 let text = String::from_utf8(found).expect("text");
-                Transaction::new().put(head, text.replace("10", "9").into_bytes())
+                Transaction::new().put(head, text.replace(r#""sequence":10"#, r#""sequence":9"#).into_bytes())
             }
         };
         store.commit(transaction).await.expect("the damage");
