@@ -1,1 +1,32 @@
-//! In the making.
+//! The privileged process, and what its callers share with it.
+//!
+//! The daemon opens no program and no path of a command: it sends a template with typed slots, and the process `bulkhead-helper` checks
+//! both again, opens what they name, builds the words, runs them, and ends everything they started. It has one thread, no async
+//! runtime, no wasm and few dependencies; it runs beside the daemon or, later, at the far end of SSH.
+//!
+//! Callers: the process itself (`server`, `listen`), the capability `execute` (`protocol`, `frame`, `program`), and `doctor`
+//! ([`ending_method`]). A failure is a [`Refusal`](protocol::Refusal) before anything was started, or a
+//! [`Finished`](protocol::Finished) that says how the command ended; a helper that dies takes its commands with it.
+#![deny(unsafe_code)]
+
+mod child;
+mod command;
+mod executable;
+pub mod frame;
+pub mod listen;
+mod lock;
+mod output;
+mod path;
+mod policy;
+pub mod program;
+pub mod protocol;
+mod server;
+mod slot;
+mod tree;
+mod words;
+
+pub use child::Reserved;
+pub use lock::Lock;
+pub use policy::{Policy, PolicyError};
+pub use server::{ServeError, Server};
+pub use tree::{Trees, ending_method};

@@ -1,1 +1,93 @@
-fn main() {}
+//! The process `bulkhead-helper`: takes its connection from standard input, or waits for a daemon at a socket.
+
+use bulkhead_helper::listen::listen;
+use bulkhead_helper::{Lock, Policy, Reserved, Server, Trees, ending_method};
+use std::error::Error;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: bulkhead-helper [--lock FILE] [--policy FILE]                          the connection is standard input
+       bulkhead-helper [--lock FILE] --policy FILE --listen SOCKET --user UID  waits for a daemon of user UID
+       bulkhead-helper --ending                                               says how commands are ended here
+
+  --without-groups   does not use cgroups though they could be made
+";
+
+#[derive(Debug, Default)]
+struct Arguments {
+    lock: Option<PathBuf>,
+    policy: Option<PathBuf>,
+    listen: Option<PathBuf>,
+    user: Option<u32>,
+    ending: bool,
+    without_groups: bool,
+}
+
+fn main() -> ExitCode {
+    let Some(arguments) = parse(std::env::args_os().skip(1)) else {
+        say(USAGE);
+        return ExitCode::from(1);
+    };
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&*error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn parse(mut words: impl Iterator<Item = OsString>) -> Option<Arguments> {
+    let mut arguments = Arguments::default();
+    while let Some(word) = words.next() {
+        match word.to_str()? {
+            "--lock" => arguments.lock = Some(words.next()?.into()),
+            "--policy" => arguments.policy = Some(words.next()?.into()),
+            "--listen" => arguments.listen = Some(words.next()?.into()),
+            "--user" => arguments.user = Some(words.next()?.to_str()?.parse().ok()?),
+            "--ending" => arguments.ending = true,
+            "--without-groups" => arguments.without_groups = true,
+            _ => return None,
+        }
+    }
+    let listens = arguments.listen.is_some();
+    // A daemon of another user must not decide alone what its helper runs.
+    let sound = listens == arguments.user.is_some() && (!listens || arguments.policy.is_some());
+    sound.then_some(arguments)
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    if arguments.ending {
+        writeln!(std::io::stdout(), "{}", ending_method())?;
+        return Ok(());
+    }
+    let reserved = Reserved::take()?;
+    let trees = if arguments.without_groups { Trees::prepare_without_groups()? } else { Trees::prepare()? };
+    let lock = arguments.lock.as_deref().map_or(Ok(Lock::none()), Lock::open)?;
+    let policy = arguments.policy.as_deref().map_or(Ok(Policy::of_the_daemon()), Policy::read)?;
+    let mut server = Server::new(trees, lock, policy);
+    match (&arguments.listen, arguments.user) {
+        (Some(path), Some(user)) => match listen(&mut server, path, user, |error| report(error))? {},
+        _ => server.serve(reserved.connection()?).map_err(Into::into),
+    }
+}
+
+/// An error with its causes, for whoever reads the daemon's standard error.
+fn report(error: &dyn Error) {
+    let mut text = format!("bulkhead-helper: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text.push('\n');
+    say(&text);
+}
+
+fn say(text: &str) {
+    // Nobody can be told that nobody can be told.
+    let _unheard = std::io::stderr().write_all(text.as_bytes()).is_err();
+}

@@ -1,0 +1,167 @@
+//! The helper's own policy, for a daemon that has fewer rights than its helper: a file of root's that names what may be run at all.
+//!
+//! Without one the helper trusts its daemon's grants; with one, both must allow a command. The file is JSON:
+//! `{"programs": {"cp": "/usr/bin/cp"}, "roots": ["/srv/shares"], "unreviewed-programs": []}`.
+
+use crate::protocol::{Refusal, RunRequest, Unreviewed};
+use bulkhead_model::manifest::CommandTemplate;
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use rustix::process::geteuid;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// The largest policy file, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// What may be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy(Option<Rules>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Rules {
+    programs: BTreeMap<String, String>,
+    roots: BTreeSet<String>,
+    #[serde(default)]
+    unreviewed_programs: BTreeSet<String>,
+}
+
+/// Why a policy file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// It cannot be read.
+    #[error("the policy file cannot be read")]
+    Unreadable(#[source] std::io::Error),
+    /// Others could change it.
+    #[error(
+        "the policy file must be a file of root, or of the helper's user, that no other may write: chmod go-w it"
+    )]
+    Exposed,
+    /// It is not a policy.
+    #[error("the policy file is not a policy")]
+    Malformed(#[source] serde_json::Error),
+}
+
+impl Policy {
+    /// Whatever the daemon has checked.
+    #[must_use]
+    pub const fn of_the_daemon() -> Self {
+        Self(None)
+    }
+
+    /// Read the file at `path`.
+    pub fn read(path: &Path) -> Result<Self, PolicyError> {
+        let unreadable = |error: rustix::io::Errno| PolicyError::Unreadable(error.into());
+        let file = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty());
+        let file = file.map_err(unreadable)?;
+        let status = fstat(&file).map_err(unreadable)?;
+        let owned = status.st_uid == 0 || status.st_uid == geteuid().as_raw();
+        if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile
+            || !owned
+            || status.st_mode & 0o022 != 0
+        {
+            return Err(PolicyError::Exposed);
+        }
+        let mut text = String::new();
+        File::from(file).take(LARGEST).read_to_string(&mut text).map_err(PolicyError::Unreadable)?;
+        serde_json::from_str(&text).map(|rules| Self(Some(rules))).map_err(PolicyError::Malformed)
+    }
+
+    /// Denied unless the policy names the program's file and every root of the request.
+    pub(crate) fn check(&self, request: &RunRequest, template: &CommandTemplate) -> Result<(), Refusal> {
+        let Self(Some(rules)) = self else { return Ok(()) };
+        let name = &template.program;
+        if rules.programs.get(name) != Some(&request.program) {
+            return Err(Refusal::denied(
+                format!("program '{name}' as '{}'", request.program),
+                format!("\"programs\": {{\"{name}\": \"{}\"}} in the helper's policy file", request.program),
+            ));
+        }
+        for (root, binding) in &request.roots {
+            if !rules.roots.contains(&binding.path) {
+                return Err(Refusal::denied(
+                    format!("root '{root}' at '{}'", binding.path),
+                    format!("\"roots\": [\"{}\"] in the helper's policy file", binding.path),
+                ));
+            }
+        }
+        if request.unreviewed == Unreviewed::Allowed
+            && crate::program::find(name).is_none()
+            && !rules.unreviewed_programs.contains(name)
+        {
+            return Err(Refusal::denied(
+                format!("program '{name}', which is not in the reviewed table,"),
+                format!("\"unreviewed-programs\": [\"{name}\"] in the helper's policy file"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::RootBinding;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn written(text: &str, mode: u32) -> (tempfile::TempDir, Result<Policy, PolicyError>) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("policy.json");
+        fs::write(&path, text).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("its mode");
+        let policy = Policy::read(&path);
+        (directory, policy)
+    }
+
+    fn request(program: &str, root: &str) -> RunRequest {
+        let binding = RootBinding { path: root.to_owned(), identity: None };
+        RunRequest {
+            id: 1,
+            template: String::new(),
+            program: program.to_owned(),
+            unreviewed: Unreviewed::Allowed,
+            roots: BTreeMap::from([("pool".parse().expect("a label"), binding)]),
+            slots: BTreeMap::new(),
+            timeout_ms: 1,
+        }
+    }
+
+    fn template(program: &str) -> CommandTemplate {
+        serde_json::from_value(serde_json::json!({
+            "name": "tried", "reason": "a test", "effect": "read", "repeat": "safe", "program": program,
+        }))
+        .expect("a template")
+    }
+
+    #[test]
+    fn only_what_the_file_names_may_run() {
+        let text = r#"{"programs": {"cp": "/usr/bin/cp", "tool": "/usr/bin/tool"}, "roots": ["/srv/pool"]}"#;
+        let (_directory, policy) = written(text, 0o644);
+        let policy = policy.expect("it is a policy");
+        assert_eq!(policy.check(&request("/usr/bin/cp", "/srv/pool"), &template("cp")), Ok(()));
+        for (program, root, name) in [
+            ("/tmp/cp", "/srv/pool", "cp"),
+            ("/usr/bin/cp", "/srv/other", "cp"),
+            ("/usr/bin/rm", "/srv/pool", "rm"),
+            ("/usr/bin/tool", "/srv/pool", "tool"),
+        ] {
+            let found = policy.check(&request(program, root), &template(name)).expect_err("it is denied");
+            assert!(found.message.contains("policy file"), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_or_that_says_more_is_refused() {
+        let text = r#"{"programs": {}, "roots": []}"#;
+        assert!(matches!(written(text, 0o666).1, Err(PolicyError::Exposed)));
+        assert!(matches!(
+            written(r#"{"programs": {}, "roots": [], "shell": true}"#, 0o600).1,
+            Err(PolicyError::Malformed(_))
+        ));
+        assert!(matches!(Policy::read(Path::new("/nonexistent/policy")), Err(PolicyError::Unreadable(_))));
+    }
+}

@@ -1,0 +1,323 @@
+//! Which programs a template may name, and which of their words: the reviewed table, and what is never let through.
+//!
+//! The capability asks before anything leaves the daemon, the helper asks again before anything runs. A program outside the table may
+//! run only where the site's ceiling names it; one that runs other programs may not run at all, whatever it is called.
+
+mod table;
+
+use crate::protocol::{Refusal, Unreviewed};
+use bulkhead_model::id::Label;
+use bulkhead_model::manifest::{CommandEffect, CommandTemplate, PathKind, SlotType};
+use bulkhead_model::pattern::{Part, parts};
+
+/// A program that somebody has reviewed: every subcommand, option and operand that a template may write.
+#[derive(Debug)]
+pub struct Program {
+    /// Its name.
+    pub name: &'static str,
+    /// What it may do beyond its own user's rights when the helper is root.
+    pub privilege: Privilege,
+    forms: &'static [Form],
+}
+
+/// What root keeps for a command; everything else is dropped before it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privilege {
+    /// Nothing.
+    None,
+    /// To read, write and give away any file: what a faithful copy needs.
+    Files,
+    /// `Files`, and to administer filesystems.
+    Filesystems,
+}
+
+/// One way to call a program.
+#[derive(Debug)]
+struct Form {
+    subcommand: &'static [&'static str],
+    effect: CommandEffect,
+    separator: Separator,
+    options: &'static [Flag],
+    operands: &'static [Operand],
+}
+
+/// Whether `--` must stand before the operands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Separator {
+    Required,
+    /// Every operand is a descriptor's path, a number or a word of the table: none can look like an option.
+    Optional,
+}
+
+/// An option that was found harmless.
+#[derive(Debug)]
+enum Flag {
+    /// Alone: `-r`, `--archive`.
+    Alone(&'static str),
+    /// Joined to a value: `--reflink=auto`.
+    Joined(&'static str, Value),
+    /// Before a value: `-c %s`.
+    Before(&'static str, Value),
+}
+
+/// What may stand as an option's value.
+#[derive(Debug)]
+enum Value {
+    OneOf(&'static [&'static str]),
+    /// A slot that is a number, or digits.
+    Number,
+    /// Words of the template, without a slot.
+    Fixed,
+}
+
+/// What may stand as an operand.
+#[derive(Debug)]
+enum Operand {
+    Existing,
+    New,
+    Remove,
+    NumberOr(&'static str),
+    OneOf(&'static [&'static str]),
+}
+
+/// What is known about a template's program.
+#[derive(Debug, Clone, Copy)]
+pub enum Review {
+    /// It stands in the table, and the template's words fit.
+    Reviewed(&'static Program),
+    /// Nobody has reviewed it; the ceiling lets it through.
+    Unreviewed,
+}
+
+impl Review {
+    /// What the command keeps of root's rights.
+    #[must_use]
+    pub const fn privilege(self) -> Privilege {
+        match self {
+            Self::Reviewed(program) => program.privilege,
+            Self::Unreviewed => Privilege::None,
+        }
+    }
+}
+
+/// The program in the reviewed table, if it stands there.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Program> {
+    table::PROGRAMS.iter().find(|program| program.name == name)
+}
+
+/// Whether a file of this name runs other programs: a shell, an interpreter, or a tool with an option that runs a command.
+#[must_use]
+pub fn runs_others(file_name: &str) -> bool {
+    let lower = file_name.to_ascii_lowercase();
+    let stem = lower.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
+    table::RUN_OTHERS.contains(&lower.as_str()) || table::RUN_OTHERS.contains(&stem)
+}
+
+/// Check a template's program and words. Pure.
+///
+/// Fails with `denied`, naming what would allow it.
+pub fn check(template: &CommandTemplate, unreviewed: Unreviewed) -> Result<Review, Refusal> {
+    let name = template.program.as_str();
+    if runs_others(name) {
+        return Err(Refusal::denied(
+            format!("program '{name}', which runs other programs,"),
+            "no line; name the program that does the work",
+        ));
+    }
+    check_paths_are_owned(template)?;
+    let Some(program) = find(name) else {
+        return match unreviewed {
+            Unreviewed::Allowed => Ok(Review::Unreviewed),
+            Unreviewed::Refused => Err(Refusal::denied(
+                format!("program '{name}', which is not in the reviewed table,"),
+                format!("ceiling.unreviewed-programs = [\"{name}\"]"),
+            )),
+        };
+    };
+    let form = program.forms.iter().filter(|form| starts_with(&template.args, form.subcommand));
+    let Some(form) = form.max_by_key(|form| form.subcommand.len()) else {
+        let known: Vec<String> = program.forms.iter().map(|form| form.subcommand.join(" ")).collect();
+        return Err(not_in_table(template, format!("it may be called as: {}", known.join(", "))));
+    };
+    if template.effect < form.effect {
+        return Err(Refusal::denied(
+            format!("template '{}': its effect is said to be less than what '{name}' does;", template.name),
+            format!("effect = \"{}\" in the driver's manifest", effect_name(form.effect)),
+        ));
+    }
+    let words = template.args.get(form.subcommand.len()..).unwrap_or_default();
+    form.check(template, words)?;
+    Ok(Review::Reviewed(program))
+}
+
+/// What a template makes or removes must be recorded as such, or a command could take what belongs to another.
+fn check_paths_are_owned(template: &CommandTemplate) -> Result<(), Refusal> {
+    for (label, slot) in &template.slots {
+        let SlotType::Path { kind, .. } = slot else { continue };
+        let (key, declared) = match kind {
+            PathKind::New => ("creates", &template.creates),
+            PathKind::Remove => ("destroys", &template.destroys),
+            PathKind::Existing | PathKind::MountTarget | PathKind::Text => continue,
+        };
+        if declared.as_ref() != Some(label) {
+            return Err(Refusal::denied(
+                format!("slot '{label}' of template '{}'", template.name),
+                format!("{key} = \"{label}\" in the driver's manifest"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl Form {
+    fn check(&self, template: &CommandTemplate, words: &[String]) -> Result<(), Refusal> {
+        let mut rest = words.iter();
+        let mut separated = Separator::Optional;
+        let mut operands = Vec::new();
+        while let Some(word) = rest.next() {
+            if word == "--" {
+                separated = Separator::Required;
+                break;
+            }
+            if !word.starts_with('-') || word == "-" {
+                operands.push(word);
+                break;
+            }
+            self.option(template, word, &mut rest)?;
+        }
+        operands.extend(rest);
+        if self.separator == Separator::Required && separated != Separator::Required && !operands.is_empty() {
+            return Err(Refusal::denied(
+                format!("template '{}': an operand where an option could stand", template.name),
+                "\"--\" before the first slot, in the driver's manifest",
+            ));
+        }
+        if operands.len() != self.operands.len() {
+            let wanted = self.operands.len();
+            return Err(not_in_table(
+                template,
+                format!("it takes {wanted} operands, not {}", operands.len()),
+            ));
+        }
+        for (word, operand) in operands.into_iter().zip(self.operands) {
+            if !operand.fits(template, word) {
+                return Err(not_in_table(
+                    template,
+                    format!("'{word}' may not stand where {} does", operand.name()),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn option<'word>(
+        &self,
+        template: &CommandTemplate,
+        word: &str,
+        rest: &mut impl Iterator<Item = &'word String>,
+    ) -> Result<(), Refusal> {
+        let known = self.options.iter().find_map(|flag| match flag {
+            Flag::Alone(name) => (word == *name).then_some(None),
+            Flag::Joined(name, value) => {
+                let joined = word.strip_prefix(name).and_then(|rest| rest.strip_prefix('='));
+                joined.map(|text| Some((text.to_owned(), value)))
+            }
+            Flag::Before(name, value) => (word == *name).then(|| Some((String::new(), value))),
+        });
+        match known {
+            Some(None) => Ok(()),
+            Some(Some((text, value))) => {
+                let text = if word.contains('=') { text } else { rest.next().cloned().unwrap_or_default() };
+                if value.fits(template, &text) {
+                    Ok(())
+                } else {
+                    Err(not_in_table(template, format!("'{text}' is not a value for '{word}'")))
+                }
+            }
+            None => Err(not_in_table(template, format!("the option '{word}' is not among those reviewed"))),
+        }
+    }
+}
+
+impl Value {
+    fn fits(&self, template: &CommandTemplate, text: &str) -> bool {
+        match self {
+            Self::OneOf(words) => words.contains(&text),
+            Self::Number => is_number(template, text),
+            Self::Fixed => {
+                !text.is_empty() && parts(text).iter().all(|part| matches!(part, Part::Literal(_)))
+            }
+        }
+    }
+}
+
+impl Operand {
+    fn fits(&self, template: &CommandTemplate, word: &str) -> bool {
+        match self {
+            Self::Existing => path_kind(template, word) == Some(PathKind::Existing),
+            Self::New => path_kind(template, word) == Some(PathKind::New),
+            Self::Remove => path_kind(template, word) == Some(PathKind::Remove),
+            Self::NumberOr(other) => word == *other || is_number(template, word),
+            Self::OneOf(words) => words.contains(&word),
+        }
+    }
+
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Existing => "a path slot of kind 'existing'",
+            Self::New => "a path slot of kind 'new'",
+            Self::Remove => "a path slot of kind 'remove'",
+            Self::NumberOr(_) => "a number",
+            Self::OneOf(_) => "a word of the table",
+        }
+    }
+}
+
+fn slot_of<'template>(template: &'template CommandTemplate, word: &str) -> Option<&'template SlotType> {
+    let found: Vec<Part> = parts(word);
+    let label: &Label = match found.as_slice() {
+        [Part::Place(label)] => label,
+        _ => return None,
+    };
+    template.slots.get(label)
+}
+
+fn path_kind(template: &CommandTemplate, word: &str) -> Option<PathKind> {
+    match slot_of(template, word) {
+        Some(SlotType::Path { kind, .. }) => Some(*kind),
+        _ => None,
+    }
+}
+
+fn is_number(template: &CommandTemplate, word: &str) -> bool {
+    let digits = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let slot = match slot_of(template, word) {
+        Some(SlotType::Bytes | SlotType::Gib | SlotType::Port) => true,
+        Some(SlotType::Integer { min, .. }) => *min >= 0,
+        _ => false,
+    };
+    digits || slot
+}
+
+fn starts_with(args: &[String], subcommand: &[&str]) -> bool {
+    args.len() >= subcommand.len() && args.iter().zip(subcommand).all(|(word, wanted)| word == wanted)
+}
+
+fn not_in_table(template: &CommandTemplate, why: String) -> Refusal {
+    Refusal::denied(
+        format!("template '{}' as a call of '{}'", template.name, template.program),
+        format!("no line of a grant; {why}"),
+    )
+}
+
+const fn effect_name(effect: CommandEffect) -> &'static str {
+    match effect {
+        CommandEffect::Read => "read",
+        CommandEffect::Change => "change",
+        CommandEffect::Destroy => "destroy",
+    }
+}
+
+#[cfg(test)]
+mod tests;

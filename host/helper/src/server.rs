@@ -1,0 +1,327 @@
+//! The loop: one thread, one connection, a list of commands, and `poll` over all of them.
+
+use crate::command::{CLOSING_GRACE, Command, GRACE, Progress};
+use crate::frame::{FrameError, FrameReader, encode};
+use crate::lock::Lock;
+use crate::policy::Policy;
+use crate::protocol::{
+    Ending, FromHelper, LARGEST_ANSWER, LARGEST_REQUEST, MOST_COMMANDS, Refusal, RunRequest, ToHelper,
+    VERSION,
+};
+use crate::tree::{Left, Trees, reap};
+use bulkhead_model::error::CapabilityCode;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::getpid;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// How soon to look again while a sweep waits, or while adopted children of a command that is over may still have to be reaped.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long after a command is over its adopted children are reaped: they are dead by then, and only become zombies a moment later.
+const AFTERMATH: Duration = Duration::from_millis(200);
+/// Read from the connection in one go, in bytes.
+const BLOCK: usize = 64 << 10;
+/// Answers that may wait for a daemon that does not read them; beyond, no more requests are taken.
+const MOST_UNSENT: usize = 64 << 20;
+
+/// Why a connection ended otherwise than by the daemon closing it.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The peer does not speak the protocol.
+    #[error("the daemon does not speak this protocol")]
+    Protocol(#[source] FrameError),
+    /// The peer speaks another version.
+    #[error(
+        "the daemon speaks version {daemon} of the protocol, this helper {VERSION}; install both from one release"
+    )]
+    Version {
+        /// What the daemon speaks.
+        daemon: u32,
+    },
+    /// Something else came first.
+    #[error("the daemon did not say hello")]
+    NoHello,
+    /// The kernel failed.
+    #[error("the connection to the daemon failed")]
+    Connection(#[source] Errno),
+}
+
+/// What a helper serves connections with.
+#[derive(Debug)]
+pub struct Server {
+    trees: Trees,
+    lock: Lock,
+    policy: Policy,
+}
+
+impl Server {
+    /// A server that ends commands by `trees`, runs none until it holds `lock`, and none that `policy` does not allow.
+    #[must_use]
+    pub const fn new(trees: Trees, lock: Lock, policy: Policy) -> Self {
+        Self { trees, lock, policy }
+    }
+
+    /// Serve one connection until it closes, then end every command it started. Returns once nothing of them is left.
+    pub fn serve(&mut self, connection: UnixStream) -> Result<(), ServeError> {
+        connection.set_nonblocking(true).map_err(|error| ServeError::Connection(errno(&error)))?;
+        let mut session = Session::new(self, connection);
+        let served = session.run();
+        session.close();
+        served
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing was said yet.
+    Silent,
+    /// Hello was said; nothing may be run.
+    Greeted,
+    /// A sweep was asked for and goes on.
+    Sweeping,
+    /// Commands may be run.
+    Swept,
+}
+
+#[derive(Debug)]
+struct Session<'server> {
+    server: &'server mut Server,
+    connection: UnixStream,
+    reader: FrameReader,
+    unsent: Vec<u8>,
+    stage: Stage,
+    last_id: u64,
+    commands: Vec<Command>,
+    aftermath: Option<Instant>,
+}
+
+impl<'server> Session<'server> {
+    const fn new(server: &'server mut Server, connection: UnixStream) -> Self {
+        Self {
+            server,
+            connection,
+            reader: FrameReader::new(LARGEST_REQUEST),
+            unsent: Vec::new(),
+            stage: Stage::Silent,
+            last_id: 0,
+            commands: Vec::new(),
+            aftermath: None,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), ServeError> {
+        loop {
+            self.wait(Peer::There)?;
+            if self.receive()? == Peer::Gone {
+                return Ok(());
+            }
+            while let Some(message) = self.reader.read().map_err(ServeError::Protocol)? {
+                self.answer(message)?;
+            }
+            self.advance()?;
+            self.sweep()?;
+            if self.send()? == Peer::Gone {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Nobody listens any more: end everything.
+    fn close(&mut self) {
+        while !self.commands.is_empty() {
+            for command in &mut self.commands {
+                command.stop(Ending::Cancelled, CLOSING_GRACE);
+            }
+            let _nobody_is_told = self.advance().is_err();
+            self.unsent.clear();
+            let _goes_on = self.wait(Peer::Gone).is_err();
+        }
+    }
+
+    fn wait(&self, peer: Peer) -> Result<(), ServeError> {
+        let mut watched = Vec::new();
+        if peer == Peer::There {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, self.unsent.len() < MOST_UNSENT);
+            flags.set(PollFlags::OUT, !self.unsent.is_empty());
+            watched.push(PollFd::new(&self.connection, flags));
+        }
+        for command in &self.commands {
+            command.watch(&mut watched);
+        }
+        let now = Instant::now();
+        let due = self.commands.iter().map(|command| command.due().saturating_duration_since(now)).min();
+        let looks_again = self.stage == Stage::Sweeping || self.aftermath.is_some();
+        let due = if looks_again { Some(LOOK_AGAIN.min(due.unwrap_or(LOOK_AGAIN))) } else { due };
+        let timeout = due.map(|due| Timespec::try_from(due).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 }));
+        match poll(&mut watched, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(ServeError::Connection(error)),
+        }
+    }
+
+    fn receive(&mut self) -> Result<Peer, ServeError> {
+        let mut block = [0; BLOCK];
+        if self.unsent.len() >= MOST_UNSENT {
+            return Ok(Peer::There);
+        }
+        match rustix::io::read(&self.connection, &mut block) {
+            Ok(0) | Err(Errno::CONNRESET) => Ok(Peer::Gone),
+            Ok(read) => {
+                self.reader.extend(block.get(..read).unwrap_or_default());
+                Ok(Peer::There)
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Ok(Peer::There),
+            Err(error) => Err(ServeError::Connection(error)),
+        }
+    }
+
+    fn send(&mut self) -> Result<Peer, ServeError> {
+        while !self.unsent.is_empty() {
+            match rustix::io::write(&self.connection, &self.unsent) {
+                Ok(written) => {
+                    self.unsent.drain(..written);
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(Errno::PIPE | Errno::CONNRESET) => return Ok(Peer::Gone),
+                Err(error) => return Err(ServeError::Connection(error)),
+            }
+        }
+        Ok(Peer::There)
+    }
+
+    fn tell(&mut self, message: &FromHelper) -> Result<(), ServeError> {
+        self.unsent.extend(encode(message, LARGEST_ANSWER).map_err(ServeError::Protocol)?);
+        Ok(())
+    }
+
+    fn answer(&mut self, message: ToHelper) -> Result<(), ServeError> {
+        match message {
+            ToHelper::Hello { version } => {
+                let process = u32::try_from(getpid().as_raw_pid()).unwrap_or(0);
+                self.tell(&FromHelper::Hello {
+                    version: VERSION,
+                    process,
+                    ending: self.server.trees.method(),
+                })?;
+                if version != VERSION {
+                    let _gone = self.send()?;
+                    return Err(ServeError::Version { daemon: version });
+                }
+                if self.stage == Stage::Silent {
+                    self.stage = Stage::Greeted;
+                }
+                Ok(())
+            }
+            _ if self.stage == Stage::Silent => Err(ServeError::NoHello),
+            ToHelper::Ping { token } => self.tell(&FromHelper::Pong { token }),
+            ToHelper::Sweep => {
+                if self.stage == Stage::Swept {
+                    return self.tell(&FromHelper::Swept);
+                }
+                self.stage = Stage::Sweeping;
+                Ok(())
+            }
+            ToHelper::Cancel { id } => {
+                for command in self.commands.iter_mut().filter(|command| command.id() == id) {
+                    command.stop(Ending::Cancelled, GRACE);
+                }
+                Ok(())
+            }
+            ToHelper::Run(request) => {
+                let id = request.id;
+                match self.start(&request) {
+                    Ok(command) => {
+                        self.commands.push(command);
+                        self.tell(&FromHelper::Started { id })
+                    }
+                    Err(refusal) => self.tell(&FromHelper::Refused { id, refusal }),
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, request: &RunRequest) -> Result<Command, Refusal> {
+        if request.id <= self.last_id {
+            return Err(Refusal::denied(
+                format!("request {}, which was made before,", request.id),
+                "no line; ids grow",
+            ));
+        }
+        self.last_id = request.id;
+        if self.stage != Stage::Swept {
+            return Err(Refusal::new(
+                CapabilityCode::Busy,
+                "commands of an earlier daemon are still being ended",
+            ));
+        }
+        let place =
+            (0..MOST_COMMANDS).find(|place| self.commands.iter().all(|command| command.place() != *place));
+        let Some(place) = place else {
+            let message = format!("{MOST_COMMANDS} commands run already; try again later");
+            return Err(Refusal::new(CapabilityCode::Busy, message));
+        };
+        let template = request.parse_template()?;
+        self.server.policy.check(request, &template)?;
+        let tree = self.server.trees.plant(place);
+        Command::start(request, &template, (place, tree))
+    }
+
+    fn advance(&mut self) -> Result<(), ServeError> {
+        if self.commands.is_empty() && self.aftermath.is_none() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        self.aftermath = self.aftermath.filter(|until| now < *until);
+        let commands = &mut self.commands;
+        let children = reap(|child, status| {
+            for command in commands.iter_mut().filter(|command| command.leader() == child) {
+                command.has_ended(status);
+            }
+        });
+        let mut reports = Vec::new();
+        let before = self.commands.len();
+        let trees = &self.server.trees;
+        self.commands.retain_mut(|command| match command.advance(trees, children) {
+            Progress::Going => true,
+            Progress::Pending(finished) => {
+                reports.push((command.id(), finished));
+                true
+            }
+            Progress::Over(finished) => {
+                reports.extend(finished.map(|finished| (command.id(), finished)));
+                false
+            }
+        });
+        if self.commands.len() < before {
+            self.aftermath = now.checked_add(AFTERMATH);
+        }
+        for (id, finished) in reports {
+            self.tell(&FromHelper::Finished { id, finished })?;
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self) -> Result<(), ServeError> {
+        if self.stage != Stage::Sweeping || !self.server.lock.is_held() {
+            return Ok(());
+        }
+        if self.server.trees.end_strays() == Left::Something {
+            return Ok(());
+        }
+        self.stage = Stage::Swept;
+        self.tell(&FromHelper::Swept)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Peer {
+    There,
+    Gone,
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}

@@ -1,0 +1,15 @@
+//! The helper as a process: real commands, ended for certain. What needs root or cgroups says so when it is passed over.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that cannot go on says so and fails"
+)]
+
+mod connection;
+mod helper;
+mod limits;
+mod paths;
+mod tree;
+mod words;
