@@ -71,35 +71,22 @@ fn print_signed(number: i64, place: Place) -> Result<String, CapabilityError> {
     }
 }
 
-/// Write access rules in a style. Fails with `invalid-argument`, naming the rule, if the style cannot express it.
-pub fn access_rules(style: AccessRulesStyle, rules: &[AccessRule]) -> Result<String, CapabilityError> {
+/// Write access rules in a style. A rule that the style cannot say is left out, which grants nothing: the driver answers it as an error.
+pub(crate) fn access_rules(style: AccessRulesStyle, rules: &[AccessRule]) -> String {
     match style {
         AccessRulesStyle::Exports5 => exports5(rules),
     }
 }
 
-/// As exports(5) lists clients: `10.0.0.0/24(rw) 10.0.0.9(ro)`, IPv6 without brackets; [`NOBODY`] for no rules.
-fn exports5(rules: &[AccessRule]) -> Result<String, CapabilityError> {
-    if rules.is_empty() {
-        return Ok(NOBODY.to_owned());
-    }
-    let mut clients = Vec::with_capacity(rules.len());
-    for rule in rules {
-        match &rule.access_to {
-            AccessTo::Ip(_) => clients.push(format!("{}({})", rule.access_to, rule.level.as_str())),
-            other => {
-                return Err(CapabilityError::new(
-                    CapabilityCode::InvalidArgument,
-                    format!(
-                        "rule {} is of type {}, and exports5 lists only ip clients; answer its state as error",
-                        rule.id,
-                        other.type_str()
-                    ),
-                ));
-            }
-        }
-    }
-    Ok(clients.join(" "))
+/// As exports(5) lists clients: `10.0.0.0/24(rw) 10.0.0.9(ro)`, IPv6 without brackets; only addresses are clients there, and
+/// [`NOBODY`] stands where no rule names one.
+fn exports5(rules: &[AccessRule]) -> String {
+    let client = |rule: &AccessRule| match &rule.access_to {
+        AccessTo::Ip(_) => Some(format!("{}({})", rule.access_to, rule.level.as_str())),
+        AccessTo::User(_) | AccessTo::Cert(_) | AccessTo::Cephx(_) => None,
+    };
+    let clients: Vec<String> = rules.iter().filter_map(client).collect();
+    if clients.is_empty() { NOBODY.to_owned() } else { clients.join(" ") }
 }
 
 fn misplaced(what: &str, place: Place) -> CapabilityError {
@@ -204,7 +191,7 @@ mod tests {
         #[test]
         fn a_list_of_clients_stays_in_its_line(addresses in prop::collection::vec(any::<std::net::IpAddr>(), 0..20)) {
             let rules: Vec<_> = addresses.iter().map(|address| rule("ip", &address.to_string())).collect();
-            let clients = access_rules(AccessRulesStyle::Exports5, &rules).expect("addresses are clients");
+            let clients = access_rules(AccessRulesStyle::Exports5, &rules);
             prop_assert!(clients.chars().all(|letter| letter.is_ascii_alphanumeric() || ".:/() ".contains(letter)));
             prop_assert_eq!(clients.split(' ').count(), addresses.len().max(1));
         }
@@ -251,22 +238,22 @@ mod tests {
             .collect();
         assert_eq!(
             access_rules(AccessRulesStyle::Exports5, &rules),
-            Ok("10.0.0.0/24(rw) 10.0.0.9(ro) 2001:db8::/32(rw)".to_owned())
+            "10.0.0.0/24(rw) 10.0.0.9(ro) 2001:db8::/32(rw)"
         );
     }
 
     #[test]
     fn no_rules_let_nobody_in() {
-        assert_eq!(access_rules(AccessRulesStyle::Exports5, &[]), Ok(NOBODY.to_owned()));
+        assert_eq!(access_rules(AccessRulesStyle::Exports5, &[]), NOBODY);
     }
 
     #[test]
-    fn a_rule_that_the_style_cannot_say_is_named() {
-        let user = rule("user", "alice");
-        let error =
-            access_rules(AccessRulesStyle::Exports5, std::slice::from_ref(&user)).expect_err("a user");
-        assert_eq!(error.code, CapabilityCode::InvalidArgument);
-        assert!(error.message.contains(&user.id.to_string()), "{error}");
+    fn a_rule_that_the_style_cannot_say_lets_nobody_in_and_changes_nothing_for_the_rest() {
+        let strangers = [rule("user", "alice"), rule("cert", "host1"), rule("cephx", "bob")];
+        assert_eq!(access_rules(AccessRulesStyle::Exports5, &strangers), NOBODY);
+        let [user, cert, cephx] = strangers;
+        let mixed = [user, rule("ip", "10.0.0.9"), cert, rule("ip", "10.1.0.0/16"), cephx];
+        assert_eq!(access_rules(AccessRulesStyle::Exports5, &mixed), "10.0.0.9(rw) 10.1.0.0/16(rw)");
     }
 
     fn rule(access_type: &str, access_to: &str) -> AccessRule {

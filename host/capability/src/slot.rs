@@ -130,7 +130,7 @@ pub fn fill(
                     "slot '{label}' takes the rules of the call, and this call carries no access rules"
                 ))
             })?;
-            let clients = crate::encode::access_rules(*style, rules)?;
+            let clients = crate::encode::access_rules(*style, rules);
             values.insert(label.clone(), Filled::AccessRules(clients));
         } else if !values.contains_key(label) {
             return Err(invalid(format!("slot '{label}' is not filled")));

@@ -161,7 +161,7 @@ pub struct RootDeclaration {
     pub root_use: RootUse,
     /// Why the driver needs it.
     pub reason: String,
-    /// The paths below it that the `files` interface may name. None: only templates reach into it.
+    /// The paths below it that the `files` interface may name, as patterns over derived names. Empty: only templates reach into it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<Pattern>,
 }
@@ -270,7 +270,8 @@ pub enum PathKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AccessRulesStyle {
-    /// As exports(5) lists clients: `10.0.0.0/24(rw) 10.0.0.9(ro)`.
+    /// As exports(5) lists clients: `10.0.0.0/24(rw) 10.0.0.9(ro)`. Rules of another type than `ip` are left out; a list without any
+    /// client names one that nobody is.
     Exports5,
 }
 
