@@ -1,6 +1,6 @@
 //! Why the manager refuses or fails, with codes that stay.
 
-use crate::operation::Denial;
+use crate::denial::Denial;
 use bulkhead_ledger::LedgerError;
 use bulkhead_model::id::BackendName;
 use bulkhead_store::StoreError;

@@ -8,8 +8,8 @@
 //!                                                                  +-- waits <--+  busy, unreachable, unknown
 //! ```
 //!
-//! What happens where: one file for each noun holds its verbs (`share`, `snapshot`, `access`, `resize`, `revert`); [`Denial`] is the
-//! pure policy; `records` holds the rows, their indexes and scopes; `journal` begins and ends operations, `runner` drives them, `call`
+//! What happens where: one file for each noun holds its verbs (`share`, `snapshot`, `access`, `resize`, `revert`); `operation` is the
+//! pure policy, [`Denial`] its reasons; `records` holds the rows, their indexes and scopes; `journal` begins and ends operations, `runner` drives them, `call`
 //! and `settle` are what goes to a driver and what its answer changes; `backend` sets drivers up, `scheduler` chooses among them;
 //! `recovery` goes on after a crash, `overrule` and `repair` are for people.
 //!
@@ -22,6 +22,7 @@ mod audit;
 mod backend;
 mod call;
 mod context;
+mod denial;
 mod error;
 mod export;
 mod failure;
@@ -48,9 +49,9 @@ mod view;
 mod wait;
 
 pub use context::RequestContext;
+pub use denial::Denial;
 pub use error::{ErrorKind, ManagerError};
 pub use manager::{Event, Manager};
-pub use operation::Denial;
 pub use request::{
     Force, METADATA_KEY_LETTERS, METADATA_PAIRS, METADATA_VALUE_LETTERS, NewAccessRule, NewShare,
     NewSnapshot, TEXT_LETTERS, Update,

@@ -7,169 +7,16 @@
 //! included, so that no tenant needs an operator to get rid of a share; and nothing is done to a share while one of its snapshots is
 //! on its way, so that nothing is ever half done twice.
 
+use crate::denial::Denial;
+use crate::request::Force;
 use bulkhead_model::ability::Ability;
 use bulkhead_model::call::CallKind;
 use bulkhead_model::error::{CallError, DriverErrorCode};
-use bulkhead_model::id::{AccessRuleId, SnapshotId};
-use bulkhead_model::operation::{OperationState, Verb};
+use bulkhead_model::id::SnapshotId;
+use bulkhead_model::operation::Verb;
 use bulkhead_model::share::ShareSupport;
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::status::{AccessRulesStatus, ShareStatus, SnapshotStatus};
-
-use crate::request::Force;
-
-/// Why a request is not accepted now.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Denial {
-    /// The share's status does not allow it.
-    #[error("{what} needs a share in another status; it is '{status}'{}", hint(*.status))]
-    ShareStatus {
-        /// What was asked, in words.
-        what: &'static str,
-        /// The share's status.
-        status: ShareStatus,
-    },
-    /// The snapshot's status does not allow it.
-    #[error("{what} needs a snapshot in another status; it is '{status}'")]
-    SnapshotStatus {
-        /// What was asked, in words.
-        what: &'static str,
-        /// The snapshot's status.
-        status: SnapshotStatus,
-    },
-    /// Another operation has not ended.
-    #[error("{running} is not finished on this resource; wait for it, or look at `operation list`")]
-    InFlight {
-        /// The verb of the other operation.
-        running: &'static str,
-    },
-    /// The share has snapshots.
-    #[error("the share has {count} snapshots; delete them first")]
-    HasSnapshots {
-        /// How many.
-        count: usize,
-    },
-    /// A share is being made from the snapshot.
-    #[error("a share is being made from this snapshot; wait until it is ready")]
-    SnapshotInUse,
-    /// The snapshot is of another share.
-    #[error("snapshot {snapshot} was not taken of this share")]
-    ForeignSnapshot {
-        /// The snapshot.
-        snapshot: SnapshotId,
-    },
-    /// Only the newest snapshot can be reverted to.
-    #[error("only the newest snapshot can be reverted to, which is {newest}; delete the newer ones first")]
-    NotNewest {
-        /// The newest one.
-        newest: SnapshotId,
-    },
-    /// Some access rules are on their way or in error.
-    #[error("the share's access rules are '{status}'; all must be active (deny the ones in error)")]
-    RulesNotActive {
-        /// What they are.
-        status: AccessRulesStatus,
-    },
-    /// The share's type does not promise it.
-    #[error("the share's type does not offer {what}")]
-    NotOffered {
-        /// What, in words.
-        what: &'static str,
-    },
-    /// Extending makes larger.
-    #[error("the new size must be larger than {current}")]
-    NotLarger {
-        /// The size now.
-        current: Gibibytes,
-    },
-    /// Shrinking makes smaller.
-    #[error("the new size must be smaller than {current}")]
-    NotSmaller {
-        /// The size now.
-        current: Gibibytes,
-    },
-    /// A share made from a snapshot is at least as large.
-    #[error("the size must be at least that of the snapshot, {snapshot_size}")]
-    SmallerThanSnapshot {
-        /// The snapshot's size.
-        snapshot_size: Gibibytes,
-    },
-    /// A share made from a snapshot is exported as its source is.
-    #[error("the protocol and type must be those of the snapshot's share")]
-    UnlikeSnapshot,
-    /// There is no room for the growth.
-    #[error("there is no room to extend: {reason}")]
-    NoRoom {
-        /// Why not.
-        reason: String,
-    },
-    /// The same party has a rule already.
-    #[error("the share has a rule for this already: {rule}; change its level, or deny it first")]
-    DuplicateRule {
-        /// The rule.
-        rule: AccessRuleId,
-    },
-    /// The rule is on its way out.
-    #[error("the rule is being denied; allow it anew once it is gone")]
-    RuleLeaving,
-    /// The backend's exports do not speak IPv6.
-    #[error("the backend does not export over IPv6, so a rule for an IPv6 address could never be in force")]
-    NoIpv6,
-    /// The operation's state does not allow it.
-    #[error("the operation is '{state}'; {advice}")]
-    OperationState {
-        /// Its state.
-        state: OperationState,
-        /// What to do instead.
-        advice: &'static str,
-    },
-}
-
-fn hint(status: ShareStatus) -> &'static str {
-    if status.is_transient() { "; wait until it has ended" } else { "" }
-}
-
-impl Denial {
-    /// A stable word for programs.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::ShareStatus { .. } => "share-status",
-            Self::SnapshotStatus { .. } => "snapshot-status",
-            Self::InFlight { .. } => "operation-in-flight",
-            Self::HasSnapshots { .. } => "has-snapshots",
-            Self::SnapshotInUse => "snapshot-in-use",
-            Self::ForeignSnapshot { .. } => "foreign-snapshot",
-            Self::NotNewest { .. } => "not-newest-snapshot",
-            Self::RulesNotActive { .. } => "rules-not-active",
-            Self::NotOffered { .. } => "not-offered",
-            Self::NotLarger { .. } => "not-larger",
-            Self::NotSmaller { .. } => "not-smaller",
-            Self::SmallerThanSnapshot { .. } => "smaller-than-snapshot",
-            Self::UnlikeSnapshot => "unlike-snapshot",
-            Self::NoRoom { .. } => "no-room",
-            Self::DuplicateRule { .. } => "duplicate-rule",
-            Self::RuleLeaving => "rule-leaving",
-            Self::NoIpv6 => "no-ipv6",
-            Self::OperationState { .. } => "operation-state",
-        }
-    }
-
-    /// Whether the arguments are at fault, whatever the state: asking again later does not help.
-    #[must_use]
-    pub const fn is_about_arguments(&self) -> bool {
-        matches!(
-            self,
-            Self::NotLarger { .. }
-                | Self::NotSmaller { .. }
-                | Self::SmallerThanSnapshot { .. }
-                | Self::UnlikeSnapshot
-                | Self::ForeignSnapshot { .. }
-                | Self::NotOffered { .. }
-                | Self::NoIpv6
-        )
-    }
-}
 
 /// What the policy needs to know of a share.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -442,6 +289,156 @@ pub(crate) const fn ability_of(verb: &Verb) -> Option<(Ability, &'static str)> {
         Verb::RevertShare { .. } => Some((Ability::Revert, "reverting to snapshots")),
         Verb::CreateShare | Verb::DeleteShare { .. } | Verb::UpdateAccess | Verb::DeleteSnapshot { .. } => {
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bulkhead_model::error::DriverError;
+    use bulkhead_model::text::GuestText;
+    use proptest::prelude::*;
+
+    fn size(gib: u64) -> Gibibytes {
+        Gibibytes::new(gib).expect("a size")
+    }
+
+    fn any_facts() -> impl Strategy<Value = ShareFacts> {
+        let status = proptest::sample::select(ShareStatus::ALL);
+        let rules = proptest::sample::select(AccessRulesStatus::ALL);
+        let snapshots = proptest::collection::vec(proptest::sample::select(SnapshotStatus::ALL), 0..3);
+        let in_flight =
+            proptest::option::of(proptest::sample::select(vec!["extend-share", "create-snapshot"]));
+        (status, rules, snapshots, in_flight, any::<bool>()).prop_map(
+            |(status, rules_status, snapshots, in_flight, offered)| ShareFacts {
+                status,
+                rules_status,
+                size: size(5),
+                support: ShareSupport {
+                    snapshot: offered,
+                    create_share_from_snapshot: offered,
+                    revert_to_snapshot: offered,
+                    mount_snapshot: false,
+                },
+                snapshots: snapshots.into_iter().map(|status| (SnapshotId::random(), status)).collect(),
+                in_flight,
+            },
+        )
+    }
+
+    fn every_verb() -> Vec<Verb> {
+        let (snapshot, new_size) = (SnapshotId::random(), size(9));
+        vec![
+            Verb::CreateShare,
+            Verb::CreateShareFromSnapshot { snapshot },
+            Verb::DeleteShare { force: false },
+            Verb::ExtendShare { new_size },
+            Verb::ShrinkShare { new_size },
+            Verb::UpdateAccess,
+            Verb::CreateSnapshot { snapshot },
+            Verb::DeleteSnapshot { snapshot, force: false },
+            Verb::RevertShare { snapshot },
+        ]
+    }
+
+    fn answered(code: DriverErrorCode) -> CallError {
+        CallError::Answered(DriverError { code, message: GuestText::message(""), detail: None })
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_begins_beside_a_running_operation_or_in_a_transient_status(facts in any_facts()) {
+            let busy = facts.in_flight.is_some() || facts.status.is_transient();
+            let newest = facts.snapshots.last().map_or_else(SnapshotId::random, |(id, _)| *id);
+            if busy {
+                prop_assert!(delete_share(&facts, Force::No).is_err());
+                prop_assert!(extend_share(&facts, size(9)).is_err());
+                prop_assert!(shrink_share(&facts, size(1)).is_err());
+                prop_assert!(revert_share(&facts, newest).is_err());
+            }
+            if facts.in_flight == Some("extend-share") || facts.status.is_transient() {
+                prop_assert!(create_snapshot(&facts).is_err());
+            }
+            if facts.in_flight.is_some() {
+                prop_assert!(delete_share(&facts, Force::Yes).is_err());
+            }
+        }
+
+        #[test]
+        fn a_share_at_rest_without_snapshots_can_always_be_deleted(facts in any_facts()) {
+            let at_rest = facts.in_flight.is_none() && !facts.status.is_transient();
+            if at_rest && facts.snapshots.is_empty() {
+                prop_assert_eq!(delete_share(&facts, Force::No), Ok(()));
+            }
+            if !facts.snapshots.is_empty() {
+                prop_assert!(delete_share(&facts, Force::Yes).is_err());
+            }
+        }
+
+        #[test]
+        fn a_revert_needs_everything_in_order(facts in any_facts()) {
+            let newest = facts.snapshots.last().copied();
+            let in_order = facts.status == ShareStatus::Available
+                && facts.in_flight.is_none()
+                && facts.support.revert_to_snapshot
+                && facts.rules_status == AccessRulesStatus::Active
+                && newest.is_some_and(|(_, status)| status == SnapshotStatus::Available);
+            let id = newest.map_or_else(SnapshotId::random, |(id, _)| id);
+            prop_assert_eq!(revert_share(&facts, id).is_ok(), in_order);
+        }
+    }
+
+    #[test]
+    fn every_status_during_a_verb_is_transient_and_every_status_after_it_rests() {
+        for verb in every_verb() {
+            assert!(share_status_during(&verb).is_none_or(ShareStatus::is_transient), "{verb:?}");
+            assert!(
+                share_status_after_failure(&verb).is_none_or(|status| !status.is_transient()),
+                "{verb:?}"
+            );
+            assert!(snapshot_status_during(&verb).is_none_or(SnapshotStatus::is_transient), "{verb:?}");
+            assert!(
+                snapshot_status_after_failure(&verb).is_none_or(|status| !status.is_transient()),
+                "{verb:?}"
+            );
+            assert_eq!(share_status_during(&verb).is_some(), share_status_after_failure(&verb).is_some());
+        }
+    }
+
+    #[test]
+    fn the_clock_and_the_host_never_end_an_operation_and_a_trap_does_at_once() {
+        let trap = CallError::Trapped { function: "f", reason: String::new() };
+        let host = CallError::Host { reason: String::new() };
+        for verb in every_verb() {
+            for code in
+                [DriverErrorCode::Busy, DriverErrorCode::OutcomeUnknown, DriverErrorCode::BackendUnreachable]
+            {
+                assert_eq!(judge(&verb, &answered(code), u32::MAX, 3), Judgement::Repeat, "{verb:?}");
+            }
+            assert_eq!(judge(&verb, &host, u32::MAX, 3), Judgement::Repeat);
+            assert_eq!(judge(&verb, &trap, 0, 3), Judgement::Failed);
+        }
+    }
+
+    #[test]
+    fn a_deadline_repeats_until_it_was_hit_too_often_in_a_row() {
+        let late = CallError::DeadlineExceeded { function: "f", limit_ms: 1 };
+        assert_eq!(judge(&Verb::CreateShare, &late, 2, 3), Judgement::Repeat);
+        assert_eq!(judge(&Verb::CreateShare, &late, 3, 3), Judgement::Failed);
+    }
+
+    #[test]
+    fn not_found_is_reached_only_where_something_was_to_go() {
+        for verb in every_verb() {
+            let share = judge(&verb, &answered(DriverErrorCode::ShareNotFound), 0, 3);
+            assert_eq!(share == Judgement::Reached, matches!(verb, Verb::DeleteShare { .. }), "{verb:?}");
+            let snapshot = judge(&verb, &answered(DriverErrorCode::SnapshotNotFound), 0, 3);
+            assert_eq!(
+                snapshot == Judgement::Reached,
+                matches!(verb, Verb::DeleteSnapshot { .. }),
+                "{verb:?}"
+            );
         }
     }
 }

@@ -9,11 +9,12 @@
 
 use crate::access;
 use crate::context::RequestContext;
+use crate::denial::Denial;
 use crate::error::ManagerError;
 use crate::journal::{End, Freshness, Initiator, unfinished};
 use crate::manager::{Inner, Manager, Proposal};
 use crate::operation::{
-    Denial, share_status_after_failure, share_status_during, snapshot_of, snapshot_status_after_failure,
+    share_status_after_failure, share_status_during, snapshot_of, snapshot_status_after_failure,
     snapshot_status_during,
 };
 use crate::records::{Change, Expect, Row, Stored, Tables};

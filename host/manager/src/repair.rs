@@ -1,9 +1,9 @@
 //! Repairs by operators: statuses set by hand, and resources forgotten whose backend is gone for good.
 
 use crate::context::RequestContext;
+use crate::denial::Denial;
 use crate::error::ManagerError;
 use crate::manager::{Inner, Manager, Proposal};
-use crate::operation::Denial;
 use crate::records::{Cause, Change};
 use crate::view::{ShareView, SnapshotView};
 use crate::{share, snapshot};

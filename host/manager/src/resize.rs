@@ -7,11 +7,12 @@
 //! ```
 
 use crate::context::RequestContext;
+use crate::denial::Denial;
 use crate::error::ManagerError;
 use crate::first_result::Identity;
 use crate::journal::{About, Freshness, Initiator};
 use crate::manager::{Inner, Manager, Proposal};
-use crate::operation::{self, Denial, ability_of, share_status_during};
+use crate::operation::{self, ability_of, share_status_during};
 use crate::records::{Change, Row, Stored, Tables};
 use crate::runner::launch;
 use crate::scheduler;

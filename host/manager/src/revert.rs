@@ -24,7 +24,7 @@ use std::sync::Arc;
 impl Manager {
     /// Put a share back to what it was when `snapshot`, its newest one, was taken. What was written since is lost.
     ///
-    /// Fails with [`operation::Denial::ForeignSnapshot`], [`operation::Denial::NotNewest`], [`operation::Denial::RulesNotActive`], and
+    /// Fails with [`crate::Denial::ForeignSnapshot`], [`crate::Denial::NotNewest`], [`crate::Denial::RulesNotActive`], and
     /// while share or snapshot are not `available`.
     pub async fn revert_share(
         &self,

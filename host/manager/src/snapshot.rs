@@ -28,7 +28,7 @@ use std::sync::Arc;
 impl Manager {
     /// Take a snapshot of a share: committed as `creating` with its operation, which goes on in the background.
     ///
-    /// Fails with [`operation::Denial::NotOffered`] if the share's type has no snapshots, and while the share is not `available`.
+    /// Fails with [`crate::Denial::NotOffered`] if the share's type has no snapshots, and while the share is not `available`.
     pub async fn create_snapshot(
         &self,
         context: &RequestContext,

@@ -8,11 +8,12 @@ pub(crate) mod state;
 pub(crate) mod update;
 
 use crate::context::RequestContext;
+use crate::denial::Denial;
 use crate::error::ManagerError;
 use crate::first_result::Identity;
 use crate::journal::{About, Freshness, Initiator};
 use crate::manager::{Inner, Manager, Proposal};
-use crate::operation::{self, Denial};
+use crate::operation;
 use crate::records::{Cause, Change, Row, Tables};
 use crate::request::{NewAccessRule, check_metadata};
 use crate::runner::launch;

@@ -213,3 +213,142 @@ pub(crate) fn give_up(rules: &mut RuleList) {
         },
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::Tables;
+    use bulkhead_model::id::{AccessMappingId, ShareId, ShareInstanceId};
+    use bulkhead_model::status::AccessRulesStatus;
+    use bulkhead_model::time::Timestamp;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap as Map;
+
+    const REACH: Reach = Reach { protocol: Protocol::Nfs, has_ipv6: false };
+
+    fn rule(address: &str, state: State) -> StoredAccessRule {
+        StoredAccessRule {
+            rule: AccessRule {
+                id: AccessRuleId::random(),
+                mapping_id: AccessMappingId::random(),
+                access_to: AccessTo::parse("ip", address).expect("an address"),
+                level: AccessLevel::Rw,
+            },
+            share: ShareId::random(),
+            project: "alpha".parse().expect("a project"),
+            state,
+            access_key: None,
+            failure: None,
+            metadata: Map::new(),
+            created_at: Timestamp::now(),
+            updated_at: Timestamp::now(),
+        }
+    }
+
+    fn list(rules: impl IntoIterator<Item = StoredAccessRule>) -> RuleList {
+        let mut list = RuleList::read(&Tables::default(), ShareInstanceId::random());
+        rules.into_iter().for_each(|rule| list.push(rule));
+        list
+    }
+
+    fn states(rules: &RuleList) -> Vec<State> {
+        rules.iter().map(|rule| rule.state).collect()
+    }
+
+    #[test]
+    fn a_restart_queues_again_what_was_with_the_driver_and_on_request_what_was_in_force() {
+        let all = State::ALL.iter().map(|state| rule("10.0.0.1", *state));
+        let mut rules = list(all.clone());
+        requeue(&mut rules, Reapply::InWork);
+        assert!(!is_in_work(&rules));
+        assert!(states(&rules).contains(&State::Active));
+        requeue(&mut rules, Reapply::All);
+        assert!(!states(&rules).contains(&State::Active));
+        assert!(states(&rules).contains(&State::Error), "error stays");
+    }
+
+    #[test]
+    fn rules_in_error_or_still_queued_are_in_no_list() {
+        let rules = list(State::ALL.iter().map(|state| rule("10.0.0.1", *state)));
+        let update = batch(&rules, REACH).expect("a batch");
+        assert_eq!((update.rules.len(), update.add.len()), (3, 1));
+        assert_eq!((update.remove.len(), update.update.len()), (1, 1));
+    }
+
+    #[test]
+    fn nothing_to_add_take_away_or_change_is_never_sent_as_three_empty_lists() {
+        assert!(
+            batch(&list([rule("10.0.0.1", State::Active), rule("10.0.0.2", State::Error)]), REACH).is_none()
+        );
+        assert!(batch(&list([rule("2001:db8::1", State::Applying)]), REACH).is_none());
+    }
+
+    #[test]
+    fn addresses_of_ipv6_are_told_apart_for_nfs_without_it_and_nowhere_else() {
+        let address = AccessTo::parse("ip", "2001:db8::1").expect("an address");
+        let network = AccessTo::parse("ip", "2001:db8::/32").expect("a network");
+        let user = AccessTo::parse("user", "alice").expect("a user");
+        for who in [&address, &network] {
+            assert!(!REACH.includes(who));
+            assert!(Reach { has_ipv6: true, ..REACH }.includes(who));
+            assert!(Reach { protocol: Protocol::Cifs, ..REACH }.includes(who));
+            assert!(Reach { protocol: Protocol::Cephfs, ..REACH }.includes(who));
+        }
+        assert!(REACH.includes(&user));
+    }
+
+    #[test]
+    fn a_rule_for_ipv6_that_was_never_sent_ends_in_error_with_the_reason() {
+        let mut rules = list([rule("2001:db8::1", State::Applying)]);
+        settle(&mut rules, None, REACH, &[]).expect("no answer fits");
+        let only = rules.iter().next().expect("the rule");
+        assert_eq!((only.state, only.failure.as_deref()), (State::Error, Some(NO_IPV6)));
+    }
+
+    #[test]
+    fn the_status_of_all_is_the_worst_of_each() {
+        assert_eq!(list([]).status(), AccessRulesStatus::Active);
+        let syncing = [rule("10.0.0.1", State::Active), rule("10.0.0.2", State::QueuedToDeny)];
+        assert_eq!(list(syncing.clone()).status(), AccessRulesStatus::Syncing);
+        let error = syncing.into_iter().chain([rule("10.0.0.3", State::Error)]);
+        assert_eq!(list(error).status(), AccessRulesStatus::Error);
+    }
+
+    proptest! {
+        #[test]
+        fn after_a_batch_nothing_is_in_work_and_what_the_driver_said_counts(
+            before in proptest::collection::vec(proptest::sample::select(State::ALL), 0..12),
+            said in proptest::collection::vec(proptest::sample::select(vec![State::Active, State::Error]), 12),
+        ) {
+            let mut rules = list(before.iter().map(|state| rule("10.0.0.1", *state)));
+            let asked = batch(&rules, REACH);
+            let outcomes: Vec<_> = asked.iter().flat_map(|update| &update.rules).zip(said)
+                .map(|(rule, state)| AccessOutcome { rule: rule.id, state, access_key: None })
+                .collect();
+            let errors: BTreeSet<_> = rules.iter().filter(|rule| rule.state == State::Error).map(|rule| rule.rule.id).collect();
+            let denied = before.iter().filter(|state| **state == State::Denying).count();
+            settle(&mut rules, asked.as_ref(), REACH, &outcomes).expect("only about what was asked");
+            prop_assert!(!is_in_work(&rules));
+            prop_assert_eq!(rules.len(), before.len() - denied);
+            for outcome in outcomes {
+                let found = rules.iter().find(|rule| rule.rule.id == outcome.rule).map(|rule| rule.state);
+                prop_assert_eq!(found, Some(outcome.state));
+            }
+            for error in errors {
+                prop_assert!(rules.iter().any(|rule| rule.rule.id == error && rule.state == State::Error));
+            }
+        }
+
+        #[test]
+        fn a_failed_batch_touches_neither_the_queue_nor_what_is_in_force(
+            before in proptest::collection::vec(proptest::sample::select(State::ALL), 0..12),
+        ) {
+            let mut rules = list(before.iter().map(|state| rule("10.0.0.1", *state)));
+            fail(&mut rules);
+            for (was, is) in before.iter().zip(states(&rules)) {
+                let in_work = matches!(was, State::Applying | State::Denying | State::Updating);
+                prop_assert_eq!(is, if in_work { State::Error } else { *was });
+            }
+        }
+    }
+}

@@ -22,13 +22,11 @@ use bulkhead_model::scope::Scope;
 use bulkhead_model::share::{EnsuredShare, ShareForDriver};
 use bulkhead_model::status::{AccessRulesStatus, ShareStatus};
 use bulkhead_model::time::Timestamp;
+use bulkhead_sandbox::ENSURE_BATCH;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
-
-/// Shares in one call of `ensure-shares`, by contract.
-const BATCH_SHARES: usize = 500;
 
 /// Ensure the backend's shares unless its fingerprint says that nothing changed. Fails only if the fingerprint cannot be read; what goes
 /// wrong with shares is logged and leaves them as they are.
@@ -44,7 +42,7 @@ pub(super) async fn ensure(inner: &Arc<Inner>, serving: &Serving) -> Result<(), 
         return Ok(());
     }
     let candidates = candidates(inner, name);
-    for batch in candidates.chunks(BATCH_SHARES) {
+    for batch in candidates.chunks(ENSURE_BATCH) {
         match serving.driver.ensure_shares(&reason("ensure"), batch).await {
             Ok(answers) => {
                 for answer in answers {

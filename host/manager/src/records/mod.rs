@@ -5,7 +5,7 @@
 //! into memory after it. The row of a share's instance is the share's turnstile: whatever begins or ends an operation on the share, its
 //! rules or its snapshots writes it, so that two such changes never both succeed on the same state.
 //!
-//! A commit is never torn from its effect on memory: [`Records::commit`] is called in tasks that nobody cancels.
+//! A commit is never torn from its effect on memory: it runs in a task of its own, whoever stops waiting for it.
 
 mod change;
 mod edit;
@@ -18,9 +18,10 @@ pub(crate) use tables::{Stored, Tables};
 
 use crate::error::ManagerError;
 use crate::manager::Event;
-use bulkhead_ledger::Ledger;
+use bulkhead_ledger::{Ledger, LedgerError};
 use bulkhead_model::id::BackendName;
-use bulkhead_store::{Key, Store, Transaction, Versioned};
+use bulkhead_store::{Key, Revision, Store, Transaction, Versioned};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use tokio::sync::broadcast;
 
@@ -44,6 +45,12 @@ pub(crate) enum CommitError {
 #[derive(Debug)]
 pub(crate) struct Records {
     ledger: Ledger,
+    memory: Arc<Memory>,
+}
+
+/// The rows in memory, and who wants to hear of changes.
+#[derive(Debug)]
+struct Memory {
     tables: RwLock<Tables>,
     events: broadcast::Sender<Event>,
 }
@@ -64,7 +71,7 @@ impl Records {
         load(store, row::FIRST_RESULT, |_, value| Ok(Row::FirstResult(row::decode(value)?)), loaded).await?;
         load(store, row::BACKEND, |_, value| Ok(Row::Backend(row::decode(value)?)), loaded).await?;
         let (events, _) = broadcast::channel(EVENTS_KEPT);
-        Ok(Self { ledger, tables: RwLock::new(tables), events })
+        Ok(Self { ledger, memory: Arc::new(Memory { tables: RwLock::new(tables), events }) })
     }
 
     /// Where every change is recorded.
@@ -74,7 +81,7 @@ impl Records {
 
     /// The rows as of the last commit. Never held across an await.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Tables> {
-        self.tables.read().unwrap_or_else(PoisonError::into_inner)
+        self.memory.tables.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Commit `change` in the chain of `backend`, then take it into memory.
@@ -96,15 +103,36 @@ impl Records {
                 None => transaction.delete(stored),
             };
         }
-        let revision = match self.ledger.commit(backend, transaction, change.words).await {
-            Ok(revision) => revision,
-            Err(error) if error.is_conflict() => return Err(CommitError::Conflict),
-            Err(error) => return Err(CommitError::Failed(ManagerError::Ledger(error))),
-        };
+        let (ledger, memory) = (self.ledger.clone(), Arc::clone(&self.memory));
+        let (backend, Change { rows, words }) = (backend.clone(), change);
+        let committing = tokio::spawn(async move {
+            let revision = ledger.commit(&backend, transaction, words).await?;
+            memory.take_in(rows, revision);
+            Ok(())
+        });
+        match committing.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(refused(error)),
+            Err(_) => Err(CommitError::Failed(ManagerError::Interrupted)),
+        }
+    }
+
+    /// Hints about every commit from now on.
+    pub(crate) fn events(&self) -> broadcast::Receiver<Event> {
+        self.memory.events.subscribe()
+    }
+}
+
+fn refused(error: LedgerError) -> CommitError {
+    if error.is_conflict() { CommitError::Conflict } else { CommitError::Failed(ManagerError::Ledger(error)) }
+}
+
+impl Memory {
+    fn take_in(&self, rows: BTreeMap<RowKey, (Expect, Option<Row>)>, revision: Revision) {
         let mut events = Vec::new();
         {
             let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
-            for (key, (_, row)) in change.rows {
+            for (key, (_, row)) in rows {
                 events.extend(hint(&tables, &key, row.as_ref()));
                 tables.apply(key, row, revision);
             }
@@ -114,12 +142,6 @@ impl Records {
             // Nobody listening is no failure.
             drop(self.events.send(event));
         }
-        Ok(())
-    }
-
-    /// Hints about every commit from now on.
-    pub(crate) fn events(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
     }
 }
 

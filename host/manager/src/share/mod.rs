@@ -9,6 +9,7 @@
 pub(crate) mod removal;
 
 use crate::context::RequestContext;
+use crate::denial::Denial;
 use crate::error::ManagerError;
 use crate::first_result::Identity;
 use crate::journal::{About, Freshness, Initiator};
@@ -202,7 +203,7 @@ fn source_of(
     let facts = SnapshotFacts { status: instance.status, in_flight: None, is_source: false };
     operation::create_from_snapshot(&facts, share.support, snapshot.size, new.size)?;
     if share.protocol != new.protocol {
-        return Err(operation::Denial::UnlikeSnapshot.into());
+        return Err(Denial::UnlikeSnapshot.into());
     }
     Ok(placement.clone())
 }

@@ -1,0 +1,159 @@
+//! Why a request is not accepted: the reasons of the policy, each with a sentence and a stable word.
+
+use bulkhead_model::id::{AccessRuleId, SnapshotId};
+use bulkhead_model::operation::OperationState;
+use bulkhead_model::size::Gibibytes;
+use bulkhead_model::status::{AccessRulesStatus, ShareStatus, SnapshotStatus};
+
+/// Why a request is not accepted now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denial {
+    /// The share's status does not allow it.
+    #[error("{what} needs a share in another status; it is '{status}'{}", hint(*.status))]
+    ShareStatus {
+        /// What was asked, in words.
+        what: &'static str,
+        /// The share's status.
+        status: ShareStatus,
+    },
+    /// The snapshot's status does not allow it.
+    #[error("{what} needs a snapshot in another status; it is '{status}'")]
+    SnapshotStatus {
+        /// What was asked, in words.
+        what: &'static str,
+        /// The snapshot's status.
+        status: SnapshotStatus,
+    },
+    /// Another operation has not ended.
+    #[error("{running} is not finished on this resource; wait for it, or look at `operation list`")]
+    InFlight {
+        /// The verb of the other operation.
+        running: &'static str,
+    },
+    /// The share has snapshots.
+    #[error("the share has {count} snapshots; delete them first")]
+    HasSnapshots {
+        /// How many.
+        count: usize,
+    },
+    /// A share is being made from the snapshot.
+    #[error("a share is being made from this snapshot; wait until it is ready")]
+    SnapshotInUse,
+    /// The snapshot is of another share.
+    #[error("snapshot {snapshot} was not taken of this share")]
+    ForeignSnapshot {
+        /// The snapshot.
+        snapshot: SnapshotId,
+    },
+    /// Only the newest snapshot can be reverted to.
+    #[error("only the newest snapshot can be reverted to, which is {newest}; delete the newer ones first")]
+    NotNewest {
+        /// The newest one.
+        newest: SnapshotId,
+    },
+    /// Some access rules are on their way or in error.
+    #[error("the share's access rules are '{status}'; all must be active (deny the ones in error)")]
+    RulesNotActive {
+        /// What they are.
+        status: AccessRulesStatus,
+    },
+    /// The share's type does not promise it.
+    #[error("the share's type does not offer {what}")]
+    NotOffered {
+        /// What, in words.
+        what: &'static str,
+    },
+    /// Extending makes larger.
+    #[error("the new size must be larger than {current}")]
+    NotLarger {
+        /// The size now.
+        current: Gibibytes,
+    },
+    /// Shrinking makes smaller.
+    #[error("the new size must be smaller than {current}")]
+    NotSmaller {
+        /// The size now.
+        current: Gibibytes,
+    },
+    /// A share made from a snapshot is at least as large.
+    #[error("the size must be at least that of the snapshot, {snapshot_size}")]
+    SmallerThanSnapshot {
+        /// The snapshot's size.
+        snapshot_size: Gibibytes,
+    },
+    /// A share made from a snapshot is exported as its source is.
+    #[error("the protocol and type must be those of the snapshot's share")]
+    UnlikeSnapshot,
+    /// There is no room for the growth.
+    #[error("there is no room to extend: {reason}")]
+    NoRoom {
+        /// Why not.
+        reason: String,
+    },
+    /// The same party has a rule already.
+    #[error("the share has a rule for this already: {rule}; change its level, or deny it first")]
+    DuplicateRule {
+        /// The rule.
+        rule: AccessRuleId,
+    },
+    /// The rule is on its way out.
+    #[error("the rule is being denied; allow it anew once it is gone")]
+    RuleLeaving,
+    /// The backend's exports do not speak IPv6.
+    #[error("the backend does not export over IPv6, so a rule for an IPv6 address could never be in force")]
+    NoIpv6,
+    /// The operation's state does not allow it.
+    #[error("the operation is '{state}'; {advice}")]
+    OperationState {
+        /// Its state.
+        state: OperationState,
+        /// What to do instead.
+        advice: &'static str,
+    },
+}
+
+fn hint(status: ShareStatus) -> &'static str {
+    if status.is_transient() { "; wait until it has ended" } else { "" }
+}
+
+impl Denial {
+    /// A stable word for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::ShareStatus { .. } => "share-status",
+            Self::SnapshotStatus { .. } => "snapshot-status",
+            Self::InFlight { .. } => "operation-in-flight",
+            Self::HasSnapshots { .. } => "has-snapshots",
+            Self::SnapshotInUse => "snapshot-in-use",
+            Self::ForeignSnapshot { .. } => "foreign-snapshot",
+            Self::NotNewest { .. } => "not-newest-snapshot",
+            Self::RulesNotActive { .. } => "rules-not-active",
+            Self::NotOffered { .. } => "not-offered",
+            Self::NotLarger { .. } => "not-larger",
+            Self::NotSmaller { .. } => "not-smaller",
+            Self::SmallerThanSnapshot { .. } => "smaller-than-snapshot",
+            Self::UnlikeSnapshot => "unlike-snapshot",
+            Self::NoRoom { .. } => "no-room",
+            Self::DuplicateRule { .. } => "duplicate-rule",
+            Self::RuleLeaving => "rule-leaving",
+            Self::NoIpv6 => "no-ipv6",
+            Self::OperationState { .. } => "operation-state",
+        }
+    }
+
+    /// Whether the arguments are at fault, whatever the state: asking again later does not help.
+    #[must_use]
+    pub const fn is_about_arguments(&self) -> bool {
+        matches!(
+            self,
+            Self::NotLarger { .. }
+                | Self::NotSmaller { .. }
+                | Self::SmallerThanSnapshot { .. }
+                | Self::UnlikeSnapshot
+                | Self::ForeignSnapshot { .. }
+                | Self::NotOffered { .. }
+                | Self::NoIpv6
+        )
+    }
+}

@@ -1,0 +1,167 @@
+//! Backends: set-up that fails and heals, ensuring, statistics, and a driver that is replaced.
+
+use crate::fake::{Act, FakeDriver, answered};
+use crate::house::{House, description, new_share, open, ready, settled, tenant, until};
+use bulkhead_manager::BackendState;
+use bulkhead_model::error::DriverErrorCode;
+use bulkhead_model::id::{BackendName, GenerationNumber};
+use bulkhead_model::scope::Scope;
+use bulkhead_model::share::EnsuredShare;
+use bulkhead_model::status::{AccessRulesStatus, ShareStatus};
+use bulkhead_store::MemoryStore;
+use std::sync::Arc;
+
+fn nas() -> BackendName {
+    "nas".parse().expect("a name")
+}
+
+#[tokio::test]
+async fn a_backend_that_cannot_be_set_up_is_tried_again_and_holds_up_no_other() {
+    let manager = open(Arc::new(MemoryStore::new())).await;
+    let broken = FakeDriver::new(&Arc::default());
+    for _ in 0..4 {
+        broken.then("setup", Act::Fail(answered(DriverErrorCode::BadConfiguration)));
+    }
+    manager.attach(description("aaa", 1), Arc::new(FakeDriver::new(&Arc::default())));
+    manager.attach(description("nas", 1), Arc::new(broken));
+    ready(&manager, "aaa").await;
+    manager.create_share(&tenant(), new_share(1)).await.expect("the other backend takes it");
+    ready(&manager, "nas").await;
+    settled(&manager).await;
+}
+
+#[tokio::test]
+async fn a_backend_in_trouble_says_why_and_places_nothing() {
+    let manager = open(Arc::new(MemoryStore::new())).await;
+    let broken = FakeDriver::new(&Arc::default());
+    for _ in 0..100_000 {
+        broken.then("setup", Act::Fail(answered(DriverErrorCode::BackendUnreachable)));
+    }
+    manager.attach(description("nas", 1), Arc::new(broken));
+    until("it has failed", async || {
+        let state = manager.show_backend(&nas()).expect("the backend").state;
+        matches!(state, BackendState::Starting { failure: Some(failure), .. } if failure.code == "backend-unreachable")
+    })
+    .await;
+    let error = manager.create_share(&tenant(), new_share(1)).await.expect_err("not ready");
+    assert!(error.to_string().contains("is not set up"), "{error}");
+    assert!(error.to_string().contains("backend-unreachable"), "{error}");
+}
+
+#[tokio::test]
+async fn statistics_are_kept_when_a_later_reading_fails() {
+    let house = House::new().await;
+    let view = house.manager.show_backend(&nas()).expect("the backend");
+    assert!(!view.statistics_stale && view.statistics.is_some());
+    house.share().await;
+    let view = house.manager.show_backend(&nas()).expect("the backend");
+    assert_eq!((view.shares, view.provisioned_gib), (1, 2));
+}
+
+#[tokio::test]
+async fn an_operation_of_a_backend_that_is_not_attached_waits_and_goes_on_when_it_is() {
+    let house = House::new().await;
+    house.share().await;
+    let world = Arc::clone(&house.world);
+    house.manager.drain(std::time::Duration::from_secs(5)).await;
+    let next = open(Arc::clone(&house.store) as Arc<_>).await;
+    next.recover().await.expect("recovered");
+    let share = next.list_shares(&Scope::Everything)[0].share.id;
+    next.attach(description("nas", 1), Arc::new(FakeDriver::new(&world)));
+    next.delete_share(&tenant(), share, bulkhead_manager::Force::No)
+        .await
+        .expect("accepted before it is ready");
+    settled(&next).await;
+    assert!(next.list_shares(&Scope::Everything).is_empty());
+}
+
+#[tokio::test]
+async fn ensuring_brings_new_locations_marks_the_unsound_and_sends_rules_again() {
+    let house = House::new().await;
+    let (sound, unsound) = (house.share().await, house.share().await);
+    house.rule(sound.share.id, "10.0.0.1").await;
+    house.manager.drain(std::time::Duration::from_secs(5)).await;
+    let manager = open(Arc::clone(&house.store) as Arc<_>).await;
+    let driver = FakeDriver::new(&house.world);
+    let moved = bulkhead_model::export::ExportLocation {
+        path: "10.9.9.9:/moved".to_owned(),
+        ..sound.instance.export_locations[0].location.clone()
+    };
+    let answer =
+        |id, healthy| EnsuredShare { id, export_locations: None, reapply_access_rules: true, healthy };
+    let ensured = EnsuredShare { export_locations: Some(vec![moved]), ..answer(sound.instance.id, true) };
+    driver
+        .ensured
+        .lock()
+        .expect("the answers")
+        .extend([(sound.instance.id, ensured), (unsound.instance.id, answer(unsound.instance.id, false))]);
+    let before = house.world.lock().expect("the world").updates.len();
+    manager.attach(description("nas", 1), Arc::new(driver));
+    ready(&manager, "nas").await;
+    settled(&manager).await;
+    let view = manager.show_share(&Scope::Everything, sound.share.id).expect("the share");
+    assert_eq!(view.instance.export_locations[0].location.path, "10.9.9.9:/moved");
+    assert_eq!(view.instance.access_rules_status, AccessRulesStatus::Active);
+    let world = house.world.lock().expect("the world");
+    assert_eq!(world.updates.len(), before + 1);
+    assert_eq!(world.updates.last().map(|update| update.add.len()), Some(1));
+    let view = manager.show_share(&Scope::Everything, unsound.share.id).expect("the share");
+    assert_eq!(view.instance.status, ShareStatus::Error);
+}
+
+#[tokio::test]
+async fn a_known_fingerprint_skips_ensuring_and_a_new_one_does_not() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let world = Arc::default();
+    let mut ensured = Vec::new();
+    for version in ["1", "1", "2"] {
+        let manager = open(Arc::clone(&store) as Arc<_>).await;
+        let mut driver = FakeDriver::new(&world);
+        driver.fingerprint = Some(version.to_owned());
+        manager.attach(description("nas", 1), Arc::new(driver));
+        ready(&manager, "nas").await;
+        if manager.list_shares(&Scope::Everything).is_empty() {
+            manager.create_share(&tenant(), new_share(1)).await.expect("accepted");
+            settled(&manager).await;
+        }
+        let calls = world.lock().map(|world| world.calls.clone()).expect("the world");
+        ensured.push(calls.iter().filter(|(function, _)| *function == "ensure-shares").count());
+        manager.drain(std::time::Duration::from_secs(5)).await;
+    }
+    assert_eq!(ensured, [0, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_replaced_driver_serves_the_next_call_and_the_running_one_keeps_its_own() {
+    let house = House::new().await;
+    let hold = Arc::new(tokio::sync::Semaphore::new(0));
+    house.driver.then("create-share", Act::Hold(hold.clone()));
+    house.manager.create_share(&tenant(), new_share(1)).await.expect("accepted");
+    until("the driver has it", async || house.calls() == ["create-share"]).await;
+    house.manager.attach(description("nas", 2), Arc::new(FakeDriver::new(&house.world)));
+    until("the new driver serves", async || {
+        house.manager.create_share(&tenant(), new_share(1)).await.expect("accepted");
+        let newest = house.manager.list_operations(&Scope::Everything, 1).remove(0);
+        newest.generation == Some(GenerationNumber(2))
+    })
+    .await;
+    hold.add_permits(1);
+    house.settled().await;
+    let shares = house.manager.list_shares(&Scope::Everything);
+    assert!(shares.iter().all(|view| view.instance.status == ShareStatus::Available));
+    let oldest = house.manager.list_operations(&Scope::Everything, 1000).pop().expect("an operation");
+    assert_eq!(oldest.generation, Some(GenerationNumber(1)));
+}
+
+#[tokio::test]
+async fn a_state_of_a_newer_format_is_refused_with_both_numbers() {
+    use bulkhead_manager::{Manager, ManagerError, ManagerSettings};
+    use bulkhead_store::{Key, Store, Transaction};
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let key = Key::new(&["record", "format"]);
+    store.commit(Transaction::new().put(key, b"99".to_vec())).await.expect("written");
+    let secret = bulkhead_ledger::LedgerKey::new([7; 32]);
+    let ledger = bulkhead_ledger::Ledger::open(Arc::clone(&store), secret).await.expect("the ledger");
+    let opened = Manager::open(store, ledger, ManagerSettings::default()).await;
+    assert!(matches!(opened, Err(ManagerError::NewerFormat { found: 99, known: 1 })));
+}

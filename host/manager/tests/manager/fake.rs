@@ -1,0 +1,368 @@
+//! A driver whose backend is a map, and which does what a test tells it: answer, fail before or after the effect, wait, die.
+
+use crate::crash::Death;
+use async_trait::async_trait;
+use bulkhead_model::ability::{Abilities, Ability};
+use bulkhead_model::access::{AccessLevel, AccessOutcome, AccessTo, AccessUpdate};
+use bulkhead_model::call::CallReason;
+use bulkhead_model::error::{CallError, DriverError, DriverErrorCode};
+use bulkhead_model::export::ExportLocation;
+use bulkhead_model::id::{AccessRuleId, ShareInstanceId, SnapshotInstanceId};
+use bulkhead_model::share::{Creation, EnsuredShare, Reversion, RevertRules, ShareForDriver};
+use bulkhead_model::size::Gibibytes;
+use bulkhead_model::snapshot::{SnapshotForDriver, SnapshotOutcome};
+use bulkhead_model::statistics::{Capacity, IpVersion, Pool, Statistics, Support};
+use bulkhead_model::text::GuestText;
+use bulkhead_sandbox::Driver;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::sync::Semaphore;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldShare {
+    pub size: Gibibytes,
+    /// Grows with every change of the content, so that a revert shows.
+    pub content: u64,
+    pub rules: BTreeMap<AccessRuleId, (AccessTo, AccessLevel)>,
+}
+
+/// What the backend holds, whoever runs the daemon.
+#[derive(Debug, Default)]
+pub struct World {
+    pub shares: BTreeMap<ShareInstanceId, HeldShare>,
+    pub snapshots: BTreeMap<SnapshotInstanceId, (ShareInstanceId, u64)>,
+    /// How often each was really made: more than once is a duplicate.
+    pub made: BTreeMap<String, u32>,
+    /// Every call: the function and how often its operation had tried before.
+    pub calls: Vec<(&'static str, u32)>,
+    /// The lists of every `update-access`.
+    pub updates: Vec<AccessUpdate>,
+    /// Calls that change one share and overlap: there must be none.
+    pub overlaps: Vec<String>,
+    changing: BTreeMap<(ShareInstanceId, &'static str), &'static str>,
+}
+
+/// What a call does instead of just succeeding.
+#[derive(Debug, Clone)]
+pub enum Act {
+    /// Fail without an effect.
+    Fail(CallError),
+    /// Have the effect, then fail: the answer was lost.
+    FailAfterEffect(CallError),
+    /// Wait until the test lets it go on.
+    Hold(Arc<Semaphore>),
+    /// Say this of access rules.
+    Rules(Vec<AccessOutcome>),
+    /// The backend goes on by itself.
+    Pending,
+}
+
+#[derive(Debug)]
+pub struct FakeDriver {
+    pub world: Arc<Mutex<World>>,
+    pub script: Mutex<BTreeMap<&'static str, VecDeque<Act>>>,
+    pub death: Arc<Death>,
+    pub abilities: Abilities,
+    pub ip_versions: BTreeSet<IpVersion>,
+    pub fingerprint: Option<String>,
+    pub ensured: Mutex<BTreeMap<ShareInstanceId, EnsuredShare>>,
+    pub free_gib: f64,
+}
+
+impl FakeDriver {
+    pub fn new(world: &Arc<Mutex<World>>) -> Self {
+        Self {
+            world: Arc::clone(world),
+            script: Mutex::default(),
+            death: Death::never(),
+            abilities: Abilities(Ability::DRIVEN.iter().copied().collect()),
+            ip_versions: BTreeSet::from([IpVersion::V4, IpVersion::V6]),
+            fingerprint: None,
+            ensured: Mutex::default(),
+            free_gib: 1000.0,
+        }
+    }
+
+    /// The next calls of `function` do this, in this order.
+    pub fn then(&self, function: &'static str, act: Act) {
+        self.script.lock().expect("the script").entry(function).or_default().push_back(act);
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().expect("the world")
+    }
+
+    fn next_act(&self, function: &'static str) -> Option<Act> {
+        self.script.lock().expect("the script").get_mut(function).and_then(VecDeque::pop_front)
+    }
+
+    /// One call: its record, its script, its effect, with a step to die at before and after the effect.
+    async fn perform<T>(
+        &self,
+        (function, reason): (&'static str, &CallReason),
+        (share, gate): (Option<ShareInstanceId>, &'static str),
+        effect: impl FnOnce(&mut World) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        let key = share.map(|share| (share, gate));
+        {
+            let mut world = self.world();
+            world.calls.push((function, reason.earlier_attempts));
+            if let Some(key) = key
+                && let Some(other) = world.changing.insert(key, function)
+            {
+                world.overlaps.push(format!("{function} while {other}"));
+            }
+        }
+        let _leaves = Leaves { world: Arc::clone(&self.world), key };
+        let act = self.next_act(function);
+        if let Some(Act::Hold(released)) = &act {
+            released.acquire().await.expect("the test").forget();
+        }
+        if let Some(Act::Fail(error)) = &act {
+            return Err(error.clone());
+        }
+        self.death.step().await;
+        let result = effect(&mut self.world());
+        self.death.step().await;
+        match act {
+            Some(Act::FailAfterEffect(error)) => Err(error),
+            _ => result,
+        }
+    }
+}
+
+struct Leaves {
+    world: Arc<Mutex<World>>,
+    key: Option<(ShareInstanceId, &'static str)>,
+}
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        if let (Some(key), Ok(mut world)) = (&self.key, self.world.lock()) {
+            world.changing.remove(key);
+        }
+    }
+}
+
+/// A driver's error with this code.
+pub fn answered(code: DriverErrorCode) -> CallError {
+    CallError::Answered(DriverError { code, message: GuestText::message("as the test said"), detail: None })
+}
+
+pub fn location(share: &ShareForDriver) -> ExportLocation {
+    ExportLocation {
+        path: format!("10.0.0.1:/share-{}", share.id),
+        admin_only: false,
+        preferred: true,
+        metadata: BTreeMap::new(),
+    }
+}
+
+pub fn pool(free_gib: f64) -> Pool {
+    Pool {
+        name: "pool".to_owned(),
+        total: Capacity::Gib(1000.0),
+        free: Capacity::Gib(free_gib),
+        allocated_gib: None,
+        provisioned_gib: None,
+        reserved_percentage: 0,
+        reserved_snapshot_percentage: 0,
+        reserved_share_extend_percentage: 0,
+        max_over_subscription_ratio: None,
+        thin_provisioning: Support::No,
+        dedupe: Support::No,
+        compression: Support::No,
+        qos: false,
+        capabilities: BTreeMap::new(),
+    }
+}
+
+fn make(world: &mut World, share: &ShareForDriver, content: u64) -> Result<Vec<ExportLocation>, CallError> {
+    if let Some(held) = world.shares.get(&share.id) {
+        return if held.size == share.size {
+            Ok(vec![location(share)])
+        } else {
+            Err(answered(DriverErrorCode::Conflict))
+        };
+    }
+    *world.made.entry(share.id.to_string()).or_default() += 1;
+    world.shares.insert(share.id, HeldShare { size: share.size, content, rules: BTreeMap::new() });
+    Ok(vec![location(share)])
+}
+
+fn held(world: &mut World, id: ShareInstanceId) -> Result<&mut HeldShare, CallError> {
+    world.shares.get_mut(&id).ok_or_else(|| answered(DriverErrorCode::ShareNotFound))
+}
+
+#[async_trait]
+impl Driver for FakeDriver {
+    fn abilities(&self) -> &Abilities {
+        &self.abilities
+    }
+
+    async fn setup(&self, reason: &CallReason) -> Result<(), CallError> {
+        self.perform(("setup", reason), (None, ""), |_| Ok(())).await
+    }
+
+    async fn stats(&self, reason: &CallReason) -> Result<Statistics, CallError> {
+        let statistics = Statistics { pools: vec![pool(self.free_gib)], ..Statistics::default() };
+        self.perform(("stats", reason), (None, ""), |_| Ok(statistics)).await
+    }
+
+    async fn backend_info(&self, _: &CallReason) -> Result<BTreeMap<String, String>, CallError> {
+        match &self.fingerprint {
+            Some(version) => Ok(BTreeMap::from([("version".to_owned(), version.clone())])),
+            None => Err(answered(DriverErrorCode::NotImplemented)),
+        }
+    }
+
+    async fn ip_versions(&self, _: &CallReason) -> Result<BTreeSet<IpVersion>, CallError> {
+        Ok(self.ip_versions.clone())
+    }
+
+    async fn create_share(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+    ) -> Result<Vec<ExportLocation>, CallError> {
+        self.perform(("create-share", reason), (Some(share.id), "change"), |world| make(world, share, 1))
+            .await
+    }
+
+    async fn delete_share(&self, reason: &CallReason, share: &ShareForDriver) -> Result<(), CallError> {
+        self.perform(("delete-share", reason), (Some(share.id), "change"), |world| {
+            world.shares.remove(&share.id);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn ensure_shares(
+        &self,
+        reason: &CallReason,
+        shares: &[ShareForDriver],
+    ) -> Result<Vec<EnsuredShare>, CallError> {
+        let ensured = self.ensured.lock().expect("the answers").clone();
+        let answers = shares.iter().filter_map(|share| ensured.get(&share.id).cloned()).collect();
+        self.perform(("ensure-shares", reason), (None, ""), |_| Ok(answers)).await
+    }
+
+    async fn update_access(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        update: &AccessUpdate,
+    ) -> Result<Vec<AccessOutcome>, CallError> {
+        self.world().updates.push(update.clone());
+        let said = match self
+            .script
+            .lock()
+            .expect("the script")
+            .get("update-access")
+            .and_then(|acts| acts.front())
+        {
+            Some(Act::Rules(outcomes)) => outcomes.clone(),
+            _ => Vec::new(),
+        };
+        self.perform(("update-access", reason), (Some(share.id), "access"), |world| {
+            let held = held(world, share.id)?;
+            held.rules =
+                update.rules.iter().map(|rule| (rule.id, (rule.access_to.clone(), rule.level))).collect();
+            Ok(said)
+        })
+        .await
+    }
+
+    async fn create_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+    ) -> Result<SnapshotOutcome, CallError> {
+        self.perform(("create-snapshot", reason), (Some(snapshot.share.id), "change"), |world| {
+            let content = held(world, snapshot.share.id)?.content;
+            if !world.snapshots.contains_key(&snapshot.id) {
+                *world.made.entry(snapshot.id.to_string()).or_default() += 1;
+                world.snapshots.insert(snapshot.id, (snapshot.share.id, content));
+            }
+            Ok(SnapshotOutcome { provider_location: Some("here".to_owned()), export_locations: Vec::new() })
+        })
+        .await
+    }
+
+    async fn delete_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+    ) -> Result<(), CallError> {
+        self.perform(("delete-snapshot", reason), (Some(snapshot.share.id), "change"), |world| {
+            world.snapshots.remove(&snapshot.id);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn create_share_from_snapshot(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        source: &SnapshotForDriver,
+    ) -> Result<Creation, CallError> {
+        let function = "create-share-from-snapshot";
+        let is_pending = matches!(
+            self.script.lock().expect("the script").get(function).and_then(|acts| acts.front()),
+            Some(Act::Pending)
+        );
+        self.perform((function, reason), (Some(share.id), "change"), |world| {
+            let Some((_, content)) = world.snapshots.get(&source.id).copied() else {
+                return Err(answered(DriverErrorCode::SnapshotNotFound));
+            };
+            let locations = make(world, share, content)?;
+            Ok(if is_pending { Creation::Pending } else { Creation::Available(locations) })
+        })
+        .await
+    }
+
+    async fn revert_to_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+        _rules: &RevertRules,
+    ) -> Result<Reversion, CallError> {
+        self.perform(("revert-to-snapshot", reason), (Some(snapshot.share.id), "change"), |world| {
+            let Some((_, content)) = world.snapshots.get(&snapshot.id).copied() else {
+                return Err(answered(DriverErrorCode::SnapshotNotFound));
+            };
+            let held = held(world, snapshot.share.id)?;
+            held.content = content;
+            held.size = snapshot.size;
+            Ok(Reversion::Done)
+        })
+        .await
+    }
+
+    async fn extend_share(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        new_size: Gibibytes,
+    ) -> Result<(), CallError> {
+        self.perform(("extend-share", reason), (Some(share.id), "change"), |world| {
+            held(world, share.id)?.size = new_size;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn shrink_share(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        new_size: Gibibytes,
+    ) -> Result<(), CallError> {
+        self.perform(("shrink-share", reason), (Some(share.id), "change"), |world| {
+            held(world, share.id)?.size = new_size;
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,13 @@
+//! The manager through its public face: a fake driver with a backend of its own, a store in memory.
+#![expect(unreachable_pub, clippy::expect_used, reason = "a test ends where something is not as it must be")]
+
+mod access;
+mod backend;
+mod concurrency;
+mod crash;
+mod fake;
+mod house;
+mod operation;
+mod recovery;
+mod share;
+mod snapshot;
