@@ -40,7 +40,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("bulkhead-model", &["tokio", "wasmtime", "rusqlite", "axum"]),
     ("bulkhead-store", &["wasmtime", "axum"]),
     ("bulkhead-capability", &["wasmtime", "wit-component", "axum", "rusqlite"]),
-    ("bulkhead-helper", &["tokio", "wasmtime", "serde_json", "axum"]),
+    ("bulkhead-helper", &["tokio", "wasmtime", "axum", "rusqlite"]),
     ("bulkhead-package", &["wasmtime", "tokio"]),
     ("bulkhead-manager", &["wasmtime", "axum", "rusqlite"]),
     ("bulkhead-api", &["wasmtime", "rusqlite"]),

@@ -2,6 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod client;
+mod config;
+mod daemon;
 
 use std::process::ExitCode;
 

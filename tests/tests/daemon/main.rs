@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod command_line;
+mod faults;
+mod golden;
 mod hostile;
 mod python;
 mod recovery;

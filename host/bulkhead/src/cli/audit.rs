@@ -37,7 +37,7 @@ impl AuditCommand {
                 let only = backend.map(|name| format!("&backend={name}")).unwrap_or_default();
                 let answer = client.get(&format!("/v1/ledger?most={most}{only}")).await?;
                 for record in answer.get("records").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default() {
-                    printer.line(&if json { record.to_string() } else { sentence(record) });
+                    printer.data(&if json { record.to_string() } else { sentence(record) });
                 }
                 Ok(())
             }

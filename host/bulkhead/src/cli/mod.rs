@@ -1,8 +1,18 @@
 //! The command line: one subcommand a file. Stdout is data, everything else goes to stderr.
 
+mod access;
+mod audit;
+mod backend;
+mod config;
+mod connection;
+mod doctor;
 mod driver;
 mod exit;
+mod operation;
 mod printer;
+mod serve;
+mod share;
+mod snapshot;
 
 use clap::Parser;
 use printer::Printer;
@@ -18,13 +28,31 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Serve(serve::Serve),
     Driver(driver::DriverCommand),
+    Backend(backend::BackendCommand),
+    Share(share::ShareCommand),
+    Snapshot(snapshot::SnapshotCommand),
+    Access(access::AccessCommand),
+    Operation(operation::OperationCommand),
+    Audit(audit::AuditCommand),
+    Config(config::ConfigCommand),
+    Doctor(doctor::Doctor),
 }
 
 impl Command {
     async fn run(self, printer: &Printer) -> anyhow::Result<()> {
         match self {
+            Self::Serve(command) => command.run().await,
             Self::Driver(command) => command.run(printer).await,
+            Self::Backend(command) => command.run(printer).await,
+            Self::Share(command) => command.run(printer).await,
+            Self::Snapshot(command) => command.run(printer).await,
+            Self::Access(command) => command.run(printer).await,
+            Self::Operation(command) => command.run(printer).await,
+            Self::Audit(command) => command.run(printer).await,
+            Self::Config(command) => command.run(printer),
+            Self::Doctor(command) => command.run(printer),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Reading the configuration: the file, then the directory of backends.
 
 use super::{BackendConfiguration, Configuration};
+use bulkhead_ledger::HOST_CHAIN;
 use bulkhead_model::id::BackendName;
 use bulkhead_package::toml_file::{Finding, Problem, Step, TomlFile};
 use serde::de::DeserializeOwned;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigurationError {
     /// A file cannot be read.
-    #[error("cannot read {path}")]
+    #[error("cannot read {}", path.display())]
     Read {
         /// Which.
         path: PathBuf,
@@ -21,13 +22,13 @@ pub(crate) enum ConfigurationError {
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Problems(Vec<Problem>),
     /// A file of the directory of backends is not named like a backend.
-    #[error("{path}: the file's name is the backend's: 1 to 63 of letters, digits, '-', '_'")]
+    #[error("{}: the file's name is the backend's: 1 to 63 of letters, digits, '-', '_'; 'host' is the host's own", path.display())]
     BackendName {
         /// Which.
         path: PathBuf,
     },
     /// A backend is there twice.
-    #[error("the backend {name} stands both in {file} and in {path}; remove one of them")]
+    #[error("the backend {name} stands both in {} and in {}; remove one of them", file.display(), path.display())]
     Duplicate {
         /// Which.
         name: BackendName,
@@ -75,7 +76,8 @@ fn backend_files(directory: &Path) -> Result<Vec<PathBuf>, ConfigurationError> {
 
 fn read_backend(path: &Path, directory: &Path) -> Result<(BackendName, BackendConfiguration), ConfigurationError> {
     let name = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
-    let name: BackendName = name.ok_or_else(|| ConfigurationError::BackendName { path: path.to_owned() })?;
+    let name = name.filter(|name: &BackendName| name.as_str() != HOST_CHAIN);
+    let name = name.ok_or_else(|| ConfigurationError::BackendName { path: path.to_owned() })?;
     let mut backend: BackendConfiguration = read(path, |_| Vec::new())?;
     backend.driver = directory.join(&backend.driver);
     Ok((name, backend))
@@ -97,6 +99,10 @@ fn check(configuration: &Configuration) -> Vec<Finding> {
     if configuration.tokens.is_empty() && !configuration.listen.ip().is_loopback() {
         let finding = Finding::new(vec![Step::from("listen")], format!("{} can be reached by others, so tenants need tokens", configuration.listen));
         findings.push(finding.hint("add a [[token]] with sha256, project and user, or listen on 127.0.0.1"));
+    }
+    if let Some((name, _)) = configuration.backends.iter().find(|(name, _)| name.as_str() == HOST_CHAIN) {
+        let finding = Finding::new(vec![Step::from("backend"), Step::from(name.as_str())], "this name is the host's own in the ledger");
+        findings.push(finding.hint("choose another name"));
     }
     for (index, token) in configuration.tokens.iter().enumerate() {
         if token.sha256.parse::<bulkhead_api::TokenDigest>().is_err() {

@@ -9,7 +9,7 @@ mod load;
 
 pub(crate) use authentication::TokenConfiguration;
 pub(crate) use backend::BackendConfiguration;
-pub(crate) use load::{ConfigurationError, load};
+pub(crate) use load::load;
 
 use bulkhead_model::grant::Ceiling;
 use bulkhead_model::id::BackendName;

@@ -97,13 +97,17 @@ fn write_programs(text: &mut String, manifest: &Manifest) -> anyhow::Result<()> 
     }
     text.push_str("\n[grant.programs]\n");
     for program in programs {
-        let found = PROGRAM_FOLDERS.iter().map(|folder| Path::new(folder).join(program)).find(|path| path.is_file());
-        match found {
+        match installed(program) {
             Some(path) => writeln!(text, "{program} = {}", quoted(&path.display().to_string()))?,
             None => writeln!(text, "{program} = \"/usr/bin/{program}\" # not installed on this machine")?,
         }
     }
     Ok(())
+}
+
+/// The file of a program of this system.
+pub(crate) fn installed(program: &str) -> Option<PathBuf> {
+    PROGRAM_FOLDERS.iter().map(|folder| Path::new(folder).join(program)).find(|path| path.is_file())
 }
 
 fn write_templates(text: &mut String, manifest: &Manifest) -> anyhow::Result<()> {

@@ -2,6 +2,8 @@
 
 mod init;
 
+pub(super) use init::installed;
+
 use super::connection::{ConnectionOptions, field};
 use super::printer::Printer;
 use serde_json::Value;

@@ -1,0 +1,151 @@
+//! `bulkhead doctor`: what this machine lacks, for which driver. Looks, changes nothing.
+
+use super::printer::Printer;
+use crate::config::{self, BackendConfiguration};
+use crate::daemon::helper_program;
+use anyhow::bail;
+use bulkhead_model::id::BackendName;
+use bulkhead_model::manifest::RootUse;
+use bulkhead_package::{Package, options};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Say what this machine lacks for which driver
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    /// Look at every backend of this configuration
+    #[arg(long, env = "BULKHEAD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Look at these packages
+    drivers: Vec<PathBuf>,
+}
+
+/// What was found, line by line.
+struct Findings<'a> {
+    printer: &'a Printer,
+    lacking: usize,
+}
+
+impl Findings<'_> {
+    fn good(&self, what: &str) {
+        self.printer.data(&format!("ok     {what}"));
+    }
+
+    fn worth_knowing(&self, what: &str) {
+        self.printer.data(&format!("note   {what}"));
+    }
+
+    fn lacks(&mut self, what: &str, remedy: &str) {
+        self.lacking += 1;
+        self.printer.data(&format!("LACKS  {what}\n         {remedy}"));
+    }
+}
+
+impl Doctor {
+    pub(crate) fn run(self, printer: &Printer) -> anyhow::Result<()> {
+        let mut findings = Findings { printer, lacking: 0 };
+        let configuration = self.config.as_deref().map(config::load).transpose()?;
+        let helper = configuration.as_ref().and_then(|configuration| configuration.helper.as_deref());
+        look_at_helper(&mut findings, helper);
+        for driver in &self.drivers {
+            look_at_driver(&mut findings, driver);
+        }
+        for (name, backend) in configuration.iter().flat_map(|configuration| &configuration.backends) {
+            look_at_backend(&mut findings, name, backend);
+        }
+        if findings.lacking > 0 {
+            bail!("{} things are lacking", findings.lacking);
+        }
+        Ok(())
+    }
+}
+
+fn look_at_helper(findings: &mut Findings<'_>, configured: Option<&Path>) {
+    match helper_program(configured) {
+        Ok(path) => {
+            findings.good(&format!("the helper is {}", path.display()));
+            findings.worth_knowing(&format!("what a command leaves behind is ended by {}", bulkhead_helper::ending_method()));
+        }
+        Err(error) => findings.lacks(&format!("the helper: {error:#}"), "install bulkhead-helper beside bulkhead, or set helper in the configuration"),
+    }
+}
+
+fn look_at_driver(findings: &mut Findings<'_>, path: &Path) {
+    let package = match Package::open(path) {
+        Ok(package) => package,
+        Err(error) => return findings.lacks(&format!("{}: {error}", path.display()), "ask its vendor for a package built for this host"),
+    };
+    findings.good(&format!("{}: {} {}", path.display(), package.manifest.driver.name, package.manifest.driver.version));
+    let programs: BTreeSet<_> = package.manifest.commands.iter().map(|template| template.program.as_str()).collect();
+    for program in programs {
+        match super::backend::installed(program) {
+            Some(path) => findings.good(&format!("  {program} is {}", path.display())),
+            None => findings.lacks(&format!("  the program {program}"), "install it, then bind it with grant.programs"),
+        }
+    }
+}
+
+fn look_at_backend(findings: &mut Findings<'_>, name: &BackendName, backend: &BackendConfiguration) {
+    let package = match Package::open(&backend.driver) {
+        Ok(package) => package,
+        Err(error) => return findings.lacks(&format!("backend {name}: {error}"), "set driver to a package of your vendor"),
+    };
+    findings.good(&format!("backend {name}: {} {}", package.manifest.driver.name, package.manifest.driver.version));
+    if let Err(error) = options::validate(&package.manifest.options, &backend.options) {
+        findings.lacks(&format!("  sound options: {error}"), "correct [options]");
+    }
+    for template in &package.manifest.commands {
+        let granted = backend.grant.templates.get(&template.name);
+        look_at_template(findings, template.name.as_str(), granted.map(|digest| *digest == template.digest()));
+        look_at_program(findings, &template.program, backend.grant.programs.get(&template.program));
+    }
+    for template in &package.manifest.files {
+        let granted = backend.grant.templates.get(&template.name);
+        look_at_template(findings, template.name.as_str(), granted.map(|digest| *digest == template.digest()));
+    }
+    for root in &package.manifest.roots {
+        match backend.grant.roots.get(&root.name) {
+            Some(path) => look_at_root(findings, root.name.as_str(), root.root_use, path),
+            None => findings.worth_knowing(&format!("  root {} is not granted", root.name)),
+        }
+    }
+}
+
+fn look_at_template(findings: &mut Findings<'_>, name: &str, granted_as_it_is: Option<bool>) {
+    match granted_as_it_is {
+        Some(true) => findings.good(&format!("  template {name} is granted as the driver brings it")),
+        Some(false) => findings.lacks(
+            &format!("  template {name} as it was granted: the driver brings other words"),
+            "review it with 'bulkhead driver inspect', then pin the new digest",
+        ),
+        None => findings.worth_knowing(&format!("  template {name} is not granted")),
+    }
+}
+
+fn look_at_program(findings: &mut Findings<'_>, program: &str, bound: Option<&PathBuf>) {
+    match bound {
+        Some(path) if path.is_file() => findings.good(&format!("  {program} is {}", path.display())),
+        Some(path) => findings.lacks(&format!("  {program} at {}", path.display()), "install it, or bind another file with grant.programs"),
+        None => findings.worth_knowing(&format!("  program {program} is not granted")),
+    }
+}
+
+fn look_at_root(findings: &mut Findings<'_>, name: &str, root_use: RootUse, path: &Path) {
+    if !path.is_dir() {
+        return findings.lacks(&format!("  root {name}: the directory {}", path.display()), "make it, owned by the daemon's user");
+    }
+    if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() {
+        return findings.lacks(&format!("  root {name}: {} cannot be written", path.display()), "make it the daemon's user's own");
+    }
+    findings.good(&format!("  root {name} is {}", path.display()));
+    if root_use == RootUse::Data && !shares_blocks(path) {
+        findings.worth_knowing(&format!("  root {name}: its filesystem shares no blocks, so copies take their full size and time"));
+    }
+}
+
+/// Whether copies on this filesystem can share blocks: btrfs and XFS can.
+fn shares_blocks(path: &Path) -> bool {
+    const BTRFS: i64 = 0x9123_683e;
+    const XFS: i64 = 0x5846_5342;
+    rustix::fs::statfs(path).is_ok_and(|filesystem| matches!(filesystem.f_type, BTRFS | XFS))
+}
