@@ -27,6 +27,7 @@ use bulkhead_model::operation::{Operation, OperationFailure, OperationState, Ver
 use bulkhead_model::scope::Scope;
 use bulkhead_model::time::Timestamp;
 use std::sync::Arc;
+use tracing::instrument;
 
 impl Manager {
     /// The operations inside `scope`, newest first, at most `most`. Finished ones are kept up to a bound.
@@ -73,6 +74,7 @@ fn find(tables: &Tables, id: OperationId) -> Result<Stored<Operation>, ManagerEr
     tables.operation(&Scope::Everything, id).cloned().ok_or_else(|| ManagerError::not_found("operation", id))
 }
 
+#[instrument(name = "operation.retry", skip_all, fields(request.id = %context.request, operation.id = %id))]
 async fn retry(
     inner: &Arc<Inner>,
     context: &RequestContext,
@@ -154,6 +156,7 @@ fn reopen(
     Ok(Proposal::Commit(stored.backend.clone(), change, ()))
 }
 
+#[instrument(name = "operation.abandon", skip_all, fields(request.id = %context.request, operation.id = %id))]
 async fn abandon(
     inner: &Arc<Inner>,
     context: &RequestContext,

@@ -24,6 +24,7 @@ use bulkhead_model::scope::Scope;
 use bulkhead_model::share::{Share, ShareInstance};
 use bulkhead_model::size::Gibibytes;
 use std::sync::Arc;
+use tracing::instrument;
 
 impl Manager {
     /// Make a share larger. Fails with [`Denial::NotLarger`], with [`Denial::NoRoom`] if its pool has too little left, with
@@ -53,6 +54,7 @@ impl Manager {
     }
 }
 
+#[instrument(name = "share.resize", skip_all, fields(request.id = %context.request, share.id = %id, operation.verb = verb.name()))]
 async fn resize(
     inner: &Arc<Inner>,
     context: &RequestContext,

@@ -20,6 +20,7 @@ use bulkhead_model::operation::Verb;
 use bulkhead_model::scope::Scope;
 use bulkhead_model::status::{ShareStatus, SnapshotStatus};
 use std::sync::Arc;
+use tracing::instrument;
 
 impl Manager {
     /// Put a share back to what it was when `snapshot`, its newest one, was taken. What was written since is lost.
@@ -37,6 +38,7 @@ impl Manager {
     }
 }
 
+#[instrument(name = "share.revert", skip_all, fields(request.id = %context.request, share.id = %id, snapshot.id = %snapshot))]
 async fn revert(
     inner: &Arc<Inner>,
     context: &RequestContext,

@@ -24,6 +24,7 @@ use bulkhead_model::status::SnapshotStatus;
 use bulkhead_model::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tracing::instrument;
 
 impl Manager {
     /// Take a snapshot of a share: committed as `creating` with its operation, which goes on in the background.
@@ -84,6 +85,7 @@ impl Manager {
     }
 }
 
+#[instrument(name = "snapshot.create", skip_all, fields(request.id = %context.request, share.id = %new.share))]
 async fn create(
     inner: &Arc<Inner>,
     context: &RequestContext,
@@ -164,6 +166,7 @@ fn propose_creation(
     Ok(Proposal::Commit(backend, change, started))
 }
 
+#[instrument(name = "snapshot.update", skip_all, fields(request.id = %context.request, snapshot.id = %id))]
 async fn change_words(
     inner: &Arc<Inner>,
     context: &RequestContext,
@@ -198,6 +201,7 @@ async fn change_words(
     view(&inner.records.read(), &Scope::Everything, id)
 }
 
+#[instrument(name = "snapshot.delete", skip_all, fields(request.id = %context.request, snapshot.id = %id))]
 async fn delete(
     inner: &Arc<Inner>,
     context: &RequestContext,

@@ -31,6 +31,7 @@ use list::RuleList;
 use state::Reach;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tracing::instrument;
 
 impl Manager {
     /// Allow somebody in. The rule is `queued_to_apply` on return.
@@ -141,6 +142,7 @@ fn show(tables: &Tables, scope: &Scope, id: AccessRuleId) -> Result<StoredAccess
         .ok_or_else(|| ManagerError::not_found("access rule", id))
 }
 
+#[instrument(name = "access.allow", skip_all, fields(request.id = %context.request, share.id = %share))]
 async fn allow(
     inner: &Arc<Inner>,
     context: &RequestContext,
@@ -226,6 +228,7 @@ enum Wish {
     Refused(Denial),
 }
 
+#[instrument(name = "access.change", skip_all, fields(request.id = %context.request, share.id = %share, access_rule.id = %rule))]
 async fn change_rule(
     inner: &Arc<Inner>,
     context: &RequestContext,
@@ -336,6 +339,7 @@ pub(crate) async fn give_up(inner: &Inner, share: ShareId, cause: &Cause) -> Res
     }
 }
 
+#[instrument(name = "access.update", skip_all, fields(request.id = %context.request, access_rule.id = %id))]
 async fn change_metadata(
     inner: &Arc<Inner>,
     context: &RequestContext,

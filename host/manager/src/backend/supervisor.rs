@@ -13,7 +13,7 @@ use bulkhead_model::time::Timestamp;
 use bulkhead_sandbox::Driver;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// Set the backend up, make its driver the one that serves, then read its statistics for ever.
@@ -48,7 +48,8 @@ pub(super) async fn supervise(
             }
         }
     };
-    measure(&backend, &serving).await;
+    waits.reset();
+    let mut pause = measure(&inner, &backend, &serving, &mut waits).await;
     tracing::info!(
         backend.name = %backend.name, generation = %serving.description.generation, "backend is ready"
     );
@@ -56,8 +57,8 @@ pub(super) async fn supervise(
     backend.set_state(BackendState::Ready);
     inner.backends.changed();
     loop {
-        tokio::time::sleep(inner.settings.statistics_period).await;
-        measure(&backend, &serving).await;
+        tokio::time::sleep(pause).await;
+        pause = measure(&inner, &backend, &serving, &mut waits).await;
     }
 }
 
@@ -85,9 +86,17 @@ async fn set_up(
     Ok(serving)
 }
 
-/// Read the statistics once. A failure keeps the last good ones until they are stale.
-async fn measure(backend: &Backend, serving: &Serving) {
+/// Read the statistics once; returns when to read them next. A failure keeps the last good ones until they are stale, and is tried
+/// again sooner than the next reading is due.
+async fn measure(inner: &Inner, backend: &Backend, serving: &Serving, waits: &mut Waits) -> Duration {
     let answer = serving.driver.stats(&reason("statistics")).await;
+    let pause = match &answer {
+        Ok(_) => {
+            waits.reset();
+            inner.settings.statistics_period
+        }
+        Err(_) => waits.next().min(inner.settings.statistics_period),
+    };
     backend.change_reported(|reported| match answer {
         Ok(statistics) => {
             reported.statistics = Some(Arc::new(statistics));
@@ -97,10 +106,14 @@ async fn measure(backend: &Backend, serving: &Serving) {
         }
         Err(error) => {
             let failure = failure_of(&error);
-            tracing::warn!(backend.name = %backend.name, code = %failure.code, "statistics failed: {}", failure.message);
+            tracing::warn!(
+                backend.name = %backend.name, code = %failure.code, pause_ms = pause.as_millis(),
+                "statistics failed: {}", failure.message
+            );
             reported.failure = Some(failure);
         }
     });
+    pause
 }
 
 pub(super) fn reason(task: &str) -> CallReason {

@@ -30,6 +30,7 @@ use bulkhead_model::status::{AccessRulesStatus, ShareStatus};
 use bulkhead_model::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tracing::instrument;
 
 /// The most metadata of a share or snapshot, in bytes: 64 pairs of the longest would burst a record.
 pub(crate) const METADATA_BYTES: usize = 32 * 1024;
@@ -89,6 +90,7 @@ impl Manager {
     }
 }
 
+#[instrument(name = "share.create", skip_all, fields(request.id = %context.request))]
 async fn create(
     inner: &Arc<Inner>,
     context: &RequestContext,
@@ -224,6 +226,7 @@ fn support_on(inner: &Inner, placement: &Placement) -> Result<ShareSupport, Mana
     Ok(inner.backend(&placement.backend)?.abilities().share_support())
 }
 
+#[instrument(name = "share.update", skip_all, fields(request.id = %context.request, share.id = %id))]
 async fn change_words(
     inner: &Arc<Inner>,
     context: &RequestContext,
@@ -259,6 +262,7 @@ async fn change_words(
     view(&inner.records.read(), &Scope::Everything, id)
 }
 
+#[instrument(name = "share.delete", skip_all, fields(request.id = %context.request, share.id = %id))]
 async fn delete(
     inner: &Arc<Inner>,
     context: &RequestContext,

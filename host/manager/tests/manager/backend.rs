@@ -1,7 +1,7 @@
 //! Backends: set-up that fails and heals, ensuring, statistics, and a driver that is replaced.
 
 use crate::fake::{Act, FakeDriver, answered};
-use crate::house::{House, description, new_share, open, ready, settled, tenant, until};
+use crate::house::{House, code, description, new_share, open, open_with, ready, settled, tenant, until};
 use bulkhead_manager::BackendState;
 use bulkhead_model::error::DriverErrorCode;
 use bulkhead_model::id::{BackendName, GenerationNumber};
@@ -49,7 +49,56 @@ async fn a_backend_in_trouble_says_why_and_places_nothing() {
 }
 
 #[tokio::test]
-async fn statistics_are_kept_when_a_later_reading_fails() {
+async fn a_failed_reading_of_statistics_is_tried_again_before_the_next_one_is_due() {
+    let manager = open(Arc::new(MemoryStore::new())).await;
+    let driver = FakeDriver::new(&Arc::default());
+    for _ in 0..3 {
+        driver.then("stats", Act::Fail(answered(DriverErrorCode::BackendFailed)));
+    }
+    manager.attach(description("nas", 1), Arc::new(driver));
+    ready(&manager, "nas").await;
+    until("it has reported", async || {
+        let view = manager.show_backend(&nas()).expect("the backend");
+        view.statistics.is_some() && view.statistics_failure.is_none()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_full_queue_is_refused_at_once_by_the_name_of_its_cause() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let world = Arc::default();
+    let manager = open(Arc::clone(&store) as Arc<_>).await;
+    manager.attach(description("nas", 1), Arc::new(FakeDriver::new(&world)));
+    ready(&manager, "nas").await;
+    for _ in 0..3 {
+        manager.create_share(&tenant(), new_share(1)).await.expect("accepted");
+    }
+    settled(&manager).await;
+    let shares = manager.list_shares(&Scope::Everything);
+    manager.drain(std::time::Duration::from_secs(5)).await;
+    let next = open_with(store, |settings| settings.unfinished_operations = 2).await;
+    let no = bulkhead_manager::Force::No;
+    for view in shares.iter().take(2) {
+        next.delete_share(&tenant(), view.share.id, no).await.expect("there is room to wait");
+    }
+    let refused = next.delete_share(&tenant(), shares[2].share.id, no).await;
+    assert_eq!(code(refused), "backend-unreachable");
+    let hold = Arc::new(tokio::sync::Semaphore::new(0));
+    let driver = FakeDriver::new(&world);
+    driver.then("delete-share", Act::Hold(hold.clone()));
+    driver.then("delete-share", Act::Hold(hold.clone()));
+    next.attach(description("nas", 1), Arc::new(driver));
+    ready(&next, "nas").await;
+    assert_eq!(code(next.delete_share(&tenant(), shares[2].share.id, no).await), "busy");
+    hold.add_permits(2);
+    settled(&next).await;
+    next.delete_share(&tenant(), shares[2].share.id, no).await.expect("there is room again");
+    settled(&next).await;
+}
+
+#[tokio::test]
+async fn a_backend_shows_its_statistics_and_what_it_holds() {
     let house = House::new().await;
     let view = house.manager.show_backend(&nas()).expect("the backend");
     assert!(!view.statistics_stale && view.statistics.is_some());

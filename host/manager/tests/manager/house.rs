@@ -96,13 +96,18 @@ impl House {
 }
 
 pub async fn open(store: Arc<dyn Store>) -> Manager {
+    open_with(store, |_| {}).await
+}
+
+pub async fn open_with(store: Arc<dyn Store>, adjust: impl FnOnce(&mut ManagerSettings)) -> Manager {
     let ledger = Ledger::open(store.clone(), LedgerKey::new([7; 32])).await.expect("the ledger");
-    let settings = ManagerSettings {
+    let mut settings = ManagerSettings {
         first_repeat: Duration::from_millis(1),
         longest_repeat: Duration::from_millis(20),
         first_setup_repeat: Duration::from_millis(1),
         ..ManagerSettings::default()
     };
+    adjust(&mut settings);
     Manager::open(store, ledger, settings).await.expect("the manager")
 }
 
