@@ -1,0 +1,101 @@
+//! Who runs commands at a backend's place. The real one speaks to the helper beside the daemon; one that speaks to a helper over SSH
+//! fits the same trait, because nothing here is more than text and numbers.
+
+use async_trait::async_trait;
+use bulkhead_helper::protocol::{Finished, Refusal, RootBinding, RunRequest, SlotArgument, Unreviewed};
+use bulkhead_model::id::Label;
+use bulkhead_model::manifest::CommandTemplate;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// A command to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandRequest {
+    /// The template, granted.
+    pub template: CommandTemplate,
+    /// The absolute file that the operator bound its program to.
+    pub program: String,
+    /// Whether the site's ceiling names the program although the reviewed table does not.
+    pub unreviewed: Unreviewed,
+    /// The roots of its path slots.
+    pub roots: BTreeMap<Label, RootBinding>,
+    /// The values of its slots, of their types.
+    pub slots: BTreeMap<Label, SlotArgument>,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+impl CommandRequest {
+    /// As the helper takes it. Fails if the template has no JSON form, which no parsed one lacks.
+    pub(super) fn to_helper(&self, id: u64) -> Result<RunRequest, serde_json::Error> {
+        Ok(RunRequest {
+            id,
+            template: serde_json::to_string(&self.template)?,
+            program: self.program.clone(),
+            unreviewed: self.unreviewed,
+            roots: self.roots.clone(),
+            slots: self.slots.clone(),
+            timeout_ms: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+}
+
+/// Why there is no end of a command to report.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// It was refused: nothing was started.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The helper is not there: nothing was started.
+    #[error("the helper cannot be reached: {reason}")]
+    Unavailable {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The helper was lost after it was asked: the command may have run, in part or whole. It runs no more.
+    #[error("the helper was lost while it ran the command: {reason}")]
+    OutcomeUnknown {
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// Ends when nobody waits for the command any more.
+#[derive(Debug)]
+pub struct Abandoned(oneshot::Receiver<()>);
+
+/// While this is held, somebody waits for the command.
+#[derive(Debug)]
+pub struct Waiting(#[expect(dead_code, reason = "held, never read")] oneshot::Sender<()>);
+
+impl Abandoned {
+    /// One end for who waits, one for who runs.
+    #[must_use]
+    pub fn pair() -> (Waiting, Self) {
+        let (waiting, abandoned) = oneshot::channel();
+        (Waiting(waiting), Self(abandoned))
+    }
+
+    /// Resolves when the other end is dropped.
+    pub async fn wait(&mut self) {
+        let _nothing_is_ever_sent = (&mut self.0).await.is_err();
+    }
+}
+
+/// Runs commands.
+#[async_trait]
+pub trait CommandRunner: Send + Sync + Debug {
+    /// Run a command and answer how it ended. When this returns, nothing of the command runs any more, but for
+    /// [`Ending::KillPending`](bulkhead_helper::protocol::Ending::KillPending).
+    ///
+    /// Once `abandoned` resolves, the command is ended; this still returns only when it has. Do not drop the future instead.
+    async fn run(&self, request: CommandRequest, abandoned: Abandoned) -> Result<Finished, RunError>;
+
+    /// Wait until no command of an earlier daemon runs. Recovery begins after that.
+    ///
+    /// Fails with [`RunError::Unavailable`] if the helper cannot be started or reached; it is tried again meanwhile, so the caller may
+    /// wait again.
+    async fn wait_until_swept(&self) -> Result<(), RunError>;
+}
