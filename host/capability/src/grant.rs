@@ -59,21 +59,20 @@ pub(crate) fn open_roots(
     manifest: &Manifest,
     grant: &Grant,
 ) -> Result<BTreeMap<Label, Arc<Root>>, GrantError> {
-    let mut roots = BTreeMap::new();
-    let mut ancestries = Vec::new();
+    let mut roots: BTreeMap<Label, Arc<Root>> = BTreeMap::new();
     for (name, path) in &grant.roots {
         let Some(declaration) = manifest.root(name) else { continue };
         let failed = |source| GrantError::Root { name: name.clone(), source };
         let root = Root::open(declaration, path).map_err(failed)?;
-        ancestries.push((name, root.ancestry().map_err(failed)?));
         roots.insert(name.clone(), Arc::new(root));
     }
-    for (inner, ancestry) in &ancestries {
-        let around = ancestries.iter().find(|(outer, around)| {
-            outer != inner && around.first().is_some_and(|identity| ancestry.contains(identity))
+    for (inner, root) in &roots {
+        let around = roots.iter().find(|(outer, around)| {
+            *outer != inner
+                && around.ancestry().first().is_some_and(|identity| root.ancestry().contains(identity))
         });
         if let Some((outer, _)) = around {
-            return Err(GrantError::Nested { inner: (*inner).clone(), outer: (*outer).clone() });
+            return Err(GrantError::Nested { inner: inner.clone(), outer: outer.clone() });
         }
     }
     Ok(roots)

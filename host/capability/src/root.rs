@@ -1,10 +1,12 @@
-//! The roots of a backend: directories the operator binds, opened once and held. All paths below them are resolved by the kernel
-//! from the held descriptor, never by comparing texts.
+//! The roots of a backend: directories the operator binds, opened once and held as `cap_std::fs::Dir`. Whoever has one reaches what lies
+//! below it and nothing else; all paths are resolved by the kernel from the held descriptor, never by comparing texts.
 
 use bulkhead_model::id::Label;
 use bulkhead_model::manifest::{RootDeclaration, RootUse};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat};
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, MetadataExt};
+use rustix::fs::Stat;
+use std::io;
 use std::path::Path;
 
 /// Why a root was refused.
@@ -44,7 +46,8 @@ pub struct Root {
     name: Label,
     path: String,
     root_use: RootUse,
-    directory: OwnedFd,
+    directory: Dir,
+    ancestry: Vec<Identity>,
 }
 
 /// Which file or directory: device and number.
@@ -54,19 +57,18 @@ impl Root {
     /// Open the directory `path` as the root that `declaration` asks for.
     pub fn open(declaration: &RootDeclaration, path: &Path) -> Result<Self, RootError> {
         let text = check_text(path)?;
-        let opened = openat(CWD, path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-        let failed =
-            |error: rustix::io::Errno| RootError::Open { path: text.clone(), reason: error.to_string() };
-        let directory = opened.map_err(failed)?;
-        let status = fstat(&directory).map_err(failed)?;
-        if identity(&status) == filesystem_root()? {
+        let failed = |error: io::Error| RootError::Open { path: text.clone(), reason: error.to_string() };
+        let directory = open_bound(path).map_err(failed)?;
+        let mode = directory.dir_metadata().map_err(failed)?.mode() & 0o7777;
+        let ancestry = ancestry(&directory).map_err(failed)?;
+        if ancestry.first() == ancestry.last() {
             return Err(RootError::Everything);
         }
-        let mode = status.st_mode & 0o7777;
         if declaration.root_use == RootUse::Config && mode & 0o022 != 0 {
             return Err(RootError::WritableByOthers { path: text, mode });
         }
-        Ok(Self { name: declaration.name.clone(), path: text, root_use: declaration.root_use, directory })
+        let (name, root_use) = (declaration.name.clone(), declaration.root_use);
+        Ok(Self { name, path: text, root_use, directory, ancestry })
     }
 
     /// Its name in the manifest.
@@ -87,40 +89,46 @@ impl Root {
         self.root_use
     }
 
-    /// Its directory.
+    /// Its directory: a place to start from, itself neither read nor synced.
     #[must_use]
-    pub fn directory(&self) -> BorrowedFd<'_> {
-        self.directory.as_fd()
+    pub const fn directory(&self) -> &Dir {
+        &self.directory
     }
 
-    /// The identities of the directory and of everything above it.
-    pub(crate) fn ancestry(&self) -> Result<Vec<Identity>, RootError> {
-        let failed =
-            |error: rustix::io::Errno| RootError::Open { path: self.path.clone(), reason: error.to_string() };
-        let mut found = vec![identity(&fstat(&self.directory).map_err(failed)?)];
-        let mut above = openat(&self.directory, "..", PARENT, Mode::empty()).map_err(failed)?;
-        loop {
-            let here = identity(&fstat(&above).map_err(failed)?);
-            if found.last() == Some(&here) {
-                return Ok(found);
-            }
-            found.push(here);
-            above = openat(&above, "..", PARENT, Mode::empty()).map_err(failed)?;
-        }
+    /// The identities of the directory and of everything above it, the filesystem's root last.
+    pub(crate) fn ancestry(&self) -> &[Identity] {
+        &self.ancestry
     }
 }
 
-const PARENT: OFlags = OFlags::DIRECTORY.union(OFlags::PATH).union(OFlags::CLOEXEC);
+/// The one place where an absolute path becomes a directory: the operator wrote it into the grant, no guest did.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a root bound by the operator is where authority over files begins"
+)]
+fn open_bound(path: &Path) -> io::Result<Dir> {
+    let directory = Dir::open_ambient_dir(path, ambient_authority())?;
+    // To be told now rather than by the first call that the host's user may not read it.
+    directory.entries().map(|_| directory)
+}
+
+/// The identities of `directory` and of everything above it. What is above is looked at and let go.
+fn ancestry(directory: &Dir) -> io::Result<Vec<Identity>> {
+    let identity = |directory: &Dir| directory.dir_metadata().map(|status| (status.dev(), status.ino()));
+    let mut found = vec![identity(directory)?];
+    let mut above = directory.open_parent_dir(ambient_authority())?;
+    loop {
+        let here = identity(&above)?;
+        if found.last() == Some(&here) {
+            return Ok(found);
+        }
+        found.push(here);
+        above = above.open_parent_dir(ambient_authority())?;
+    }
+}
 
 pub(crate) const fn identity(status: &Stat) -> Identity {
     (status.st_dev, status.st_ino)
-}
-
-fn filesystem_root() -> Result<Identity, RootError> {
-    let failed =
-        |error: rustix::io::Errno| RootError::Open { path: "/".to_owned(), reason: error.to_string() };
-    let root = openat(CWD, "/", PARENT, Mode::empty()).map_err(failed)?;
-    fstat(&root).map(|status| identity(&status)).map_err(failed)
 }
 
 /// A root's path is written into files and words, so that its alphabet is as small as theirs.

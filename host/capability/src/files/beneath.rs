@@ -1,13 +1,21 @@
-//! System calls below a held directory: the kernel resolves every path, follows no symbolic link and leaves the directory under no
-//! circumstances (`openat2` with RESOLVE_BENEATH, NO_SYMLINKS, NO_MAGICLINKS). What a change of the tree meanwhile can bring about is an
-//! error, never another place.
+//! System calls below a held directory, a `cap_std::fs::Dir`: code that has nothing else can name no absolute path and no `..`.
+//!
+//! cap-std follows links that stay below the directory, and a tenant's link must not be followed at all. So everything that is there
+//! already is opened here, by `openat2` with RESOLVE_BENEATH, NO_SYMLINKS and NO_MAGICLINKS: the kernel resolves the whole path and what
+//! a change of the tree meanwhile can bring about is an error, never another place. What then happens to a single name in an opened
+//! directory is a method of its `Dir`, none of which follows a link in that place. The rest, which cap-std does not offer, is rustix on
+//! the `Dir`'s descriptor: renames that exchange or replace nothing, shared blocks, syncing of directories, sizes of filesystems,
+//! attributes, and [`status`].
 
 use crate::resolve::ResolvedPath;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
-use rustix::fd::{AsFd, OwnedFd};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, File, OpenOptions, OpenOptionsExt};
+use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fsync, openat2, statat};
 use rustix::io::{Errno, Result as Kernel};
-use std::ffi::CStr;
+use rustix::path::Arg;
+use std::io;
+use std::path::Path;
 
 /// How often a lookup is repeated that met a rename (`EAGAIN`).
 const LOOKUPS: usize = 128;
@@ -21,23 +29,28 @@ pub(super) enum Mounts {
     Stop,
 }
 
-/// Open `path` below `directory`.
-pub(super) fn open<P: rustix::path::Arg + Copy>(
-    directory: impl AsFd,
-    path: P,
-    flags: OFlags,
-    mounts: Mounts,
-) -> Kernel<OwnedFd> {
-    open_with_mode(directory, path, (flags, Mode::empty()), mounts)
+/// Open the directory `path` for reading.
+pub(super) fn directory(below: &Dir, path: impl Arg + Copy, mounts: Mounts) -> Kernel<Dir> {
+    open(below, path, OFlags::DIRECTORY | OFlags::RDONLY, mounts).map(Dir::from)
 }
 
-/// Open, and perhaps make, `path` below `directory`.
-pub(super) fn open_with_mode<P: rustix::path::Arg + Copy>(
-    directory: impl AsFd,
-    path: P,
-    (flags, mode): (OFlags, Mode),
-    mounts: Mounts,
-) -> Kernel<OwnedFd> {
+/// Open the directory `path` as a mere place, which takes no right to read it.
+pub(super) fn place(below: &Dir, path: impl Arg + Copy) -> Kernel<Dir> {
+    open(below, path, OFlags::DIRECTORY | OFlags::PATH, Mounts::Stop).map(Dir::from)
+}
+
+/// Open the file `path` for reading. Waits for no writer, should it be a pipe.
+pub(super) fn file(below: &Dir, path: impl Arg + Copy, mounts: Mounts) -> Kernel<File> {
+    open(below, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW, mounts).map(File::from)
+}
+
+/// Whether something is mounted at the name `name`. Nothing there: no.
+pub(super) fn is_mount_point(directory: &Dir, name: &Path) -> bool {
+    open(directory, name, OFlags::PATH | OFlags::NOFOLLOW, Mounts::Stop)
+        .is_err_and(|error| error == Errno::XDEV)
+}
+
+fn open(directory: &Dir, path: impl Arg + Copy, flags: OFlags, mounts: Mounts) -> Kernel<OwnedFd> {
     let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     if mounts == Mounts::Stop {
         resolve |= ResolveFlags::NO_XDEV;
@@ -46,7 +59,7 @@ pub(super) fn open_with_mode<P: rustix::path::Arg + Copy>(
     let always =
         if flags.contains(OFlags::PATH) { OFlags::CLOEXEC } else { OFlags::CLOEXEC | OFlags::NOCTTY };
     for _ in 0..LOOKUPS {
-        match openat2(directory.as_fd(), path, flags | always, mode, resolve) {
+        match openat2(directory, path, flags | always, Mode::empty(), resolve) {
             Err(Errno::AGAIN | Errno::INTR) => {}
             answer => return answer,
         }
@@ -54,29 +67,59 @@ pub(super) fn open_with_mode<P: rustix::path::Arg + Copy>(
     Err(Errno::AGAIN)
 }
 
+/// Make the file `name`, where nothing may stand, for its owner alone, and open it for writing.
+pub(super) fn make_file(directory: &Dir, name: &Path) -> Kernel<File> {
+    kernel(directory.open_with(name, OpenOptions::new().write(true).create_new(true).mode(0o600)))
+}
+
+/// Make the directory `name`, where nothing may stand, for its owner alone.
+pub(super) fn make_directory(directory: &Dir, name: &Path) -> Kernel<()> {
+    kernel(directory.create_dir_with(name, DirBuilder::new().mode(0o700)))
+}
+
+/// What stands at the name `name`; a link is a link.
+///
+/// Not cap-std's `symlink_metadata`: it panics at a file of the year -292277022657, and a tenant may set that.
+pub(super) fn status(directory: &Dir, name: &Path) -> Kernel<Stat> {
+    statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+/// What the kernel said, of cap-std's answer.
+pub(super) fn kernel<T>(answer: io::Result<T>) -> Kernel<T> {
+    answer.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+}
+
 /// The directory that a path's last component stands in, open for reading so that it can be synced.
 #[derive(Debug)]
 pub(super) struct Parent {
     /// The directory.
-    pub(super) directory: OwnedFd,
-    /// The component.
-    pub(super) name: String,
+    pub(super) directory: Dir,
+    name: String,
     subject: String,
 }
 
 impl Parent {
     /// Open the parent of `at`. Fails with `not-found` if it is not there, `denied` if a link stands on the way.
     pub(super) fn open(at: &ResolvedPath) -> Result<Self, CapabilityError> {
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY;
         let above = at.path.as_str().rsplit_once('/').map_or(".", |(above, _)| above);
-        let directory = open(at.root.directory(), above, flags, Mounts::Enter)
+        let directory = directory(at.root.directory(), above, Mounts::Enter)
             .map_err(|error| failed("opening the directory of", &at.subject(), error))?;
         Ok(Self { directory, name: at.path.file_name().to_owned(), subject: at.subject() })
     }
 
+    /// The component.
+    pub(super) fn name(&self) -> &Path {
+        Path::new(&self.name)
+    }
+
+    /// Root and path, for people.
+    pub(super) fn subject(&self) -> &str {
+        &self.subject
+    }
+
     /// What stands there; none if nothing does. A link is a link.
     pub(super) fn look(&self) -> Result<Option<Stat>, CapabilityError> {
-        match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+        match status(&self.directory, self.name()) {
             Ok(status) => Ok(Some(status)),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(self.failed("looking at", error)),
@@ -97,11 +140,6 @@ impl Parent {
 /// The type in a mode.
 pub(super) fn file_type(status: &Stat) -> FileType {
     FileType::from_raw_mode(status.st_mode)
-}
-
-/// Whether a directory entry is one of the two that every directory has.
-pub(super) fn is_dots(name: &CStr) -> bool {
-    matches!(name.to_bytes(), b"." | b"..")
 }
 
 /// A system call's failure as a guest sees it: what was being done, to what, why, and what to do where that is known.

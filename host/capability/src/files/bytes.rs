@@ -1,10 +1,12 @@
 //! The bytes of one file into another: by reference where the filesystem shares blocks, else by copying what is no hole.
 
+use super::beneath::kernel;
 use super::watch::Watch;
 use bulkhead_model::error::CapabilityError;
-use rustix::fd::OwnedFd;
-use rustix::fs::{SeekFrom, Stat, copy_file_range, ftruncate, ioctl_ficlone, seek};
-use rustix::io::{Errno, read, retry_on_intr, write};
+use cap_std::fs::File;
+use rustix::fs::{SeekFrom, Stat, copy_file_range, ioctl_ficlone, seek};
+use rustix::io::Errno;
+use std::io::{Read, Write};
 
 /// How much is copied between two looks at the clock, in bytes.
 const CHUNK: usize = 16 << 20;
@@ -27,7 +29,7 @@ impl From<Errno> for Stopped {
 }
 
 /// Fill the empty file `copy` with the bytes of `source`.
-pub(super) fn copy(source: &OwnedFd, copy: &OwnedFd, status: &Stat, watch: &Watch) -> Result<(), Stopped> {
+pub(super) fn copy(source: &File, copy: &File, status: &Stat, watch: &Watch) -> Result<(), Stopped> {
     if status.st_size == 0 {
         return Ok(());
     }
@@ -52,15 +54,10 @@ pub(super) fn copy(source: &OwnedFd, copy: &OwnedFd, status: &Stat, watch: &Watc
         // A file that is cut meanwhile could make no progress.
         at = end.max(at.saturating_add(1));
     }
-    Ok(ftruncate(copy, length)?)
+    Ok(kernel(copy.set_len(length))?)
 }
 
-fn copy_range(
-    source: &OwnedFd,
-    copy: &OwnedFd,
-    (begin, end): (u64, u64),
-    watch: &Watch,
-) -> Result<(), Stopped> {
+fn copy_range(source: &File, copy: &File, (begin, end): (u64, u64), watch: &Watch) -> Result<(), Stopped> {
     let (mut from, mut to) = (begin, begin);
     while from < end {
         watch.check().map_err(Stopped::TimeIsUp)?;
@@ -77,49 +74,31 @@ fn copy_range(
     Ok(())
 }
 
-fn copy_by_hand(
-    source: &OwnedFd,
-    copy: &OwnedFd,
-    (begin, end): (u64, u64),
-    watch: &Watch,
-) -> Result<(), Stopped> {
+fn copy_by_hand(source: &File, copy: &File, (begin, end): (u64, u64), watch: &Watch) -> Result<(), Stopped> {
     seek(source, SeekFrom::Start(begin))?;
     seek(copy, SeekFrom::Start(begin))?;
+    let (mut source, mut copy) = (source, copy);
     let mut buffer = vec![0; BUFFER];
     let mut left = end.saturating_sub(begin);
     while left > 0 {
         watch.check().map_err(Stopped::TimeIsUp)?;
         let most = usize::try_from(left).unwrap_or(BUFFER).min(BUFFER);
         let part = buffer.get_mut(..most).unwrap_or_default();
-        let count = retry_on_intr(|| read(source, &mut *part))?;
+        let count = match source.read(part) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            answer => kernel(answer)?,
+        };
         let Some(bytes) = part.get(..count).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
-        write_all(copy, bytes)?;
+        kernel(copy.write_all(bytes))?;
         left = left.saturating_sub(u64::try_from(count).unwrap_or(left));
     }
     Ok(())
 }
 
-/// Write all of `bytes` at the file's position.
-pub(super) fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
-    while !bytes.is_empty() {
-        let count = retry_on_intr(|| write(file, bytes))?;
-        bytes = bytes.get(count..).unwrap_or_default();
-    }
-    Ok(())
-}
-
 /// Read `file` to its end, at most `most` bytes; none if it holds more.
-pub(super) fn read_all(file: &OwnedFd, most: usize) -> Result<Option<Vec<u8>>, Errno> {
+pub(super) fn read_all(file: &File, most: usize) -> Result<Option<Vec<u8>>, Errno> {
     let mut content = Vec::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let count = retry_on_intr(|| read(file, &mut *buffer))?;
-        if count == 0 {
-            return Ok(Some(content));
-        }
-        content.extend_from_slice(buffer.get(..count).unwrap_or_default());
-        if content.len() > most {
-            return Ok(None);
-        }
-    }
+    let one_more = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    kernel(file.take(one_more).read_to_end(&mut content))?;
+    Ok(Some(content).filter(|content| content.len() <= most))
 }

@@ -1,6 +1,6 @@
 //! The functions that change: ownership first, then the effect, then what is left to record. `ownership` says why in this order.
 
-use super::beneath::{Parent, file_type};
+use super::beneath::{self, Mounts, Parent, file_type};
 use super::policy::{self, Purpose};
 use super::watch::{Alone, blocking};
 use super::{LARGEST_FILE, copy, remove, replace, template};
@@ -12,11 +12,8 @@ use bulkhead_model::ability::Capability;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::manifest::{FileTemplate, RootUse};
 use bulkhead_model::text::GuestText;
-use rustix::fs::{FileType, Mode, OFlags, RenameFlags, fchmod, mkdirat, openat, renameat_with};
+use rustix::fs::{FileType, Mode, RenameFlags, fchmod, renameat_with};
 use rustix::io::Errno;
-
-/// The mode of files that programs read.
-const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 
 pub(super) async fn create_directory(call: &Call, at: ResolvedPath) -> Result<(), CapabilityError> {
     let alone = Alone::with(call, vec![at.subject()]).await?;
@@ -40,9 +37,8 @@ pub(super) async fn create_directory(call: &Call, at: ResolvedPath) -> Result<()
 fn make_directory(at: &ResolvedPath) -> Result<(), CapabilityError> {
     let parent = Parent::open(at)?;
     let failed = |error| parent.failed("making", error);
-    mkdirat(&parent.directory, &parent.name, Mode::RWXU).map_err(failed)?;
-    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let made = openat(&parent.directory, &parent.name, flags, Mode::empty()).map_err(failed)?;
+    beneath::make_directory(&parent.directory, parent.name()).map_err(failed)?;
+    let made = beneath::directory(&parent.directory, parent.name(), Mounts::Stop).map_err(failed)?;
     let mode = if at.root.root_use() == RootUse::Data { 0o777 } else { 0o755 };
     fchmod(&made, Mode::from_raw_mode(mode)).map_err(failed)?;
     parent.sync()
@@ -57,7 +53,7 @@ pub(super) async fn remove(call: &Call, at: ResolvedPath) -> Result<(), Capabili
     let place = at.clone();
     let removed = blocking(call, Some(&alone), move |watch| {
         let parent = Parent::open(&place)?;
-        remove::remove(&parent, &place.subject(), watch)?;
+        remove::remove(&parent, watch)?;
         replace::clear(&parent)
     });
     match removed.await {
@@ -112,7 +108,7 @@ pub(super) async fn exchange(
 fn rename_at(from: &ResolvedPath, to: &ResolvedPath, flags: RenameFlags) -> Result<(), CapabilityError> {
     let source = Parent::open(from)?;
     let destination = Parent::open(to)?;
-    renameat_with(&source.directory, &source.name, &destination.directory, &destination.name, flags)
+    renameat_with(&source.directory, source.name(), &destination.directory, destination.name(), flags)
         .map_err(|error| {
             if error == Errno::NOENT { missing(from) } else { destination.failed("renaming to", error) }
         })?;
@@ -209,7 +205,7 @@ async fn put(call: &Call, at: ResolvedPath, content: Vec<u8>) -> Result<(), Capa
             ownership::claim(call, &at, OwnedKind::File).await?;
         }
     }
-    blocking(call, Some(&alone), move |_| replace::replace(&Parent::open(&at)?, &content, FILE_MODE)).await
+    blocking(call, Some(&alone), move |_| replace::replace(&Parent::open(&at)?, &content)).await
 }
 
 /// What stands at a path. A missing directory above it means that nothing does.

@@ -1,6 +1,6 @@
 //! The functions that only look.
 
-use super::beneath::{Mounts, Parent, failed, file_type, is_dots, open};
+use super::beneath::{self, Mounts, Parent, failed, file_type, kernel};
 use super::walk::{Usage, walk};
 use super::watch::{Watch, blocking};
 use super::{LARGEST_FILE, bytes};
@@ -10,8 +10,10 @@ use crate::resolve::ResolvedPath;
 use crate::root::Root;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::text::GuestText;
-use rustix::fs::{AtFlags, Dir, FileType, OFlags, fstat, fstatvfs, statat};
+use cap_std::fs::FileType as EntryType;
+use rustix::fs::{FileType, fstat, fstatvfs};
 use rustix::io::Errno;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The most entries that are listed.
@@ -37,6 +39,20 @@ impl From<FileType> for FileKind {
             FileType::Directory => Self::Directory,
             FileType::Symlink => Self::SymbolicLink,
             _ => Self::Other,
+        }
+    }
+}
+
+impl From<EntryType> for FileKind {
+    fn from(file_type: EntryType) -> Self {
+        if file_type.is_file() {
+            Self::File
+        } else if file_type.is_dir() {
+            Self::Directory
+        } else if file_type.is_symlink() {
+            Self::SymbolicLink
+        } else {
+            Self::Other
         }
     }
 }
@@ -91,33 +107,28 @@ pub(super) async fn list(call: &Call, at: ResolvedPath) -> Result<Vec<DirectoryE
 fn read_directory(at: &ResolvedPath, watch: &Watch) -> Result<Vec<DirectoryEntry>, CapabilityError> {
     let subject = at.subject();
     let reading = |error| failed("listing", &subject, error);
-    let flags = OFlags::DIRECTORY | OFlags::RDONLY;
-    let directory = open(at.root.directory(), at.path.as_str(), flags, Mounts::Enter).map_err(reading)?;
+    let directory =
+        beneath::directory(at.root.directory(), at.path.as_str(), Mounts::Enter).map_err(reading)?;
     let mut entries = Vec::new();
-    for entry in Dir::read_from(&directory).map_err(reading)? {
+    for entry in kernel(directory.entries()).map_err(reading)? {
         watch.check()?;
-        let entry = entry.map_err(reading)?;
-        if is_dots(entry.file_name()) {
-            continue;
-        }
+        let entry = kernel(entry).map_err(reading)?;
         if entries.len() >= MOST_ENTRIES {
             return Err(CapabilityError::new(
                 CapabilityCode::LimitExceeded,
                 format!("{subject} holds more than {MOST_ENTRIES} entries"),
             ));
         }
-        let kind = match entry.file_type() {
-            FileType::Unknown => match statat(&directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(status) => file_type(&status),
+        let name = entry.file_name();
+        let kind = match kernel(entry.file_type()).map_err(reading)? {
+            known if known != EntryType::unknown() => known.into(),
+            _ => match beneath::status(&directory, Path::new(&name)) {
+                Ok(status) => file_type(&status).into(),
                 Err(Errno::NOENT) => continue,
                 Err(error) => return Err(reading(error)),
             },
-            known => known,
         };
-        entries.push(DirectoryEntry {
-            name: entry.file_name().to_string_lossy().into_owned(),
-            kind: kind.into(),
-        });
+        entries.push(DirectoryEntry { name: name.to_string_lossy().into_owned(), kind });
     }
     entries.sort_by(|left, right| left.name.cmp(&right.name));
     Ok(entries)
@@ -133,8 +144,7 @@ pub(super) async fn usage(call: &Call, at: ResolvedPath) -> Result<u64, Capabili
             FileType::RegularFile => return Ok(u64::try_from(status.st_size).unwrap_or(0)),
             _ => return Ok(0),
         }
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY;
-        let top = open(at.root.directory(), at.path.as_str(), flags, Mounts::Enter)
+        let top = beneath::directory(at.root.directory(), at.path.as_str(), Mounts::Enter)
             .map_err(|error| failed("reading", &subject, error))?;
         let mut usage = Usage::default();
         walk(&top, &subject, watch, &mut usage)?;
@@ -147,8 +157,7 @@ pub(super) async fn read(call: &Call, at: ResolvedPath) -> Result<Vec<u8>, Capab
     blocking(call, None, move |_| {
         let subject = at.subject();
         let reading = |error| failed("reading", &subject, error);
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW;
-        let file = open(at.root.directory(), at.path.as_str(), flags, Mounts::Enter).map_err(reading)?;
+        let file = beneath::file(at.root.directory(), at.path.as_str(), Mounts::Enter).map_err(reading)?;
         let status = fstat(&file).map_err(reading)?;
         if file_type(&status) != FileType::RegularFile {
             return Err(CapabilityError::new(

@@ -1,13 +1,15 @@
 //! What a copy keeps of a file beside its bytes. What the host's user may not set is left as it is; the bits that give a program its
 //! owner's rights are kept only where the owner is.
 
-use rustix::fd::{AsFd, OwnedFd};
+use cap_std::fs::Dir;
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{
     AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, chownat, fchmod, fchown, fgetxattr,
     flistxattr, fsetxattr, futimens, utimensat,
 };
 use rustix::io::Errno;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
+use std::path::Path;
 
 /// The most that the kernel answers for names or for one value, in bytes.
 const LARGEST: usize = 1 << 16;
@@ -23,17 +25,18 @@ pub(super) struct Metadata {
 
 impl Metadata {
     /// What `file`, whose status is `status`, has.
-    pub(super) fn of(file: &OwnedFd, status: &Stat) -> Self {
+    pub(super) fn of(file: impl AsFd, status: &Stat) -> Self {
         Self {
             owner: (status.st_uid, status.st_gid),
             mode: status.st_mode & 0o7777,
             times: times(status),
-            attributes: attributes(file),
+            attributes: attributes(file.as_fd()),
         }
     }
 
     /// Give it to `copy`.
-    pub(super) fn apply(&self, copy: &OwnedFd) -> Result<(), Errno> {
+    pub(super) fn apply(&self, copy: impl AsFd) -> Result<(), Errno> {
+        let copy = copy.as_fd();
         let owned = fchown(copy, Some(Uid::from_raw(self.owner.0)), Some(Gid::from_raw(self.owner.1)));
         for (name, value) in &self.attributes {
             tolerate(fsetxattr(copy, name.as_c_str(), value, XattrFlags::empty()))?;
@@ -44,9 +47,9 @@ impl Metadata {
     }
 
     /// Give owner and times of a link to its copy.
-    pub(super) fn apply_to_link((directory, name): (&OwnedFd, &CStr), status: &Stat) -> Result<(), Errno> {
+    pub(super) fn apply_to_link((directory, name): (&Dir, &Path), status: &Stat) -> Result<(), Errno> {
         let owner = (Some(Uid::from_raw(status.st_uid)), Some(Gid::from_raw(status.st_gid)));
-        tolerate(chownat(directory.as_fd(), name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW))?;
+        tolerate(chownat(directory, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW))?;
         tolerate(utimensat(directory, name, &times(status), AtFlags::SYMLINK_NOFOLLOW))
     }
 }
@@ -71,7 +74,7 @@ fn times(status: &Stat) -> Timestamps {
 }
 
 /// `user.*` and the access-control lists; what cannot be read is left out.
-fn attributes(file: &OwnedFd) -> Vec<(CString, Vec<u8>)> {
+fn attributes(file: BorrowedFd<'_>) -> Vec<(CString, Vec<u8>)> {
     // Most files have none: asked for the length alone first.
     if flistxattr(file, &mut [0_u8; 0][..]).is_ok_and(|length| length == 0) {
         return Vec::new();

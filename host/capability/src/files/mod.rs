@@ -4,8 +4,9 @@
 //! target; for templates their own path, if the grant pins the template. `policy` says what the root's use allows. Only what
 //! `ownership` records as the path's resource's own is changed or removed.
 //!
-//! Everything below a root is resolved by the kernel from the root's descriptor (`beneath`); blocking work runs on its own thread until
-//! the call's time is up (`watch`). What takes long, a copy or a removal, has a begin in the ledger: after a crash, one without an end
+//! A root, and every directory opened below it, is a `cap_std::fs::Dir`: nothing here can name an absolute path. Everything below a root
+//! is resolved by the kernel from there, following no link (`beneath`); blocking work runs on its own thread until the call's time is up
+//! (`watch`). What takes long, a copy or a removal, has a begin in the ledger: after a crash, one without an end
 //! says that it is not known how far it came.
 //!
 //! A directory made in a root of use `data` has mode 0777, as Manila's drivers make it: its tenants come

@@ -1,16 +1,15 @@
 //! Removal of a file or tree: whatever a tenant put there, nothing outside it, nothing on another filesystem.
 
-use super::beneath::{Mounts, Parent, failed, file_type, is_dots, open};
-use super::walk::{Step, Visitor, walk};
+use super::beneath::{Mounts, Parent, directory, failed, file_type, is_mount_point, kernel, place, status};
+use super::walk::{LeftOut, Step, Visitor, walk};
 use super::watch::Watch;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
-use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, Stat, chmodat, fchmod, renameat_with, statat,
-    unlinkat,
-};
+use cap_std::fs::{Dir, FileType as EntryType};
+use rustix::fs::{AtFlags, FileType, Mode, RenameFlags, Stat, chmodat, fchmod, renameat_with};
 use rustix::io::Errno;
-use std::ffi::{CStr, CString};
+use rustix::path::DecInt;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 /// How many directories deep a tree is emptied in place; what lies deeper is first moved to its top. A tenant can nest directories
 /// without end, and neither descriptors nor the kernel's longest path do.
@@ -18,16 +17,16 @@ const DEEPEST: usize = 64;
 
 /// Remove what stands at `at` and sync its directory. Nothing there is success.
 ///
-/// A mount point inside is found before anything is removed, and refuses the whole. Fails with `denied`, `timed-out` (what is gone
-/// stays gone), `io`.
-pub(super) fn remove(at: &Parent, subject: &str, watch: &Watch) -> Result<(), CapabilityError> {
+/// A mount point inside is found before anything is removed, and refuses the whole. Fails with `not-owned`, `denied`, `timed-out` (what
+/// is gone stays gone), `io`.
+pub(super) fn remove(at: &Parent, watch: &Watch) -> Result<(), CapabilityError> {
     let Some(status) = at.look()? else { return Ok(()) };
     if file_type(&status) == FileType::Directory {
-        let top = open_tree(at, subject)?;
-        walk(&top, subject, watch, &mut MountsInside { subject })?;
+        let top = open_to_empty(&at.directory, at.name()).map_err(|error| at.failed("removing", error))?;
+        walk(&top, at.subject(), watch, &mut MountsInside { subject: at.subject() })?;
         loop {
-            empty(&top, subject, watch)?;
-            match unlinkat(&at.directory, &at.name, AtFlags::REMOVEDIR) {
+            empty(&top, at.subject(), watch)?;
+            match kernel(at.directory.remove_dir(at.name())) {
                 Ok(()) | Err(Errno::NOENT) => break,
                 // A tenant writes on while it is emptied: emptied again, until the time is up.
                 Err(Errno::NOTEMPTY | Errno::EXIST) => watch.check()?,
@@ -35,7 +34,7 @@ pub(super) fn remove(at: &Parent, subject: &str, watch: &Watch) -> Result<(), Ca
             }
         }
     } else {
-        match unlinkat(&at.directory, &at.name, AtFlags::empty()) {
+        match kernel(at.directory.remove_file(at.name())) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(at.failed("removing", error)),
         }
@@ -43,24 +42,15 @@ pub(super) fn remove(at: &Parent, subject: &str, watch: &Watch) -> Result<(), Ca
     at.sync()
 }
 
-fn open_tree(at: &Parent, subject: &str) -> Result<OwnedFd, CapabilityError> {
-    open_directory(&at.directory, &CString::new(at.name.as_str()).unwrap_or_default())
-        .map_err(|error| failed("removing", subject, error))
-}
-
 /// Open a directory to empty it. One whose mode keeps its owner out is opened up first, as far as the host's user may.
-fn open_directory(directory: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW;
-    match open(directory.as_fd(), name, flags, Mounts::Stop) {
+fn open_to_empty(below: &Dir, name: &Path) -> Result<Dir, Errno> {
+    match directory(below, name, Mounts::Stop) {
         Err(Errno::ACCESS) => {
-            let closed = open(
-                directory.as_fd(),
-                name,
-                OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW,
-                Mounts::Stop,
-            )?;
-            chmodat(CWD, format!("/proc/self/fd/{}", closed.as_raw_fd()), Mode::RWXU, AtFlags::empty())?;
-            open(directory.as_fd(), name, flags, Mounts::Stop)
+            // Through its descriptor: setting a mode by name would follow a link.
+            let closed = place(below, name)?;
+            let descriptors = rustix_linux_procfs::proc_self_fd()?;
+            chmodat(descriptors, DecInt::from_fd(&closed), Mode::RWXU, AtFlags::empty())?;
+            directory(below, name, Mounts::Stop)
         }
         answer => answer,
     }
@@ -71,64 +61,56 @@ struct MountsInside<'subject> {
     subject: &'subject str,
 }
 
-impl Visitor for MountsInside<'_> {
-    fn enter(&mut self, step: &Step) -> Result<(), CapabilityError> {
-        let entries =
-            Dir::read_from(&step.directory).map_err(|error| failed("reading", self.subject, error))?;
-        for entry in entries {
-            let entry = entry.map_err(|error| failed("reading", self.subject, error))?;
-            let candidate = matches!(entry.file_type(), FileType::Directory | FileType::Unknown);
-            if !candidate || is_dots(entry.file_name()) {
-                continue;
-            }
-            let flags = OFlags::PATH | OFlags::NOFOLLOW;
-            if open(&step.directory, entry.file_name(), flags, Mounts::Stop)
-                .is_err_and(|error| error == Errno::XDEV)
-            {
-                return Err(CapabilityError::new(
-                    CapabilityCode::NotOwned,
-                    format!(
-                        "something is mounted inside {}; unmount it first; nothing was removed",
-                        self.subject
-                    ),
-                ));
-            }
+impl MountsInside<'_> {
+    fn check(&self, step: &Step, name: &OsStr) -> Result<(), CapabilityError> {
+        if !is_mount_point(&step.directory, Path::new(name)) {
+            return Ok(());
         }
-        Ok(())
+        Err(CapabilityError::new(
+            CapabilityCode::NotOwned,
+            format!("something is mounted inside {}; unmount it first; nothing was removed", self.subject),
+        ))
+    }
+}
+
+impl Visitor for MountsInside<'_> {
+    fn directory(&mut self, step: &Step, name: &OsStr) -> Result<(), CapabilityError> {
+        self.check(step, name)
     }
 
-    fn entry(&mut self, _step: &Step, _name: &CStr, _status: &Stat) -> Result<(), CapabilityError> {
-        Ok(())
+    fn entry(&mut self, step: &Step, name: &OsStr, _status: &Stat) -> Result<(), CapabilityError> {
+        self.check(step, name)
     }
 
-    /// No path leads there to mount something on; should it be so all the same, the removal stops at it.
-    fn too_deep(&mut self) -> Result<(), CapabilityError> {
+    /// Should something be mounted there, the removal stops at it.
+    fn left_out(&mut self, _why: LeftOut) -> Result<(), CapabilityError> {
         Ok(())
     }
 }
 
 /// Empty the directory `top`: depth first, one descriptor a level, at most [`DEEPEST`] levels.
-fn empty(top: &OwnedFd, subject: &str, watch: &Watch) -> Result<(), CapabilityError> {
-    let mut levels: Vec<(OwnedFd, CString)> = Vec::new();
+fn empty(top: &Dir, subject: &str, watch: &Watch) -> Result<(), CapabilityError> {
+    let removing = |error| failed("removing", subject, error);
+    let mut levels: Vec<(Dir, OsString)> = Vec::new();
     loop {
         let directory = levels.last().map_or(top, |(directory, _)| directory);
         match first_directory_left(directory, subject, watch)? {
-            Some(name) if levels.len() < DEEPEST => match open_directory(directory, &name) {
+            Some(name) if levels.len() < DEEPEST => match open_to_empty(directory, Path::new(&name)) {
                 Ok(inner) => levels.push((inner, name)),
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
-                Err(error) => return Err(failed("removing", subject, error)),
+                Err(error) => return Err(removing(error)),
             },
-            Some(name) => match raise(directory, &name, top) {
+            Some(name) => match raise(directory, Path::new(&name), top) {
                 Ok(()) | Err(Errno::NOENT) => {}
-                Err(error) => return Err(failed("removing", subject, error)),
+                Err(error) => return Err(removing(error)),
             },
             None => {
                 let Some((_, name)) = levels.pop() else { return Ok(()) };
                 let above = levels.last().map_or(top, |(directory, _)| directory);
-                match unlink_inside(above, &name, AtFlags::REMOVEDIR) {
+                match opened_up(above, || above.remove_dir(&name)) {
                     // Not empty: somebody put something there meanwhile; it is found again.
                     Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::NOTEMPTY | Errno::EXIST) => {}
-                    Err(error) => return Err(failed("removing", subject, error)),
+                    Err(error) => return Err(removing(error)),
                 }
             }
         }
@@ -137,27 +119,24 @@ fn empty(top: &OwnedFd, subject: &str, watch: &Watch) -> Result<(), CapabilityEr
 
 /// Remove everything in `directory` that is no directory; the first directory met, if there is one.
 fn first_directory_left(
-    directory: &OwnedFd,
+    directory: &Dir,
     subject: &str,
     watch: &Watch,
-) -> Result<Option<CString>, CapabilityError> {
+) -> Result<Option<OsString>, CapabilityError> {
     let reading = |error| failed("reading", subject, error);
-    let entries = Dir::read_from(directory).map_err(reading)?;
-    for entry in entries {
+    for entry in opened_up(directory, || directory.entries()).map_err(reading)? {
         watch.check()?;
-        let entry = entry.map_err(reading)?;
-        if is_dots(entry.file_name()) {
-            continue;
-        }
-        let is_directory = match entry.file_type() {
-            FileType::Unknown => statat(directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)
+        let entry = kernel(entry).map_err(reading)?;
+        let name = entry.file_name();
+        let is_directory = match kernel(entry.file_type()).map_err(reading)? {
+            known if known != EntryType::unknown() => known.is_dir(),
+            _ => status(directory, Path::new(&name))
                 .is_ok_and(|status| file_type(&status) == FileType::Directory),
-            known => known == FileType::Directory,
         };
         if is_directory {
-            return Ok(Some(entry.file_name().to_owned()));
+            return Ok(Some(name));
         }
-        match unlink_inside(directory, entry.file_name(), AtFlags::empty()) {
+        match opened_up(directory, || directory.remove_file(&name)) {
             // A directory now: found again by the next reading.
             Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
             Err(error) => return Err(failed("removing", subject, error)),
@@ -167,11 +146,11 @@ fn first_directory_left(
 }
 
 /// Move the directory `name` to the top of the tree that is being removed.
-fn raise(directory: &OwnedFd, name: &CStr, top: &OwnedFd) -> Result<(), Errno> {
+fn raise(directory: &Dir, name: &Path, top: &Dir) -> Result<(), Errno> {
     let raised = format!(".bulkhead-removed-{}", uuid::Uuid::new_v4());
     match renameat_with(directory, name, top, raised.as_str(), RenameFlags::NOREPLACE) {
         Err(Errno::ACCESS) => {
-            for closed in [directory, top, &open_directory(directory, name)?] {
+            for closed in [directory, top, &open_to_empty(directory, name)?] {
                 fchmod(closed, Mode::RWXU)?;
             }
             renameat_with(directory, name, top, raised.as_str(), RenameFlags::NOREPLACE)
@@ -180,12 +159,12 @@ fn raise(directory: &OwnedFd, name: &CStr, top: &OwnedFd) -> Result<(), Errno> {
     }
 }
 
-/// Unlink one entry; a directory whose mode forbids its owner to is opened up first.
-fn unlink_inside(directory: &OwnedFd, name: &CStr, flags: AtFlags) -> Result<(), Errno> {
-    match unlinkat(directory, name, flags) {
+/// Do `work` in `directory`; one whose mode forbids its owner to is opened up first.
+fn opened_up<T>(directory: &Dir, work: impl Fn() -> std::io::Result<T>) -> Result<T, Errno> {
+    match kernel(work()) {
         Err(Errno::ACCESS) => {
             fchmod(directory, Mode::RWXU)?;
-            unlinkat(directory, name, flags)
+            kernel(work())
         }
         answer => answer,
     }

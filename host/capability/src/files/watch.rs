@@ -15,6 +15,13 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    /// A watch that never ends the work.
+    #[cfg(test)]
+    pub(super) fn forever() -> Self {
+        let until = Instant::now() + std::time::Duration::from_secs(3600);
+        Self { until, dropped: Arc::default() }
+    }
+
     /// Fails with `timed-out` once the work has to stop.
     pub(super) fn check(&self) -> Result<(), CapabilityError> {
         if self.dropped.load(Ordering::Relaxed) || Instant::now() >= self.until {

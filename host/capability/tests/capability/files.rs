@@ -346,3 +346,48 @@ async fn what_a_crash_left_beside_a_file_is_replaced_and_goes_with_it() {
     call.files().remove(&state("{share}.json")).await.expect("removed");
     assert_eq!(count(), 0);
 }
+
+#[tokio::test]
+async fn a_file_of_a_time_that_no_clock_can_show_is_copied_and_removed_like_any_other() {
+    // The only filesystem of every machine that keeps such a time.
+    let memory = std::path::Path::new("/dev/shm");
+    if !memory.is_dir() {
+        return;
+    }
+    let lab = Lab::within(memory, |_| {}).await;
+    lab.call().files().create_directory(&data("{share}")).await.expect("made");
+    let file = lab.on_disk("{share}").join("file");
+    std::fs::write(&file, "bytes").expect("bytes");
+    std::fs::create_dir(lab.on_disk("{share}").join("sub")).expect("a directory");
+    let never = rustix::fs::Timespec { tv_sec: i64::MIN, tv_nsec: 0 };
+    let times = rustix::fs::Timestamps { last_access: never, last_modification: never };
+    for name in ["file", "sub"] {
+        let path = lab.on_disk("{share}").join(name);
+        rustix::fs::utimensat(rustix::fs::CWD, path, &times, rustix::fs::AtFlags::empty()).expect("times");
+    }
+    assert_eq!(std::fs::metadata(&file).expect("a file").mtime(), i64::MIN);
+    let call = lab.snapshot_call();
+    assert_eq!(call.files().usage(&data("{share}")).await, Ok(5));
+    call.files().copy_tree(&data("{share}"), &data("{share}@{snapshot}")).await.expect("copied");
+    for name in ["file", "sub"] {
+        let copy = std::fs::metadata(lab.on_disk("{share}@{snapshot}").join(name)).expect("a copy");
+        assert_eq!(copy.mtime(), i64::MIN, "{name}");
+    }
+    lab.call().files().remove(&data("{share}")).await.expect("removed");
+    assert!(!lab.on_disk("{share}").exists());
+}
+
+#[tokio::test]
+async fn a_directory_whose_mode_keeps_everybody_out_is_removed_all_the_same() {
+    let lab = Lab::new().await;
+    let call = lab.call();
+    call.files().create_directory(&data("{share}")).await.expect("made");
+    for (name, mode) in [("closed", 0), ("unlisted", 0o300), ("fixed", 0o500), ("unsearched", 0o400)] {
+        let directory = lab.on_disk("{share}").join(name);
+        std::fs::create_dir_all(directory.join("inner")).expect("a directory");
+        std::fs::write(directory.join("file"), "bytes").expect("bytes");
+        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    }
+    call.files().remove(&data("{share}")).await.expect("removed");
+    assert!(!lab.on_disk("{share}").exists());
+}

@@ -79,7 +79,12 @@ impl Lab {
 
     /// A lab whose backend is made of `changed` parts.
     pub(crate) async fn with(change: impl FnOnce(&mut BackendParts)) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
+        Self::within(&std::env::temp_dir(), change).await
+    }
+
+    /// A lab whose roots lie in a directory of their own in `place`.
+    pub(crate) async fn within(place: &std::path::Path, change: impl FnOnce(&mut BackendParts)) -> Self {
+        let directory = tempfile::tempdir_in(place).expect("a directory");
         for root in ["shares", "exports", "state"] {
             std::fs::create_dir(directory.path().join(root)).expect("a root");
         }
