@@ -128,7 +128,6 @@ pub struct Backend {
     parts: BackendParts,
     roots: BTreeMap<Label, Arc<Root>>,
     shared: Arc<BackendLocks>,
-    command_slots: Arc<Semaphore>,
 }
 
 impl Backend {
@@ -139,9 +138,8 @@ impl Backend {
         crate::grant::check(&parts.manifest, &parts.grant, &parts.ceiling)?;
         let roots = crate::grant::open_roots(&parts.manifest, &parts.grant)?;
         let shared = parts.locks.of(&parts.name);
-        let slots =
-            usize::try_from(parts.limits.concurrent_commands).unwrap_or(1).clamp(1, Semaphore::MAX_PERMITS);
-        Ok(Arc::new(Self { parts, roots, shared, command_slots: Arc::new(Semaphore::new(slots)) }))
+        shared.command_slots().set_size(parts.limits.concurrent_commands);
+        Ok(Arc::new(Self { parts, roots, shared }))
     }
 
     /// Begin a call: its rights are `target`, and everything it holds ends with it or at `deadline`.
@@ -243,9 +241,9 @@ impl Backend {
         &self.shared
     }
 
-    /// One permit for each command that may run at once.
-    pub(crate) const fn command_slots(&self) -> &Arc<Semaphore> {
-        &self.command_slots
+    /// One permit for each command that may run at once, in all generations together.
+    pub(crate) fn command_slots(&self) -> &Arc<Semaphore> {
+        self.shared.command_slots().permits()
     }
 }
 

@@ -1,11 +1,11 @@
-//! The locks of all backends of this process, and those that one call holds. No await while a table is locked.
+//! The locks and command slots of all backends of this process, and the locks that one call holds. No await while a table is locked.
 
 use super::MOST_HELD;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::BackendName;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{OnceCell, OwnedMutexGuard};
+use tokio::sync::{OnceCell, OwnedMutexGuard, Semaphore};
 use tokio::time::Instant;
 
 type NamedLock = Arc<tokio::sync::Mutex<()>>;
@@ -29,6 +29,37 @@ pub(crate) struct BackendLocks {
     named: Mutex<BTreeMap<String, NamedLock>>,
     paths: Mutex<BTreeMap<String, NamedLock>>,
     private_bytes: OnceCell<Mutex<u64>>,
+    command_slots: CommandSlots,
+}
+
+/// How many commands of a backend may run at once, whichever of its generations they are of: a swap does not double it.
+#[derive(Debug)]
+pub(crate) struct CommandSlots {
+    permits: Arc<Semaphore>,
+    size: Mutex<usize>,
+}
+
+impl Default for CommandSlots {
+    fn default() -> Self {
+        Self { permits: Arc::new(Semaphore::new(0)), size: Mutex::default() }
+    }
+}
+
+impl CommandSlots {
+    /// The newest generation's figure holds, at least 1. What more commands run at this moment than a smaller figure allows stays allowed
+    /// until the next generation: none is ended for it.
+    pub(crate) fn set_size(&self, wanted: u32) {
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS);
+        let mut size = locked(&self.size);
+        self.permits.add_permits(wanted.saturating_sub(*size));
+        let given_up = self.permits.forget_permits(size.saturating_sub(wanted));
+        *size = wanted.max(size.saturating_sub(given_up));
+    }
+
+    /// One permit for each.
+    pub(crate) const fn permits(&self) -> &Arc<Semaphore> {
+        &self.permits
+    }
 }
 
 impl BackendLocks {
@@ -50,6 +81,11 @@ impl BackendLocks {
                 format!("{subject} is being changed by another call"),
             )
         })
+    }
+
+    /// How many commands may run at once.
+    pub(crate) const fn command_slots(&self) -> &CommandSlots {
+        &self.command_slots
     }
 
     /// How many bytes of private data the backend holds; counted once, then kept.
@@ -109,4 +145,34 @@ impl HeldLocks {
 /// A panic while a table is locked leaves it sound: every change is one insertion or removal.
 fn locked<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_generations_share_as_many_command_slots_as_the_newest_says() {
+        let slots = CommandSlots::default();
+        slots.set_size(4);
+        slots.set_size(4);
+        assert_eq!(slots.permits().available_permits(), 4, "a second generation brings none of its own");
+        slots.set_size(6);
+        assert_eq!(slots.permits().available_permits(), 6);
+        slots.set_size(0);
+        assert_eq!(slots.permits().available_permits(), 1, "never none");
+    }
+
+    #[test]
+    fn a_smaller_figure_ends_no_command_and_holds_once_they_are_through() {
+        let slots = CommandSlots::default();
+        slots.set_size(4);
+        let running: Vec<_> = (0..3).map(|_| slots.permits().try_acquire().expect("a slot")).collect();
+        slots.set_size(2);
+        assert!(slots.permits().try_acquire().is_err());
+        drop(running);
+        assert_eq!(slots.permits().available_permits(), 3);
+        slots.set_size(2);
+        assert_eq!(slots.permits().available_permits(), 2);
+    }
 }
