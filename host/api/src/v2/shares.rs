@@ -77,7 +77,7 @@ impl CreateBody {
             metadata: body::metadata(self.metadata)?,
             share_type: self.share_type.filter(|name| !name.is_empty()),
             source_snapshot: source_snapshot.map(|id| body::id("snapshot", &id)).transpose()?,
-            is_public: body::flag("is_public", self.is_public.as_ref())?,
+            is_public: public_flag(self.is_public.as_ref())?,
         })
     }
 }
@@ -172,7 +172,7 @@ async fn update(
         display_name: asked.display_name.map(body::display_text),
         display_description: asked.display_description.map(body::display_text),
         metadata: None,
-        is_public: asked.is_public.as_ref().map(|value| body::flag("is_public", Some(value))).transpose()?,
+        is_public: asked.is_public.as_ref().map(|value| public_flag(Some(value))).transpose()?,
     };
     let changed = manager.update_share(&caller.context(), id, update).await?;
     Ok(Json(json!({ "share": full(&caller, &changed) })))
@@ -185,6 +185,16 @@ async fn delete(
 ) -> Result<StatusCode, ApiError> {
     manager.delete_share(&caller.context(), body::id("share", &share)?, Force::No).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// Shares that other projects see are not served: a yes is refused, not passed over.
+fn public_flag(value: Option<&Value>) -> Result<bool, ApiError> {
+    if body::flag("is_public", value)? {
+        return Err(ApiError::BadRequest(
+            "is_public cannot be used: a share belongs to its project alone here".to_owned(),
+        ));
+    }
+    Ok(false)
 }
 
 pub(super) fn full(caller: &Caller, found: &ShareView) -> Value {

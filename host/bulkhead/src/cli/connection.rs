@@ -52,13 +52,22 @@ pub(crate) enum Rest {
 
 impl WaitOptions {
     /// Wait until the resource at `path` rests; at once if the user does not want to wait.
-    pub(crate) async fn rest(&self, client: &Client, path: &str, envelope: &str, printer: &Printer) -> anyhow::Result<Rest> {
+    pub(crate) async fn rest(
+        &self,
+        client: &Client,
+        path: &str,
+        envelope: &str,
+        printer: &Printer,
+    ) -> anyhow::Result<Rest> {
         let began = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut told = String::new();
         loop {
             let found = match client.get(path).await {
-                Ok(mut answer) => answer.get_mut(envelope).map(Value::take).context("the daemon's answer lacks the resource")?,
+                Ok(mut answer) => answer
+                    .get_mut(envelope)
+                    .map(Value::take)
+                    .context("the daemon's answer lacks the resource")?,
                 Err(error) if is_not_found(&error) => return Ok(Rest::Gone),
                 Err(error) => return Err(error),
             };
@@ -71,7 +80,10 @@ impl WaitOptions {
                 told.clone_from(&status);
             }
             if began.elapsed().as_secs() >= self.timeout {
-                bail!("still {status} after {} s; the work goes on\nhint: see 'bulkhead operation list'", self.timeout);
+                bail!(
+                    "still {status} after {} s; the work goes on\nhint: see 'bulkhead operation list'",
+                    self.timeout
+                );
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -79,12 +91,20 @@ impl WaitOptions {
     }
 
     /// Wait until the resource is there and well.
-    pub(crate) async fn settled(&self, client: &Client, path: &str, envelope: &str, printer: &Printer) -> anyhow::Result<Value> {
+    pub(crate) async fn settled(
+        &self,
+        client: &Client,
+        path: &str,
+        envelope: &str,
+        printer: &Printer,
+    ) -> anyhow::Result<Value> {
         match self.rest(client, path, envelope, printer).await? {
             Rest::Found(found) => {
                 let status = status_of(&found);
                 if status.contains("error") {
-                    bail!("it is {status}\nhint: 'bulkhead operation list' shows what failed, 'bulkhead audit tail' what the driver did");
+                    bail!(
+                        "it is {status}\nhint: 'bulkhead operation list' shows what failed, 'bulkhead audit tail' what the driver did"
+                    );
                 }
                 Ok(found)
             }
@@ -93,7 +113,13 @@ impl WaitOptions {
     }
 
     /// Wait until the resource is gone.
-    pub(crate) async fn vanished(&self, client: &Client, path: &str, envelope: &str, printer: &Printer) -> anyhow::Result<()> {
+    pub(crate) async fn vanished(
+        &self,
+        client: &Client,
+        path: &str,
+        envelope: &str,
+        printer: &Printer,
+    ) -> anyhow::Result<()> {
         match self.rest(client, path, envelope, printer).await? {
             Rest::Gone => Ok(()),
             Rest::Found(_) if self.no_wait => Ok(()),
@@ -112,7 +138,9 @@ pub(crate) fn status_of(resource: &Value) -> String {
 }
 
 fn is_transient(status: &str) -> bool {
-    status.ends_with("ing") || status.starts_with("queued_") || matches!(status, "creating_from_snapshot" | "reverting_to_snapshot")
+    status.ends_with("ing")
+        || status.starts_with("queued_")
+        || matches!(status, "creating_from_snapshot" | "reverting_to_snapshot")
 }
 
 fn is_not_found(error: &anyhow::Error) -> bool {
@@ -120,7 +148,12 @@ fn is_not_found(error: &anyhow::Error) -> bool {
 }
 
 /// The id of the resource that `name` names: its id, or the name of exactly one.
-pub(crate) async fn find(client: &Client, collection: &str, kind: &str, name: &str) -> anyhow::Result<String> {
+pub(crate) async fn find(
+    client: &Client,
+    collection: &str,
+    kind: &str,
+    name: &str,
+) -> anyhow::Result<String> {
     if name.parse::<bulkhead_model::id::ShareId>().is_ok() {
         return Ok(name.to_owned());
     }
@@ -131,7 +164,9 @@ pub(crate) async fn find(client: &Client, collection: &str, kind: &str, name: &s
     match (found.next(), found.next()) {
         (Some(id), None) => Ok(id.to_owned()),
         (Some(_), Some(_)) => bail!("more than one {kind} is named '{name}'\nhint: name it by its id"),
-        (None, _) => bail!("there is no {kind} '{name}' in this project\nhint: 'bulkhead {kind} list' shows what there is"),
+        (None, _) => bail!(
+            "there is no {kind} '{name}' in this project\nhint: 'bulkhead {kind} list' shows what there is"
+        ),
     }
 }
 

@@ -150,7 +150,13 @@ impl ShareCommand {
             }
             Verb::ResetStatus { share, status } => {
                 let id = find(&client, "shares", "share", &share).await?;
-                client.post(&format!("/v2/shares/{id}/action"), &json!({ "reset_status": { "status": status } })).await.map(drop)
+                client
+                    .post(
+                        &format!("/v2/shares/{id}/action"),
+                        &json!({ "reset_status": { "status": status } }),
+                    )
+                    .await
+                    .map(drop)
             }
             Verb::Forget { share } => {
                 let id = find(&client, "shares", "share", &share).await?;
@@ -168,7 +174,8 @@ impl Create {
             Some(name) => Some(find(client, "snapshots", "snapshot", name).await?),
             None => None,
         };
-        let metadata: Map<String, Value> = self.properties.into_iter().map(|(key, value)| (key, json!(value))).collect();
+        let metadata: Map<String, Value> =
+            self.properties.into_iter().map(|(key, value)| (key, json!(value))).collect();
         let asked = json!({ "share": {
             "share_proto": self.protocol,
             "size": self.size,
@@ -179,7 +186,10 @@ impl Create {
             "metadata": metadata,
         } });
         let made = client.post("/v2/shares", &asked).await?;
-        let id = made.pointer("/share/id").and_then(Value::as_str).context("the daemon's answer lacks the share")?;
+        let id = made
+            .pointer("/share/id")
+            .and_then(Value::as_str)
+            .context("the daemon's answer lacks the share")?;
         self.wait.settled(client, &format!("/v2/shares/{id}"), "share", printer).await?;
         show(client, id, self.json, printer).await
     }
@@ -218,7 +228,13 @@ impl Resize {
     }
 }
 
-async fn act(client: &Client, share: &str, action: Value, wait: &WaitOptions, printer: &Printer) -> anyhow::Result<Value> {
+async fn act(
+    client: &Client,
+    share: &str,
+    action: Value,
+    wait: &WaitOptions,
+    printer: &Printer,
+) -> anyhow::Result<Value> {
     let id = find(client, "shares", "share", share).await?;
     client.post(&format!("/v2/shares/{id}/action"), &action).await?;
     wait.settled(client, &format!("/v2/shares/{id}"), "share", printer).await

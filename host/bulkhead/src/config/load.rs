@@ -74,7 +74,10 @@ fn backend_files(directory: &Path) -> Result<Vec<PathBuf>, ConfigurationError> {
     Ok(files)
 }
 
-fn read_backend(path: &Path, directory: &Path) -> Result<(BackendName, BackendConfiguration), ConfigurationError> {
+fn read_backend(
+    path: &Path,
+    directory: &Path,
+) -> Result<(BackendName, BackendConfiguration), ConfigurationError> {
     let name = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
     let name = name.filter(|name: &BackendName| name.as_str() != HOST_CHAIN);
     let name = name.ok_or_else(|| ConfigurationError::BackendName { path: path.to_owned() })?;
@@ -83,7 +86,10 @@ fn read_backend(path: &Path, directory: &Path) -> Result<(BackendName, BackendCo
     Ok((name, backend))
 }
 
-fn read<T: DeserializeOwned>(path: &Path, check: impl Fn(&T) -> Vec<Finding>) -> Result<T, ConfigurationError> {
+fn read<T: DeserializeOwned>(
+    path: &Path,
+    check: impl Fn(&T) -> Vec<Finding>,
+) -> Result<T, ConfigurationError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigurationError::Read { path: path.to_owned(), source })?;
     let name = path.display().to_string();
@@ -97,11 +103,17 @@ fn read<T: DeserializeOwned>(path: &Path, check: impl Fn(&T) -> Vec<Finding>) ->
 fn check(configuration: &Configuration) -> Vec<Finding> {
     let mut findings = Vec::new();
     if configuration.tokens.is_empty() && !configuration.listen.ip().is_loopback() {
-        let finding = Finding::new(vec![Step::from("listen")], format!("{} can be reached by others, so tenants need tokens", configuration.listen));
+        let finding = Finding::new(
+            vec![Step::from("listen")],
+            format!("{} can be reached by others, so tenants need tokens", configuration.listen),
+        );
         findings.push(finding.hint("add a [[token]] with sha256, project and user, or listen on 127.0.0.1"));
     }
     if let Some((name, _)) = configuration.backends.iter().find(|(name, _)| name.as_str() == HOST_CHAIN) {
-        let finding = Finding::new(vec![Step::from("backend"), Step::from(name.as_str())], "this name is the host's own in the ledger");
+        let finding = Finding::new(
+            vec![Step::from("backend"), Step::from(name.as_str())],
+            "this name is the host's own in the ledger",
+        );
         findings.push(finding.hint("choose another name"));
     }
     for (index, token) in configuration.tokens.iter().enumerate() {
@@ -137,8 +149,12 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_told_with_its_line_and_the_right_one() {
-        let error = loaded(&[("bulkhead.toml", "\nlisten = '127.0.0.1:1'\nstate-directroy = 'x'\n")]).expect_err("unknown");
-        assert!(error.contains("DIR/bulkhead.toml:3:1") && error.contains("did you mean 'state-directory'?"), "{error}");
+        let error = loaded(&[("bulkhead.toml", "\nlisten = '127.0.0.1:1'\nstate-directroy = 'x'\n")])
+            .expect_err("unknown");
+        assert!(
+            error.contains("DIR/bulkhead.toml:3:1") && error.contains("did you mean 'state-directory'?"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -146,18 +162,22 @@ mod tests {
         let error = loaded(&[("bulkhead.toml", "listen = '0.0.0.0:8786'\n")]).expect_err("no tokens");
         assert!(error.contains("tenants need tokens"), "{error}");
         let token = "[[token]]\nsha256 = 'abc'\nproject = 'p'\nuser = 'u'\n";
-        let error = loaded(&[("bulkhead.toml", &format!("listen = '0.0.0.0:8786'\n{token}"))]).expect_err("no digest");
+        let error = loaded(&[("bulkhead.toml", &format!("listen = '0.0.0.0:8786'\n{token}"))])
+            .expect_err("no digest");
         assert!(error.contains("token[0].sha256") && error.contains("sha256sum"), "{error}");
     }
 
     #[test]
     fn backends_come_from_the_file_and_from_the_directory() {
         let main = "backend-directory = 'backends'\n[backend.a]\ndriver = 'a.wasm'\n";
-        let configuration = loaded(&[("bulkhead.toml", main), ("backends/b.toml", "driver = 'b.wasm'\n")]).expect("sound");
+        let configuration =
+            loaded(&[("bulkhead.toml", main), ("backends/b.toml", "driver = 'b.wasm'\n")]).expect("sound");
         assert_eq!(configuration.backends.keys().map(ToString::to_string).collect::<Vec<_>>(), ["a", "b"]);
-        let error = loaded(&[("bulkhead.toml", main), ("backends/a.toml", "driver = 'b.wasm'\n")]).expect_err("twice");
+        let error = loaded(&[("bulkhead.toml", main), ("backends/a.toml", "driver = 'b.wasm'\n")])
+            .expect_err("twice");
         assert!(error.contains("stands both in"), "{error}");
-        let error = loaded(&[("bulkhead.toml", main), ("backends/a b.toml", "driver = 'b.wasm'\n")]).expect_err("no name");
+        let error = loaded(&[("bulkhead.toml", main), ("backends/a b.toml", "driver = 'b.wasm'\n")])
+            .expect_err("no name");
         assert!(error.contains("the file's name is the backend's"), "{error}");
     }
 }

@@ -45,15 +45,24 @@ impl Loader {
         }
     }
 
-    async fn try_attach(self: Arc<Self>, name: BackendName, configuration: BackendConfiguration) -> anyhow::Result<()> {
+    async fn try_attach(
+        self: Arc<Self>,
+        name: BackendName,
+        configuration: BackendConfiguration,
+    ) -> anyhow::Result<()> {
         let manager = self.manager.clone();
         // Reading, compiling and opening roots block; a large driver compiles for seconds.
-        let (description, generation) = tokio::task::spawn_blocking(move || self.load(name, configuration)).await??;
+        let (description, generation) =
+            tokio::task::spawn_blocking(move || self.load(name, configuration)).await??;
         manager.attach(description, Arc::new(generation));
         Ok(())
     }
 
-    fn load(&self, name: BackendName, configuration: BackendConfiguration) -> anyhow::Result<(BackendDescription, Generation)> {
+    fn load(
+        &self,
+        name: BackendName,
+        configuration: BackendConfiguration,
+    ) -> anyhow::Result<(BackendDescription, Generation)> {
         let package = Package::open(&configuration.driver)
             .with_context(|| format!("the driver {} is not usable", configuration.driver.display()))?;
         let options = options::validate(&package.manifest.options, &configuration.options)?;

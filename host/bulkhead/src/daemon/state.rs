@@ -25,12 +25,18 @@ impl StateDirectory {
                 .create(path)
                 .with_context(|| format!("cannot make the state directory {}", path.display()))?;
         }
-        let metadata = path.metadata().with_context(|| format!("cannot look at the state directory {}", path.display()))?;
+        let metadata = path
+            .metadata()
+            .with_context(|| format!("cannot look at the state directory {}", path.display()))?;
         if !metadata.is_dir() {
             bail!("{} is not a directory\nhint: set state-directory to one", path.display());
         }
         if metadata.mode() & OTHERS != 0 {
-            bail!("the state directory {} can be entered by others\nhint: chmod 0700 {}", path.display(), path.display());
+            bail!(
+                "the state directory {} can be entered by others\nhint: chmod 0700 {}",
+                path.display(),
+                path.display()
+            );
         }
         Ok(Self { path: path.to_owned() })
     }
@@ -43,6 +49,11 @@ impl StateDirectory {
     /// Where compiled drivers are cached.
     pub(crate) fn cache(&self) -> PathBuf {
         self.path.join("cache")
+    }
+
+    /// What keeps two helpers of this state from running commands at once.
+    pub(crate) fn helper_lock(&self) -> PathBuf {
+        self.path.join("helper.lock")
     }
 
     /// The operator's socket.
@@ -63,15 +74,23 @@ impl StateDirectory {
 
 fn make_key(mut file: &File, path: &Path) -> anyhow::Result<[u8; 32]> {
     let mut key = [0; 32];
-    File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut key)).context("cannot read /dev/urandom")?;
-    file.write_all(&key).and_then(|()| file.sync_all()).with_context(|| format!("cannot write {}", path.display()))?;
+    File::open("/dev/urandom")
+        .and_then(|mut random| random.read_exact(&mut key))
+        .context("cannot read /dev/urandom")?;
+    file.write_all(&key)
+        .and_then(|()| file.sync_all())
+        .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(key)
 }
 
 fn read_key(path: &Path) -> anyhow::Result<[u8; 32]> {
     let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     if file.metadata()?.mode() & OTHERS != 0 {
-        bail!("{} can be read by others\nhint: chmod 0600 {}; if somebody else has read it, what it protects is not protected", path.display(), path.display());
+        bail!(
+            "{} can be read by others\nhint: chmod 0600 {}; if somebody else has read it, what it protects is not protected",
+            path.display(),
+            path.display()
+        );
     }
     let mut key = Vec::new();
     file.read_to_end(&mut key)?;

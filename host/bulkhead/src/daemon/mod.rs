@@ -1,0 +1,127 @@
+//! The daemon: builds all parts from the configuration, serves, and ends in order.
+//!
+//! Start: state directory → store → ledger → doors bound → helper → engine → backends, each in a task of its own → recovery, once the
+//! helper has confirmed that no command of an earlier daemon is left. A backend that cannot be loaded is told and stops nobody else.
+//! End: no new request is taken, running operations get [`DRAIN`], the rest is in the journal and goes on at the next start.
+
+mod backend;
+mod helper;
+mod state;
+
+pub(crate) use helper::program as helper_program;
+
+use crate::config::Configuration;
+use anyhow::Context;
+use backend::Loader;
+use bulkhead_api::{ApiSettings, Authentication, OperatorSocket, Token};
+use bulkhead_capability::execute::{CommandRunner as _, HelperClient};
+use bulkhead_capability::lock::Locks;
+use bulkhead_ledger::{Ledger, LedgerKey};
+use bulkhead_manager::{Manager, ManagerSettings};
+use bulkhead_model::scope::Actor;
+use bulkhead_store::{SqliteStore, Store};
+use state::StateDirectory;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// How long running operations may take to end after the daemon was told to.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Between two looks at a helper that is not there.
+const HELPER_PAUSE: Duration = Duration::from_secs(1);
+
+/// Serve until `stop` is ready.
+pub(crate) async fn run(
+    configuration: Configuration,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let state = StateDirectory::open(&configuration.state_directory)?;
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&state.store())?);
+    let ledger = Ledger::open(Arc::clone(&store), LedgerKey::new(state.key("ledger")?)).await?;
+    let listener = TcpListener::bind(configuration.listen).await.with_context(|| {
+        format!("cannot listen on {}\nhint: if the address is in use, another daemon may be; choose another with listen", configuration.listen)
+    })?;
+    let socket = OperatorSocket::bind(&state.socket()).with_context(|| {
+        format!(
+            "cannot make the operator's socket {}; a socket's path has at most 107 bytes",
+            state.socket().display()
+        )
+    })?;
+    let manager = Manager::open(Arc::clone(&store), ledger.clone(), ManagerSettings::default()).await?;
+    let helper = helper::start(configuration.helper.as_deref(), &state)?;
+    let loader = Arc::new(Loader {
+        engine: backend::start_engine(&state)?,
+        store,
+        ledger: ledger.clone(),
+        runner: Arc::<HelperClient>::clone(&helper),
+        locks: Arc::new(Locks::default()),
+        ceiling: configuration.ceiling.clone(),
+        manager: manager.clone(),
+    });
+    for (name, backend) in configuration.backends.clone() {
+        tokio::spawn(Arc::clone(&loader).attach(name, backend));
+    }
+    tokio::spawn(recover(manager.clone(), helper));
+    tracing::info!(listen = %configuration.listen, state = %configuration.state_directory.display(), "serving");
+    serve(&configuration, manager.clone(), listener, socket, stop).await?;
+    tracing::info!(
+        "ending: running operations get {} s, the rest goes on at the next start",
+        DRAIN.as_secs()
+    );
+    manager.drain(DRAIN).await;
+    ledger.flush_all().await?;
+    Ok(())
+}
+
+/// Finish what an earlier daemon began, once nothing that it started runs any more.
+async fn recover(manager: Manager, helper: Arc<HelperClient>) {
+    while let Err(error) = helper.wait_until_swept().await {
+        tracing::error!(error = format!("{:#}", anyhow::Error::new(error)), "recovery waits for the helper");
+        tokio::time::sleep(HELPER_PAUSE).await;
+    }
+    if let Err(error) = manager.recover().await {
+        tracing::error!(
+            error = format!("{:#}", anyhow::Error::new(error)),
+            "recovery failed; operations wait"
+        );
+    }
+}
+
+async fn serve(
+    configuration: &Configuration,
+    manager: Manager,
+    listener: TcpListener,
+    socket: OperatorSocket,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let (ending, ended) = tokio::sync::watch::channel(());
+    let until = |mut ended: tokio::sync::watch::Receiver<()>| async move {
+        // Nothing is ever sent: the sender is dropped when the daemon is told to end.
+        while ended.changed().await.is_ok() {}
+    };
+    let tenants = bulkhead_api::tenant_router(manager.clone(), api_settings(configuration)?);
+    let operators = bulkhead_api::operator_router(manager);
+    let tenants = bulkhead_api::serve_network(listener, tenants, until(ended.clone()));
+    let operators = bulkhead_api::serve_socket(socket, operators, until(ended));
+    tokio::spawn(async move {
+        stop.await;
+        drop(ending);
+    });
+    tokio::try_join!(tenants, operators)?;
+    Ok(())
+}
+
+fn api_settings(configuration: &Configuration) -> anyhow::Result<ApiSettings> {
+    let mut host_names = vec!["localhost".to_owned(), configuration.listen.ip().to_string()];
+    host_names.extend(configuration.host_names.iter().cloned());
+    let mut tokens = Vec::new();
+    for token in &configuration.tokens {
+        let actor = Actor { user: token.user.clone(), project: token.project.clone(), role: token.role };
+        tokens.push(Token { digest: token.sha256.parse()?, actor });
+    }
+    let authentication =
+        if tokens.is_empty() { Authentication::None } else { Authentication::Tokens(tokens) };
+    Ok(ApiSettings { authentication, host_names })
+}
