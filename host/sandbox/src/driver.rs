@@ -40,6 +40,25 @@ pub trait Driver: Send + Sync + Debug {
     /// `lifecycle.ip-versions`.
     async fn ip_versions(&self, reason: &CallReason) -> Result<BTreeSet<IpVersion>, CallError>;
 
+    /// `lifecycle.default-filter-function`: what the scheduler uses where the operator set none. None unless a driver says otherwise.
+    async fn default_filter_function(&self, _reason: &CallReason) -> Result<Option<String>, CallError> {
+        Ok(None)
+    }
+
+    /// `lifecycle.default-goodness-function`: as [`Driver::default_filter_function`].
+    async fn default_goodness_function(&self, _reason: &CallReason) -> Result<Option<String>, CallError> {
+        Ok(None)
+    }
+
+    /// `lifecycle.pool-of`: the pool of a share whose host string has none. None unless a driver says otherwise.
+    async fn pool_of(
+        &self,
+        _reason: &CallReason,
+        _share: &ShareForDriver,
+    ) -> Result<Option<String>, CallError> {
+        Ok(None)
+    }
+
     /// `shares.create-share`; the answer is where clients find it, in the driver's order.
     async fn create_share(
         &self,

@@ -1,0 +1,132 @@
+//! Access rules, and what drivers answer about them.
+
+use super::{Breach, check_count, shown};
+use crate::bindings::v0_1::bulkhead::driver::access::AccessUpdate as WitAccessUpdate;
+use crate::bindings::v0_1::bulkhead::driver::types as wit;
+use bulkhead_model::access::{AccessLevel, AccessOutcome, AccessRule, AccessTo, AccessUpdate};
+use bulkhead_model::id::AccessRuleId;
+use bulkhead_model::status::AccessRuleState;
+use std::collections::BTreeSet;
+
+/// A rule as a driver call carries it.
+pub(crate) fn rule_to_wit(rule: &AccessRule) -> wit::AccessRule {
+    wit::AccessRule {
+        id: rule.id.to_string(),
+        mapping_id: rule.mapping_id.to_string(),
+        access_type: access_type(&rule.access_to),
+        access_to: rule.access_to.to_string(),
+        access_level: match rule.level {
+            AccessLevel::Rw => wit::AccessLevel::Rw,
+            AccessLevel::Ro => wit::AccessLevel::Ro,
+        },
+    }
+}
+
+/// A rule on a snapshot as a driver call carries it: always read only.
+pub(crate) fn snapshot_rule_to_wit(rule: &AccessRule) -> wit::SnapshotAccessRule {
+    wit::SnapshotAccessRule {
+        id: rule.id.to_string(),
+        mapping_id: rule.mapping_id.to_string(),
+        access_type: access_type(&rule.access_to),
+        access_to: rule.access_to.to_string(),
+    }
+}
+
+/// Rules in their order.
+pub(crate) fn rules_to_wit(rules: &[AccessRule]) -> Vec<wit::AccessRule> {
+    rules.iter().map(rule_to_wit).collect()
+}
+
+/// What `update-access` is asked.
+pub(crate) fn update_to_wit(update: &AccessUpdate) -> WitAccessUpdate {
+    WitAccessUpdate {
+        rules: rules_to_wit(&update.rules),
+        add: rules_to_wit(&update.add),
+        remove: rules_to_wit(&update.remove),
+        update: rules_to_wit(&update.update),
+    }
+}
+
+const fn access_type(access_to: &AccessTo) -> wit::AccessType {
+    match access_to {
+        AccessTo::Ip(_) => wit::AccessType::Ip,
+        AccessTo::User(_) => wit::AccessType::User,
+        AccessTo::Cert(_) => wit::AccessType::Cert,
+        AccessTo::Cephx(_) => wit::AccessType::Cephx,
+    }
+}
+
+/// What became of the rules that were asked about, each at most once.
+pub(crate) fn outcomes_from_wit(
+    update: &AccessUpdate,
+    outcomes: Vec<wit::RuleOutcome>,
+) -> Result<Vec<AccessOutcome>, Breach> {
+    let asked = [&update.rules, &update.add, &update.remove, &update.update];
+    let mut open: BTreeSet<AccessRuleId> = asked.into_iter().flatten().map(|rule| rule.id).collect();
+    check_count("the answer of update-access", &outcomes, open.len())?;
+    let mut found = Vec::with_capacity(outcomes.len());
+    for outcome in outcomes {
+        let rule =
+            outcome.rule_id.parse::<AccessRuleId>().ok().filter(|id| open.remove(id)).ok_or_else(|| {
+                Breach(format!(
+                    "rule-outcome.rule-id is one of those asked about, each once, unlike '{}'",
+                    shown(&outcome.rule_id)
+                ))
+            })?;
+        if let Some(key) = &outcome.access_key {
+            // Only the `secret` interface makes such names, and this host does not serve it: this one cannot be real.
+            return Err(Breach(format!(
+                "rule-outcome.access-key is a reference that the secret interface gave in this call, unlike '{}'",
+                shown(&key.name)
+            )));
+        }
+        let state = match outcome.state {
+            wit::RuleState::Active => AccessRuleState::Active,
+            wit::RuleState::Error => AccessRuleState::Error,
+        };
+        found.push(AccessOutcome { rule, state, access_key: None });
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    fn outcome(id: &str) -> wit::RuleOutcome {
+        wit::RuleOutcome { rule_id: id.to_owned(), state: wit::RuleState::Active, access_key: None }
+    }
+
+    #[test]
+    fn an_address_crosses_as_it_was_asked_for() {
+        let rule = AccessRule {
+            access_to: AccessTo::parse("ip", "10.0.0.5").expect("an address"),
+            ..fixture::rule()
+        };
+        assert_eq!(rule_to_wit(&rule).access_to, "10.0.0.5");
+    }
+
+    #[test]
+    fn only_rules_that_were_asked_about_have_outcomes_and_each_one() {
+        let update = AccessUpdate {
+            rules: vec![fixture::rule()],
+            remove: vec![fixture::rule()],
+            ..AccessUpdate::default()
+        };
+        let (kept, removed) = (update.rules[0].id.to_string(), update.remove[0].id.to_string());
+        let check = |outcomes| outcomes_from_wit(&update, outcomes);
+        assert_eq!(check(vec![outcome(&kept), outcome(&removed)]).map(|found| found.len()), Ok(2));
+        assert!(check(vec![outcome(&kept), outcome(&kept)]).is_err());
+        assert!(check(vec![outcome(&AccessRuleId::random().to_string())]).is_err());
+        assert!(check(vec![outcome(&update.rules[0].mapping_id.to_string())]).is_err());
+    }
+
+    #[test]
+    fn a_credential_that_nobody_made_is_refused() {
+        let update = AccessUpdate { rules: vec![fixture::rule()], ..AccessUpdate::default() };
+        let key = wit::SecretRef { name: "root-password".to_owned() };
+        let answer = wit::RuleOutcome { access_key: Some(key), ..outcome(&update.rules[0].id.to_string()) };
+        assert!(outcomes_from_wit(&update, vec![answer]).is_err());
+    }
+}

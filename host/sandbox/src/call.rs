@@ -1,0 +1,143 @@
+//! One call of a driver, from its slot to its end.
+//!
+//! ```text
+//! slot -> deadline armed -> fresh store and instance -> guest, host calls -> answer | error | trap | time is up | panic of the host
+//!                                                                                             `-> everything dropped, effects flushed
+//! ```
+//!
+//! The deadline spans the guest and its host calls: the ticker makes even a guest in an endless loop give the executor a turn, and the
+//! future of a host call is dropped with the rest. Whatever happens, the store is thrown away and the call's rights end.
+
+use crate::bindings::v0_1::bulkhead::driver::types::Error;
+use crate::component::Component;
+use crate::export::{Export, Returned};
+use crate::failure::{Bounds, failure};
+use crate::limits::{Limiter, MOST_HANDLES, saturating_usize};
+use crate::slots::Slots;
+use crate::state::State;
+use bulkhead_capability::backend::Backend;
+use bulkhead_model::call::{CallOrigin, CallReason};
+use bulkhead_model::error::CallError;
+use bulkhead_model::id::CallId;
+use bulkhead_model::target::CallTarget;
+use futures::FutureExt as _;
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+use wasmtime::Store;
+use wasmtime::component::ComponentExportIndex;
+
+/// What all calls of one generation share.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) component: Component,
+    pub(crate) backend: Arc<Backend>,
+    pub(crate) slots: Slots,
+}
+
+impl Caller {
+    /// Call `E` about `target`. The inner result is the driver's own.
+    pub(crate) async fn call<E: Export>(
+        &self,
+        reason: &CallReason,
+        target: CallTarget,
+        arguments: E::Arguments<'_>,
+    ) -> Result<Result<E::Answer, Error>, CallError> {
+        let missing = CallError::NotExported { interface: E::ABILITY.interface() };
+        let function = self.component.function(E::LABEL).ok_or(missing)?;
+        let origin = CallOrigin {
+            call: CallId::next(),
+            function: E::LABEL.to_owned(),
+            request: reason.request.clone(),
+            operation: reason.operation,
+            generation: self.backend.generation(),
+        };
+        let span = tracing::info_span!(
+            "driver.call",
+            driver.function = E::LABEL,
+            backend.name = %self.backend.name(),
+            backend.generation = %origin.generation,
+            call.id = %origin.call,
+            request.id = %origin.request,
+            operation.id = origin.operation.map(tracing::field::display),
+            error.blame = tracing::field::Empty,
+        );
+        let call = Prepared { function, origin, target, earlier_attempts: reason.earlier_attempts };
+        let outcome = self.run::<E>(call, arguments).instrument(span.clone()).await;
+        if let Err(error) = &outcome {
+            span.record("error.blame", tracing::field::display(error.blame()));
+        }
+        outcome
+    }
+
+    async fn run<E: Export>(
+        &self,
+        prepared: Prepared,
+        arguments: E::Arguments<'_>,
+    ) -> Result<Result<E::Answer, Error>, CallError> {
+        let limits = self.backend.limits();
+        let time = limits.deadline(E::KIND);
+        let _slot = self.slots.enter(E::KIND, time).await.map_err(|reason| CallError::Host { reason })?;
+        let deadline = Instant::now() + time;
+        let function = prepared.function;
+        let call = self.backend.begin(prepared.origin, prepared.target, deadline, prepared.earlier_attempts);
+        let mut store = self.store(State { call, limiter: Limiter::new(limits) });
+        let guest = AssertUnwindSafe(self.guest::<E>(&mut store, function, arguments)).catch_unwind();
+        let ended = tokio::time::timeout_at(deadline, guest).await;
+        let bounds = Bounds { function: E::LABEL, limits, hit: store.data().limiter.hit() };
+        let flushed = store.into_data().call.end().await;
+        let answer = match ended {
+            Ok(Ok(Ok(answer))) => answer,
+            Ok(Ok(Err(error))) => return Err(failure(&error, &bounds)),
+            Ok(Err(panic)) => return Err(CallError::Host { reason: panicked(&*panic) }),
+            Err(_) => {
+                let limit_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                return Err(CallError::DeadlineExceeded { function: E::LABEL, limit_ms });
+            }
+        };
+        // What cannot be recorded is not reported as done.
+        flushed.map_err(|error| CallError::Host {
+            reason: format!("the ledger cannot record the effects: {error}"),
+        })?;
+        Ok(answer)
+    }
+
+    fn store(&self, state: State) -> Store<State> {
+        let limits = self.backend.limits();
+        let mut store = Store::new(self.component.prepared().engine(), state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        store.set_hostcall_fuel(saturating_usize(limits.host_call_kib.saturating_mul(1 << 10)));
+        store.set_max_component_handles(MOST_HANDLES);
+        store
+    }
+
+    async fn guest<E: Export>(
+        &self,
+        store: &mut Store<State>,
+        function: ComponentExportIndex,
+        arguments: E::Arguments<'_>,
+    ) -> wasmtime::Result<Result<E::Answer, Error>> {
+        let instance = self.component.prepared().instantiate_async(&mut *store).await?;
+        let function = instance.get_typed_func::<E::Arguments<'_>, Returned<E>>(&mut *store, &function)?;
+        let (answer,) = function.call_async(store, arguments).await?;
+        Ok(answer)
+    }
+}
+
+/// What a call is made of, once its function is found.
+struct Prepared {
+    function: ComponentExportIndex,
+    origin: CallOrigin,
+    target: CallTarget,
+    earlier_attempts: u32,
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("a fault of the host ended the call: {}", text.unwrap_or("it panicked"))
+}

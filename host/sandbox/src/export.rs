@@ -1,0 +1,127 @@
+//! The functions of drivers that this host calls: name, kind and types of each, once.
+//!
+//! A component exports what it can do and no more, so functions are found one by one when a component is loaded
+//! ([`crate::load`]) and called through the index found then.
+
+use crate::bindings::v0_1::bulkhead::driver::access::AccessUpdate;
+use crate::bindings::v0_1::bulkhead::driver::lifecycle::Statistics;
+use crate::bindings::v0_1::bulkhead::driver::revert::Reversion;
+use crate::bindings::v0_1::bulkhead::driver::shares::EnsuredShare;
+use crate::bindings::v0_1::bulkhead::driver::snapshots::SnapshotOutcome;
+use crate::bindings::v0_1::bulkhead::driver::types::{
+    AccessRule, Creation, Error, ExportLocation, IpVersion, KeyValue, RuleOutcome, Share, ShareServer,
+    Snapshot, SnapshotAccessRule,
+};
+use bulkhead_model::ability::Ability;
+use bulkhead_model::call::CallKind;
+use wasmtime::component::types;
+use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Lower};
+
+/// A function that this host calls. Every one answers with a result whose error is the contract's.
+pub(crate) trait Export {
+    /// The interface it belongs to.
+    const ABILITY: Ability;
+    /// `interface.function`, as ledger, spans and errors name it.
+    const LABEL: &'static str;
+    /// Which deadline and slots it has.
+    const KIND: CallKind;
+    /// What it takes.
+    type Arguments<'a>: ComponentNamedList + Lower + Send + Sync;
+    /// What it answers if it succeeds.
+    type Answer: ComponentType + Lift + Send + Sync + 'static;
+}
+
+/// What an export returns, as the engine sees it.
+pub(crate) type Returned<E> = (Result<<E as Export>::Answer, Error>,);
+
+/// An export by name, with the check of its types.
+pub(crate) struct Declared {
+    /// The interface it belongs to.
+    pub(crate) ability: Ability,
+    /// Its name in that interface.
+    pub(crate) function: &'static str,
+    /// As [`Export::LABEL`].
+    pub(crate) label: &'static str,
+    /// Whether a function of a component has the types of the contract.
+    pub(crate) check: fn(&types::Component, &types::ComponentFunc) -> wasmtime::Result<()>,
+}
+
+fn check<E: Export>(component: &types::Component, function: &types::ComponentFunc) -> wasmtime::Result<()> {
+    function.typecheck::<E::Arguments<'_>, Returned<E>>(&component.instance_type())
+}
+
+macro_rules! exports {
+    ($($name:ident<$lifetime:lifetime> = $ability:ident $interface:literal $function:literal $kind:ident
+        ($($argument:ty),*) -> $answer:ty;)*) => {
+        $(
+            pub(crate) enum $name {}
+
+            impl Export for $name {
+                const ABILITY: Ability = Ability::$ability;
+                const LABEL: &'static str = concat!($interface, ".", $function);
+                const KIND: CallKind = CallKind::$kind;
+                type Arguments<$lifetime> = ($($argument,)*);
+                type Answer = $answer;
+            }
+        )*
+
+        /// Every function of the interfaces that this host drives.
+        pub(crate) const EXPORTS: &[Declared] = &[$(
+            Declared {
+                ability: Ability::$ability,
+                function: $function,
+                label: <$name as Export>::LABEL,
+                check: check::<$name>,
+            },
+        )*];
+    };
+}
+
+exports! {
+    Setup<'a> = Lifecycle "lifecycle" "setup" Setup () -> ();
+    Stats<'a> = Lifecycle "lifecycle" "stats" Statistics () -> Statistics;
+    BackendInfo<'a> = Lifecycle "lifecycle" "backend-info" Statistics () -> Vec<KeyValue>;
+    IpVersions<'a> = Lifecycle "lifecycle" "ip-versions" Statistics () -> Vec<IpVersion>;
+    DefaultFilterFunction<'a> = Lifecycle "lifecycle" "default-filter-function" Statistics () -> Option<String>;
+    DefaultGoodnessFunction<'a> = Lifecycle "lifecycle" "default-goodness-function" Statistics () -> Option<String>;
+    PoolOf<'a> = Lifecycle "lifecycle" "pool-of" Statistics (&'a Share) -> Option<String>;
+
+    CreateShare<'a> = Shares "shares" "create-share" Change
+        (&'a Share, Option<&'a ShareServer>) -> Vec<ExportLocation>;
+    DeleteShare<'a> = Shares "shares" "delete-share" Change (&'a Share, Option<&'a ShareServer>) -> ();
+    EnsureShares<'a> = Shares "shares" "ensure-shares" Ensure (&'a [Share]) -> Vec<EnsuredShare>;
+
+    UpdateAccess<'a> = Access "access" "update-access" Access
+        (&'a Share, &'a AccessUpdate, Option<&'a ShareServer>) -> Vec<RuleOutcome>;
+    AllowAccess<'a> = AccessByRule "access-by-rule" "allow-access" Access
+        (&'a Share, &'a AccessRule, Option<&'a ShareServer>) -> ();
+    DenyAccess<'a> = AccessByRule "access-by-rule" "deny-access" Access
+        (&'a Share, &'a AccessRule, Option<&'a ShareServer>) -> ();
+
+    CreateSnapshot<'a> = Snapshots "snapshots" "create-snapshot" Change
+        (&'a Snapshot, Option<&'a ShareServer>) -> SnapshotOutcome;
+    DeleteSnapshot<'a> = Snapshots "snapshots" "delete-snapshot" Change
+        (&'a Snapshot, Option<&'a ShareServer>) -> ();
+    CreateShareFromSnapshot<'a> = ShareFromSnapshot "share-from-snapshot" "create-share-from-snapshot" Change
+        (&'a Share, &'a Snapshot, Option<&'a ShareServer>) -> Creation;
+    RevertToSnapshot<'a> = Revert "revert" "revert-to-snapshot" Change
+        (&'a Snapshot, &'a [AccessRule], &'a [SnapshotAccessRule], Option<&'a ShareServer>) -> Reversion;
+
+    ExtendShare<'a> = Extend "extend" "extend-share" Change (&'a Share, u64, Option<&'a ShareServer>) -> ();
+    ShrinkShare<'a> = Shrink "shrink" "shrink-share" Change (&'a Share, u64, Option<&'a ShareServer>) -> ();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_ability_that_this_host_drives_has_its_functions() {
+        for ability in Ability::DRIVEN {
+            assert!(EXPORTS.iter().any(|export| export.ability == *ability), "{ability}");
+        }
+        for export in EXPORTS {
+            assert_eq!(export.label, format!("{}.{}", export.ability, export.function));
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Small guests made of text, and the records they are called with. No guest toolchain is needed.
+
+use crate::{Engine, EngineConfig, Generation};
+use bulkhead_capability::backend::Backend;
+use bulkhead_capability::execute::fake::FakeRunner;
+use bulkhead_capability::testing::TestHost;
+use bulkhead_model::access::{AccessLevel, AccessRule, AccessTo};
+use bulkhead_model::call::{CallReason, DriverLimits};
+use bulkhead_model::grant::Grant;
+use bulkhead_model::id::{
+    AccessMappingId, AccessRuleId, Digest, OperationId, RequestId, ShareId, ShareInstanceId, SnapshotId,
+    SnapshotInstanceId,
+};
+use bulkhead_model::manifest::{DriverDeclaration, Manifest, OptionDeclaration, OptionType, OptionValue};
+use bulkhead_model::share::{Protocol, ShareForDriver};
+use bulkhead_model::size::Gibibytes;
+use bulkhead_model::snapshot::SnapshotForDriver;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::abi::{AbiVariant, WasmType};
+use wit_parser::{Function, Resolve, SourceMap, WorldId, WorldItem};
+
+/// Where a guest's answers lie that nobody wrote: zeros, which are success, none and empty lists.
+pub(crate) const ZEROS: &str = "(i32.const 64)";
+
+/// An engine without a cache.
+pub(crate) fn engine() -> Arc<Engine> {
+    Engine::new(EngineConfig { cache_directory: None, cache_key: [0; 32] }).expect("an engine")
+}
+
+/// A guest that exports the required interfaces and succeeds at everything, unless told otherwise.
+pub(crate) struct Guest {
+    exports: Vec<String>,
+    imports: Vec<(&'static str, &'static str)>,
+    bodies: BTreeMap<&'static str, String>,
+    parts: String,
+    pages: u32,
+    changes: Vec<(&'static str, &'static str)>,
+}
+
+impl Default for Guest {
+    fn default() -> Self {
+        Self {
+            exports: ["lifecycle", "shares", "access"].map(str::to_owned).to_vec(),
+            imports: Vec::new(),
+            bodies: BTreeMap::new(),
+            parts: String::new(),
+            pages: 2,
+            changes: Vec::new(),
+        }
+    }
+}
+
+impl Guest {
+    /// Export an interface too.
+    pub(crate) fn export(mut self, interface: &str) -> Self {
+        self.exports.push(interface.to_owned());
+        self
+    }
+
+    /// Do not export an interface.
+    pub(crate) fn without(mut self, interface: &str) -> Self {
+        self.exports.retain(|one| one != interface);
+        self
+    }
+
+    /// Import a function of `bulkhead:host`; it is called by its name with a dollar.
+    pub(crate) fn import(mut self, interface: &'static str, function: &'static str) -> Self {
+        self.imports.push((interface, function));
+        self
+    }
+
+    /// What `interface.function` does: instructions that leave the address of its answer.
+    pub(crate) fn body(mut self, label: &'static str, instructions: impl Into<String>) -> Self {
+        self.bodies.insert(label, instructions.into());
+        self
+    }
+
+    /// Further fields of the module: tables, data, functions.
+    pub(crate) fn with(mut self, fields: &str) -> Self {
+        self.parts.push_str(fields);
+        self
+    }
+
+    /// Begin with a memory of so many pages of 64 KiB.
+    pub(crate) fn pages(mut self, pages: u32) -> Self {
+        self.pages = pages;
+        self
+    }
+
+    /// Build it against a contract in which one text stands for another.
+    pub(crate) fn contract(mut self, text: &'static str, replacement: &'static str) -> Self {
+        self.changes.push((text, replacement));
+        self
+    }
+
+    /// The component and its digest.
+    pub(crate) fn build(&self) -> (Digest, Vec<u8>) {
+        let (resolve, world) = self.world();
+        let mut module = wat::parse_str(self.module(&resolve, world)).expect("the module's text");
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("the world");
+        let encoder = ComponentEncoder::default().module(&module).expect("the module").validate(true);
+        let bytes = { encoder }.encode().expect("the component");
+        (Digest::from_bytes(Sha256::digest(&bytes).into()), bytes)
+    }
+
+    /// The component, loaded and bound to a backend with these limits.
+    pub(crate) async fn generation(&self, limits: DriverLimits) -> (TestHost, Generation) {
+        let engine = engine();
+        let (digest, bytes) = self.build();
+        let component = engine.load(digest, &bytes).expect("the guest loads");
+        let host = host().await;
+        let backend = backend(&host, limits);
+        (host, Generation::new(&engine, component, backend).expect("within its limits"))
+    }
+
+    fn world(&self) -> (Resolve, WorldId) {
+        let mut resolve = Resolve::default();
+        let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+        for directory in [wit.join("deps/host"), wit] {
+            let mut sources = SourceMap::default();
+            for entry in std::fs::read_dir(&directory).expect("the contract") {
+                let path = entry.expect("an entry").path();
+                if path.extension().is_some_and(|extension| extension == "wit") {
+                    sources.push_str(&path.display().to_string(), self.changed(&path));
+                }
+            }
+            resolve
+                .push_group(sources.parse().map_err(|(_, error)| error).expect("parses"))
+                .expect("resolves");
+        }
+        let version =
+            self.changes.iter().find(|(text, _)| *text == "0.1.0").map_or("0.1.0", |(_, version)| version);
+        let mut text = "package fixture:fixture; world guest {".to_owned();
+        for (interface, _) in &self.imports {
+            text.push_str(&format!("import {};", full(interface, "bulkhead:host", version)));
+        }
+        for interface in &self.exports {
+            text.push_str(&format!("export {};", full(interface, "bulkhead:driver", version)));
+        }
+        text.push('}');
+        let package = resolve.push_str("fixture.wit", &text).expect("the fixture's world");
+        let world = resolve.select_world(&[package], Some("guest")).expect("the world");
+        (resolve, world)
+    }
+
+    fn changed(&self, path: &Path) -> String {
+        let text = std::fs::read_to_string(path).expect("a file of the contract");
+        self.changes.iter().fold(text, |text, (from, to)| text.replace(from, to))
+    }
+
+    fn module(&self, resolve: &Resolve, world: WorldId) -> String {
+        let mut imports = String::new();
+        let mut exports = String::new();
+        let world = &resolve.worlds[world];
+        for (key, item) in &world.imports {
+            let WorldItem::Interface { id, .. } = item else { continue };
+            let module = resolve.name_world_key(key);
+            for function in resolve.interfaces[*id].functions.values() {
+                if self.imports.iter().any(|(_, name)| *name == function.name) {
+                    let (name, signature) =
+                        (&function.name, signature(resolve, function, AbiVariant::GuestImport));
+                    imports.push_str(&format!("(import \"{module}\" \"{name}\" (func ${name} {signature}))"));
+                }
+            }
+        }
+        for (key, item) in &world.exports {
+            let WorldItem::Interface { id, .. } = item else { continue };
+            let interface = resolve.interfaces[*id].name.clone().unwrap_or_default();
+            for function in resolve.interfaces[*id].functions.values() {
+                let name = &function.name;
+                let body = self.bodies.get(format!("{interface}.{name}").as_str());
+                let body = body.map_or(ZEROS, String::as_str);
+                let signature = signature(resolve, function, AbiVariant::GuestExport);
+                let export = format!("{}#{name}", resolve.name_world_key(key));
+                exports.push_str(&format!(
+                    "(func $guest::{interface}::{name} (export \"{export}\") {signature} {body})"
+                ));
+            }
+        }
+        let (pages, parts) = (self.pages, &self.parts);
+        format!("(module {imports} (memory (export \"memory\") {pages}) {parts} {exports} {REALLOC})")
+    }
+}
+
+/// Gives out memory and takes nothing back.
+const REALLOC: &str = r#"
+    (global $next (mut i32) (i32.const 65536))
+    (func (export "cabi_realloc") (param $old i32) (param $size i32) (param $align i32) (param $new i32) (result i32)
+        (local $at i32)
+        (local.set $at (i32.and
+            (i32.add (global.get $next) (i32.sub (local.get $align) (i32.const 1)))
+            (i32.xor (i32.sub (local.get $align) (i32.const 1)) (i32.const -1))))
+        (global.set $next (i32.add (local.get $at) (local.get $new)))
+        (local.get $at))
+"#;
+
+fn full(interface: &str, package: &str, version: &str) -> String {
+    format!("{package}/{interface}@{version}")
+}
+
+fn signature(resolve: &Resolve, function: &Function, variant: AbiVariant) -> String {
+    let signature = resolve.wasm_signature(variant, function);
+    let list = |word: &str, types: &[WasmType]| {
+        let types: Vec<&str> = types.iter().map(|one| core_type(*one)).collect();
+        if types.is_empty() { String::new() } else { format!("({word} {})", types.join(" ")) }
+    };
+    format!("{} {}", list("param", &signature.params), list("result", &signature.results))
+}
+
+fn core_type(wasm_type: WasmType) -> &'static str {
+    match wasm_type {
+        WasmType::I64 | WasmType::PointerOrI64 => "i64",
+        WasmType::F32 => "f32",
+        WasmType::F64 => "f64",
+        WasmType::I32 | WasmType::Pointer | WasmType::Length => "i32",
+    }
+}
+
+/// A host with everything in memory.
+pub(crate) async fn host() -> TestHost {
+    TestHost::new(Arc::new(FakeRunner::default())).await.expect("a host")
+}
+
+/// A backend that is granted nothing.
+pub(crate) fn backend(host: &TestHost, limits: DriverLimits) -> Arc<Backend> {
+    let mut parts = host.parts("nas", manifest(), Grant::default()).expect("the parts");
+    parts.limits = limits;
+    Backend::new(parts).expect("a backend")
+}
+
+/// A manifest that declares nothing.
+pub(crate) fn manifest() -> Manifest {
+    Manifest {
+        driver: DriverDeclaration {
+            name: "guest".parse().expect("a name"),
+            vendor: "acme".to_owned(),
+            version: semver::Version::new(1, 0, 0),
+            contract: "0.1".to_owned(),
+            dhss: vec![false],
+            protocols: vec![Protocol::Nfs],
+            private_data_schema: 1,
+            max_concurrency: None,
+        },
+        options: Vec::new(),
+        roots: Vec::new(),
+        commands: Vec::new(),
+        files: Vec::new(),
+        private_data: None,
+        export_addresses: None,
+        metadata_keys: None,
+    }
+}
+
+/// An option of type `string`.
+pub(crate) fn text_option(name: &str, default: &str) -> OptionDeclaration {
+    OptionDeclaration {
+        name: name.to_owned(),
+        option_type: OptionType::String,
+        default: Some(OptionValue::Text(default.to_owned())),
+        min: None,
+        max: None,
+        choices: Vec::new(),
+        required: false,
+        peer: false,
+        help: "a text".to_owned(),
+        deprecated_names: Vec::new(),
+    }
+}
+
+/// A share of 1 GiB.
+pub(crate) fn share() -> ShareForDriver {
+    ShareForDriver {
+        id: ShareInstanceId::random(),
+        share: ShareId::random(),
+        project: "acme".parse().expect("a project"),
+        size: Gibibytes::new(1).expect("a size"),
+        protocol: Protocol::Nfs,
+        pool: None,
+        source_snapshot: None,
+        mount_snapshot_support: false,
+        export_locations: Vec::new(),
+        extra_specs: BTreeMap::new(),
+        metadata: BTreeMap::new(),
+    }
+}
+
+/// A snapshot of a share of 1 GiB.
+pub(crate) fn snapshot() -> SnapshotForDriver {
+    SnapshotForDriver {
+        id: SnapshotInstanceId::random(),
+        snapshot: SnapshotId::random(),
+        size: Gibibytes::new(1).expect("a size"),
+        provider_location: None,
+        share: share(),
+    }
+}
+
+/// A rule for one address.
+pub(crate) fn rule() -> AccessRule {
+    AccessRule {
+        id: AccessRuleId::random(),
+        mapping_id: AccessMappingId::random(),
+        access_to: AccessTo::parse("ip", "10.0.0.0/24").expect("a network"),
+        level: AccessLevel::Rw,
+    }
+}
+
+/// The reason of a call in a fresh operation.
+pub(crate) fn reason() -> CallReason {
+    CallReason { request: RequestId::random(), operation: Some(OperationId::next()), earlier_attempts: 0 }
+}

@@ -1,0 +1,66 @@
+//! One (driver, options, grant, limits) of a backend, ready for calls: the driver in this process.
+
+mod access;
+mod serve;
+
+use crate::bindings::convert::Breach;
+use crate::bindings::convert::error::error_from_wit;
+use crate::bindings::convert::location::LocationRights;
+use crate::bindings::convert::share::CanBePolled;
+use crate::call::Caller;
+use crate::component::Component;
+use crate::engine::Engine;
+use crate::export::Export;
+use crate::load::{self, LoadError};
+use crate::slots::Slots;
+use bulkhead_capability::backend::Backend;
+use bulkhead_model::ability::Ability;
+use bulkhead_model::call::CallReason;
+use bulkhead_model::error::CallError;
+use bulkhead_model::target::CallTarget;
+use std::sync::Arc;
+
+/// A generation of a backend in this process: a [`Driver`](crate::Driver). It keeps nothing between calls but what was fixed when it
+/// was made.
+#[derive(Debug)]
+pub struct Generation {
+    caller: Caller,
+    rights: LocationRights,
+    // Keeps the thread that interrupts guests alive as long as there may be a guest.
+    _engine: Arc<Engine>,
+}
+
+impl Generation {
+    /// Bind a loaded driver to a backend's rights. Cheap: all linking was done when the component was loaded.
+    ///
+    /// Fails if a bare instance is beyond the backend's limits already.
+    pub fn new(engine: &Arc<Engine>, component: Component, backend: Arc<Backend>) -> Result<Self, LoadError> {
+        load::check_limits(&component, backend.limits())?;
+        let wanted = backend.manifest().driver.max_concurrency.unwrap_or(u32::MAX);
+        let slots = Slots::new(backend.limits().concurrent_calls.min(wanted));
+        let rights = LocationRights::of(&backend);
+        Ok(Self { caller: Caller { component, backend, slots }, rights, _engine: Arc::clone(engine) })
+    }
+
+    /// Call `E` and convert its answer; the driver's own errors, and answers against the contract, become errors.
+    async fn call<E: Export, T>(
+        &self,
+        reason: &CallReason,
+        target: CallTarget,
+        arguments: E::Arguments<'_>,
+        convert: impl FnOnce(E::Answer) -> Result<T, Breach> + Send,
+    ) -> Result<T, CallError> {
+        let against = |Breach(reason)| CallError::InvalidAnswer { function: E::LABEL, reason };
+        match self.caller.call::<E>(reason, target, arguments).await? {
+            Ok(answer) => convert(answer).map_err(against),
+            Err(error) => Err(CallError::Answered(error_from_wit(&self.rights, error).map_err(against)?)),
+        }
+    }
+
+    fn can_be_polled(&self) -> CanBePolled {
+        if self.caller.component.has(Ability::ShareStatus) { CanBePolled::Yes } else { CanBePolled::No }
+    }
+}
+
+#[cfg(test)]
+mod tests;

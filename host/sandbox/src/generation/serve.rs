@@ -1,0 +1,179 @@
+//! [`Driver`] by calls into the component: each method derives the target, converts, calls, checks.
+
+use super::Generation;
+use crate::bindings::convert::access::{rules_to_wit, snapshot_rule_to_wit};
+use crate::bindings::convert::location::locations_from_wit;
+use crate::bindings::convert::share::{
+    creation_from_wit, ensured_from_wit, reversion_from_wit, share_to_wit,
+};
+use crate::bindings::convert::snapshot::{outcome_from_wit, snapshot_to_wit};
+use crate::bindings::convert::statistics::{
+    backend_info_from_wit, function_from_wit, ip_versions_from_wit, pool_name_from_wit, statistics_from_wit,
+};
+use crate::driver::{Driver, ENSURE_BATCH};
+use crate::export::{
+    BackendInfo, CreateShare, CreateShareFromSnapshot, CreateSnapshot, DefaultFilterFunction,
+    DefaultGoodnessFunction, DeleteShare, DeleteSnapshot, EnsureShares, ExtendShare, IpVersions, PoolOf,
+    RevertToSnapshot, Setup, ShrinkShare, Stats,
+};
+use crate::target;
+use async_trait::async_trait;
+use bulkhead_model::ability::Abilities;
+use bulkhead_model::access::{AccessOutcome, AccessUpdate};
+use bulkhead_model::call::CallReason;
+use bulkhead_model::error::CallError;
+use bulkhead_model::export::ExportLocation;
+use bulkhead_model::share::{Creation, EnsuredShare, Reversion, RevertRules, ShareForDriver};
+use bulkhead_model::size::Gibibytes;
+use bulkhead_model::snapshot::{SnapshotForDriver, SnapshotOutcome};
+use bulkhead_model::statistics::{IpVersion, Statistics};
+use bulkhead_model::target::CallTarget;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[async_trait]
+impl Driver for Generation {
+    fn abilities(&self) -> &Abilities {
+        self.caller.component.abilities()
+    }
+
+    async fn setup(&self, reason: &CallReason) -> Result<(), CallError> {
+        self.call::<Setup, _>(reason, CallTarget::default(), (), Ok).await
+    }
+
+    async fn stats(&self, reason: &CallReason) -> Result<Statistics, CallError> {
+        self.call::<Stats, _>(reason, CallTarget::default(), (), statistics_from_wit).await
+    }
+
+    async fn backend_info(&self, reason: &CallReason) -> Result<BTreeMap<String, String>, CallError> {
+        self.call::<BackendInfo, _>(reason, CallTarget::default(), (), backend_info_from_wit).await
+    }
+
+    async fn ip_versions(&self, reason: &CallReason) -> Result<BTreeSet<IpVersion>, CallError> {
+        let convert = |versions: Vec<_>| ip_versions_from_wit(&versions);
+        self.call::<IpVersions, _>(reason, CallTarget::default(), (), convert).await
+    }
+
+    async fn default_filter_function(&self, reason: &CallReason) -> Result<Option<String>, CallError> {
+        self.call::<DefaultFilterFunction, _>(reason, CallTarget::default(), (), function_from_wit).await
+    }
+
+    async fn default_goodness_function(&self, reason: &CallReason) -> Result<Option<String>, CallError> {
+        self.call::<DefaultGoodnessFunction, _>(reason, CallTarget::default(), (), function_from_wit).await
+    }
+
+    async fn pool_of(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+    ) -> Result<Option<String>, CallError> {
+        let arguments = share_to_wit(share);
+        self.call::<PoolOf, _>(reason, target::share(share), (&arguments,), pool_name_from_wit).await
+    }
+
+    async fn create_share(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+    ) -> Result<Vec<ExportLocation>, CallError> {
+        let convert = |locations| locations_from_wit(&self.rights, locations);
+        let arguments = share_to_wit(share);
+        self.call::<CreateShare, _>(reason, target::share(share), (&arguments, None), convert).await
+    }
+
+    async fn delete_share(&self, reason: &CallReason, share: &ShareForDriver) -> Result<(), CallError> {
+        let arguments = share_to_wit(share);
+        self.call::<DeleteShare, _>(reason, target::share(share), (&arguments, None), Ok).await
+    }
+
+    async fn ensure_shares(
+        &self,
+        reason: &CallReason,
+        shares: &[ShareForDriver],
+    ) -> Result<Vec<EnsuredShare>, CallError> {
+        if shares.len() > ENSURE_BATCH {
+            let reason =
+                format!("ensure-shares takes at most {ENSURE_BATCH} shares a call, not {}", shares.len());
+            return Err(CallError::Host { reason });
+        }
+        let convert = |answer| ensured_from_wit(&self.rights, shares, answer);
+        let arguments: Vec<_> = shares.iter().map(share_to_wit).collect();
+        self.call::<EnsureShares, _>(reason, target::shares(shares), (&arguments,), convert).await
+    }
+
+    async fn update_access(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        update: &AccessUpdate,
+    ) -> Result<Vec<AccessOutcome>, CallError> {
+        self.update_access_of(reason, share, update).await
+    }
+
+    async fn create_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+    ) -> Result<SnapshotOutcome, CallError> {
+        let convert = |outcome| outcome_from_wit(&self.rights, snapshot, outcome);
+        let arguments = snapshot_to_wit(snapshot);
+        self.call::<CreateSnapshot, _>(reason, target::snapshot(snapshot), (&arguments, None), convert).await
+    }
+
+    async fn delete_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+    ) -> Result<(), CallError> {
+        let arguments = snapshot_to_wit(snapshot);
+        self.call::<DeleteSnapshot, _>(reason, target::snapshot(snapshot), (&arguments, None), Ok).await
+    }
+
+    async fn create_share_from_snapshot(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        source: &SnapshotForDriver,
+    ) -> Result<Creation, CallError> {
+        let convert = |creation| creation_from_wit(&self.rights, self.can_be_polled(), creation);
+        let target = target::share_from_snapshot(share, source);
+        let (share, source) = (share_to_wit(share), snapshot_to_wit(source));
+        self.call::<CreateShareFromSnapshot, _>(reason, target, (&share, &source, None), convert).await
+    }
+
+    async fn revert_to_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+        rules: &RevertRules,
+    ) -> Result<Reversion, CallError> {
+        let convert = |reversion| reversion_from_wit(self.can_be_polled(), reversion);
+        let target = target::revert(snapshot, rules);
+        let share_rules = rules_to_wit(&rules.share);
+        let snapshot_rules: Vec<_> = rules.snapshot.iter().map(snapshot_rule_to_wit).collect();
+        let snapshot = snapshot_to_wit(snapshot);
+        let arguments = (&snapshot, &share_rules[..], &snapshot_rules[..], None);
+        self.call::<RevertToSnapshot, _>(reason, target, arguments, convert).await
+    }
+
+    async fn extend_share(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        new_size: Gibibytes,
+    ) -> Result<(), CallError> {
+        let arguments = share_to_wit(share);
+        self.call::<ExtendShare, _>(reason, target::share(share), (&arguments, new_size.get(), None), Ok)
+            .await
+    }
+
+    async fn shrink_share(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        new_size: Gibibytes,
+    ) -> Result<(), CallError> {
+        let arguments = share_to_wit(share);
+        self.call::<ShrinkShare, _>(reason, target::share(share), (&arguments, new_size.get(), None), Ok)
+            .await
+    }
+}
