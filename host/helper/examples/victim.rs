@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         ["copy-input"] => copy_input(),
         ["daemons", count] => daemons(count.parse().unwrap_or(0)),
         ["hop", count] => hop(count.parse().unwrap_or(0)),
+        ["leave-group", group] => leave_group(group),
         ["daemon-that-writes"] => start(&["write-for-ever"], Stdio::inherit()),
         ["write-for-ever"] => write_for_ever(),
         ["fork-bomb", depth] => fork_bomb(depth.parse().unwrap_or(0)),
@@ -121,6 +122,12 @@ fn hop(count: u32) {
     if count > 0 {
         start(&["hop", &(count - 1).to_string()], Stdio::null());
     }
+}
+
+/// Moves into another cgroup, and leaves a process there.
+fn leave_group(group: &str) {
+    std::fs::write(group, std::process::id().to_string()).expect("another cgroup");
+    start(&["daemons", "1"], Stdio::null());
 }
 
 fn write_for_ever() {

@@ -232,7 +232,9 @@ impl Preparation {
                     continue;
                 }
                 match remove_capability_from_bounding_set(capability) {
-                    Ok(()) | Err(Errno::INVAL) => {}
+                    Ok(()) => {}
+                    // The kernel knows no more.
+                    Err(Errno::INVAL) => break,
                     Err(error) => return Err(error),
                 }
             }

@@ -16,8 +16,8 @@ use crate::program::Review;
 use crate::protocol::{
     Ending, FLOOD_BYTES, Finished, LARGEST_CAPTURE, Refusal, RunRequest, STANDARD_ERROR_BYTES,
 };
-use crate::tree::{Children, Left, Tree, Trees};
-use crate::words::{self, Words};
+use crate::tree::{Children, Left, Tree, Trees, Trust};
+use crate::words::{self, Files, Words};
 use bulkhead_model::error::CapabilityCode;
 use bulkhead_model::manifest::{CommandEffect, CommandTemplate};
 use rustix::event::{PollFd, PollFlags};
@@ -94,13 +94,21 @@ impl Command {
     pub(crate) fn start(
         request: &RunRequest,
         template: &CommandTemplate,
-        (place, tree): (usize, Tree),
+        (place, trees): (usize, &Trees),
     ) -> Result<Self, Refusal> {
         let review = crate::program::check(template, request.unreviewed)?;
         let program = crate::executable::open(&request.program)?;
         let environment = words::environment(template)?;
-        let Words { arguments, input, descriptors } = words::build(template, request)?;
+        let Words { arguments, input, descriptors, files } = words::build(template, request)?;
+        if let (Files::Some, Review::Reviewed(program)) = (files, review) {
+            program.check_files(template)?;
+        }
         let timeout = Duration::from_millis(request.timeout_ms).min(LONGEST);
+        let trust = match review {
+            Review::Reviewed(_) => Trust::StaysInItsGroup,
+            Review::Unreviewed => Trust::MayLeaveIt,
+        };
+        let tree = trees.plant(place, trust);
         let begun = Instant::now();
         let failed = |error: Errno| Refusal::io("the command could not be started", error);
         let started = child::start(Start {

@@ -1,5 +1,6 @@
 //! What a command writes on one stream: kept up to a limit, read on and thrown away beyond it, so that the command is not held up.
 
+use rustix::buffer::spare_capacity;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
@@ -47,12 +48,13 @@ impl Output {
 
     /// Read what is there, at most a turn's worth.
     pub(crate) fn read(&mut self) {
-        let mut block = [0; BLOCK];
+        let mut block = Vec::with_capacity(BLOCK);
         for _ in 0..TURN {
             let Some(stream) = &self.stream else { return };
-            match rustix::io::read(stream, &mut block) {
+            block.clear();
+            match rustix::io::read(stream, spare_capacity(&mut block)) {
                 Ok(0) => self.stream = None,
-                Ok(read) => self.keep(block.get(..read).unwrap_or_default()),
+                Ok(_) => self.keep(&block),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
                 Err(_) => self.stream = None,

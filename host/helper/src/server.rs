@@ -10,6 +10,7 @@ use crate::protocol::{
 };
 use crate::tree::{Left, Trees, reap};
 use bulkhead_model::error::CapabilityCode;
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::getpid;
@@ -162,14 +163,14 @@ impl<'server> Session<'server> {
     }
 
     fn receive(&mut self) -> Result<Peer, ServeError> {
-        let mut block = [0; BLOCK];
         if self.unsent.len() >= MOST_UNSENT {
             return Ok(Peer::There);
         }
-        match rustix::io::read(&self.connection, &mut block) {
+        let mut block = Vec::with_capacity(BLOCK);
+        match rustix::io::read(&self.connection, spare_capacity(&mut block)) {
             Ok(0) | Err(Errno::CONNRESET) => Ok(Peer::Gone),
-            Ok(read) => {
-                self.reader.extend(block.get(..read).unwrap_or_default());
+            Ok(_) => {
+                self.reader.extend(&block);
                 Ok(Peer::There)
             }
             Err(Errno::AGAIN | Errno::INTR) => Ok(Peer::There),
@@ -265,8 +266,7 @@ impl<'server> Session<'server> {
         };
         let template = request.parse_template()?;
         self.server.policy.check(request, &template)?;
-        let tree = self.server.trees.plant(place);
-        Command::start(request, &template, (place, tree))
+        Command::start(request, &template, (place, &self.server.trees))
     }
 
     fn advance(&mut self) -> Result<(), ServeError> {

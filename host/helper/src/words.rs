@@ -20,6 +20,15 @@ pub(crate) struct Words {
     pub(crate) input: Option<Vec<u8>>,
     /// The descriptors that it finds from [`FIRST_DESCRIPTOR`] on.
     pub(crate) descriptors: Vec<OwnedFd>,
+    /// Whether one of them is a file, which the words name as a link in `/proc`.
+    pub(crate) files: Files,
+}
+
+/// Whether a command is handed files by descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Files {
+    None,
+    Some,
 }
 
 /// Check every slot, open the path slots, and build the words.
@@ -32,6 +41,7 @@ pub(crate) fn build(template: &CommandTemplate, request: &RunRequest) -> Result<
     let mut roots = Roots::default();
     let mut descriptors = Vec::new();
     let mut printed = BTreeMap::new();
+    let mut files = Files::None;
     for (label, slot) in &template.slots {
         let value = request.slots.get(label);
         let value = value.ok_or_else(|| Refusal::invalid(format!("slot '{label}' is not filled")))?;
@@ -44,6 +54,9 @@ pub(crate) fn build(template: &CommandTemplate, request: &RunRequest) -> Result<
                     OpenedPath::Descriptor { descriptor, rest } => {
                         let place = i32::try_from(descriptors.len()).unwrap_or(i32::MAX);
                         descriptors.push(descriptor);
+                        if rest.is_empty() {
+                            files = Files::Some;
+                        }
                         format!("/proc/self/fd/{}{rest}", FIRST_DESCRIPTOR.saturating_add(place))
                     }
                 }
@@ -60,7 +73,7 @@ pub(crate) fn build(template: &CommandTemplate, request: &RunRequest) -> Result<
     }
     let arguments = template.args.iter().map(|word| argument(word, &printed)).collect::<Result<_, _>>()?;
     let input = template.stdin.as_ref().map(|text| input(text, &printed)).transpose()?;
-    Ok(Words { arguments, input, descriptors })
+    Ok(Words { arguments, input, descriptors, files })
 }
 
 /// A slot's value as text.

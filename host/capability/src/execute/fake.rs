@@ -19,6 +19,7 @@ pub struct FakeRunner {
     deed: Mutex<Option<Deed>>,
     hangs: Mutex<Hanging>,
     abandoned: Notify,
+    released: Notify,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,6 +27,7 @@ enum Hanging {
     #[default]
     Never,
     UntilAbandoned,
+    UntilReleased,
 }
 
 impl FakeRunner {
@@ -47,6 +49,17 @@ impl FakeRunner {
     /// Let every command run until nobody waits for it.
     pub fn hang(&self) {
         *locked(&self.hangs) = Hanging::UntilAbandoned;
+    }
+
+    /// As [`FakeRunner::hang`], and let every command take until [`FakeRunner::release`] to end.
+    pub fn hang_on(&self) {
+        *locked(&self.hangs) = Hanging::UntilReleased;
+    }
+
+    /// Let one hanging command end, and no further one hang.
+    pub fn release(&self) {
+        *locked(&self.hangs) = Hanging::Never;
+        self.released.notify_one();
     }
 
     /// What was asked, oldest first.
@@ -75,9 +88,12 @@ impl CommandRunner for FakeRunner {
         }
         locked(&self.requests).push(request);
         let hangs = *locked(&self.hangs);
-        if hangs == Hanging::UntilAbandoned {
+        if hangs != Hanging::Never {
             abandoned.wait().await;
             self.abandoned.notify_one();
+            if hangs == Hanging::UntilReleased {
+                self.released.notified().await;
+            }
             return Ok(silent(Ending::Cancelled));
         }
         let answer = locked(&self.answers).pop_front();

@@ -63,14 +63,20 @@ async fn a_command_may_take_no_longer_than_its_template_and_what_is_left_of_the_
 #[tokio::test]
 async fn a_dropped_call_ends_its_command_and_holds_its_path_until_it_has() {
     let lab = Lab::new().await;
-    lab.fake.hang();
+    lab.fake.hang_on();
     let call = lab.snapshot_call();
     let slots = snapshot_slots();
     let execute = call.execute();
     let running = execute.run("copy-tree", &slots);
     assert!(tokio::time::timeout(Duration::from_millis(100), running).await.is_err());
-    assert_eq!(lab.fake.requests().len(), 1);
     tokio::time::timeout(Duration::from_secs(10), lab.fake.wait_for_abandoned()).await.expect("it was ended");
+    let target = || CallTarget::snapshot(lab.snapshot, lab.share);
+    let next = lab.call_of(origin("snapshots.create-snapshot"), target(), Duration::from_millis(200));
+    assert_eq!(code(next.execute().run("copy-tree", &slots).await), CapabilityCode::TimedOut);
+    assert_eq!(lab.fake.requests().len(), 1);
+    lab.fake.release();
+    let last = lab.call_of(origin("snapshots.create-snapshot"), target(), Duration::from_secs(10));
+    last.execute().run("copy-tree", &slots).await.expect("the path is free again");
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ pub(crate) enum OpenedPath {
     Descriptor {
         /// What the command is given.
         descriptor: OwnedFd,
-        /// What stands behind the number: nothing, `/.` or `/NAME`.
+        /// What stands behind the number: nothing for a file, `/.` for a directory, `/NAME` for what a directory holds or will hold.
         rest: String,
     },
     /// As it stands.

@@ -17,7 +17,16 @@ pub struct Program {
     pub name: &'static str,
     /// What it may do beyond its own user's rights when the helper is root.
     pub privilege: Privilege,
+    links: Links,
     forms: &'static [Form],
+}
+
+/// Whether the program follows a link that it is given as an operand. A file is handed over as one: `/proc/self/fd/N`.
+#[derive(Debug, Clone, Copy)]
+enum Links {
+    Followed,
+    /// Only with one of these options; without, it would see the link and not the file.
+    FollowedWith(&'static [&'static str]),
 }
 
 /// What root keeps for a command; everything else is dropped before it starts.
@@ -112,6 +121,22 @@ pub fn runs_others(file_name: &str) -> bool {
     let lower = file_name.to_ascii_lowercase();
     let stem = lower.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
     table::RUN_OTHERS.contains(&lower.as_str()) || table::RUN_OTHERS.contains(&stem)
+}
+
+impl Program {
+    /// Whether a template of this program sees a file that it is handed as a descriptor, and not the link that stands for it.
+    ///
+    /// Fails with `denied`, naming the option that is missing.
+    pub(crate) fn check_files(&self, template: &CommandTemplate) -> Result<(), Refusal> {
+        let Links::FollowedWith(options) = self.links else { return Ok(()) };
+        if template.args.iter().any(|word| options.contains(&word.as_str())) {
+            return Ok(());
+        }
+        Err(Refusal::denied(
+            format!("template '{}' with a file where it expects a directory", template.name),
+            format!("\"{}\" among the args in the driver's manifest", options.join("\" or \"")),
+        ))
+    }
 }
 
 /// Check a template's program and words. Pure.

@@ -1,20 +1,30 @@
 //! The table itself. Whoever adds a line has read the program's manual for options that run commands, write elsewhere, or follow links.
 
-use super::{Flag, Form, Operand, Privilege, Program, Separator, Value};
+use super::{Flag, Form, Links, Operand, Privilege, Program, Separator, Value};
 use Flag::{Alone, Before, Joined};
 use Operand::{Existing, New, NumberOr, OneOf, Remove};
 use bulkhead_model::manifest::CommandEffect::{Change, Destroy, Read};
 
 pub(super) const PROGRAMS: &[Program] = &[
-    Program { name: "btrfs", privilege: Privilege::Filesystems, forms: BTRFS },
-    Program { name: "cp", privilege: Privilege::Files, forms: CP },
-    Program { name: "df", privilege: Privilege::Files, forms: DF },
-    Program { name: "du", privilege: Privilege::Files, forms: DU },
-    Program { name: "mkdir", privilege: Privilege::Files, forms: MKDIR },
-    Program { name: "rm", privilege: Privilege::Files, forms: RM },
-    Program { name: "stat", privilege: Privilege::Files, forms: STAT },
-    Program { name: "sync", privilege: Privilege::Files, forms: SYNC },
-    Program { name: "true", privilege: Privilege::None, forms: TRUE },
+    Program { name: "btrfs", privilege: Privilege::Filesystems, links: Links::Followed, forms: BTRFS },
+    Program { name: "cp", privilege: Privilege::Files, links: Links::FollowedWith(&["-H"]), forms: CP },
+    Program { name: "df", privilege: Privilege::Files, links: Links::Followed, forms: DF },
+    Program {
+        name: "du",
+        privilege: Privilege::Files,
+        links: Links::FollowedWith(&["--dereference-args", "-D"]),
+        forms: DU,
+    },
+    Program { name: "mkdir", privilege: Privilege::Files, links: Links::Followed, forms: MKDIR },
+    Program { name: "rm", privilege: Privilege::Files, links: Links::Followed, forms: RM },
+    Program {
+        name: "stat",
+        privilege: Privilege::Files,
+        links: Links::FollowedWith(&["--dereference", "-L"]),
+        forms: STAT,
+    },
+    Program { name: "sync", privilege: Privilege::Files, links: Links::Followed, forms: SYNC },
+    Program { name: "true", privilege: Privilege::None, links: Links::Followed, forms: TRUE },
 ];
 
 /// Not here: options that follow links inside a tree (`-L`), that write elsewhere (`--backup`, `--suffix`, `--target-directory`).
@@ -61,6 +71,8 @@ const DU: &[Form] = &[Form {
         Alone("--bytes"),
         Alone("-b"),
         Alone("--apparent-size"),
+        Alone("--dereference-args"),
+        Alone("-D"),
         Alone("--one-file-system"),
         Alone("-x"),
         Joined("--block-size", Value::Number),

@@ -24,6 +24,15 @@ pub(crate) enum Left {
     Something,
 }
 
+/// Whether a command could leave its cgroup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Somebody has reviewed that its program does not.
+    StaysInItsGroup,
+    /// As root's it could write itself into another one.
+    MayLeaveIt,
+}
+
 /// How this helper ends trees. One for the process.
 #[derive(Debug)]
 pub struct Trees {
@@ -56,17 +65,19 @@ impl Trees {
     }
 
     /// A tree for the command at `place`: a number below [`MOST_COMMANDS`](crate::protocol::MOST_COMMANDS) that no other running one has.
-    pub(crate) fn plant(&self, place: usize) -> Tree {
+    pub(crate) fn plant(&self, place: usize, trust: Trust) -> Tree {
         let group = self.groups.as_ref().and_then(|groups| groups.make_one(place));
-        Tree { group, mark: Marks::of_command(place) }
+        Tree { group, mark: Marks::of_command(place), trust }
     }
 
     /// End whatever is left of a command. Call it again until nothing is, reaping children in between.
     pub(crate) fn end(&self, tree: &Tree, children: Children) -> Left {
-        match &tree.group {
-            Some(group) => group.end(),
-            None if !children.any => Left::Nothing,
-            None => self.marks.end(tree.mark),
+        let left = tree.group.as_ref().map(Group::end);
+        match (left, tree.trust) {
+            (Some(Left::Something | Left::NothingSeen), _) => Left::Something,
+            (Some(Left::Nothing), Trust::StaysInItsGroup) => Left::Nothing,
+            _ if !children.any => Left::Nothing,
+            _ => self.marks.end(tree.mark),
         }
     }
 
@@ -91,6 +102,7 @@ pub fn ending_method() -> EndingMethod {
 pub(crate) struct Tree {
     group: Option<Group>,
     mark: u64,
+    trust: Trust,
 }
 
 impl Tree {

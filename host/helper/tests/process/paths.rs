@@ -148,3 +148,18 @@ fn reading_programs_see_what_was_opened() {
     assert!(bytes >= 5000, "{text}");
     assert!(text.contains("/proc/self/fd/3/."), "{text}");
 }
+
+#[test]
+fn a_file_is_copied_by_what_it_holds_and_never_as_the_link_it_is_handed_over_as() {
+    let pool = Pool::new();
+    let mut helper = Helper::start(&[]);
+    fs::write(pool.share(), "an image").expect("a file");
+    let refused = helper.run(pool.copying()).expect_err("the template copies links");
+    assert_eq!(refused.code, CapabilityCode::Denied);
+    assert!(refused.message.contains("\"-H\""), "{refused}");
+    let words = ["--archive", "-H", "--no-target-directory", "--", "{from}", "{to}"];
+    let finished = helper.run(pool.copying().with("args", json!(words))).expect("it runs");
+    assert_eq!(finished.ending, Ending::Exited(0), "{}", String::from_utf8_lossy(&finished.stderr));
+    assert!(fs::symlink_metadata(pool.copy()).expect("the copy").is_file());
+    assert_eq!(fs::read(pool.copy()).expect("the copy"), b"an image");
+}

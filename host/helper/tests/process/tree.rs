@@ -1,5 +1,5 @@
-use crate::helper::{Helper, METHODS, Request, Token, is_as_asked};
-use bulkhead_helper::protocol::{Ending, FromHelper, ToHelper};
+use crate::helper::{Helper, METHODS, Request, Token, is_as_asked, passed_over};
+use bulkhead_helper::protocol::{Ending, EndingMethod, FromHelper, ToHelper};
 use std::time::{Duration, Instant};
 
 fn for_each_method(test: impl Fn(&[&str], Helper)) {
@@ -51,6 +51,30 @@ fn a_process_that_hops_from_fork_to_fork_is_caught() {
         std::thread::sleep(Duration::from_millis(50));
         assert_eq!((bystander.carriers(), hopper.carriers()), (1, 0));
     });
+}
+
+#[test]
+fn a_command_that_leaves_its_cgroup_is_ended_all_the_same() {
+    let mut helper = Helper::start(&[]);
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+    let mount =
+        mounts.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4));
+    let (EndingMethod::ControlGroup, Some(mount), true) =
+        (helper.method, mount, rustix::process::geteuid().is_root())
+    else {
+        return passed_over("needs root and a writable cgroup of version 2");
+    };
+    let elsewhere = format!("{mount}/cgroup.procs");
+    if std::fs::write(&elsewhere, std::process::id().to_string()).is_err() {
+        return passed_over("no process may move into the topmost cgroup here");
+    }
+    let token = Token::new();
+    let bystander = helper.begin_and_wait(Request::victim(&["sleep"]));
+    let finished = helper.run(Request::victim(&["leave-group", &elsewhere]).with("env", token.variable()));
+    assert_eq!(finished.expect("it runs").ending, Ending::Exited(0));
+    assert_eq!(token.carriers(), 0);
+    helper.send(&ToHelper::Cancel { id: bystander });
+    assert_eq!(helper.finish(bystander).ending, Ending::Cancelled);
 }
 
 #[test]
