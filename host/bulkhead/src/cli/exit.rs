@@ -17,7 +17,7 @@ pub(crate) struct Unexpected {
 
 impl Unexpected {
     /// What failed, and why.
-    pub(crate) fn new(
+    pub(crate) fn error(
         what: impl Into<String>,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> anyhow::Error {
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn only_what_the_user_cannot_mend_is_unexpected() {
         assert!(!is_unexpected(&anyhow!("no such share")));
-        let error = Unexpected::new("no threads", std::io::Error::other("limit"));
+        let error = Unexpected::error("no threads", std::io::Error::other("limit"));
         assert!(is_unexpected(&error.context("cannot start")));
     }
 }

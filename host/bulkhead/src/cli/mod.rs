@@ -67,7 +67,7 @@ pub(crate) fn main() -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return exit::failure(&exit::Unexpected::new("no threads can be started", error), &printer);
+            return exit::failure(&exit::Unexpected::error("no threads can be started", error), &printer);
         }
     };
     match runtime.block_on(cli.command.run(&printer)) {

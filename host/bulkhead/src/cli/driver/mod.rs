@@ -1,11 +1,16 @@
 //! `bulkhead driver`: what a vendor needs.
 
+mod answer;
 mod build;
+mod call;
 mod embed;
+mod function;
 mod guest_target;
 mod inspect;
+mod lab;
 mod new;
 mod programs;
+mod trace;
 
 use super::printer::Printer;
 
@@ -22,6 +27,7 @@ enum Verb {
     Build(build::Build),
     Embed(embed::Embed),
     Inspect(inspect::Inspect),
+    Call(call::Call),
 }
 
 impl DriverCommand {
@@ -31,6 +37,7 @@ impl DriverCommand {
             Verb::Build(command) => command.run(printer),
             Verb::Embed(command) => command.run(printer),
             Verb::Inspect(command) => command.run(printer),
+            Verb::Call(command) => command.run(printer).await,
         }
     }
 }

@@ -1,0 +1,347 @@
+//! `lab.toml`: what `driver call` gives a driver. Everything has a default.
+
+use super::function::Function;
+use crate::cli::backend::installed;
+use anyhow::Context;
+use bulkhead_model::ability::Capability;
+use bulkhead_model::access::{AccessLevel, AccessRule, AccessTo};
+use bulkhead_model::call::DriverLimits;
+use bulkhead_model::grant::Grant;
+use bulkhead_model::id::{
+    AccessMappingId, AccessRuleId, Label, ProjectId, ShareId, ShareInstanceId, SnapshotId, SnapshotInstanceId,
+};
+use bulkhead_model::manifest::{Manifest, OptionValue};
+use bulkhead_model::share::{Protocol, ShareForDriver};
+use bulkhead_model::size::Gibibytes;
+use bulkhead_model::snapshot::SnapshotForDriver;
+use bulkhead_package::toml_file::{Finding, Problem, Step, TomlFile};
+use bulkhead_package::{Package, options};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use uuid::Uuid;
+
+/// The size of a share that the file does not size, in GiB: it can be made larger and smaller.
+const DEFAULT_SIZE_GIB: u64 = 2;
+
+/// The file as it is written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct LabFile {
+    roots: BTreeMap<Label, PathBuf>,
+    programs: BTreeMap<String, PathBuf>,
+    options: toml::Table,
+    limits: DriverLimits,
+    share: LabShare,
+    new_size_gib: Option<Gibibytes>,
+    #[serde(rename = "rule")]
+    rules: Option<Vec<LabRule>>,
+    before: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct LabShare {
+    size_gib: Option<Gibibytes>,
+    protocol: Option<Protocol>,
+    project: Option<ProjectId>,
+    pool: Option<String>,
+    extra_specs: BTreeMap<String, String>,
+    metadata: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct LabRule {
+    #[serde(rename = "type")]
+    access_type: String,
+    to: String,
+    level: AccessLevel,
+}
+
+/// What a driver is given, checked against its manifest.
+#[derive(Debug)]
+pub(super) struct Lab {
+    /// Everything the manifest asks for, bound to directories and files of this machine.
+    pub(super) grant: Grant,
+    /// The options that are set.
+    pub(super) options: BTreeMap<String, OptionValue>,
+    /// What bounds each call.
+    pub(super) limits: DriverLimits,
+    /// What has to be called before; none for the usual.
+    pub(super) before: Option<Vec<Function>>,
+    /// The share that calls are about.
+    pub(super) share: ShareForDriver,
+    /// A share to be made from a snapshot of it.
+    pub(super) second_share: ShareForDriver,
+    /// Its size after extend-share.
+    pub(super) larger: Gibibytes,
+    /// Its size after shrink-share.
+    pub(super) smaller: Gibibytes,
+    /// The rules that shall be in force.
+    pub(super) rules: Vec<AccessRule>,
+}
+
+impl Lab {
+    /// Read the file, or take the defaults; `scratch` is an empty directory for the roots that the file does not name.
+    pub(super) fn load(file: Option<&Path>, package: &Package, scratch: &Path) -> anyhow::Result<Self> {
+        Self::read(file, &package.manifest, package.imports.keys().copied().collect(), scratch)
+    }
+
+    fn read(
+        file: Option<&Path>,
+        manifest: &Manifest,
+        capabilities: BTreeSet<Capability>,
+        scratch: &Path,
+    ) -> anyhow::Result<Self> {
+        let (text, name) = match file {
+            Some(file) => {
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("cannot read {}", file.display()))?;
+                (text, file.display().to_string())
+            }
+            None => (String::new(), "lab.toml".to_owned()),
+        };
+        let folder = file.and_then(Path::parent).unwrap_or(Path::new("."));
+        let parsed = TomlFile::parse(&text, &name).map_err(|problems| told(&problems))?;
+        let written: LabFile = parsed.deserialize().map_err(|problem| told(&[*problem]))?;
+        let mut findings = Vec::new();
+        let options = checked_options(&written, manifest, &mut findings);
+        let rules = checked_rules(&written, &mut findings);
+        let before = checked_before(&written, &mut findings);
+        unknown_names(&written, manifest, &mut findings);
+        if !findings.is_empty() {
+            let problems: Vec<Problem> = findings.into_iter().map(|finding| parsed.place(finding)).collect();
+            return Err(told(&problems));
+        }
+        let grant = Grant { capabilities, ..grant(&written, manifest, folder, scratch)? };
+        let size = written.share.size_gib.map_or_else(|| Gibibytes::new(DEFAULT_SIZE_GIB), Ok)?;
+        let larger = written.new_size_gib.map_or_else(|| Gibibytes::new(size.get().saturating_mul(2)), Ok)?;
+        let smaller = written.new_size_gib.map_or_else(|| Gibibytes::new((size.get() / 2).max(1)), Ok)?;
+        Ok(Self {
+            grant,
+            options,
+            limits: written.limits.clone(),
+            before,
+            share: share(&written.share, manifest, 1, size)?,
+            second_share: share(&written.share, manifest, 2, size)?,
+            larger,
+            smaller,
+            rules,
+        })
+    }
+
+    /// A snapshot of the share.
+    pub(super) fn snapshot(&self) -> SnapshotForDriver {
+        SnapshotForDriver {
+            id: SnapshotInstanceId::from_uuid(id(3, 1)),
+            snapshot: SnapshotId::from_uuid(id(4, 1)),
+            size: self.share.size,
+            provider_location: None,
+            share: self.share.clone(),
+        }
+    }
+}
+
+fn told(problems: &[Problem]) -> anyhow::Error {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!("the lab's file is not accepted\n{}", lines.join("\n"))
+}
+
+/// The same ids in every call, so that what a driver left in a directory of one's own is found again.
+const fn id(kind: u64, number: u64) -> Uuid {
+    Uuid::from_u64_pair((number << 32) | 0x4000, 0x8000_0000_0000_0000 | kind)
+}
+
+fn share(
+    written: &LabShare,
+    manifest: &Manifest,
+    number: u64,
+    size: Gibibytes,
+) -> anyhow::Result<ShareForDriver> {
+    let protocol =
+        written.protocol.or_else(|| manifest.driver.protocols.first().copied()).unwrap_or(Protocol::Nfs);
+    let project = written.project.clone().map_or_else(|| "lab".parse(), Ok)?;
+    Ok(ShareForDriver {
+        id: ShareInstanceId::from_uuid(id(1, number)),
+        share: ShareId::from_uuid(id(2, number)),
+        project,
+        size,
+        protocol,
+        pool: written.pool.clone(),
+        source_snapshot: None,
+        mount_snapshot_support: false,
+        export_locations: Vec::new(),
+        extra_specs: written.extra_specs.clone(),
+        metadata: written.metadata.clone(),
+    })
+}
+
+fn checked_options(
+    written: &LabFile,
+    manifest: &Manifest,
+    findings: &mut Vec<Finding>,
+) -> BTreeMap<String, OptionValue> {
+    options::validate(&manifest.options, &written.options).unwrap_or_else(|error| {
+        findings.extend(error.problems.into_iter().map(|problem| {
+            let path = vec![Step::from("options"), Step::from(problem.key.as_str())];
+            Finding { path, message: problem.message, hint: problem.hint }
+        }));
+        BTreeMap::new()
+    })
+}
+
+fn checked_rules(written: &LabFile, findings: &mut Vec<Finding>) -> Vec<AccessRule> {
+    let mut rules = Vec::new();
+    let usual =
+        vec![LabRule { access_type: "ip".to_owned(), to: "10.0.0.0/24".to_owned(), level: AccessLevel::Rw }];
+    let written = written.rules.as_ref().unwrap_or(&usual);
+    for ((place, rule), number) in written.iter().enumerate().zip(1..) {
+        match AccessTo::parse(&rule.access_type, &rule.to) {
+            Ok(access_to) => rules.push(AccessRule {
+                id: AccessRuleId::from_uuid(id(5, number)),
+                mapping_id: AccessMappingId::from_uuid(id(6, number)),
+                access_to,
+                level: rule.level,
+            }),
+            Err(error) => {
+                findings.push(Finding::new(vec![Step::from("rule"), Step::from(place)], error.to_string()));
+            }
+        }
+    }
+    rules
+}
+
+fn checked_before(written: &LabFile, findings: &mut Vec<Finding>) -> Option<Vec<Function>> {
+    let mut functions = Vec::new();
+    for (place, name) in written.before.as_ref()?.iter().enumerate() {
+        match name.parse() {
+            Ok(function) => functions.push(function),
+            Err(message) => {
+                findings.push(Finding::new(vec![Step::from("before"), Step::from(place)], message))
+            }
+        }
+    }
+    Some(functions)
+}
+
+/// Roots and programs that the driver does not ask for.
+fn unknown_names(written: &LabFile, manifest: &Manifest, findings: &mut Vec<Finding>) {
+    let roots: Vec<&str> = manifest.roots.iter().map(|root| root.name.as_str()).collect();
+    let programs: Vec<&str> = manifest.commands.iter().map(|command| command.program.as_str()).collect();
+    let given_roots = written.roots.keys().map(|name| ("roots", name.as_str(), &roots));
+    let given_programs = written.programs.keys().map(|name| ("programs", name.as_str(), &programs));
+    for (table, name, known) in given_roots.chain(given_programs) {
+        if !known.contains(&name) {
+            let path = vec![Step::from(table), Step::from(name)];
+            let finding = Finding::new(path, format!("the driver asks for no '{name}' among its {table}"));
+            findings.push(finding.hint(format!("it asks for: {}", known.join(", "))));
+        }
+    }
+}
+
+/// Every root, program and template the manifest asks for.
+fn grant(written: &LabFile, manifest: &Manifest, folder: &Path, scratch: &Path) -> anyhow::Result<Grant> {
+    let mut grant = Grant::default();
+    for root in &manifest.roots {
+        let path = match written.roots.get(&root.name) {
+            Some(path) => std::path::absolute(folder.join(path))?,
+            None => {
+                let path = scratch.join(root.name.as_str());
+                // Whatever the umask says: a root of configuration that others may write is refused.
+                let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
+                made.with_context(|| format!("cannot make {}", path.display()))?;
+                path
+            }
+        };
+        grant.roots.insert(root.name.clone(), path);
+    }
+    for command in &manifest.commands {
+        grant.templates.insert(command.name.clone(), command.digest());
+        let path = match written.programs.get(&command.program) {
+            Some(path) => Some(std::path::absolute(folder.join(path))?),
+            None => installed(&command.program),
+        };
+        // A program that is missing is told when the driver wants to run it.
+        grant.programs.extend(path.map(|path| (command.program.clone(), path)));
+    }
+    grant.templates.extend(manifest.files.iter().map(|file| (file.name.clone(), file.digest())));
+    Ok(grant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANIFEST: &str = r#"
+        [driver]
+        name = "x"
+        vendor = "y"
+        version = "1.0.0"
+        contract = "0.1"
+        dhss = [false]
+        protocols = ["CIFS"]
+
+        [[option]]
+        name = "depth"
+        type = "integer"
+        help = "how deep"
+
+        [[root]]
+        name = "shares"
+        use = "data"
+        reason = "every share is a directory in it"
+
+        [[execute]]
+        name = "flush"
+        reason = "nothing is lost"
+        effect = "read"
+        repeat = "safe"
+        program = "sync"
+    "#;
+
+    fn lab(text: &str) -> Result<Lab, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let scratch = folder.path().join("scratch");
+        std::fs::create_dir(&scratch).expect("made");
+        let file = folder.path().join("lab.toml");
+        std::fs::write(&file, text).expect("written");
+        let manifest = bulkhead_package::manifest::parse(MANIFEST, "driver.toml").expect("a sound manifest");
+        let imports = std::collections::BTreeSet::from([bulkhead_model::ability::Capability::Execute]);
+        Lab::read(Some(&file), &manifest, imports, &scratch).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn an_empty_file_grants_everything_that_the_manifest_asks_for() {
+        let lab = lab("").expect("defaults");
+        assert!(lab.grant.roots.values().all(|path| path.is_absolute() && path.ends_with("scratch/shares")));
+        assert!(lab.grant.programs.contains_key("sync") && lab.grant.templates.len() == 1);
+        assert_eq!((lab.share.size.get(), lab.larger.get(), lab.smaller.get()), (2, 4, 1));
+        assert_eq!(lab.share.protocol, Protocol::Cifs);
+        assert_ne!(lab.share.id, lab.second_share.id);
+    }
+
+    #[test]
+    fn what_the_file_says_holds() {
+        let text = "before = ['setup']\nnew-size-gib = 7\n[roots]\nshares = 'mine'\n[options]\ndepth = 3\n\
+                    [share]\nsize-gib = 5\n[[rule]]\ntype = 'ip'\nto = '10.0.0.0/24'\nlevel = 'ro'\n";
+        let lab = lab(text).expect("sound");
+        assert_eq!(lab.before, Some(vec![Function::Setup]));
+        assert_eq!((lab.share.size.get(), lab.larger.get()), (5, 7));
+        assert!(lab.grant.roots.values().all(|path| path.ends_with("mine")));
+        assert_eq!(lab.rules.len(), 1);
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_line() {
+        let text = "before = ['creat-share']\n[roots]\nshare = 'x'\n[options]\ndept = 3\n[[rule]]\ntype = 'ip'\nto = 'nas'\nlevel = 'rw'\n";
+        let told = lab(text).expect_err("mistakes");
+        for line in ["lab.toml:1:", "lab.toml:3:1: roots.share", "lab.toml:5:1: options.dept", "lab.toml:6:"]
+        {
+            assert!(told.contains(line), "{line} in {told}");
+        }
+        assert!(lab("[share]\nsize-gib = 0\n").expect_err("no size").contains("lab.toml:2:"));
+        assert!(lab("[shares]\n").expect_err("unknown").contains("did you mean 'share'?"));
+    }
+}
