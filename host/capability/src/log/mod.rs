@@ -12,6 +12,10 @@ use std::sync::{Mutex, PoisonError};
 /// The longest line kept, in bytes.
 pub const LINE_BYTES: usize = 4096;
 
+/// What a line costs beside its text, in bytes: the host writes time, backend, function and request around it, so a flood of empty
+/// lines fills a disk as well.
+pub const LINE_COST_BYTES: usize = 256;
+
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
@@ -75,8 +79,8 @@ impl LogBudget {
     pub(crate) fn take(&self, message: &str) -> Option<GuestText> {
         let text = GuestText::new(message, LINE_BYTES);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // An empty line costs as well, and after the first line left out none is let through: the log ends at one place.
-        let cost = text.as_str().len().max(1);
+        // After the first line left out none is let through: the log ends at one place.
+        let cost = text.as_str().len() + LINE_COST_BYTES;
         if state.suppressed_lines == 0 && cost <= state.left_bytes {
             state.left_bytes -= cost;
             return Some(text);
