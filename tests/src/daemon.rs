@@ -110,10 +110,16 @@ impl Daemon {
 
     /// Wait until every backend is set up and has statistics.
     pub async fn ready(&self) -> anyhow::Result<()> {
+        self.ready_within(START).await
+    }
+
+    /// The same, for drivers that take long to compile.
+    pub async fn ready_within(&self, limit: Duration) -> anyhow::Result<()> {
         let started = Instant::now();
-        while started.elapsed() < START {
+        while started.elapsed() < limit {
             let backends = self.operator().get("/v1/backends").await?;
-            let ready = |backend: &Value| backend["status"]["state"] == "ready" && !backend["statistics"].is_null();
+            let ready =
+                |backend: &Value| backend["status"]["state"] == "ready" && !backend["statistics"].is_null();
             if backends["backends"].as_array().is_some_and(|all| !all.is_empty() && all.iter().all(ready)) {
                 return Ok(());
             }
@@ -142,7 +148,8 @@ pub async fn settle(client: &Client, path: &str, envelope: &str, wanted: &[&str]
         if wanted.contains(&status) {
             return Ok(found.clone());
         }
-        let transient = status.ends_with("ing") || status.starts_with("queued") || status == "creating_from_snapshot";
+        let transient =
+            status.ends_with("ing") || status.starts_with("queued") || status == "creating_from_snapshot";
         anyhow::ensure!(transient, "{path} came to rest as '{status}', not as one of {wanted:?}: {found}");
         anyhow::ensure!(started.elapsed() < SETTLE, "{path} stays '{status}'");
         tokio::time::sleep(Duration::from_millis(20)).await;

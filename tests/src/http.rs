@@ -96,7 +96,12 @@ impl Client {
 
     async fn expect(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         let answer = self.send(method, path, body).await.with_context(|| format!("{method} {path}"))?;
-        anyhow::ensure!((200..300).contains(&answer.status), "{method} {path} answered {}: {}", answer.status, answer.body);
+        anyhow::ensure!(
+            (200..300).contains(&answer.status),
+            "{method} {path} answered {}: {}",
+            answer.status,
+            answer.body
+        );
         Ok(answer.body)
     }
 }

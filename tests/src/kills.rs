@@ -71,8 +71,13 @@ pub async fn run(seed: u64, daemon_kills: u32, helper_kills: u32) -> anyhow::Res
     let mut daemon = Daemon::start(&lab).await?;
     daemon.ready().await?;
     while tally.daemon_kills < daemon_kills || tally.helper_kills < helper_kills {
-        let left = u64::from(daemon_kills - tally.daemon_kills) + u64::from(helper_kills - tally.helper_kills);
-        let victim = if random.below(left) < u64::from(daemon_kills - tally.daemon_kills) { Victim::Daemon } else { Victim::Helper };
+        let left =
+            u64::from(daemon_kills - tally.daemon_kills) + u64::from(helper_kills - tally.helper_kills);
+        let victim = if random.below(left) < u64::from(daemon_kills - tally.daemon_kills) {
+            Victim::Daemon
+        } else {
+            Victim::Helper
+        };
         let moment = Duration::from_millis(20 + random.below(900));
         let work = Workload::start(&daemon, &mut random);
         tokio::time::sleep(moment).await;
@@ -90,9 +95,13 @@ pub async fn run(seed: u64, daemon_kills: u32, helper_kills: u32) -> anyhow::Res
                 tally.helper_kills += 1;
             }
         }
-        let rest = rest(&daemon.operator()).await.with_context(|| format!("after killing the {victim:?}, seed {seed}\n{}", daemon.log_text()))?;
+        let rest = rest(&daemon.operator())
+            .await
+            .with_context(|| format!("after killing the {victim:?}, seed {seed}\n{}", daemon.log_text()))?;
         tally.longest_rest = tally.longest_rest.max(rest);
-        judge(&daemon.operator(), &lab).await.with_context(|| format!("after killing the {victim:?}, seed {seed}\n{}", daemon.log_text()))?;
+        judge(&daemon.operator(), &lab)
+            .await
+            .with_context(|| format!("after killing the {victim:?}, seed {seed}\n{}", daemon.log_text()))?;
     }
     Ok(tally)
 }
@@ -196,7 +205,8 @@ fn kill_helper(daemon: u32) -> anyhow::Result<()> {
         found.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
     }
     let is_helper = |id: &&u32| {
-        std::fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim_end() == "bulkhead-helper")
+        std::fs::read_to_string(format!("/proc/{id}/comm"))
+            .is_ok_and(|name| name.trim_end() == "bulkhead-helper")
     };
     let helper = found.iter().find(is_helper).context("the daemon has no helper")?;
     let id = rustix::process::Pid::from_raw(i32::try_from(*helper)?).context("no process id")?;
@@ -210,7 +220,8 @@ async fn rest(operator: &Client) -> anyhow::Result<Duration> {
     loop {
         let unfinished = operator.get("/v1/operations?unfinished=true&most=10000").await?;
         let operations = unfinished["operations"].as_array().cloned().unwrap_or_default();
-        let owned: BTreeSet<&str> = operations.iter().filter_map(|operation| operation["share"].as_str()).collect();
+        let owned: BTreeSet<&str> =
+            operations.iter().filter_map(|operation| operation["share"].as_str()).collect();
         let mut restless = operations.len();
         for share in listed(operator, "shares").await? {
             if share["status"].as_str().is_some_and(|status| status.ends_with("ing")) {
@@ -218,7 +229,8 @@ async fn rest(operator: &Client) -> anyhow::Result<Duration> {
                 // An operation may have ended between the two answers; only one that stays without an owner is lost.
                 ensure!(
                     owned.contains(id(&share)) || started.elapsed() < REST,
-                    "a share is {} without an operation: {share}", share["status"]
+                    "a share is {} without an operation: {share}",
+                    share["status"]
                 );
             }
         }
@@ -238,7 +250,9 @@ async fn judge(operator: &Client, lab: &Lab) -> anyhow::Result<()> {
         let locations = operator.get(&format!("/v2/shares/{}/export_locations", id(&share))).await?;
         let status = share["status"].as_str().unwrap_or_default();
         ensure!(status == "available", "a share came to rest as '{status}': {share}");
-        let path = locations["export_locations"][0]["path"].as_str().context("an available share without export location")?;
+        let path = locations["export_locations"][0]["path"]
+            .as_str()
+            .context("an available share without export location")?;
         let name = path.rsplit('/').next().unwrap_or_default().to_owned();
         let own = snapshots.iter().filter(|snapshot| snapshot["share_id"] == share["id"]).count();
         ensure!(expected.insert(name, own).is_none(), "two shares have the path {path}");
@@ -253,7 +267,10 @@ async fn judge(operator: &Client, lab: &Lab) -> anyhow::Result<()> {
             None => *found.entry(name).or_default() += 0,
         }
     }
-    ensure!(expected == found, "the daemon knows (share, snapshots) {expected:#?}\nthe backend holds {found:#?}");
+    ensure!(
+        expected == found,
+        "the daemon knows (share, snapshots) {expected:#?}\nthe backend holds {found:#?}"
+    );
     let fragments: BTreeSet<_> = names(&lab.root("nas1", "exports"))?.into_iter().collect();
     for fragment in &fragments {
         let share = fragment.trim_end_matches(".exports");

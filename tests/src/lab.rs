@@ -35,7 +35,10 @@ impl Lab {
     pub fn with_backend(self, name: &str, guest: &str, options: &str) -> anyhow::Result<Self> {
         let driver = programs::guest(guest)?;
         let package = Package::open(&driver)?;
-        let mut text = format!("driver = {:?}\n[options]\n{options}\n[grant]\ncapabilities = [", driver.display().to_string());
+        let mut text = format!(
+            "driver = {:?}\n[options]\n{options}\n[grant]\ncapabilities = [",
+            driver.display().to_string()
+        );
         for capability in package.imports.keys() {
             if !capability.is_always_granted() {
                 write!(text, "\"{capability}\", ")?;
@@ -48,7 +51,8 @@ impl Lab {
             writeln!(text, "{} = {:?}", root.name, directory.display().to_string())?;
         }
         text.push_str("[grant.programs]\n");
-        let mut programs: Vec<_> = package.manifest.commands.iter().map(|template| &template.program).collect();
+        let mut programs: Vec<_> =
+            package.manifest.commands.iter().map(|template| &template.program).collect();
         programs.dedup();
         for program in programs {
             writeln!(text, "{program} = \"/usr/bin/{program}\"")?;

@@ -21,7 +21,11 @@ pub fn program(name: &str) -> anyhow::Result<PathBuf> {
 pub fn guest(name: &str) -> anyhow::Result<PathBuf> {
     let target = directory()?.parent().map(Path::to_owned).unwrap_or_default();
     let path = target.join("guests").join(format!("{name}.wasm"));
-    anyhow::ensure!(path.is_file(), "the guest {name} is not built at {}; type: cargo xtask guests", path.display());
+    anyhow::ensure!(
+        path.is_file(),
+        "the guest {name} is not built at {}; type: cargo xtask guests",
+        path.display()
+    );
     Ok(path)
 }
 

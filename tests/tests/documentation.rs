@@ -5,9 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn documents() -> Vec<PathBuf> {
-    let output = Command::new("git").args(["ls-files", "*.md"]).current_dir(programs::repository()).output().expect("git");
+    let output = Command::new("git")
+        .args(["ls-files", "*.md"])
+        .current_dir(programs::repository())
+        .output()
+        .expect("git");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let found: Vec<_> = text.lines().map(|line| programs::repository().join(line)).filter(|path| path.is_file()).collect();
+    let found: Vec<_> =
+        text.lines().map(|line| programs::repository().join(line)).filter(|path| path.is_file()).collect();
     assert!(!found.is_empty(), "no documents");
     found
 }
@@ -35,12 +40,19 @@ fn every_command_in_the_documents_is_one() {
     let mut checked = 0;
     for document in documents() {
         let text = std::fs::read_to_string(&document).expect("a document");
-        for line in text.lines().map(|line| line.trim().trim_start_matches("$ ")).filter(|line| line.starts_with("bulkhead ")) {
+        for line in text
+            .lines()
+            .map(|line| line.trim().trim_start_matches("$ "))
+            .filter(|line| line.starts_with("bulkhead "))
+        {
             // The words before the first argument in capitals, option or name are the command.
             let words: Vec<_> = line
                 .split_whitespace()
                 .skip(1)
-                .take_while(|word| word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-') && !word.starts_with('-'))
+                .take_while(|word| {
+                    word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-')
+                        && !word.starts_with('-')
+                })
                 .take(2)
                 .collect();
             let output = Command::new(&program).args(&words).arg("--help").output().expect("started");

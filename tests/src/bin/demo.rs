@@ -13,7 +13,9 @@ use std::time::Instant;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let began = Instant::now();
-    println!("The story of a share. Driver: `directory`, a WebAssembly component; shares are directories, clients local.");
+    println!(
+        "The story of a share. Driver: `directory`, a WebAssembly component; shares are directories, clients local."
+    );
     println!("What this leaves out: no NFS server is told, and the filesystem enforces no size.\n");
     let lab = Lab::new()?.with_backend("nas1", "directory", "")?;
     let mut story = Story::begin(&lab).await?;
@@ -62,7 +64,8 @@ impl Story {
 
     async fn create(&mut self) -> anyhow::Result<()> {
         let since = Instant::now();
-        self.share = create_share(&self.tenant, json!({ "share_proto": "NFS", "size": 1, "name": "demo" })).await?;
+        self.share =
+            create_share(&self.tenant, json!({ "share_proto": "NFS", "size": 1, "name": "demo" })).await?;
         let (location, folder) = folder_of(&self.tenant, &self.share).await?;
         self.folder = folder;
         told(since, &format!("share create NFS 1: available at {location}"));
@@ -95,7 +98,10 @@ impl Story {
         act(&self.tenant, &self.share, json!({ "revert": { "snapshot_id": self.snapshot } })).await?;
         let report = std::fs::read_to_string(self.folder.join("report.txt"))?;
         ensure!(report == "the first words\n", "the old content is not back: {report:?}");
-        ensure!(!self.folder.join("rubbish.txt").exists(), "what was added after the snapshot is still there");
+        ensure!(
+            !self.folder.join("rubbish.txt").exists(),
+            "what was added after the snapshot is still there"
+        );
         told(since, "the client changes and adds files; revert: the old content is back, byte for byte");
         Ok(())
     }
@@ -131,7 +137,10 @@ impl Story {
         self.daemon.kill()?;
         self.daemon = Daemon::start(lab).await?;
         settle(&self.tenant, &format!("/v2/shares/{id}"), "share", &["available"]).await?;
-        told(since, "kill -9 of the daemon in the middle of a creation, start again: the creation was finished");
+        told(
+            since,
+            "kill -9 of the daemon in the middle of a creation, start again: the creation was finished",
+        );
         delete_share(&self.tenant, &id).await
     }
 
@@ -140,7 +149,12 @@ impl Story {
         let records = self.daemon.operator().get("/v1/ledger?most=1000").await?;
         let count = records["records"].as_array().map_or(0, Vec::len);
         ensure!(count > 20, "the ledger holds only {count} records");
-        told(since, &format!("the ledger holds {count} records: every host call of the driver, every change of state"));
+        told(
+            since,
+            &format!(
+                "the ledger holds {count} records: every host call of the driver, every change of state"
+            ),
+        );
         Ok(())
     }
 

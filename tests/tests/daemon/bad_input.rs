@@ -22,12 +22,14 @@ async fn sizes_names_and_bodies_that_make_no_sense_are_refused_in_words() {
         (json!({ "share_proto": "NFS", "size": 1, "share_type": "gold" }), "gold"),
     ];
     for (share, expected) in cases {
-        let (status, message) = refusal(&tenant, "POST", "/v2/shares", Some(&json!({ "share": share }))).await;
+        let (status, message) =
+            refusal(&tenant, "POST", "/v2/shares", Some(&json!({ "share": share }))).await;
         assert!(matches!(status, 400 | 404), "{share}: {status} {message}");
         assert!(message.contains(expected), "{share}: {message}");
     }
     for body in ["", "{", "[]", "{\"share\": 1}", "\u{0}", &"[".repeat(20_000)] {
-        let answer = tenant.send_bytes("POST", "/v2/shares", body.as_bytes().to_vec()).await.expect("an answer");
+        let answer =
+            tenant.send_bytes("POST", "/v2/shares", body.as_bytes().to_vec()).await.expect("an answer");
         assert_eq!(answer.status, 400, "{body:.20}: {}", answer.body);
     }
     let listed = tenant.get("/v2/shares").await.expect("a list");
@@ -51,7 +53,12 @@ async fn what_is_not_there_is_not_found() {
     let (_lab, daemon) = directory_daemon().await;
     let tenant = daemon.tenant();
     let nobody = "00000000-0000-4000-8000-000000000000";
-    for path in [format!("/v2/shares/{nobody}"), "/v2/shares/x".to_owned(), format!("/v2/snapshots/{nobody}"), "/v2/nonsense".to_owned()] {
+    for path in [
+        format!("/v2/shares/{nobody}"),
+        "/v2/shares/x".to_owned(),
+        format!("/v2/snapshots/{nobody}"),
+        "/v2/nonsense".to_owned(),
+    ] {
         assert_eq!(refusal(&tenant, "GET", &path, None).await.0, 404, "{path}");
     }
     let action = json!({ "extend": { "new_size": 2 } });
@@ -90,7 +97,8 @@ async fn only_the_newest_snapshot_of_the_share_itself_reverts_it() {
     let foreign = make_snapshot(&tenant, &other).await;
     let action = format!("/v2/shares/{share}/action");
     for snapshot in [&old, &foreign] {
-        let (status, message) = refusal(&tenant, "POST", &action, Some(&json!({ "revert": { "snapshot_id": snapshot } }))).await;
+        let (status, message) =
+            refusal(&tenant, "POST", &action, Some(&json!({ "revert": { "snapshot_id": snapshot } }))).await;
         assert!(matches!(status, 400 | 409), "{status}: {message}");
     }
     tenant.post(&action, &json!({ "revert": { "snapshot_id": new } })).await.expect("taken");
@@ -106,7 +114,10 @@ async fn a_share_with_snapshots_is_not_removed() {
     let (status, message) = refusal(&tenant, "DELETE", &format!("/v2/shares/{share}"), None).await;
     assert!(matches!(status, 403 | 409), "{status}: {message}");
     assert!(message.contains("snapshot"), "{message}");
-    assert_eq!(tenant.get(&format!("/v2/shares/{share}")).await.expect("there")["share"]["status"], "available");
+    assert_eq!(
+        tenant.get(&format!("/v2/shares/{share}")).await.expect("there")["share"]["status"],
+        "available"
+    );
 }
 
 #[tokio::test]
@@ -115,7 +126,12 @@ async fn sizes_that_go_the_wrong_way_are_refused() {
     let tenant = daemon.tenant();
     let share = make_share(&tenant, json!({ "share_proto": "NFS", "size": 2 })).await;
     let action = format!("/v2/shares/{share}/action");
-    for body in [json!({ "extend": { "new_size": 2 } }), json!({ "extend": { "new_size": 1 } }), json!({ "shrink": { "new_size": 3 } }), json!({ "shrink": { "new_size": 0 } })] {
+    for body in [
+        json!({ "extend": { "new_size": 2 } }),
+        json!({ "extend": { "new_size": 1 } }),
+        json!({ "shrink": { "new_size": 3 } }),
+        json!({ "shrink": { "new_size": 0 } }),
+    ] {
         assert_eq!(refusal(&tenant, "POST", &action, Some(&body)).await.0, 400, "{body}");
     }
 }

@@ -13,7 +13,10 @@ fn bulkhead(words: &[&str]) -> Output {
 fn succeeded(lab: &Lab, words: &[&str]) -> String {
     let state = lab.state().display().to_string();
     let output = bulkhead(&[words, &["--state", &state]].concat());
-    let (text, notes) = (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned());
+    let (text, notes) = (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    );
     assert!(output.status.success(), "{words:?}: {text}{notes}");
     text
 }
@@ -29,11 +32,15 @@ fn failed(lab: &Lab, words: &[&str]) -> String {
 #[tokio::test]
 async fn shares_live_and_die_by_command() {
     let (lab, _daemon) = directory_daemon().await;
-    let made: Value = serde_json::from_str(&succeeded(&lab, &["share", "create", "NFS", "1", "--name", "one", "--json"])).expect("JSON");
+    let made: Value =
+        serde_json::from_str(&succeeded(&lab, &["share", "create", "NFS", "1", "--name", "one", "--json"]))
+            .expect("JSON");
     assert_eq!(made["status"], "available");
     assert!(succeeded(&lab, &["share", "list"]).contains("one"));
     assert!(succeeded(&lab, &["share", "show", "one"]).contains("export location"));
-    let rule: Value = serde_json::from_str(&succeeded(&lab, &["access", "allow", "one", "ip", "10.0.0.0/24", "--json"])).expect("JSON");
+    let rule: Value =
+        serde_json::from_str(&succeeded(&lab, &["access", "allow", "one", "ip", "10.0.0.0/24", "--json"]))
+            .expect("JSON");
     assert!(succeeded(&lab, &["access", "list", "one"]).contains("10.0.0.0/24"));
     succeeded(&lab, &["access", "deny", "one", rule["id"].as_str().expect("an id")]);
     succeeded(&lab, &["share", "extend", "one", "2"]);

@@ -14,7 +14,8 @@ impl MemoryFilesystem {
     /// Mount one of `mebibytes` at `path`; none, said loudly, where this is not allowed.
     fn mount(path: &Path, mebibytes: u64) -> Option<Self> {
         let size = format!("size={mebibytes}m,mode=0755");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "bulkhead-test"]).arg(path).output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "bulkhead-test"]).arg(path).output();
         if mounted.is_ok_and(|output| output.status.success()) {
             return Some(Self(path.to_owned()));
         }
@@ -65,7 +66,8 @@ async fn a_snapshot_on_a_full_root_fails_alone_and_can_be_removed() {
     let share = make_small_share(&tenant).await;
     let folder = folder_of(&tenant, &share).await;
     std::fs::write(folder.join("large"), vec![7; 700 << 20]).expect("written");
-    let made = tenant.post("/v2/snapshots", &json!({ "snapshot": { "share_id": share } })).await.expect("taken");
+    let made =
+        tenant.post("/v2/snapshots", &json!({ "snapshot": { "share_id": share } })).await.expect("taken");
     let path = format!("/v2/snapshots/{}", made["snapshot"]["id"].as_str().expect("an id"));
     settle(&tenant, &path, "snapshot", &["error"]).await.expect("it failed");
     let operations = daemon.operator().get("/v1/operations").await.expect("operations");
@@ -77,16 +79,25 @@ async fn a_snapshot_on_a_full_root_fails_alone_and_can_be_removed() {
     gone(&tenant, &path).await.expect("gone");
     std::fs::remove_file(folder.join("large")).expect("removed");
     make_snapshot(&tenant, &share).await;
-    let left: Vec<_> = lab.root("nas1", "shares").read_dir().expect("a root").flatten().map(|entry| entry.file_name()).collect();
+    let left: Vec<_> = lab
+        .root("nas1", "shares")
+        .read_dir()
+        .expect("a root")
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
     assert_eq!(left.len(), 2, "a share and a snapshot, and nothing half made: {left:?}");
 }
 
 #[tokio::test]
 async fn a_root_that_cannot_be_written_fails_the_share_and_recovers_with_it() {
-    let Some((filesystem, _lab, daemon)) = daemon_on(1200).await else { return };
+    let Some((filesystem, _lab, daemon)) = daemon_on(4096).await else { return };
     let tenant = daemon.tenant();
     filesystem.make_read_only();
-    let made = tenant.post("/v2/shares", &json!({ "share": { "share_proto": "NFS", "size": 1 } })).await.expect("taken");
+    let made = tenant
+        .post("/v2/shares", &json!({ "share": { "share_proto": "NFS", "size": 1 } }))
+        .await
+        .expect("taken");
     let path = format!("/v2/shares/{}", made["share"]["id"].as_str().expect("an id"));
     settle(&tenant, &path, "share", &["error"]).await.expect("it failed");
     filesystem.make_writable();

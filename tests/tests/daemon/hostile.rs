@@ -11,7 +11,9 @@ use std::path::Path;
 /// A daemon whose only backend runs the hostile driver with this behaviour and short deadlines.
 async fn hostile_daemon(behaviour: &str, main: &str) -> (Lab, Daemon) {
     let options = format!("behaviour = \"{behaviour}\"\n[limits]\nchange-seconds = 2\naccess-seconds = 2\n");
-    let lab = Lab::new().and_then(|lab| lab.with_main(main).with_backend("nas1", "hostile", &options)).expect("a lab");
+    let lab = Lab::new()
+        .and_then(|lab| lab.with_main(main).with_backend("nas1", "hostile", &options))
+        .expect("a lab");
     let daemon = Daemon::start(&lab).await.expect("a daemon");
     daemon.ready().await.expect("ready");
     (lab, daemon)
@@ -26,9 +28,14 @@ async fn failure(daemon: &Daemon) -> Value {
 async fn create_fails(behaviour: &str) -> Value {
     let (_lab, daemon) = hostile_daemon(&format!("{behaviour}@create-share"), "").await;
     let tenant = daemon.tenant();
-    let made = tenant.post("/v2/shares", &json!({ "share": { "share_proto": "NFS", "size": 1 } })).await.expect("taken");
+    let made = tenant
+        .post("/v2/shares", &json!({ "share": { "share_proto": "NFS", "size": 1 } }))
+        .await
+        .expect("taken");
     let path = format!("/v2/shares/{}", made["share"]["id"].as_str().expect("an id"));
-    settle(&tenant, &path, "share", &["error"]).await.unwrap_or_else(|error| panic!("{behaviour}: {error:#}"));
+    settle(&tenant, &path, "share", &["error"])
+        .await
+        .unwrap_or_else(|error| panic!("{behaviour}: {error:#}"));
     let failure = failure(&daemon).await;
     assert_eq!(failure["blame"], "driver", "{behaviour}: {failure}");
     // What the driver did is the operator's to know: the tenant sees a status.
@@ -50,15 +57,23 @@ async fn a_driver_that_never_ends_is_stopped_at_its_deadline() {
 async fn a_driver_that_traps_or_exhausts_its_memory_or_stack_costs_one_call() {
     for behaviour in ["trap", "memory", "stack"] {
         let failure = create_fails(behaviour).await;
-        assert!(matches!(failure["code"].as_str(), Some("trapped" | "limit-exceeded")), "{behaviour}: {failure}");
+        assert!(
+            matches!(failure["code"].as_str(), Some("trapped" | "limit-exceeded")),
+            "{behaviour}: {failure}"
+        );
     }
 }
 
 #[tokio::test]
 async fn an_answer_against_the_contract_is_not_believed() {
-    for behaviour in ["many-locations", "huge-location", "foreign-address", "control-characters", "unlisted-metadata"] {
+    for behaviour in
+        ["many-locations", "huge-location", "foreign-address", "control-characters", "unlisted-metadata"]
+    {
         let failure = create_fails(behaviour).await;
-        assert!(matches!(failure["code"].as_str(), Some("invalid-answer" | "limit-exceeded")), "{behaviour}: {failure}");
+        assert!(
+            matches!(failure["code"].as_str(), Some("invalid-answer" | "limit-exceeded")),
+            "{behaviour}: {failure}"
+        );
     }
 }
 
@@ -68,9 +83,17 @@ async fn statistics_that_are_nonsense_place_no_share() {
         let options = format!("behaviour = \"{behaviour}@stats\"\n");
         let lab = Lab::new().and_then(|lab| lab.with_backend("nas1", "hostile", &options)).expect("a lab");
         let daemon = Daemon::start(&lab).await.expect("a daemon");
-        let answer = daemon.tenant().send("POST", "/v2/shares", Some(&json!({ "share": { "share_proto": "NFS", "size": 1 } }))).await.expect("an answer");
+        let answer = daemon
+            .tenant()
+            .send("POST", "/v2/shares", Some(&json!({ "share": { "share_proto": "NFS", "size": 1 } })))
+            .await
+            .expect("an answer");
         assert_eq!(answer.status, 503, "{behaviour}: {}", answer.body);
-        assert_eq!(daemon.tenant().send("GET", "/healthz", None).await.expect("alive").status, 200, "{behaviour}");
+        assert_eq!(
+            daemon.tenant().send("GET", "/healthz", None).await.expect("alive").status,
+            200,
+            "{behaviour}"
+        );
     }
 }
 
@@ -110,17 +133,27 @@ async fn act(client: &Client, share: &str, action: Value) {
 /// Everything a tenant can have a driver do.
 async fn whole_life(client: &Client) {
     let share = make_small_share(client).await;
-    let rule = json!({ "allow_access": { "access_type": "ip", "access_to": "10.0.0.0/24", "access_level": "rw" } });
-    let rule = client.post(&format!("/v2/shares/{share}/action"), &rule).await.expect("taken")["access"]["id"].as_str().expect("an id").to_owned();
+    let rule =
+        json!({ "allow_access": { "access_type": "ip", "access_to": "10.0.0.0/24", "access_level": "rw" } });
+    let rule =
+        client.post(&format!("/v2/shares/{share}/action"), &rule).await.expect("taken")["access"]["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned();
     settle(client, &format!("/v2/share-access-rules/{rule}"), "access", &["active"]).await.expect("active");
     let snapshot = make_snapshot(client, &share).await;
     let copy = json!({ "share": { "share_proto": "NFS", "size": 1, "snapshot_id": snapshot } });
-    let copy = client.post("/v2/shares", &copy).await.expect("taken")["share"]["id"].as_str().expect("an id").to_owned();
+    let copy = client.post("/v2/shares", &copy).await.expect("taken")["share"]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     settle(client, &format!("/v2/shares/{copy}"), "share", &["available"]).await.expect("available");
     act(client, &share, json!({ "extend": { "new_size": 2 } })).await;
     act(client, &share, json!({ "shrink": { "new_size": 1 } })).await;
     act(client, &share, json!({ "revert": { "snapshot_id": snapshot } })).await;
-    for path in [format!("/v2/shares/{copy}"), format!("/v2/snapshots/{snapshot}"), format!("/v2/shares/{share}")] {
+    for path in
+        [format!("/v2/shares/{copy}"), format!("/v2/snapshots/{snapshot}"), format!("/v2/shares/{share}")]
+    {
         client.delete(&path).await.expect("taken");
         gone(client, &path).await.expect("gone");
     }
@@ -143,7 +176,12 @@ async fn naming_another_tenants_directory_in_every_call_and_slot_is_denied_and_r
         let after = (contents(&lab.root("nas1", "shares")), contents(&lab.root("nas1", "exports")));
         assert_eq!(before, after, "{behaviour}: something of blue's changed, or something of red's stayed");
         let records = daemon.operator().get("/v1/ledger?most=1000").await.expect("records");
-        let denied = records["records"].as_array().expect("records").iter().filter(|record| record["entry"]["outcome"] == "denied").count();
+        let denied = records["records"]
+            .as_array()
+            .expect("records")
+            .iter()
+            .filter(|record| record["entry"]["outcome"] == "denied")
+            .count();
         assert!(denied > 20, "{behaviour}: only {denied} denials are recorded");
     }
 }

@@ -42,7 +42,8 @@ async fn make_small_share(client: &Client) -> String {
 
 /// Make a snapshot and wait until it is available; its id.
 async fn make_snapshot(client: &Client, share: &str) -> String {
-    let made = client.post("/v2/snapshots", &json!({ "snapshot": { "share_id": share } })).await.expect("taken");
+    let made =
+        client.post("/v2/snapshots", &json!({ "snapshot": { "share_id": share } })).await.expect("taken");
     let id = made["snapshot"]["id"].as_str().expect("an id").to_owned();
     settle(client, &format!("/v2/snapshots/{id}"), "snapshot", &["available"]).await.expect("available");
     id

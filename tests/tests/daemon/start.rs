@@ -40,7 +40,10 @@ async fn a_truncated_state_file_is_told_and_left_alone() {
         .expect("a store")
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.metadata().is_ok_and(|metadata| metadata.len() >= 4096) && !path.to_string_lossy().ends_with("-wal"))
+        .filter(|path| {
+            path.metadata().is_ok_and(|metadata| metadata.len() >= 4096)
+                && !path.to_string_lossy().ends_with("-wal")
+        })
         .find(|path| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3")))
         .expect("a database");
     for leftover in ["-wal", "-shm"] {
@@ -65,6 +68,7 @@ async fn a_backend_whose_driver_is_text_is_told_and_stops_nobody_else() {
     std::fs::write(lab.path().join("text.wasm"), "(component)").expect("written");
     std::fs::write(lab.backend_file("bad"), "driver = '../text.wasm'\n").expect("written");
     let daemon = Daemon::start(&lab).await.expect("a daemon");
+    daemon.ready().await.expect("the good one");
     make_small_share(&daemon.tenant()).await;
     assert!(daemon.log_text().contains("bad"), "{}", daemon.log_text());
 }
@@ -77,5 +81,8 @@ async fn a_terminated_daemon_drains_and_leaves_nothing_running() {
     kill_process(id, Signal::TERM).expect("terminated");
     assert_eq!(daemon.wait().expect("ended"), Some(0));
     let again = Daemon::start(&lab).await.expect("a daemon");
-    assert_eq!(again.tenant().get("/v2/shares").await.expect("a list")["shares"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        again.tenant().get("/v2/shares").await.expect("a list")["shares"].as_array().map(Vec::len),
+        Some(1)
+    );
 }

@@ -26,13 +26,16 @@ fn openstack(daemon: &Daemon, words: &[&str]) -> Result<Value, String> {
 #[tokio::test]
 async fn the_stock_client_creates_lists_shows_shares_resizes_snapshots_and_deletes() {
     if programs::python().is_none() {
-        eprintln!("SKIPPED: BULKHEAD_TEST_PYTHON names no Python environment with the stock client; use cargo xtask test");
+        eprintln!(
+            "SKIPPED: BULKHEAD_TEST_PYTHON names no Python environment with the stock client; use cargo xtask test"
+        );
         return;
     }
     let (_lab, daemon) = directory_daemon().await;
     let run = |words: &[&str]| openstack(&daemon, words).expect("the client succeeds");
 
-    let made = run(&["share", "create", "NFS", "1", "--name", "stock", "--property", "a=b", "--wait", "-f", "json"]);
+    let made =
+        run(&["share", "create", "NFS", "1", "--name", "stock", "--property", "a=b", "--wait", "-f", "json"]);
     assert_eq!((&made["status"], &made["size"]), (&Value::from("available"), &Value::from(1)), "{made}");
     let id = made["id"].as_str().expect("an id").to_owned();
     std::fs::write(folder_of(&daemon.tenant(), &id).await.join("file"), "old").expect("written");
@@ -43,7 +46,19 @@ async fn the_stock_client_creates_lists_shows_shares_resizes_snapshots_and_delet
     assert!(shown["export_locations"].to_string().contains("share-"), "{shown}");
     assert!(shown["properties"].to_string().contains('b'), "{shown}");
 
-    let rule = run(&["share", "access", "create", "stock", "ip", "10.0.0.0/24", "--access-level", "ro", "--wait", "-f", "json"]);
+    let rule = run(&[
+        "share",
+        "access",
+        "create",
+        "stock",
+        "ip",
+        "10.0.0.0/24",
+        "--access-level",
+        "ro",
+        "--wait",
+        "-f",
+        "json",
+    ]);
     assert_eq!(rule["access_to"], "10.0.0.0/24", "{rule}");
     let rules = run(&["share", "access", "list", "stock", "-f", "json"]);
     assert_eq!(rules.as_array().map(Vec::len), Some(1), "{rules}");
@@ -55,7 +70,8 @@ async fn the_stock_client_creates_lists_shows_shares_resizes_snapshots_and_delet
 
     std::fs::write(folder_of(&daemon.tenant(), &id).await.join("file"), "new").expect("written");
     run(&["share", "revert", "before", "--wait"]);
-    let content = std::fs::read_to_string(folder_of(&daemon.tenant(), &id).await.join("file")).expect("there");
+    let content =
+        std::fs::read_to_string(folder_of(&daemon.tenant(), &id).await.join("file")).expect("there");
     assert_eq!(content, "old");
 
     run(&["share", "resize", "stock", "2", "--wait"]);

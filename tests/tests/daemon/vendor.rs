@@ -24,12 +24,16 @@ impl Home {
         // What the outer cargo told this test must not reach the inner one.
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if (text.starts_with("CARGO") && text != "CARGO_HOME") || text.starts_with("RUSTC") || text == "RUSTUP_TOOLCHAIN" {
+            if (text.starts_with("CARGO") && text != "CARGO_HOME")
+                || text.starts_with("RUSTC")
+                || text == "RUSTUP_TOOLCHAIN"
+            {
                 command.env_remove(&name);
             }
         }
         let output = command.output().expect("started");
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let text =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{} {words:?}: {text}", program.display());
         text
     }
@@ -38,7 +42,8 @@ impl Home {
 /// Where the toolchain is: the vendor's own machine has one too.
 #[expect(clippy::disallowed_methods, reason = "a test finds the toolchain it runs under")]
 fn rustup_home() -> PathBuf {
-    std::env::var("RUSTUP_HOME").map_or_else(|_| PathBuf::from(std::env::var("HOME").expect("a home")).join(".rustup"), PathBuf::from)
+    std::env::var("RUSTUP_HOME")
+        .map_or_else(|_| PathBuf::from(std::env::var("HOME").expect("a home")).join(".rustup"), PathBuf::from)
 }
 
 #[tokio::test]
@@ -55,7 +60,11 @@ async fn from_nothing_to_a_served_share() {
     home.run(&project, &bulkhead, &["driver", "build"]);
     let seen = home.run(&project, &bulkhead, &["driver", "inspect", "acme.wasm"]);
     assert!(seen.contains("acme") && seen.contains("create-share"), "{seen}");
-    let called = home.run(&project, &bulkhead, &["driver", "call", "acme.wasm", "shares.create-share", "--config", "lab.toml", "--trace"]);
+    let called = home.run(
+        &project,
+        &bulkhead,
+        &["driver", "call", "acme.wasm", "shares.create-share", "--config", "lab.toml", "--trace"],
+    );
     assert!(called.contains("files."), "{called}");
 
     let lab = Lab::new().expect("a lab");
@@ -63,10 +72,19 @@ async fn from_nothing_to_a_served_share() {
     home.run(
         &project,
         &bulkhead,
-        &["backend", "init", "acme.wasm", "--output", &file.display().to_string(), "--roots", &lab.path().join("roots").display().to_string()],
+        &[
+            "backend",
+            "init",
+            "acme.wasm",
+            "--output",
+            &file.display().to_string(),
+            "--roots",
+            &lab.path().join("roots").display().to_string(),
+        ],
     );
     let text = std::fs::read_to_string(&file).expect("written");
-    let settings = text.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')).count();
+    let settings =
+        text.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')).count();
     assert!(settings <= 16, "{settings} lines beside the daemon's own three:\n{text}");
     for line in text.lines().filter(|line| line.contains("/roots/")) {
         let path = line.split('"').nth(1).expect("a path");

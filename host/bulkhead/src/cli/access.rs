@@ -62,18 +62,28 @@ impl AccessCommand {
                 let share = find(&client, "shares", "share", &share).await?;
                 let rule = json!({ "allow_access": { "access_type": access_type, "access_to": to, "access_level": level } });
                 let made = client.post(&format!("/v2/shares/{share}/action"), &rule).await?;
-                let id = made.pointer("/access/id").and_then(Value::as_str).context("the daemon's answer lacks the rule")?;
-                let rule = wait.settled(&client, &format!("/v2/share-access-rules/{id}"), "access", printer).await?;
+                let id = made
+                    .pointer("/access/id")
+                    .and_then(Value::as_str)
+                    .context("the daemon's answer lacks the rule")?;
+                let rule =
+                    wait.settled(&client, &format!("/v2/share-access-rules/{id}"), "access", printer).await?;
                 if json {
                     return printer.json(&rule);
                 }
-                let pairs: Vec<_> = FIELDS.iter().map(|name| ((*name).to_owned(), field(&rule, name))).collect();
+                let pairs: Vec<_> =
+                    FIELDS.iter().map(|name| ((*name).to_owned(), field(&rule, name))).collect();
                 printer.pairs(&pairs);
                 Ok(())
             }
             Verb::Deny { share, rule, wait } => {
                 let share = find(&client, "shares", "share", &share).await?;
-                client.post(&format!("/v2/shares/{share}/action"), &json!({ "deny_access": { "access_id": rule } })).await?;
+                client
+                    .post(
+                        &format!("/v2/shares/{share}/action"),
+                        &json!({ "deny_access": { "access_id": rule } }),
+                    )
+                    .await?;
                 wait.vanished(&client, &format!("/v2/share-access-rules/{rule}"), "access", printer).await
             }
             Verb::List { share, json } => {

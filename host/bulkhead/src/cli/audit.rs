@@ -36,7 +36,9 @@ impl AuditCommand {
             Verb::Tail { backend, most, json } => {
                 let only = backend.map(|name| format!("&backend={name}")).unwrap_or_default();
                 let answer = client.get(&format!("/v1/ledger?most={most}{only}")).await?;
-                for record in answer.get("records").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default() {
+                for record in
+                    answer.get("records").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+                {
                     printer.data(&if json { record.to_string() } else { sentence(record) });
                 }
                 Ok(())
@@ -60,6 +62,11 @@ fn sentence(record: &Value) -> String {
                 field(entry, "detail")
             )
         }
-        _ => format!("{head}  {} {} by {}", field(entry, "resource"), field(entry, "change"), field(entry, "actor")),
+        _ => format!(
+            "{head}  {} {} by {}",
+            field(entry, "resource"),
+            field(entry, "change"),
+            field(entry, "actor")
+        ),
     }
 }

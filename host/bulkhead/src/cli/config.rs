@@ -26,7 +26,11 @@ impl ConfigCommand {
         match self.verb {
             Verb::Check { config } => {
                 let configuration = config::load(&config)?;
-                printer.note(&format!("{} is sound, with {} backends", config.display(), configuration.backends.len()));
+                printer.note(&format!(
+                    "{} is sound, with {} backends",
+                    config.display(),
+                    configuration.backends.len()
+                ));
                 Ok(())
             }
         }

@@ -64,23 +64,41 @@ fn look_at_helper(findings: &mut Findings<'_>, configured: Option<&Path>) {
     match helper_program(configured) {
         Ok(path) => {
             findings.good(&format!("the helper is {}", path.display()));
-            findings.worth_knowing(&format!("what a command leaves behind is ended by {}", bulkhead_helper::ending_method()));
+            findings.worth_knowing(&format!(
+                "what a command leaves behind is ended by {}",
+                bulkhead_helper::ending_method()
+            ));
         }
-        Err(error) => findings.lacks(&format!("the helper: {error:#}"), "install bulkhead-helper beside bulkhead, or set helper in the configuration"),
+        Err(error) => findings.lacks(
+            &format!("the helper: {error:#}"),
+            "install bulkhead-helper beside bulkhead, or set helper in the configuration",
+        ),
     }
 }
 
 fn look_at_driver(findings: &mut Findings<'_>, path: &Path) {
     let package = match Package::open(path) {
         Ok(package) => package,
-        Err(error) => return findings.lacks(&format!("{}: {error}", path.display()), "ask its vendor for a package built for this host"),
+        Err(error) => {
+            return findings.lacks(
+                &format!("{}: {error}", path.display()),
+                "ask its vendor for a package built for this host",
+            );
+        }
     };
-    findings.good(&format!("{}: {} {}", path.display(), package.manifest.driver.name, package.manifest.driver.version));
-    let programs: BTreeSet<_> = package.manifest.commands.iter().map(|template| template.program.as_str()).collect();
+    findings.good(&format!(
+        "{}: {} {}",
+        path.display(),
+        package.manifest.driver.name,
+        package.manifest.driver.version
+    ));
+    let programs: BTreeSet<_> =
+        package.manifest.commands.iter().map(|template| template.program.as_str()).collect();
     for program in programs {
         match super::backend::installed(program) {
             Some(path) => findings.good(&format!("  {program} is {}", path.display())),
-            None => findings.lacks(&format!("  the program {program}"), "install it, then bind it with grant.programs"),
+            None => findings
+                .lacks(&format!("  the program {program}"), "install it, then bind it with grant.programs"),
         }
     }
 }
@@ -88,20 +106,34 @@ fn look_at_driver(findings: &mut Findings<'_>, path: &Path) {
 fn look_at_backend(findings: &mut Findings<'_>, name: &BackendName, backend: &BackendConfiguration) {
     let package = match Package::open(&backend.driver) {
         Ok(package) => package,
-        Err(error) => return findings.lacks(&format!("backend {name}: {error}"), "set driver to a package of your vendor"),
+        Err(error) => {
+            return findings
+                .lacks(&format!("backend {name}: {error}"), "set driver to a package of your vendor");
+        }
     };
-    findings.good(&format!("backend {name}: {} {}", package.manifest.driver.name, package.manifest.driver.version));
+    findings.good(&format!(
+        "backend {name}: {} {}",
+        package.manifest.driver.name, package.manifest.driver.version
+    ));
     if let Err(error) = options::validate(&package.manifest.options, &backend.options) {
         findings.lacks(&format!("  sound options: {error}"), "correct [options]");
     }
     for template in &package.manifest.commands {
         let granted = backend.grant.templates.get(&template.name);
-        look_at_template(findings, template.name.as_str(), granted.map(|digest| *digest == template.digest()));
+        look_at_template(
+            findings,
+            template.name.as_str(),
+            granted.map(|digest| *digest == template.digest()),
+        );
         look_at_program(findings, &template.program, backend.grant.programs.get(&template.program));
     }
     for template in &package.manifest.files {
         let granted = backend.grant.templates.get(&template.name);
-        look_at_template(findings, template.name.as_str(), granted.map(|digest| *digest == template.digest()));
+        look_at_template(
+            findings,
+            template.name.as_str(),
+            granted.map(|digest| *digest == template.digest()),
+        );
     }
     for root in &package.manifest.roots {
         match backend.grant.roots.get(&root.name) {
@@ -125,21 +157,32 @@ fn look_at_template(findings: &mut Findings<'_>, name: &str, granted_as_it_is: O
 fn look_at_program(findings: &mut Findings<'_>, program: &str, bound: Option<&PathBuf>) {
     match bound {
         Some(path) if path.is_file() => findings.good(&format!("  {program} is {}", path.display())),
-        Some(path) => findings.lacks(&format!("  {program} at {}", path.display()), "install it, or bind another file with grant.programs"),
+        Some(path) => findings.lacks(
+            &format!("  {program} at {}", path.display()),
+            "install it, or bind another file with grant.programs",
+        ),
         None => findings.worth_knowing(&format!("  program {program} is not granted")),
     }
 }
 
 fn look_at_root(findings: &mut Findings<'_>, name: &str, root_use: RootUse, path: &Path) {
     if !path.is_dir() {
-        return findings.lacks(&format!("  root {name}: the directory {}", path.display()), "make it, owned by the daemon's user");
+        return findings.lacks(
+            &format!("  root {name}: the directory {}", path.display()),
+            "make it, owned by the daemon's user",
+        );
     }
     if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() {
-        return findings.lacks(&format!("  root {name}: {} cannot be written", path.display()), "make it the daemon's user's own");
+        return findings.lacks(
+            &format!("  root {name}: {} cannot be written", path.display()),
+            "make it the daemon's user's own",
+        );
     }
     findings.good(&format!("  root {name} is {}", path.display()));
     if root_use == RootUse::Data && !shares_blocks(path) {
-        findings.worth_knowing(&format!("  root {name}: its filesystem shares no blocks, so copies take their full size and time"));
+        findings.worth_knowing(&format!(
+            "  root {name}: its filesystem shares no blocks, so copies take their full size and time"
+        ));
     }
 }
 

@@ -49,7 +49,18 @@ enum Verb {
 
 const COLUMNS: [&str; 6] = ["id", "verb", "share", "backend", "state", "step"];
 const FIELDS: [&str; 12] = [
-    "id", "verb", "share", "project", "backend", "request", "state", "step", "attempts", "deadline_at", "created_at", "updated_at",
+    "id",
+    "verb",
+    "share",
+    "project",
+    "backend",
+    "request",
+    "state",
+    "step",
+    "attempts",
+    "deadline_at",
+    "created_at",
+    "updated_at",
 ];
 
 impl OperationCommand {
@@ -57,7 +68,8 @@ impl OperationCommand {
         let client = self.connection.client();
         match self.verb {
             Verb::List { unfinished, most, json } => {
-                let listed = client.get(&format!("/v1/operations?most={most}&unfinished={unfinished}")).await?;
+                let listed =
+                    client.get(&format!("/v1/operations?most={most}&unfinished={unfinished}")).await?;
                 let operations = listed.get("operations").cloned().unwrap_or_default();
                 if json {
                     return printer.json(&operations);
@@ -74,7 +86,8 @@ impl OperationCommand {
                 show(&changed, false, printer)
             }
             Verb::Abandon { operation } => {
-                let changed = client.post(&format!("/v1/operations/{operation}/abandon"), &Value::Null).await?;
+                let changed =
+                    client.post(&format!("/v1/operations/{operation}/abandon"), &Value::Null).await?;
                 show(&changed, false, printer)
             }
         }

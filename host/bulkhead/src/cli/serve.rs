@@ -32,7 +32,8 @@ impl Serve {
 }
 
 fn start_log(format: LogFormat, filter: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder().parse(filter).context("log-filter is not understood; 'info' is a good start")?;
+    let filter =
+        EnvFilter::builder().parse(filter).context("log-filter is not understood; 'info' is a good start")?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => subscriber.with_ansi(false).init(),

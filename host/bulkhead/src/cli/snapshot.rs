@@ -66,9 +66,15 @@ impl SnapshotCommand {
         match self.verb {
             Verb::Create { share, name, json, wait } => {
                 let share = find(&client, "shares", "share", &share).await?;
-                let made = client.post("/v2/snapshots", &json!({ "snapshot": { "share_id": share, "name": name } })).await?;
-                let id = made.pointer("/snapshot/id").and_then(Value::as_str).context("the daemon's answer lacks the snapshot")?;
-                let snapshot = wait.settled(&client, &format!("/v2/snapshots/{id}"), "snapshot", printer).await?;
+                let made = client
+                    .post("/v2/snapshots", &json!({ "snapshot": { "share_id": share, "name": name } }))
+                    .await?;
+                let id = made
+                    .pointer("/snapshot/id")
+                    .and_then(Value::as_str)
+                    .context("the daemon's answer lacks the snapshot")?;
+                let snapshot =
+                    wait.settled(&client, &format!("/v2/snapshots/{id}"), "snapshot", printer).await?;
                 show(&snapshot, json, printer)
             }
             Verb::List { share, json } => {

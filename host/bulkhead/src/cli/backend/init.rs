@@ -30,16 +30,21 @@ pub(crate) struct Init {
 impl Init {
     pub(crate) fn run(self, printer: &Printer) -> anyhow::Result<()> {
         let package = Package::open(&self.driver)?;
-        let output = self.output.unwrap_or_else(|| PathBuf::from(format!("{}.toml", package.manifest.driver.name)));
+        let output =
+            self.output.unwrap_or_else(|| PathBuf::from(format!("{}.toml", package.manifest.driver.name)));
         let name = output.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let _: bulkhead_model::id::BackendName = name.parse().context("the file's name is the backend's")?;
         let driver = std::path::absolute(&self.driver)?;
         let text = backend_file(&package, &driver, &self.roots.join(name))?;
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&output).with_context(|| {
-            format!("cannot write {}; a file that is there is left alone", output.display())
-        })?;
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create_new(true).open(&output).with_context(|| {
+                format!("cannot write {}; a file that is there is left alone", output.display())
+            })?;
         file.write_all(text.as_bytes())?;
-        printer.note(&format!("wrote {}: read it, change it, make the directories it names, then let the daemon read it", output.display()));
+        printer.note(&format!(
+            "wrote {}: read it, change it, make the directories it names, then let the daemon read it",
+            output.display()
+        ));
         Ok(())
     }
 }
@@ -73,7 +78,12 @@ fn write_option(text: &mut String, option: &OptionDeclaration) -> anyhow::Result
 }
 
 fn write_capabilities(text: &mut String, package: &Package) -> anyhow::Result<()> {
-    let wanted: Vec<_> = package.imports.keys().filter(|one| !one.is_always_granted()).map(|one| quoted(one.interface())).collect();
+    let wanted: Vec<_> = package
+        .imports
+        .keys()
+        .filter(|one| !one.is_always_granted())
+        .map(|one| quoted(one.interface()))
+        .collect();
     writeln!(text, "\n[grant]\ncapabilities = [{}]", wanted.join(", "))?;
     Ok(())
 }
@@ -91,7 +101,8 @@ fn write_roots(text: &mut String, manifest: &Manifest, roots: &Path) -> anyhow::
 }
 
 fn write_programs(text: &mut String, manifest: &Manifest) -> anyhow::Result<()> {
-    let programs: BTreeSet<&str> = manifest.commands.iter().map(|template| template.program.as_str()).collect();
+    let programs: BTreeSet<&str> =
+        manifest.commands.iter().map(|template| template.program.as_str()).collect();
     if programs.is_empty() {
         return Ok(());
     }

@@ -47,7 +47,18 @@ impl BackendCommand {
                     return printer.json(&backends);
                 }
                 let rows: Vec<_> = backends.as_array().into_iter().flatten().map(row).collect();
-                printer.table(&["name", "driver", "version", "status", "shares", "provisioned_gib", "unfinished_operations"], &rows);
+                printer.table(
+                    &[
+                        "name",
+                        "driver",
+                        "version",
+                        "status",
+                        "shares",
+                        "provisioned_gib",
+                        "unfinished_operations",
+                    ],
+                    &rows,
+                );
                 Ok(())
             }
             Verb::Show { backend, json } => {
@@ -78,20 +89,42 @@ fn state_of(backend: &Value) -> String {
 }
 
 fn pairs(backend: &Value) -> Vec<(String, String)> {
-    let plain = ["name", "driver", "driver_version", "vendor", "digest", "generation", "shares", "provisioned_gib", "unfinished_operations"];
+    let plain = [
+        "name",
+        "driver",
+        "driver_version",
+        "vendor",
+        "digest",
+        "generation",
+        "shares",
+        "provisioned_gib",
+        "unfinished_operations",
+    ];
     let mut pairs: Vec<_> = plain.iter().map(|name| ((*name).to_owned(), field(backend, name))).collect();
     pairs.push(("status".to_owned(), state_of(backend)));
     for (what, place) in [("failure", "/status/failure"), ("statistics failure", "/statistics_failure")] {
         if let Some(failure) = backend.pointer(place).filter(|failure| !failure.is_null()) {
-            pairs.push((what.to_owned(), format!("{} (blame: {})", field(failure, "message"), field(failure, "blame"))));
+            pairs.push((
+                what.to_owned(),
+                format!("{} (blame: {})", field(failure, "message"), field(failure, "blame")),
+            ));
         }
     }
     for name in ["protocols", "abilities"] {
-        let words: Vec<_> = backend.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let words: Vec<_> = backend
+            .get(name)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         pairs.push((name.to_owned(), words.join(", ")));
     }
     for pool in backend.pointer("/statistics/pools").and_then(Value::as_array).into_iter().flatten() {
-        pairs.push((format!("pool {}", field(pool, "name")), format!("{} free of {}", capacity(pool, "free"), capacity(pool, "total"))));
+        pairs.push((
+            format!("pool {}", field(pool, "name")),
+            format!("{} free of {}", capacity(pool, "free"), capacity(pool, "total")),
+        ));
     }
     pairs
 }
