@@ -229,6 +229,11 @@ impl Backend {
         &*self.parts.store
     }
 
+    /// The store, for work that outlives its call.
+    pub(crate) fn shared_store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.parts.store)
+    }
+
     pub(crate) const fn ledger(&self) -> &Ledger {
         &self.parts.ledger
     }

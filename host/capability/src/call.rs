@@ -15,6 +15,7 @@ use bulkhead_model::call::CallOrigin;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::target::CallTarget;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::time::Instant;
 
 /// One call of a driver.
@@ -27,6 +28,7 @@ pub struct Call {
     earlier_attempts: u32,
     held: HeldLocks,
     log: LogBudget,
+    host_calls: AtomicU64,
 }
 
 impl Call {
@@ -38,7 +40,16 @@ impl Call {
         earlier_attempts: u32,
     ) -> Self {
         let log = LogBudget::new(&backend, &origin);
-        Self { backend, origin, target, deadline, earlier_attempts, held: HeldLocks::default(), log }
+        Self {
+            backend,
+            origin,
+            target,
+            deadline,
+            earlier_attempts,
+            held: HeldLocks::default(),
+            log,
+            host_calls: AtomicU64::new(0),
+        }
     }
 
     /// Named command templates.
@@ -125,6 +136,11 @@ impl Call {
 
     pub(crate) const fn log_budget(&self) -> &LogBudget {
         &self.log
+    }
+
+    /// How many host calls it has made.
+    pub(crate) const fn host_calls(&self) -> &AtomicU64 {
+        &self.host_calls
     }
 
     /// Denied unless grant and ceiling allow `capability`.

@@ -24,6 +24,9 @@ use bulkhead_model::target::Resource;
 use bulkhead_store::{Key, Revision, StoreError, Transaction};
 use serde::{Deserialize, Serialize};
 
+/// How many records are read from the store at once.
+const PAGE: usize = 1000;
+
 /// What was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -87,6 +90,65 @@ pub async fn require(call: &Call, at: &ResolvedPath) -> Result<FoundRecord, Capa
     find_own(call, at).await?.ok_or_else(|| not_owned(at))
 }
 
+/// How far a function reaches from a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// What stands at the path, and what a directory there lists.
+    Place,
+    /// All that is below as well.
+    Tree,
+}
+
+/// Denied if `at`, a path of the backend as a whole, is or lies inside what a resource owns, or if a resource owns something inside and
+/// `reach` is the tree: a path without names would otherwise be the way to every tenant's share at once.
+///
+/// A record whose object is gone is in nobody's way. Paths of a resource need no look: what lies below them has the same tenant.
+pub(crate) async fn keep_apart(call: &Call, at: &ResolvedPath, reach: Reach) -> Result<(), CapabilityError> {
+    if at.owner.is_some() {
+        return Ok(());
+    }
+    let backend = call.backend();
+    let prefix = Key::prefix(&[key::OWNED, backend.name().as_str(), at.root.name().as_str()]);
+    let mut after = None;
+    loop {
+        let page = backend.store().scan_page(&prefix, after.as_ref(), PAGE).await;
+        let page = page.map_err(|error| unusable(&error))?;
+        for (key, versioned) in &page {
+            let path = key.parts().pop().and_then(|path| path.parse::<RelativePath>().ok());
+            let Some(path) = path.filter(|path| touches(&at.path, path, reach)) else { continue };
+            let record: Option<OwnedRecord> = serde_json::from_slice(&versioned.value).ok();
+            if record.is_some_and(|record| record.resource.is_none()) {
+                continue;
+            }
+            let other = ResolvedPath { path, ..at.clone() };
+            if crate::files::is_there(call, &other).await? {
+                return Err(CapabilityError::denied(
+                    format!(
+                        "{}, from where {} of a share or snapshot is reached,",
+                        at.subject(),
+                        other.subject()
+                    ),
+                    "no line; a path of the backend as a whole reaches no share or snapshot",
+                ));
+            }
+        }
+        match page.into_iter().last() {
+            Some((last, _)) => after = Some(last),
+            None => return Ok(()),
+        }
+    }
+}
+
+fn touches(at: &RelativePath, other: &RelativePath, reach: Reach) -> bool {
+    let is_inside = |inner: &RelativePath, outer: &RelativePath| {
+        inner
+            .as_str()
+            .strip_prefix(outer.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    is_inside(at, other) || (reach == Reach::Tree && is_inside(other, at))
+}
+
 /// Record that `at` is about to be made by this call. Only for a path where nothing stands: the caller has looked.
 ///
 /// Answers the revision of the record, for [`withdraw`].
@@ -110,15 +172,15 @@ pub async fn forget(call: &Call, at: &ResolvedPath) -> Result<(), CapabilityErro
     withdraw(call, at, found.revision).await
 }
 
-/// Before a rename: record the destination as well.
+/// Before a rename: record the destination as well. Answers the revision of that record, for [`withdraw`].
 pub async fn begin_move(
     call: &Call,
     source: &ResolvedPath,
     destination: &ResolvedPath,
-) -> Result<(), CapabilityError> {
+) -> Result<Revision, CapabilityError> {
     let kind = require(call, source).await?.record.kind;
     let record = new_record(call, destination, kind, Some(source.path.clone()));
-    put(call, destination, &record).await.map(|_| ())
+    put(call, destination, &record).await
 }
 
 /// Whether the record of `destination` says that this call's operation moved it there from `source`.

@@ -164,6 +164,22 @@ pub fn resource_of(given: &[Slot]) -> Result<Option<Resource>, CapabilityError> 
     Ok(found)
 }
 
+/// The same slots, all of them of the one resource that some name: what is left to the call's subject beside another resource's name
+/// would bring one share's path into another share's file.
+///
+/// Fails as [`resource_of`] does.
+pub fn of_one_resource(given: &[Slot]) -> Result<Vec<Slot>, CapabilityError> {
+    let of = resource_of(given)?;
+    let named = |slot: &Slot| match &slot.value {
+        SlotValue::Path(choice) => {
+            let choice = PathChoice { pattern: choice.pattern.clone(), of };
+            Slot { name: slot.name.clone(), value: SlotValue::Path(choice) }
+        }
+        _ => slot.clone(),
+    };
+    Ok(given.iter().map(named).collect())
+}
+
 /// Check one value against its type.
 fn check(
     call: &Call,

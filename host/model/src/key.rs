@@ -6,7 +6,7 @@ pub const OWNED: &str = "owned";
 pub const PRIVATE: &str = "private";
 /// Counters: `counter/<backend>/<name>`. Kept by `capability`.
 pub const COUNTER: &str = "counter";
-/// Fencing numbers of locks: `lock/<backend>/<name>`. Kept by `capability`.
+/// Fencing numbers of a backend's locks: `lock/<backend>`. Kept by `capability`.
 pub const LOCK: &str = "lock";
 /// Addresses of share servers: `address/…`. Kept by `capability`.
 pub const ADDRESS: &str = "address";

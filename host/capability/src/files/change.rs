@@ -2,16 +2,18 @@
 
 use super::beneath::{self, Mounts, Parent, file_type};
 use super::policy::{self, Purpose};
-use super::watch::{Alone, blocking};
+use super::replace::Before;
+use super::watch::{Alone, Watch, blocking};
 use super::{LARGEST_FILE, copy, remove, replace, template};
 use crate::call::Call;
-use crate::ownership::{self, OwnedKind};
+use crate::ownership::{self, OwnedKind, Reach};
 use crate::resolve::ResolvedPath;
 use crate::slot::{self, Slot};
 use bulkhead_model::ability::Capability;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::manifest::{FileTemplate, RootUse};
 use bulkhead_model::text::GuestText;
+use bulkhead_store::Revision;
 use rustix::fs::{FileType, Mode, RenameFlags, fchmod, renameat_with};
 use rustix::io::Errno;
 
@@ -24,14 +26,24 @@ pub(super) async fn create_directory(call: &Call, at: ResolvedPath) -> Result<()
     let revision = ownership::claim(call, &at, OwnedKind::Directory).await?;
     let place = at.clone();
     let made = blocking(call, Some(&alone), move |_| make_directory(&place)).await;
-    match made {
-        Err(error) if error.code == CapabilityCode::AlreadyExists => {
-            // It came to be after we had looked: somebody else's.
-            ownership::withdraw(call, &at, revision).await?;
-            Err(ownership::not_owned(&at))
-        }
-        answer => answer,
+    unless_taken(call, (&at, revision), made).await.map_err(|error| match error.code {
+        CapabilityCode::AlreadyExists => ownership::not_owned(&at),
+        _ => error,
+    })
+}
+
+/// Take back the record of `at` where something came to be after we had looked: somebody else's.
+async fn unless_taken(
+    call: &Call,
+    (at, revision): (&ResolvedPath, Revision),
+    answer: Result<(), CapabilityError>,
+) -> Result<(), CapabilityError> {
+    if let Err(error) = &answer
+        && error.code == CapabilityCode::AlreadyExists
+    {
+        ownership::withdraw(call, at, revision).await?;
     }
+    answer
 }
 
 fn make_directory(at: &ResolvedPath) -> Result<(), CapabilityError> {
@@ -81,9 +93,10 @@ pub(super) async fn rename(
     if there {
         return Err(in_the_way(&destination));
     }
-    ownership::begin_move(call, &source, &destination).await?;
-    let (from, to) = (source.clone(), destination);
-    blocking(call, Some(&alone), move |_| rename_at(&from, &to, RenameFlags::NOREPLACE)).await?;
+    let revision = ownership::begin_move(call, &source, &destination).await?;
+    let (from, to) = (source.clone(), destination.clone());
+    let renamed = blocking(call, Some(&alone), move |_| rename_at(&from, &to, RenameFlags::NOREPLACE)).await;
+    unless_taken(call, (&destination, revision), renamed).await?;
     ownership::forget(call, &source).await
 }
 
@@ -138,11 +151,12 @@ pub(super) async fn copy_tree(
     if look(call, &destination).await?.is_some() {
         return Err(in_the_way(&destination));
     }
-    ownership::claim(call, &destination, OwnedKind::Copy).await?;
-    blocking(call, Some(&alone), move |watch| {
-        copy::copy(&Parent::open(&source)?, &Parent::open(&destination)?, watch)
-    })
-    .await
+    let revision = ownership::claim(call, &destination, OwnedKind::Copy).await?;
+    let to = destination.clone();
+    let copied = blocking(call, Some(&alone), move |watch| {
+        copy::copy(&Parent::open(&source)?, &Parent::open(&to)?, watch)
+    });
+    unless_taken(call, (&destination, revision), copied.await).await
 }
 
 pub(super) async fn write(call: &Call, at: ResolvedPath, content: &[u8]) -> Result<(), CapabilityError> {
@@ -161,8 +175,9 @@ pub(super) async fn write_template(
     slots: &[Slot],
 ) -> Result<((), String), CapabilityError> {
     let (template, at) = find_template(call, name, slots)?;
-    let filled = slot::fill(call, &template.slots, slots)?;
+    let filled = slot::fill(call, &template.slots, &slot::of_one_resource(slots)?)?;
     let text = template::render(template, &filled)?;
+    ownership::keep_apart(call, &at, Reach::Place).await?;
     let detail = format!("{}: {text}", at.subject());
     put(call, at, text.into_bytes()).await?;
     Ok(((), detail))
@@ -170,6 +185,7 @@ pub(super) async fn write_template(
 
 pub(super) async fn remove_template(call: &Call, name: &str, slots: &[Slot]) -> Result<(), CapabilityError> {
     let (_, at) = find_template(call, name, slots)?;
+    ownership::keep_apart(call, &at, Reach::Tree).await?;
     remove(call, at).await
 }
 
@@ -196,20 +212,28 @@ fn find_template<'call>(
 /// Put a file's whole content in place; recorded first.
 async fn put(call: &Call, at: ResolvedPath, content: Vec<u8>) -> Result<(), CapabilityError> {
     let alone = Alone::with(call, vec![at.subject()]).await?;
+    let place = at.clone();
     match look(call, &at).await? {
         Some(FileType::RegularFile) => {
             ownership::require(call, &at).await?;
+            let put = move |_: &Watch| replace::replace(&Parent::open(&place)?, &content, Before::Own);
+            blocking(call, Some(&alone), put).await
         }
-        Some(_) => return Err(ownership::not_owned(&at)),
+        Some(_) => Err(ownership::not_owned(&at)),
         None => {
-            ownership::claim(call, &at, OwnedKind::File).await?;
+            let revision = ownership::claim(call, &at, OwnedKind::File).await?;
+            let put = move |_: &Watch| replace::replace(&Parent::open(&place)?, &content, Before::Nothing);
+            let put = blocking(call, Some(&alone), put).await;
+            unless_taken(call, (&at, revision), put).await.map_err(|error| match error.code {
+                CapabilityCode::AlreadyExists => ownership::not_owned(&at),
+                _ => error,
+            })
         }
     }
-    blocking(call, Some(&alone), move |_| replace::replace(&Parent::open(&at)?, &content)).await
 }
 
 /// What stands at a path. A missing directory above it means that nothing does.
-async fn look(call: &Call, at: &ResolvedPath) -> Result<Option<FileType>, CapabilityError> {
+pub(super) async fn look(call: &Call, at: &ResolvedPath) -> Result<Option<FileType>, CapabilityError> {
     let at = at.clone();
     let found =
         blocking(call, None, move |_| Ok(Parent::open(&at)?.look()?.map(|status| file_type(&status))));

@@ -26,6 +26,7 @@ mod walk;
 mod watch;
 
 use crate::call::Call;
+use crate::ownership::{self, Reach};
 use crate::record::Deed;
 use crate::resolve::ResolvedPath;
 use crate::slot::{Path, Slot};
@@ -56,28 +57,36 @@ impl<'call> Files<'call> {
     pub async fn status(&self, at: &Path) -> Result<FileStatus, CapabilityError> {
         let place = self.resolve(at, Purpose::Look);
         let deed = self.deed("files.status", at, &place);
-        self.call.recorded(deed, async { look::status(self.call, place?).await }).await
+        self.call
+            .recorded(deed, async { look::status(self.call, self.apart(place?, Reach::Place).await?).await })
+            .await
     }
 
     /// List a directory in order of names. Fails with `not-found`, `limit-exceeded` above [`MOST_ENTRIES`].
     pub async fn list_directory(&self, at: &Path) -> Result<Vec<DirectoryEntry>, CapabilityError> {
         let place = self.resolve(at, Purpose::Look);
         let deed = self.deed("files.list-directory", at, &place);
-        self.call.recorded(deed, async { look::list(self.call, place?).await }).await
+        self.call
+            .recorded(deed, async { look::list(self.call, self.apart(place?, Reach::Place).await?).await })
+            .await
     }
 
     /// Bytes that all regular files below a path hold, as their lengths add up. Fails with `not-found`.
     pub async fn usage(&self, at: &Path) -> Result<u64, CapabilityError> {
         let place = self.resolve(at, Purpose::Look);
         let deed = self.deed("files.usage", at, &place);
-        self.call.recorded(deed, async { look::usage(self.call, place?).await }).await
+        self.call
+            .recorded(deed, async { look::usage(self.call, self.apart(place?, Reach::Place).await?).await })
+            .await
     }
 
     /// Read a whole file of at most [`LARGEST_FILE`] bytes. Fails with `not-found`, `limit-exceeded`.
     pub async fn read(&self, at: &Path) -> Result<Vec<u8>, CapabilityError> {
         let place = self.resolve(at, Purpose::Read);
         let deed = self.deed("files.read", at, &place);
-        self.call.recorded(deed, async { look::read(self.call, place?).await }).await
+        self.call
+            .recorded(deed, async { look::read(self.call, self.apart(place?, Reach::Place).await?).await })
+            .await
     }
 
     /// Make a directory, its ownership record first. Idempotent. Fails with `not-owned`, `already-exists` if it is an owned file,
@@ -85,7 +94,11 @@ impl<'call> Files<'call> {
     pub async fn create_directory(&self, at: &Path) -> Result<(), CapabilityError> {
         let place = self.resolve(at, Purpose::Change);
         let deed = self.deed("files.create-directory", at, &place);
-        self.call.recorded(deed, async { change::create_directory(self.call, place?).await }).await
+        self.call
+            .recorded(deed, async {
+                change::create_directory(self.call, self.apart(place?, Reach::Place).await?).await
+            })
+            .await
     }
 
     /// Remove an owned file or tree, then its record. Idempotent: succeeds if nothing is there. Fails with `not-owned`, also if
@@ -93,10 +106,13 @@ impl<'call> Files<'call> {
     pub async fn remove(&self, at: &Path) -> Result<(), CapabilityError> {
         let place = self.resolve(at, Purpose::Change);
         let deed = self.deed("files.remove", at, &place);
-        if place.is_ok() {
-            self.call.record(&deed, EffectOutcome::Begun, "").await?;
-        }
-        self.call.recorded(deed, async { change::remove(self.call, place?).await }).await
+        let begun = deed.clone();
+        let work = async {
+            let place = self.apart(place?, Reach::Tree).await?;
+            self.call.record(&begun, EffectOutcome::Begun, "").await?;
+            change::remove(self.call, place).await
+        };
+        self.call.recorded(deed, work).await
     }
 
     /// Give an owned file or directory another name in its root; the record moves with it. A repeat by the same operation succeeds.
@@ -107,6 +123,7 @@ impl<'call> Files<'call> {
         let work = async {
             let (from, to) = places?;
             policy::check_one_root(&from, &to)?;
+            let (from, to) = (self.apart(from, Reach::Tree).await?, self.apart(to, Reach::Place).await?);
             change::rename(self.call, from, to).await
         };
         self.call.recorded(deed, work).await
@@ -119,6 +136,7 @@ impl<'call> Files<'call> {
         let work = async {
             let (one, other) = places?;
             policy::check_one_root(&one, &other)?;
+            let (one, other) = (self.apart(one, Reach::Tree).await?, self.apart(other, Reach::Tree).await?);
             change::exchange(self.call, one, other).await
         };
         self.call.recorded(deed, work).await
@@ -131,11 +149,11 @@ impl<'call> Files<'call> {
         let places = self.resolve_both((source, Purpose::Look), (destination, Purpose::Change));
         let places = places.and_then(|(from, to)| policy::check_copy(&from, &to).map(|()| (from, to)));
         let deed = self.deed_of_two("files.copy-tree", (source, destination), &places);
-        if places.is_ok() {
-            self.call.record(&deed, EffectOutcome::Begun, "").await?;
-        }
+        let begun = deed.clone();
         let work = async {
             let (from, to) = places?;
+            let (from, to) = (self.apart(from, Reach::Tree).await?, self.apart(to, Reach::Place).await?);
+            self.call.record(&begun, EffectOutcome::Begun, "").await?;
             change::copy_tree(self.call, from, to).await
         };
         self.call.recorded(deed, work).await
@@ -176,13 +194,22 @@ impl<'call> Files<'call> {
     pub async fn write(&self, at: &Path, content: &[u8]) -> Result<(), CapabilityError> {
         let place = self.resolve(at, Purpose::Write);
         let deed = self.deed("files.write", at, &place);
-        self.call.recorded(deed, async { change::write(self.call, place?, content).await }).await
+        self.call
+            .recorded(deed, async {
+                change::write(self.call, self.apart(place?, Reach::Place).await?, content).await
+            })
+            .await
     }
 
     fn resolve(&self, at: &Path, purpose: Purpose) -> Result<ResolvedPath, CapabilityError> {
         self.call.require(Capability::Files)?;
         let place = self.call.resolve(at)?;
         policy::check(&place, purpose)?;
+        Ok(place)
+    }
+
+    async fn apart(&self, place: ResolvedPath, reach: Reach) -> Result<ResolvedPath, CapabilityError> {
+        ownership::keep_apart(self.call, &place, reach).await?;
         Ok(place)
     }
 
@@ -210,6 +237,11 @@ impl<'call> Files<'call> {
         };
         Deed::new(function, subject)
     }
+}
+
+/// Whether anything stands at a path; a link counts as something.
+pub(crate) async fn is_there(call: &Call, at: &ResolvedPath) -> Result<bool, CapabilityError> {
+    change::look(call, at).await.map(|found| found.is_some())
 }
 
 /// What a guest asked for, in its own words.

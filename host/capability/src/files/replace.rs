@@ -3,6 +3,7 @@
 use super::beneath::{Parent, kernel, make_file};
 use bulkhead_model::error::CapabilityError;
 use cap_std::fs::{Dir, Permissions, PermissionsExt};
+use rustix::fs::{RenameFlags, renameat_with};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use std::io::Write;
@@ -12,11 +13,22 @@ use std::path::{Path, PathBuf};
 /// The mode of files that programs read.
 const FILE_MODE: u32 = 0o644;
 
-/// Put `content` at `at`, replacing what stands there. Only with the path to oneself: what a crash left beside it is replaced too.
-pub(super) fn replace(at: &Parent, content: &[u8]) -> Result<(), CapabilityError> {
+/// What stands where a file is put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// A file that may be replaced.
+    Own,
+    /// Nothing: should something have come to be meanwhile, it stays.
+    Nothing,
+}
+
+/// Put `content` at `at`. Only with the path to oneself: what a crash left beside it is replaced too.
+///
+/// Fails with `already-exists` if something stands there although nothing should.
+pub(super) fn replace(at: &Parent, content: &[u8], before: Before) -> Result<(), CapabilityError> {
     let beside = name_beside(at.name());
     let result = write_beside(&at.directory, &beside, content)
-        .and_then(|()| kernel(at.directory.rename(&beside, &at.directory, at.name())));
+        .and_then(|()| put_in_place(&at.directory, &beside, at.name(), before));
     if let Err(error) = result {
         if let Err(left) = remove_if_there(&at.directory, &beside) {
             tracing::warn!(file = %beside.display(), error = %left, "a file that was not put in place could not be removed");
@@ -38,6 +50,17 @@ fn write_beside(directory: &Dir, beside: &Path, content: &[u8]) -> Result<(), Er
     kernel(file.write_all(content))?;
     kernel(file.set_permissions(Permissions::from_mode(FILE_MODE)))?;
     kernel(file.sync_all())
+}
+
+fn put_in_place(directory: &Dir, beside: &Path, name: &Path, before: Before) -> Result<(), Errno> {
+    if before == Before::Nothing {
+        match renameat_with(directory, beside, directory, name, RenameFlags::NOREPLACE) {
+            // A filesystem that knows no such rename; that nothing stands there was seen a moment ago.
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            answer => return answer,
+        }
+    }
+    kernel(directory.rename(beside, directory, name))
 }
 
 fn remove_if_there(directory: &Dir, name: &Path) -> Result<(), Errno> {

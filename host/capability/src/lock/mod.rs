@@ -1,7 +1,7 @@
 //! Named locks of a backend. The right: names of its own, shared by its generations, held until released or the call's end.
 //!
-//! The lock itself lives in memory: only this process runs the backend's calls. Its fencing number is kept in the store, so that it
-//! grows over restarts.
+//! The lock itself lives in memory: only this process runs the backend's calls. Fencing numbers are kept in the store, so that they grow
+//! over restarts: one counter for all locks of a backend, for a driver could fill the store with names.
 
 mod registry;
 
@@ -72,7 +72,7 @@ impl<'call> LocksHandle<'call> {
                 )
             })?,
         };
-        let key = Key::new(&[key::LOCK, self.call.backend().name().as_str(), name]);
+        let key = Key::new(&[key::LOCK, self.call.backend().name().as_str()]);
         let number = crate::number::next(self.call, &key).await?;
         self.call.held_locks().keep(name, guard)?;
         Ok(number)

@@ -28,7 +28,7 @@ impl Locks {
 pub(crate) struct BackendLocks {
     named: Mutex<BTreeMap<String, NamedLock>>,
     paths: Mutex<BTreeMap<String, NamedLock>>,
-    private_bytes: OnceCell<Mutex<u64>>,
+    private_bytes: OnceCell<Arc<Mutex<u64>>>,
     command_slots: CommandSlots,
 }
 
@@ -89,7 +89,7 @@ impl BackendLocks {
     }
 
     /// How many bytes of private data the backend holds; counted once, then kept.
-    pub(crate) const fn private_bytes(&self) -> &OnceCell<Mutex<u64>> {
+    pub(crate) const fn private_bytes(&self) -> &OnceCell<Arc<Mutex<u64>>> {
         &self.private_bytes
     }
 }

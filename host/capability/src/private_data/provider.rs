@@ -5,8 +5,9 @@ use crate::call::Call;
 use crate::number::unusable;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::key;
-use bulkhead_store::{Key, KeyPrefix, StoreError, Transaction, Versioned};
-use std::sync::{Mutex, PoisonError};
+use bulkhead_store::{Key, KeyPrefix, Revision, StoreError, Transaction, Versioned};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OwnedMutexGuard;
 
 /// How many entries are read from the store at once.
 const PAGE: usize = 1000;
@@ -47,7 +48,7 @@ impl<'call> Shelf<'call> {
         value: &str,
         expecting: Expected,
     ) -> Result<u64, CapabilityError> {
-        let _alone = self.alone().await?;
+        let mut alone = self.alone().await?;
         let store = self.call.backend().store();
         let at = self.key(key);
         loop {
@@ -59,56 +60,70 @@ impl<'call> Shelf<'call> {
                 policy::check_count(keys.map_err(|error| unusable(&error))?.len())?;
             }
             let before = found.as_ref().map_or(0, |versioned| size(key, &versioned.value));
-            let reserved = self.reserve(before, size(key, value.as_bytes())).await?;
+            let total = self.total().await?;
+            let reserved = Reserved::take(total, (before, size(key, value.as_bytes())))?;
             let transaction = match &found {
                 Some(versioned) => Transaction::default().unchanged(at.clone(), versioned.revision),
                 None => Transaction::default().absent(at.clone()),
             };
-            match store.commit(transaction.put(at.clone(), value.as_bytes().to_vec())).await {
-                Ok(revision) => return Ok(revision.number()),
-                Err(error) => {
-                    reserved.give_back();
-                    if !matches!(error, StoreError::Conflict { .. }) {
-                        return Err(unusable(&error));
-                    }
-                }
+            let transaction = transaction.put(at.clone(), value.as_bytes().to_vec());
+            match self.commit(transaction, reserved, alone).await? {
+                (Ok(revision), _) => return Ok(revision.number()),
+                (Err(StoreError::Conflict { .. }), still_alone) => alone = still_alone,
+                (Err(error), _) => return Err(unusable(&error)),
             }
         }
     }
 
     pub(super) async fn remove(&self, key: &str) -> Result<(), CapabilityError> {
-        let _alone = self.alone().await?;
-        let store = self.call.backend().store();
+        let alone = self.alone().await?;
         let at = self.key(key);
-        let Some(found) = store.get(&at).await.map_err(|error| unusable(&error))? else { return Ok(()) };
+        let found = self.call.backend().store().get(&at).await.map_err(|error| unusable(&error))?;
+        let Some(found) = found else { return Ok(()) };
         // Counted before the entry goes: counting afterwards, for the first time, would subtract it twice.
         let total = self.total().await?;
-        store.commit(Transaction::default().delete(at)).await.map_err(|error| unusable(&error))?;
-        let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
-        *total = total.saturating_sub(size(key, &found.value));
-        Ok(())
+        let freed = Reserved::take(total, (size(key, &found.value), 0))?;
+        let (removed, _) = self.commit(Transaction::default().delete(at), freed, alone).await?;
+        removed.map(|_| ()).map_err(|error| unusable(&error))
+    }
+
+    /// Commit `transaction`, and give `reserved` back if that fails. In a task of its own: a call that is dropped meanwhile would leave
+    /// the sum wrong, and give `alone` away before the store has decided.
+    async fn commit(
+        &self,
+        transaction: Transaction,
+        reserved: Reserved,
+        alone: Alone,
+    ) -> Result<(Result<Revision, StoreError>, Alone), CapabilityError> {
+        let store = self.call.backend().shared_store();
+        let committing = tokio::spawn(async move {
+            let committed = store.commit(transaction).await;
+            if committed.is_err() {
+                reserved.give_back();
+            }
+            (committed, alone)
+        });
+        committing.await.map_err(|error| {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a commit of private data ended abruptly"
+            );
+            CapabilityError::new(CapabilityCode::Io, "the host failed inside; see the host's log")
+        })
     }
 
     /// One change of an owner's data at a time, so that the caps are exact.
-    async fn alone(&self) -> Result<tokio::sync::OwnedMutexGuard<()>, CapabilityError> {
+    async fn alone(&self) -> Result<Alone, CapabilityError> {
         let subject = format!("{}/{}", key::PRIVATE, self.owner);
         self.call.backend().shared().path(&subject, self.call.deadline()).await
     }
 
-    async fn reserve(&self, before: u64, after: u64) -> Result<Reserved<'_>, CapabilityError> {
-        let total = self.total().await?;
-        let mut sum = total.lock().unwrap_or_else(PoisonError::into_inner);
-        *sum = policy::new_total(*sum, before, after)?;
-        drop(sum);
-        Ok(Reserved { total, before, after })
-    }
-
     /// What the backend's private data hold; counted from the store once, then kept in memory for all its generations.
-    async fn total(&self) -> Result<&Mutex<u64>, CapabilityError> {
-        self.call.backend().shared().private_bytes().get_or_try_init(|| self.count()).await
+    async fn total(&self) -> Result<Arc<Mutex<u64>>, CapabilityError> {
+        self.call.backend().shared().private_bytes().get_or_try_init(|| self.count()).await.cloned()
     }
 
-    async fn count(&self) -> Result<Mutex<u64>, CapabilityError> {
+    async fn count(&self) -> Result<Arc<Mutex<u64>>, CapabilityError> {
         let backend = self.call.backend();
         let prefix = Key::prefix(&[key::PRIVATE, backend.name().as_str()]);
         let mut total = 0_u64;
@@ -122,7 +137,7 @@ impl<'call> Shelf<'call> {
             }
             match page.into_iter().last() {
                 Some((last, _)) => after = Some(last),
-                None => return Ok(Mutex::new(total)),
+                None => return Ok(Arc::new(Mutex::new(total))),
             }
         }
     }
@@ -136,15 +151,26 @@ impl<'call> Shelf<'call> {
     }
 }
 
-/// Room that was taken for a value before it was written.
+/// Nobody else changes the owner's data meanwhile.
+type Alone = OwnedMutexGuard<()>;
+
+/// Room that was taken for a value before it was written, or given up before it was removed.
 #[derive(Debug)]
-struct Reserved<'total> {
-    total: &'total Mutex<u64>,
+struct Reserved {
+    total: Arc<Mutex<u64>>,
     before: u64,
     after: u64,
 }
 
-impl Reserved<'_> {
+impl Reserved {
+    /// Count an entry of `before` bytes as one of `after`. Fails with `limit-exceeded`.
+    fn take(total: Arc<Mutex<u64>>, (before, after): (u64, u64)) -> Result<Self, CapabilityError> {
+        let mut sum = total.lock().unwrap_or_else(PoisonError::into_inner);
+        *sum = policy::new_total(*sum, before, after)?;
+        drop(sum);
+        Ok(Self { total, before, after })
+    }
+
     fn give_back(self) {
         let mut total = self.total.lock().unwrap_or_else(PoisonError::into_inner);
         *total = total.saturating_sub(self.after).saturating_add(self.before);

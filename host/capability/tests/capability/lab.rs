@@ -1,5 +1,6 @@
 //! A backend with three roots in a temporary directory, and calls on it.
 
+use async_trait::async_trait;
 use bulkhead_capability::backend::{Backend, BackendParts};
 use bulkhead_capability::call::Call;
 use bulkhead_capability::execute::fake::FakeRunner;
@@ -13,11 +14,14 @@ use bulkhead_model::manifest::Manifest;
 use bulkhead_model::share::share_name;
 use bulkhead_model::snapshot::snapshot_name;
 use bulkhead_model::target::{CallTarget, Resource, TargetSnapshot};
+use bulkhead_store::{Key, KeyPrefix, MemoryStore, Revision, Store, StoreError, Transaction, Versioned};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub(crate) struct Lab {
@@ -60,6 +64,14 @@ pub(crate) fn manifest() -> Manifest {
                 "name": "facts", "reason": "facts", "root": "state", "path": "{share}.json", "format": "json",
                 "text": "{ \"size\": {size}, \"address\": {address}, \"name\": {name} }",
                 "slots": { "size": { "type": "bytes" }, "address": { "type": "ip" }, "name": { "type": "name" } },
+            },
+            {
+                "name": "both", "reason": "a path and a name", "root": "exports", "path": "{share}.both",
+                "format": "lines", "text": "{path} {name}",
+                "slots": {
+                    "path": { "type": "path", "kind": "text", "root": "shares", "pattern": ["{share}"] },
+                    "name": { "type": "name" },
+                },
             },
             {
                 "name": "redirect", "reason": "a path inside a share", "root": "exports", "path": "{share}.redirect",
@@ -158,6 +170,12 @@ impl Lab {
             .collect()
     }
 
+    /// The last `most` effects, oldest first.
+    pub(crate) async fn last_effects(&self, most: usize) -> Vec<Effect> {
+        let mut effects = self.effects().await;
+        effects.split_off(effects.len().saturating_sub(most))
+    }
+
     /// The outcome that the last effect has.
     pub(crate) async fn last_effect(&self) -> (String, EffectOutcome) {
         let effects = self.effects().await;
@@ -182,6 +200,62 @@ impl Lab {
             }
         }
         found
+    }
+}
+
+/// A store in memory whose commits wait while it is closed, and fail when told to.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    inner: MemoryStore,
+    closed: watch::Sender<bool>,
+    refuses: AtomicBool,
+}
+
+impl Gate {
+    pub(crate) fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    pub(crate) fn open(&self) {
+        self.closed.send_replace(false);
+    }
+
+    /// The next commit fails.
+    pub(crate) fn refuse(&self) {
+        self.refuses.store(true, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Store for Gate {
+    async fn get(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
+        self.inner.get(key).await
+    }
+
+    async fn scan_page(
+        &self,
+        prefix: &KeyPrefix,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Versioned)>, StoreError> {
+        self.inner.scan_page(prefix, after, limit).await
+    }
+
+    async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError> {
+        self.closed.subscribe().wait_for(|closed| !closed).await.expect("a gate");
+        if self.refuses.swap(false, Ordering::Relaxed) {
+            return Err(StoreError::Conflict { key: Key::new(&["refused"]) });
+        }
+        self.inner.commit(transaction).await
+    }
+}
+
+/// What `work` answers if it does at once; none if it waits, and is dropped while it does.
+pub(crate) async fn abandoned<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        answer = work => Some(answer),
+        () = tokio::task::yield_now() => None,
     }
 }
 

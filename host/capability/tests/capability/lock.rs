@@ -88,3 +88,17 @@ async fn a_host_call_dropped_while_it_waits_leaves_a_begin_without_an_end() {
         effects.iter().map(|effect| (effect.capability.as_str(), effect.outcome)).collect();
     assert_eq!(outcomes, [("lock.acquire", EffectOutcome::Done), ("lock.acquire", EffectOutcome::Begun)]);
 }
+
+#[tokio::test]
+async fn names_of_locks_do_not_pile_up_in_the_store() {
+    let lab = Lab::new().await;
+    let mut last = 0;
+    for number in 0..100 {
+        let call = lab.call();
+        let fence = call.locks().acquire(&format!("lock-{number}"), 0).await.expect("taken");
+        assert!(fence > last, "numbers grow whatever the name");
+        last = fence;
+    }
+    let kept = lab.host.store.scan(&bulkhead_store::Key::prefix(&["lock"])).await.expect("a scan");
+    assert_eq!(kept.len(), 1, "{kept:?}");
+}

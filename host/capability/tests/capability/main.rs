@@ -13,9 +13,13 @@ mod hostile;
 #[cfg(test)]
 mod lab;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod lock;
 #[cfg(test)]
 mod log;
+#[cfg(test)]
+mod ownership;
 #[cfg(test)]
 mod private_data;
 #[cfg(test)]

@@ -1,8 +1,10 @@
-use crate::lab::{Lab, code};
+use crate::lab::{Gate, Lab, abandoned, code};
 use bulkhead_capability::private_data::{DataOwner, Expected, KEY_BYTES, KEYS_PER_OWNER, VALUE_BYTES};
 use bulkhead_model::error::CapabilityCode;
 use bulkhead_model::id::GenerationNumber;
 use bulkhead_model::target::{CallTarget, Resource};
+use bulkhead_store::{Key, Store, Transaction};
+use std::sync::Arc;
 
 const SUBJECT: DataOwner = DataOwner::Subject;
 
@@ -90,21 +92,47 @@ async fn keys_and_values_have_their_limits() {
     data.set(SUBJECT, "more", "v", Expected::Anything).await.expect("room again");
 }
 
-#[tokio::test]
-async fn a_backend_holds_at_most_its_bytes_over_all_resources_and_generations() {
-    let lab = Lab::new().await;
-    // Filled below the capability, as an older daemon left it: 64 MiB less 1 KiB.
+/// Fill `store` below the capability, as an older daemon left it: 64 MiB less 1 KiB.
+async fn fill(store: &dyn Store) {
     let mut left = (64 << 20) - 1024;
     let mut number = 0;
     while left > 0 {
         let size = std::cmp::min(left, 200_000);
         let name = format!("{number:08}");
-        let key = bulkhead_store::Key::new(&["private", "lab", "share-old", &name]);
-        let transaction = bulkhead_store::Transaction::default().put(key, vec![b'v'; size - name.len()]);
-        lab.host.store.commit(transaction).await.expect("filled");
+        let key = Key::new(&["private", "lab", "share-old", &name]);
+        let transaction = Transaction::default().put(key, vec![b'v'; size - name.len()]);
+        store.commit(transaction).await.expect("filled");
         left -= size;
         number += 1;
     }
+}
+
+#[tokio::test]
+async fn room_taken_by_a_call_that_is_dropped_is_given_back_if_nothing_was_written() {
+    let gate = Arc::new(Gate::default());
+    let store = Arc::clone(&gate);
+    let lab = Lab::with(move |parts| parts.store = store).await;
+    fill(&*gate).await;
+    gate.close();
+    let value = "v".repeat(600);
+    let call = lab.call();
+    let set = abandoned(call.private_data().set(SUBJECT, "a", &value, Expected::Absent)).await;
+    assert!(set.is_none(), "the store is closed");
+    drop(call);
+    gate.refuse();
+    gate.open();
+    let later = lab.call();
+    later.private_data().set(SUBJECT, "b", &value, Expected::Absent).await.expect("the room is free again");
+    assert_eq!(
+        code(later.private_data().set(SUBJECT, "c", &value, Expected::Absent).await),
+        CapabilityCode::LimitExceeded
+    );
+}
+
+#[tokio::test]
+async fn a_backend_holds_at_most_its_bytes_over_all_resources_and_generations() {
+    let lab = Lab::new().await;
+    fill(&*lab.host.store).await;
     let call = lab.call();
     let value = "v".repeat(600);
     call.private_data().set(SUBJECT, "a", &value, Expected::Absent).await.expect("room for one");

@@ -124,6 +124,19 @@ async fn a_template_is_about_one_resource_of_the_call() {
 }
 
 #[tokio::test]
+async fn a_path_left_to_the_subject_is_of_the_resource_that_another_slot_names() {
+    let lab = Lab::new().await;
+    let other = ShareInstanceId::random();
+    let call = lab.call_about(CallTarget { shares: vec![lab.share, other], ..CallTarget::default() });
+    let slots = [path_slot("{share}", None), slot("name", SlotValue::NameOf(Resource::Share(other)))];
+    call.files().write_template("both", &slots).await.expect("written");
+    let name = Resource::Share(other).to_string();
+    let text = std::fs::read_to_string(lab.in_root("exports", &format!("{name}.both"))).expect("a file");
+    let root = lab.in_root("shares", "").display().to_string();
+    assert_eq!(text, format!("{}/{name} {name}\n", root.trim_end_matches('/')));
+}
+
+#[tokio::test]
 async fn rules_stand_only_in_calls_that_carry_them() {
     let lab = Lab::new().await;
     let slots = [path_slot("{share}", None)];
