@@ -1,6 +1,7 @@
 //! Small guests made of text, and the records they are called with. No guest toolchain is needed.
 
 use crate::{Engine, EngineConfig, Generation};
+use async_trait::async_trait;
 use bulkhead_capability::backend::Backend;
 use bulkhead_capability::execute::fake::FakeRunner;
 use bulkhead_capability::testing::TestHost;
@@ -15,6 +16,7 @@ use bulkhead_model::manifest::{DriverDeclaration, Manifest, OptionDeclaration, O
 use bulkhead_model::share::{Protocol, ShareForDriver};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::snapshot::SnapshotForDriver;
+use bulkhead_store::{Key, KeyPrefix, Revision, Store, StoreError, Transaction, Versioned};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -223,6 +225,30 @@ fn core_type(wasm_type: WasmType) -> &'static str {
 /// A host with everything in memory.
 pub(crate) async fn host() -> TestHost {
     TestHost::new(Arc::new(FakeRunner::default())).await.expect("a host")
+}
+
+/// A store with a fault.
+#[derive(Debug)]
+pub(crate) struct PanickingStore;
+
+#[async_trait]
+impl Store for PanickingStore {
+    async fn get(&self, _key: &Key) -> Result<Option<Versioned>, StoreError> {
+        panic!("the store has a fault");
+    }
+
+    async fn scan_page(
+        &self,
+        _prefix: &KeyPrefix,
+        _after: Option<&Key>,
+        _limit: usize,
+    ) -> Result<Vec<(Key, Versioned)>, StoreError> {
+        panic!("the store has a fault");
+    }
+
+    async fn commit(&self, _transaction: Transaction) -> Result<Revision, StoreError> {
+        panic!("the store has a fault");
+    }
 }
 
 /// A backend that is granted nothing.

@@ -2,11 +2,15 @@
 
 use crate::Driver as _;
 use crate::fixture::{self, Guest, ZEROS, reason, share};
+use bulkhead_capability::backend::Backend;
+use bulkhead_capability::testing::grant_everything;
 use bulkhead_model::access::AccessUpdate;
 use bulkhead_model::call::DriverLimits;
 use bulkhead_model::effect::{EffectOutcome, LedgerEntry};
 use bulkhead_model::error::{Blame, CallError, DriverErrorCode};
+use bulkhead_model::manifest::{Manifest, PrivateDataDeclaration};
 use bulkhead_model::status::AccessRuleState;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn one_second() -> DriverLimits {
@@ -193,6 +197,32 @@ async fn a_denial_is_a_value_and_recorded_even_if_the_guest_traps_afterwards() {
         LedgerEntry::StateChange(_) => false,
     });
     assert_eq!(denials.count(), 1, "{records:?}");
+}
+
+#[tokio::test]
+async fn a_panic_of_the_host_costs_one_call_and_is_the_hosts_fault() {
+    let guest = Guest::default()
+        .import("private-data", "next-number")
+        .with(r#"(data (i32.const 4096) "exports")"#)
+        .body(
+            "shares.create-share",
+            format!("(call $next-number (i32.const 4096) (i32.const 7) (i32.const 8192)) {ZEROS}"),
+        );
+    let counters = vec!["exports".parse().expect("a label")];
+    let private_data = Some(PrivateDataDeclaration { backend_scope: None, counters });
+    let manifest = Manifest { private_data, ..fixture::manifest() };
+    let grant = grant_everything(&manifest, &BTreeMap::new());
+    let mut parts = fixture::host().await.parts("nas", manifest, grant).expect("the parts");
+    parts.store = Arc::new(fixture::PanickingStore);
+    let engine = fixture::engine();
+    let (digest, bytes) = guest.build();
+    let component = engine.load(digest, &bytes).expect("the guest loads");
+    let backend = Backend::new(parts).expect("a backend");
+    let generation = crate::Generation::new(&engine, component, backend).expect("within its limits");
+    let error = generation.create_share(&reason(), &share()).await.expect_err("panics");
+    assert!(error.to_string().contains("the store has a fault"), "{error}");
+    assert_eq!(error.blame(), Blame::Host);
+    assert_eq!(generation.setup(&reason()).await, Ok(()));
 }
 
 #[tokio::test]
