@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: a place for a daemon, the daemon as a child process, a client, and the kill harness.
 #![forbid(unsafe_code)]
+#![expect(clippy::indexing_slicing, reason = "test code: what is not there fails the test")]
 
 pub mod daemon;
 pub mod http;

@@ -1,5 +1,7 @@
 //! The documents hold: links lead somewhere, and commands in them are commands.
 
+#![expect(clippy::expect_used, reason = "test code: what is not there, or not as expected, fails the test")]
+
 use bulkhead_tests::programs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,5 +1,11 @@
 //! The house as compiled: which crate may see which.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "test code: what is not there, or not as expected, fails the test"
+)]
+
 use bulkhead_tests::programs;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,6 @@
 //! The story of a share, told by a real daemon with a sandboxed driver on real files: what `cargo xtask demo` shows.
 
+#![expect(clippy::indexing_slicing, reason = "the demo is a test: what is not there fails it")]
 #![expect(clippy::print_stdout, reason = "the demo is read on standard output")]
 
 use anyhow::{Context, ensure};

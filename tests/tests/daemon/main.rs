@@ -1,5 +1,13 @@
 //! A real daemon with real drivers, through its doors: what newcomers, tenants and operators meet.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "test code: what is not there, or not as expected, fails the test"
+)]
+
 mod bad_input;
 mod command_line;
 mod faults;

@@ -33,7 +33,7 @@ async fn a_share_is_made_filled_snapshotted_reverted_copied_and_removed_without_
     assert!(!folder.join("extra").exists());
 
     for share in [&copy, &share] {
-        if share == &&*copy {
+        if *share == copy {
             tenant.delete(&format!("/v2/snapshots/{snapshot}")).await.expect("taken");
             gone(&tenant, &format!("/v2/snapshots/{snapshot}")).await.expect("gone");
         }

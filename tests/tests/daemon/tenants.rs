@@ -48,6 +48,7 @@ async fn without_a_known_token_nobody_gets_in() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of all routes")]
 async fn what_is_another_projects_is_not_found_by_any_route() {
     let (_lab, daemon) = two_tenants().await;
     let blue = daemon.tenant().header("x-auth-token", "blue-token");
