@@ -6,8 +6,8 @@ use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, WasmBacktraceDetail
 const GUEST_STACK_BYTES: usize = 512 << 10;
 /// The stack on which a guest and the host functions it calls run, in bytes; used only as far as it is touched.
 const WHOLE_STACK_BYTES: usize = 2 << 20;
-/// Address space that a memory gets at once and grows into without moving, in bytes. Guests are small: a reservation of gigabytes
-/// would leave out bounds checks, and cost a fresh instance more than a whole call.
+/// Address space that a memory gets at once and grows into without moving, in bytes. Guests are small and live for one call: gigabytes
+/// would save them bounds checks, and make every fresh instance dearer than that is worth.
 const MEMORY_RESERVATION_BYTES: u64 = 4 << 20;
 /// Further address space of a memory that has outgrown it, in bytes.
 const MEMORY_GROWTH_BYTES: u64 = 4 << 20;
