@@ -1,4 +1,5 @@
-//! The canonical form of what a grant pins: JSON with sorted keys and no blanks, behind a prefix that keeps kinds apart.
+//! The canonical form of what is pinned by its digest (templates, configurations): JSON with sorted keys and no blanks, behind a prefix
+//! that keeps kinds apart.
 
 use crate::id::Digest;
 use serde::Serialize;
@@ -6,7 +7,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 /// The digest of `value` as something of `kind`. A value that has no JSON form digests as `null`; no type of this crate is one.
-pub(crate) fn digest<T: Serialize>(kind: &str, value: &T) -> Digest {
+#[must_use]
+pub fn digest<T: Serialize>(kind: &str, value: &T) -> Digest {
     let mut text = String::new();
     write(&serde_json::to_value(value).unwrap_or(Value::Null), &mut text);
     let mut hash = Sha256::new();

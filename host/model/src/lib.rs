@@ -8,7 +8,7 @@ pub mod ability;
 pub mod access;
 pub mod base_option;
 pub mod call;
-mod canonical;
+pub mod canonical;
 pub mod effect;
 pub mod error;
 pub mod export;

@@ -16,6 +16,7 @@ use crate::export;
 use crate::manager::{Inner, Proposal};
 use crate::records::{BackendRecord, Cause, Change, Expect, Row};
 use crate::share::for_driver;
+use crate::view::BackendDescription;
 use bulkhead_model::error::CallError;
 use bulkhead_model::id::BackendName;
 use bulkhead_model::scope::Scope;
@@ -138,19 +139,27 @@ fn settle(
 }
 
 async fn remember(inner: &Inner, serving: &Serving, fingerprint: Option<String>) -> Result<(), ManagerError> {
-    let name = &serving.description.name;
-    let record =
-        BackendRecord { name: name.clone(), fingerprint, generation: serving.description.generation };
+    let BackendDescription { name, generation, .. } = &serving.description;
     inner
         .transact(|tables| {
             let stored = tables.backend(name);
-            if stored.is_some_and(|stored| *stored.value == record) {
+            if stored.is_some_and(|stored| stored.fingerprint == fingerprint) {
                 return Ok(Proposal::Settled(()));
             }
+            let mut record = match stored {
+                Some(stored) => (*stored.value).clone(),
+                None => BackendRecord {
+                    name: name.clone(),
+                    fingerprint: None,
+                    generation: *generation,
+                    configuration: None,
+                },
+            };
+            record.fingerprint.clone_from(&fingerprint);
             let mut change = Change::default();
             let expect = stored.map_or(Expect::Absent, |stored| Expect::Unchanged(stored.revision));
-            change.put(expect, Row::Backend(record.clone()));
-            let words = format_args!("ensured on generation {}", record.generation);
+            change.put(expect, Row::Backend(record));
+            let words = format_args!("ensured on generation {generation}");
             change.note(&Cause::host("ensure"), format_args!("backend/{name}"), words);
             Ok(Proposal::Commit(name.clone(), change, ()))
         })

@@ -2,7 +2,7 @@
 
 use crate::view::StoredAccessRule;
 use bulkhead_model::id::{
-    BackendName, GenerationNumber, OperationId, ProjectId, ShareId, ShareInstanceId, SnapshotId,
+    BackendName, Digest, GenerationNumber, OperationId, ProjectId, ShareId, ShareInstanceId, SnapshotId,
     SnapshotInstanceId,
 };
 use bulkhead_model::key::RECORD;
@@ -37,8 +37,11 @@ pub(crate) struct BackendRecord {
     pub(crate) name: BackendName,
     /// The digest of the driver's fingerprint when shares were last ensured; none if it gives none.
     pub(crate) fingerprint: Option<String>,
-    /// The configuration they were ensured with.
+    /// The newest generation there ever was; no number is given twice.
     pub(crate) generation: GenerationNumber,
+    /// The digest of the configuration that is this generation; none in records of versions that did not count generations.
+    #[serde(default)]
+    pub(crate) configuration: Option<Digest>,
 }
 
 /// Part of the rules of a share instance. Rules stand in chunks so that a change writes a few of them, not all.

@@ -6,6 +6,7 @@ mod backend;
 mod concurrency;
 mod crash;
 mod fake;
+mod generation;
 mod house;
 mod operation;
 mod recovery;
