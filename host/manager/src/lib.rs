@@ -48,6 +48,7 @@ mod snapshot;
 mod view;
 mod wait;
 
+pub use backend::ConfigurationIdentity;
 pub use context::RequestContext;
 pub use denial::Denial;
 pub use error::{ErrorKind, ManagerError};
@@ -58,6 +59,6 @@ pub use request::{
 };
 pub use settings::ManagerSettings;
 pub use view::{
-    BackendDescription, BackendFailure, BackendState, BackendView, ShareTypeView, ShareView, SnapshotView,
-    StoredAccessRule,
+    BackendDescription, BackendFailure, BackendState, BackendView, LoadedDriver, ShareTypeView, ShareView,
+    SnapshotView, StoredAccessRule,
 };

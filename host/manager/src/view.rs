@@ -90,11 +90,29 @@ pub struct BackendDescription {
     pub max_over_subscription_ratio: f64,
 }
 
+/// A driver that could be loaded, and what is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadedDriver {
+    /// What was configured.
+    pub description: BackendDescription,
+    /// What it exports.
+    pub abilities: Abilities,
+}
+
 /// How far a backend is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum BackendState {
-    /// Being set up; tried again by itself after every failure.
+    /// Its driver cannot be loaded as configured; tried again by itself.
+    Unusable {
+        /// How often loading has failed.
+        failed_attempts: u32,
+        /// Why it failed last.
+        failure: BackendFailure,
+        /// When it is tried next.
+        next_attempt_at: Timestamp,
+    },
+    /// Being loaded or set up; tried again by itself after every failure.
     Starting {
         /// How often set-up has failed.
         failed_attempts: u32,
@@ -107,7 +125,7 @@ pub enum BackendState {
     Ready,
 }
 
-/// Why a backend is not ready or its statistics are old. For operators.
+/// Why a backend is unusable, not ready, or its statistics are old. For operators.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BackendFailure {
     /// A stable word.
@@ -121,12 +139,12 @@ pub struct BackendFailure {
 /// A backend.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BackendView {
-    /// What was configured.
-    pub description: BackendDescription,
+    /// Its name.
+    pub name: BackendName,
+    /// Its driver; none before one could be loaded.
+    pub loaded: Option<LoadedDriver>,
     /// How far it is.
     pub state: BackendState,
-    /// What its driver exports.
-    pub abilities: Abilities,
     /// Its latest good statistics.
     pub statistics: Option<Arc<Statistics>>,
     /// When they were read.

@@ -4,6 +4,8 @@ use crate::{directory_daemon, make_small_share};
 use bulkhead_tests::daemon::Daemon;
 use bulkhead_tests::lab::Lab;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Start a daemon that must refuse; what it said.
 fn refused(lab: &Lab) -> String {
@@ -12,6 +14,21 @@ fn refused(lab: &Lab) -> String {
     assert!(matches!(code, Some(1 | 2)), "exit code {code:?}: {said}");
     assert!(!said.contains("panicked"), "{said}");
     said
+}
+
+/// Wait until a backend is in `state`; what is shown of it then.
+async fn in_state(daemon: &Daemon, backend: &str, state: &str) -> Value {
+    let waiting = async {
+        loop {
+            let shown = daemon.operator().get(&format!("/v1/backends/{backend}")).await.expect("the backend");
+            if shown["backend"]["status"]["state"] == state {
+                return shown["backend"].clone();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+    waited.unwrap_or_else(|_| panic!("{backend} does not become {state}:\n{}", daemon.log_text()))
 }
 
 #[tokio::test]
@@ -68,9 +85,50 @@ async fn a_backend_whose_driver_is_text_is_told_and_stops_nobody_else() {
     std::fs::write(lab.path().join("text.wasm"), "(component)").expect("written");
     std::fs::write(lab.backend_file("bad"), "driver = '../text.wasm'\n").expect("written");
     let daemon = Daemon::start(&lab).await.expect("a daemon");
-    daemon.ready().await.expect("the good one");
+    in_state(&daemon, "good", "ready").await;
     make_small_share(&daemon.tenant()).await;
-    assert!(daemon.log_text().contains("bad"), "{}", daemon.log_text());
+    let bad = in_state(&daemon, "bad", "unusable").await;
+    let failure = &bad["status"]["failure"];
+    assert_eq!(
+        (failure["code"].as_str(), failure["blame"].as_str()),
+        (Some("driver-invalid"), Some("driver"))
+    );
+    let message = failure["message"].as_str().expect("a message");
+    assert!(message.contains("text.wasm is not usable: this is not a component"), "{message}");
+    assert!(bad["driver"].is_null() && bad["status"]["next_attempt_at"].is_string(), "{bad}");
+    let listed = daemon.operator().get("/v1/backends").await.expect("a list");
+    assert_eq!(listed["backends"].as_array().map(Vec::len), Some(2), "{listed}");
+    assert!(daemon.log_text().contains("backend bad cannot be loaded"), "{}", daemon.log_text());
+}
+
+#[tokio::test]
+async fn a_backend_whose_root_comes_later_is_loaded_by_itself_and_its_generation_survives_restarts() {
+    let lab = Lab::new().and_then(|lab| lab.with_backend("late", "directory", "")).expect("a lab");
+    let root = std::fs::read_dir(lab.path().join("roots/late"))
+        .expect("roots")
+        .flatten()
+        .next()
+        .expect("a root")
+        .path();
+    std::fs::remove_dir(&root).expect("taken away");
+    let mut daemon = Daemon::start(&lab).await.expect("a daemon");
+    let failed = in_state(&daemon, "late", "unusable").await;
+    assert_eq!(failed["status"]["failure"]["code"], "root-unusable", "{failed}");
+    let share = json!({ "share": { "share_proto": "NFS", "size": 1 } });
+    let refused = daemon.tenant().post("/v2/shares", &share).await.expect_err("no backend").to_string();
+    assert!(refused.contains("cannot be loaded; see 'bulkhead backend show late'"), "{refused}");
+    assert!(!refused.contains(&root.display().to_string()), "{refused}");
+    std::fs::create_dir(&root).expect("mounted");
+    assert_eq!(in_state(&daemon, "late", "ready").await["generation"], 1);
+    daemon.kill().expect("killed");
+    let file = lab.backend_file("late");
+    let text = std::fs::read_to_string(&file).expect("a backend");
+    std::fs::write(&file, format!("{text}\n[limits]\nmemory-mib = 65\n")).expect("changed");
+    let mut daemon = Daemon::start(&lab).await.expect("a daemon");
+    assert_eq!(in_state(&daemon, "late", "ready").await["generation"], 2);
+    daemon.kill().expect("killed");
+    let daemon = Daemon::start(&lab).await.expect("a daemon");
+    assert_eq!(in_state(&daemon, "late", "ready").await["generation"], 2);
 }
 
 #[tokio::test]

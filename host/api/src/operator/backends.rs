@@ -28,37 +28,39 @@ async fn show(State(manager): State<Manager>, Path(backend): Path<String>) -> Re
 async fn drivers(State(manager): State<Manager>) -> Json<Value> {
     let mut found: BTreeMap<String, Value> = BTreeMap::new();
     for backend in manager.list_backends() {
-        let description = &backend.description;
+        let Some(loaded) = backend.loaded else { continue };
+        let description = &loaded.description;
         let entry = found.entry(description.digest.to_string()).or_insert_with(|| {
             json!({
                 "digest": description.digest,
                 "name": description.driver,
                 "vendor": description.vendor,
                 "version": description.driver_version,
-                "abilities": backend.abilities,
+                "abilities": loaded.abilities,
                 "backends": [],
             })
         });
         if let Some(Value::Array(backends)) = entry.get_mut("backends") {
-            backends.push(json!(description.name));
+            backends.push(json!(backend.name));
         }
     }
     Json(json!({ "drivers": found.into_values().collect::<Vec<_>>() }))
 }
 
+/// What is not known before the driver is loaded is null.
 fn view(backend: &BackendView) -> Value {
-    let description = &backend.description;
+    let description = backend.loaded.as_ref().map(|loaded| &loaded.description);
     json!({
-        "name": description.name,
-        "driver": description.driver,
-        "driver_version": description.driver_version,
-        "vendor": description.vendor,
-        "digest": description.digest,
-        "generation": description.generation,
-        "protocols": description.protocols,
-        "limits": description.limits,
+        "name": backend.name,
+        "driver": description.map(|known| &known.driver),
+        "driver_version": description.map(|known| &known.driver_version),
+        "vendor": description.map(|known| &known.vendor),
+        "digest": description.map(|known| known.digest),
+        "generation": description.map(|known| known.generation),
+        "protocols": description.map(|known| &known.protocols),
+        "limits": description.map(|known| &known.limits),
         "status": backend.state,
-        "abilities": backend.abilities,
+        "abilities": backend.loaded.as_ref().map(|loaded| &loaded.abilities),
         "statistics": backend.statistics.as_deref(),
         "statistics_at": backend.statistics_at,
         "statistics_stale": backend.statistics_stale,

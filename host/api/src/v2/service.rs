@@ -36,7 +36,7 @@ fn every_pool(manager: &Manager, detail: impl Fn(&BackendView, &Pool) -> Option<
     for backend in manager.list_backends() {
         let Some(statistics) = &backend.statistics else { continue };
         for pool in &statistics.pools {
-            let name = &backend.description.name;
+            let name = &backend.name;
             let mut view = json!({
                 "name": format!("{HOST}@{name}#{}", pool.name),
                 "host": HOST,
@@ -53,7 +53,9 @@ fn every_pool(manager: &Manager, detail: impl Fn(&BackendView, &Pool) -> Option<
 }
 
 fn capabilities(backend: &BackendView, pool: &Pool) -> Value {
-    let support = backend.abilities.share_support();
+    let loaded = backend.loaded.as_ref();
+    let description = loaded.map(|loaded| &loaded.description);
+    let support = loaded.map(|loaded| loaded.abilities.share_support()).unwrap_or_default();
     json!({
         "pool_name": pool.name,
         "total_capacity_gb": capacity(pool.total),
@@ -62,10 +64,10 @@ fn capabilities(backend: &BackendView, pool: &Pool) -> Value {
         "reserved_snapshot_percentage": pool.reserved_snapshot_percentage,
         "reserved_share_extend_percentage": pool.reserved_share_extend_percentage,
         "driver_handles_share_servers": false,
-        "share_backend_name": backend.description.name,
-        "vendor_name": backend.description.vendor,
-        "driver_version": backend.description.driver_version,
-        "storage_protocol": backend.description.protocols,
+        "share_backend_name": backend.name,
+        "vendor_name": description.map(|known| &known.vendor),
+        "driver_version": description.map(|known| &known.driver_version),
+        "storage_protocol": description.map(|known| &known.protocols),
         "qos": pool.qos,
         "snapshot_support": support.snapshot,
         "create_share_from_snapshot_support": support.create_share_from_snapshot,
@@ -93,7 +95,7 @@ async fn services(State(manager): State<Manager>, caller: Caller) -> Result<Json
             json!({
                 "id": id,
                 "binary": "manila-share",
-                "host": format!("{HOST}@{}", backend.description.name),
+                "host": format!("{HOST}@{}", backend.name),
                 "zone": Value::Null,
                 "status": "enabled",
                 "state": if up { "up" } else { "down" },

@@ -1,11 +1,13 @@
 //! The daemon: builds all parts from the configuration, serves, and ends in order.
 //!
 //! Start: state directory → store → ledger → doors bound → helper → engine → backends, each in a task of its own → recovery, once the
-//! helper has confirmed that no command of an earlier daemon is left. A backend that cannot be loaded is told and stops nobody else.
+//! helper has confirmed that no command of an earlier daemon is left. A backend that cannot be loaded shows why, is tried again, and stops
+//! nobody else.
 //! End: no new request is taken, running operations get [`DRAIN`], the rest is in the journal and goes on at the next start.
 
 mod backend;
 mod helper;
+mod load_failure;
 mod state;
 
 pub(crate) use helper::program as helper_program;
@@ -61,7 +63,7 @@ pub(crate) async fn run(
         manager: manager.clone(),
     });
     for (name, backend) in configuration.backends.clone() {
-        tokio::spawn(Arc::clone(&loader).attach(name, backend));
+        Arc::clone(&loader).attach(&name, backend);
     }
     tokio::spawn(recover(manager.clone(), helper));
     tracing::info!(listen = %configuration.listen, state = %configuration.state_directory.display(), "serving");

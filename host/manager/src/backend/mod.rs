@@ -1,22 +1,25 @@
 //! Backends: what is attached, how far each is, and the pointer to the driver that serves now.
 //!
 //! ```text
-//!   attach --> starting --setup, ensure, statistics--> ready
-//!                 ^  |  fails: again after 2, 4, 8 ... 600 s
-//!                 +--+
+//!   load --> starting --loaded--> starting --setup, ensure, statistics--> ready
+//!              |  ^                 ^  |
+//!              v  |                 +--+  fails: again after 2, 4, 8 ... 600 s
+//!            unusable  fails: again after 2, 4, 8 ... 600 s
 //! ```
 //!
-//! One supervisor task per backend: a backend that cannot be set up never holds up another, nor the start of the daemon. The driver
+//! One supervisor task per backend: a backend that cannot be loaded or set up never holds up another, nor the start of the daemon. The driver
 //! that serves stands behind a watched pointer with its generation; attaching the same name again sets the new driver up beside the
 //! old one and then moves the pointer. A call that runs keeps the driver it began with.
 
 mod ensure;
+mod generation;
 mod supervisor;
+
+pub use generation::ConfigurationIdentity;
 
 use crate::error::ManagerError;
 use crate::manager::{Inner, Manager};
-use crate::view::{BackendDescription, BackendFailure, BackendState, BackendView};
-use bulkhead_model::ability::Abilities;
+use crate::view::{BackendDescription, BackendFailure, BackendState, BackendView, LoadedDriver};
 use bulkhead_model::call::CallKind;
 use bulkhead_model::id::BackendName;
 use bulkhead_model::statistics::{IpVersion, Statistics};
@@ -66,7 +69,7 @@ impl Reported {
 #[derive(Debug)]
 pub(crate) struct Backend {
     pub(crate) name: BackendName,
-    attached: RwLock<(BackendDescription, Abilities)>,
+    loaded: RwLock<Option<LoadedDriver>>,
     state: RwLock<BackendState>,
     serving: watch::Sender<Option<Arc<Serving>>>,
     reported: RwLock<Reported>,
@@ -74,14 +77,14 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    /// What was attached last.
-    pub(crate) fn description(&self) -> BackendDescription {
-        self.attached.read().unwrap_or_else(PoisonError::into_inner).0.clone()
+    /// The driver loaded last; none before one could be.
+    pub(crate) fn loaded(&self) -> Option<LoadedDriver> {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What the driver attached last exports.
-    pub(crate) fn abilities(&self) -> Abilities {
-        self.attached.read().unwrap_or_else(PoisonError::into_inner).1.clone()
+    fn set_loaded(&self, description: &BackendDescription, driver: &dyn Driver) {
+        let loaded = LoadedDriver { description: description.clone(), abilities: driver.abilities().clone() };
+        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Some(loaded);
     }
 
     /// The driver that serves now; none before the first set-up has succeeded.
@@ -105,6 +108,15 @@ impl Backend {
 
     fn change_reported(&self, change: impl FnOnce(&mut Reported)) {
         change(&mut self.reported.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Run `task` for this backend instead of the one that ran for it before.
+    fn supervise_with(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let task = tokio::spawn(task);
+        let mut supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(earlier) = supervisor.replace(task.abort_handle()) {
+            earlier.abort();
+        }
     }
 
     /// Count a share that was just placed, until the next statistics show it.
@@ -158,23 +170,22 @@ impl Backends {
         }
     }
 
-    fn enter(&self, description: &BackendDescription, abilities: &Abilities) -> Arc<Backend> {
+    /// The backend with this name, made if there is none yet.
+    fn enter(&self, name: &BackendName) -> Arc<Backend> {
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
-        let attached = (description.clone(), abilities.clone());
-        if let Some(backend) = all.get(&description.name) {
-            *backend.attached.write().unwrap_or_else(PoisonError::into_inner) = attached;
+        if let Some(backend) = all.get(name) {
             return Arc::clone(backend);
         }
         let starting = BackendState::Starting { failed_attempts: 0, failure: None, next_attempt_at: None };
         let backend = Arc::new(Backend {
-            name: description.name.clone(),
-            attached: RwLock::new(attached),
+            name: name.clone(),
+            loaded: RwLock::default(),
             state: RwLock::new(starting),
             serving: watch::Sender::new(None),
             reported: RwLock::default(),
             supervisor: Mutex::default(),
         });
-        all.insert(description.name.clone(), Arc::clone(&backend));
+        all.insert(name.clone(), Arc::clone(&backend));
         backend
     }
 }
@@ -184,18 +195,31 @@ impl Manager {
     ///
     /// Attaching a name again replaces its driver once the new one is set up; running calls keep theirs.
     pub fn attach(&self, description: BackendDescription, driver: Arc<dyn Driver>) {
-        let backend = self.inner.backends.enter(&description, driver.abilities());
+        let backend = self.inner.backends.enter(&description.name);
+        backend.set_loaded(&description, &*driver);
         self.inner.backends.changed();
-        let task = tokio::spawn(supervisor::supervise(
-            Arc::clone(&self.inner),
-            Arc::clone(&backend),
-            description,
-            driver,
-        ));
-        let mut supervisor = backend.supervisor.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(earlier) = supervisor.replace(task.abort_handle()) {
-            earlier.abort();
-        }
+        let (inner, supervised) = (Arc::clone(&self.inner), Arc::clone(&backend));
+        backend.supervise_with(supervisor::supervise(inner, supervised, description, driver));
+    }
+
+    /// Serve the backend `name` with the driver that `load` brings. Returns at once: the backend is listed from now on, and is
+    /// [`BackendState::Unusable`] while `load` fails; it is called again after 2, 4, 8 … 600 s (the waits of set-up) until it succeeds.
+    /// What it brings is then attached as by [`Manager::attach`].
+    pub fn load_backend<Loading>(
+        &self,
+        name: &BackendName,
+        load: impl Fn() -> Loading + Send + Sync + 'static,
+    ) where
+        Loading: Future<Output = Result<(BackendDescription, Arc<dyn Driver>), BackendFailure>> + Send,
+    {
+        let backend = self.inner.backends.enter(name);
+        let (inner, supervised) = (Arc::clone(&self.inner), Arc::clone(&backend));
+        backend.supervise_with(async move {
+            let (description, driver) = supervisor::load(&inner, &supervised, load).await;
+            supervised.set_loaded(&description, &*driver);
+            inner.backends.changed();
+            supervisor::supervise(inner, supervised, description, driver).await;
+        });
     }
 
     /// All backends, by name.
@@ -215,10 +239,17 @@ impl Manager {
 impl Inner {
     /// The backend that holds a share. Fails if it is not configured any more.
     pub(crate) fn backend(&self, name: &BackendName) -> Result<Arc<Backend>, ManagerError> {
-        self.backends.get(name).ok_or_else(|| ManagerError::BackendUnreachable {
-            backend: name.clone(),
-            waiting: self.records.read().count_unfinished_of_backend(name),
-        })
+        self.backends.get(name).ok_or_else(|| self.unreachable(name))
+    }
+
+    /// The driver of the backend that holds a share. Fails if the backend is not configured any more or its driver not loaded yet.
+    pub(crate) fn loaded(&self, name: &BackendName) -> Result<LoadedDriver, ManagerError> {
+        self.backend(name)?.loaded().ok_or_else(|| self.unreachable(name))
+    }
+
+    fn unreachable(&self, name: &BackendName) -> ManagerError {
+        let waiting = self.records.read().count_unfinished_of_backend(name);
+        ManagerError::BackendUnreachable { backend: name.clone(), waiting }
     }
 
     fn view_backend(&self, backend: &Backend) -> BackendView {
@@ -229,9 +260,9 @@ impl Inner {
             (sizes.len(), provisioned, tables.count_unfinished_of_backend(&backend.name))
         };
         backend.with_reported(|reported| BackendView {
-            description: backend.description(),
+            name: backend.name.clone(),
+            loaded: backend.loaded(),
             state: backend.state(),
-            abilities: backend.abilities(),
             statistics: reported.statistics.clone(),
             statistics_at: reported.at.map(|(at, _)| at),
             statistics_stale: reported.is_stale(self.settings.statistics_stale_after),

@@ -1,4 +1,4 @@
-//! Set-up and statistics of one backend, for as long as its driver is attached.
+//! Loading, set-up and statistics of one backend, for as long as it is configured.
 
 use super::{Backend, Serving, ensure};
 use crate::failure::describe;
@@ -16,6 +16,37 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
+/// Load the backend's driver: again and again, until it can be.
+pub(super) async fn load<Loading>(
+    inner: &Inner,
+    backend: &Backend,
+    load: impl Fn() -> Loading,
+) -> (BackendDescription, Arc<dyn Driver>)
+where
+    Loading: Future<Output = Result<(BackendDescription, Arc<dyn Driver>), BackendFailure>>,
+{
+    let mut waits = Waits::new(inner.settings.first_setup_repeat, inner.settings.longest_setup_repeat);
+    let mut failed_attempts: u32 = 0;
+    loop {
+        let failure = match load().await {
+            Ok(loaded) => break loaded,
+            Err(failure) => failure,
+        };
+        failed_attempts = failed_attempts.saturating_add(1);
+        let pause = waits.next();
+        tracing::error!(
+            backend.name = %backend.name, attempts = failed_attempts, code = %failure.code, blame = %failure.blame,
+            pause_ms = pause.as_millis(), "backend {} cannot be loaded, the others go on: {}", backend.name, failure.message
+        );
+        // While another generation serves, the backend stays ready; the failure is in the log.
+        if backend.serving().is_none() {
+            let next_attempt_at = Timestamp::after_now(pause);
+            backend.set_state(BackendState::Unusable { failed_attempts, failure, next_attempt_at });
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
 /// Set the backend up, make its driver the one that serves, then read its statistics for ever.
 pub(super) async fn supervise(
     inner: Arc<Inner>,
@@ -23,6 +54,10 @@ pub(super) async fn supervise(
     description: BackendDescription,
     driver: Arc<dyn Driver>,
 ) {
+    if backend.serving().is_none() {
+        let starting = BackendState::Starting { failed_attempts: 0, failure: None, next_attempt_at: None };
+        backend.set_state(starting);
+    }
     let mut waits = Waits::new(inner.settings.first_setup_repeat, inner.settings.longest_setup_repeat);
     let mut failed_attempts: u32 = 0;
     let serving = loop {

@@ -32,12 +32,18 @@ pub(crate) fn place(
     {
         return Err("the snapshot is on another backend".to_owned());
     }
-    let description = backend.description();
+    let state = backend.state();
+    if matches!(state, BackendState::Unusable { .. }) {
+        return Err(format!("cannot be loaded; see 'bulkhead backend show {}'", backend.name));
+    }
+    let Some(description) = backend.loaded().map(|loaded| loaded.description) else {
+        return Err("is being loaded".to_owned());
+    };
     if !description.protocols.contains(&wish.protocol) {
         let offered: Vec<_> = description.protocols.iter().map(|protocol| protocol.as_str()).collect();
         return Err(format!("does not export over {}; it offers {}", wish.protocol, offered.join(", ")));
     }
-    if let BackendState::Starting { failed_attempts, failure, .. } = backend.state() {
+    if let BackendState::Starting { failed_attempts, failure, .. } = state {
         return Err(match failure {
             Some(failure) => {
                 format!("is not set up ({failed_attempts} failures, the last one '{}')", failure.code)
@@ -86,7 +92,7 @@ pub(crate) fn has_room_to_grow(
     pool: Option<&str>,
     growth_gib: u64,
 ) -> Result<(), String> {
-    let description = backend.description();
+    let Some(description) = backend.loaded().map(|loaded| loaded.description) else { return Ok(()) };
     backend.with_reported(|reported| {
         let Some(statistics) = reported.statistics.as_ref().filter(|_| !reported.is_stale(stale_after))
         else {

@@ -223,7 +223,7 @@ fn choose(inner: &Inner, tables: &Tables, wish: &Wish) -> Result<Placement, Mana
 
 /// What a share on this backend offers: what its driver can do now, kept with the share.
 fn support_on(inner: &Inner, placement: &Placement) -> Result<ShareSupport, ManagerError> {
-    Ok(inner.backend(&placement.backend)?.abilities().share_support())
+    Ok(inner.loaded(&placement.backend)?.abilities.share_support())
 }
 
 #[instrument(name = "share.update", skip_all, fields(request.id = %context.request, share.id = %id))]
@@ -333,18 +333,17 @@ pub(crate) fn facts(tables: &Tables, share: &Share, instance: &ShareInstance) ->
     }
 }
 
-/// Fail if the driver of the share's backend does not do `verb`.
+/// Fail if the driver of the share's backend does not have `ability`, or is not known yet.
 pub(crate) fn require_ability(
     inner: &Inner,
     placement: &Placement,
     ability: Option<(Ability, &'static str)>,
 ) -> Result<(), ManagerError> {
     let Some((ability, what)) = ability else { return Ok(()) };
-    let backend = inner.backend(&placement.backend)?;
-    if backend.abilities().has(ability) {
+    if inner.loaded(&placement.backend)?.abilities.has(ability) {
         Ok(())
     } else {
-        Err(ManagerError::Unsupported { backend: backend.name.clone(), what })
+        Err(ManagerError::Unsupported { backend: placement.backend.clone(), what })
     }
 }
 

@@ -1,15 +1,20 @@
 //! Backends: set-up that fails and heals, ensuring, statistics, and a driver that is replaced.
 
 use crate::fake::{Act, FakeDriver, answered};
-use crate::house::{House, code, description, new_share, open, open_with, ready, settled, tenant, until};
-use bulkhead_manager::BackendState;
-use bulkhead_model::error::DriverErrorCode;
+use crate::house::{
+    House, code, description, gib, new_share, open, open_with, ready, settled, tenant, until,
+};
+use bulkhead_manager::{BackendFailure, BackendState};
+use bulkhead_model::error::{Blame, DriverErrorCode};
 use bulkhead_model::id::{BackendName, GenerationNumber};
+use bulkhead_model::operation::OperationState;
 use bulkhead_model::scope::Scope;
 use bulkhead_model::share::EnsuredShare;
 use bulkhead_model::status::{AccessRulesStatus, ShareStatus};
+use bulkhead_sandbox::Driver;
 use bulkhead_store::MemoryStore;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn nas() -> BackendName {
     "nas".parse().expect("a name")
@@ -213,4 +218,57 @@ async fn a_state_of_a_newer_format_is_refused_with_both_numbers() {
     let ledger = bulkhead_ledger::Ledger::open(Arc::clone(&store), secret).await.expect("the ledger");
     let opened = Manager::open(store, ledger, ManagerSettings::default()).await;
     assert!(matches!(opened, Err(ManagerError::NewerFormat { found: 99, known: 1 })));
+}
+
+fn not_loaded(code: &str) -> BackendFailure {
+    BackendFailure { code: code.to_owned(), blame: Blame::Caller, message: "because: of this".to_owned() }
+}
+
+#[tokio::test]
+async fn a_backend_that_cannot_be_loaded_is_listed_with_the_reason_and_tenants_learn_only_that() {
+    let manager = open(Arc::new(MemoryStore::new())).await;
+    manager.load_backend(&nas(), async || Err(not_loaded("driver-invalid")));
+    until("loading has failed twice", async || {
+        let state = manager.show_backend(&nas()).expect("listed").state;
+        matches!(state, BackendState::Unusable { failed_attempts: 2.., failure, .. } if failure == not_loaded("driver-invalid"))
+    })
+    .await;
+    assert_eq!(manager.list_backends().len(), 1);
+    assert_eq!(manager.show_backend(&nas()).expect("listed").loaded, None);
+    let error = manager.create_share(&tenant(), new_share(1)).await.expect_err("unusable");
+    assert_eq!(
+        error.to_string(),
+        "no backend can take this share: nas: cannot be loaded; see 'bulkhead backend show nas'"
+    );
+}
+
+#[tokio::test]
+async fn a_backend_is_loaded_as_soon_as_it_can_be_and_its_operations_go_on() {
+    let house = House::new().await;
+    let share = house.share().await.share.id;
+    house.manager.drain(std::time::Duration::from_secs(5)).await;
+    let manager = open(Arc::clone(&house.store) as Arc<_>).await;
+    let (driver, may_load) = (Arc::new(FakeDriver::new(&house.world)), Arc::new(AtomicBool::new(false)));
+    let gate = Arc::clone(&may_load);
+    manager.load_backend(&nas(), move || {
+        let loaded: Arc<dyn Driver> = driver.clone();
+        let is_open = gate.load(Ordering::SeqCst);
+        async move { if is_open { Ok((description("nas", 1), loaded)) } else { Err(not_loaded("root-unusable")) } }
+    });
+    until("loading has failed", async || {
+        matches!(manager.show_backend(&nas()).expect("listed").state, BackendState::Unusable { .. })
+    })
+    .await;
+    assert_eq!(code(manager.extend_share(&tenant(), share, gib(9)).await), "backend-unreachable");
+    manager.delete_share(&tenant(), share, bulkhead_manager::Force::No).await.expect("accepted; it waits");
+    until("it waits", async || {
+        let operations = manager.list_operations(&Scope::Everything, 1);
+        operations[0].state == OperationState::Waiting
+    })
+    .await;
+    may_load.store(true, Ordering::SeqCst);
+    ready(&manager, "nas").await;
+    settled(&manager).await;
+    assert!(manager.list_shares(&Scope::Everything).is_empty());
+    assert!(manager.show_backend(&nas()).expect("listed").loaded.is_some());
 }

@@ -104,11 +104,18 @@ fn pairs(backend: &Value) -> Vec<(String, String)> {
     pairs.push(("status".to_owned(), state_of(backend)));
     for (what, place) in [("failure", "/status/failure"), ("statistics failure", "/statistics_failure")] {
         if let Some(failure) = backend.pointer(place).filter(|failure| !failure.is_null()) {
-            pairs.push((
-                what.to_owned(),
-                format!("{} (blame: {})", field(failure, "message"), field(failure, "blame")),
-            ));
+            let head = format!("{} (blame: {})", field(failure, "code"), field(failure, "blame"));
+            pairs.push((what.to_owned(), head));
+            let message = field(failure, "message");
+            pairs.extend(message.lines().map(|line| (String::new(), line.to_owned())));
         }
+    }
+    if let Some(next) = backend.pointer("/status/next_attempt_at").filter(|next| !next.is_null()) {
+        let attempts = backend.pointer("/status/failed_attempts").cloned().unwrap_or_default();
+        pairs.push((
+            "next attempt".to_owned(),
+            format!("{}, after {attempts} failures", next.as_str().unwrap_or_default()),
+        ));
     }
     for name in ["protocols", "abilities"] {
         let words: Vec<_> = backend
@@ -118,7 +125,8 @@ fn pairs(backend: &Value) -> Vec<(String, String)> {
             .flatten()
             .filter_map(Value::as_str)
             .collect();
-        pairs.push((name.to_owned(), words.join(", ")));
+        let words = if words.is_empty() { "-".to_owned() } else { words.join(", ") };
+        pairs.push((name.to_owned(), words));
     }
     for pool in backend.pointer("/statistics/pools").and_then(Value::as_array).into_iter().flatten() {
         pairs.push((
