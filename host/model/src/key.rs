@@ -11,7 +11,7 @@ pub const LOCK: &str = "lock";
 /// Addresses of share servers: `address/…`. Kept by `capability`.
 pub const ADDRESS: &str = "address";
 /// Command templates with `repeat = "once"` that an operation has begun: `begun/<backend>/<operation>/<template>/<slots>`. Kept by
-/// `capability`.
+/// `capability`, taken away by `manager` once the operation can no longer be repeated.
 pub const BEGUN: &str = "begun";
 /// The ledger: `ledger/<chain>/<sequence>` and `ledger/<chain>/head`. Kept by `ledger`.
 pub const LEDGER: &str = "ledger";
