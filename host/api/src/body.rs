@@ -1,6 +1,7 @@
 //! Bodies of requests: read within a bound, parsed once, refused in words.
 
 use crate::error::ApiError;
+use crate::json::Unambiguous;
 use bulkhead_model::size::Gibibytes;
 use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
@@ -10,9 +11,11 @@ use std::str::FromStr;
 
 /// The largest body, in bytes: the largest honest one (metadata with 255 pairs) has a third of it.
 pub(crate) const LARGEST_BYTES: usize = 1 << 20;
-/// A JSON body.
+
+/// A JSON body in which no key stands twice.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(bytes)
+        .and_then(|Unambiguous| serde_json::from_slice(bytes))
         .map_err(|error| ApiError::BadRequest(format!("the body is not what this call takes: {error}")))
 }
 

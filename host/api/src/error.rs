@@ -5,6 +5,7 @@ use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bulkhead_manager::{ErrorKind, ManagerError};
+use bulkhead_model::text::GuestText;
 use serde_json::json;
 use std::error::Error;
 
@@ -23,6 +24,9 @@ pub(crate) enum ApiError {
     /// Nothing there, or not for this project: the answer is the same.
     #[error("{0}")]
     NotFound(String),
+    /// The path is right, the method is not.
+    #[error("this method is not served at this path; the header Allow names those that are")]
+    MethodNotAllowed,
     /// Not in this state.
     #[error("{0}")]
     Conflict(String),
@@ -42,8 +46,7 @@ pub(crate) enum ApiError {
 
 impl ApiError {
     pub(crate) fn not_found(kind: &str, id: &str) -> Self {
-        let shown: String =
-            id.chars().filter(|letter| bulkhead_model::text::is_harmless(*letter)).take(64).collect();
+        let shown: String = id.chars().take(64).collect();
         Self::NotFound(format!("{kind} {shown} could not be found"))
     }
 
@@ -53,6 +56,7 @@ impl ApiError {
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -68,6 +72,7 @@ impl ApiError {
             Self::Unauthenticated => "unauthorized",
             Self::Forbidden(_) => "forbidden",
             Self::NotFound(_) => "itemNotFound",
+            Self::MethodNotAllowed => "badMethod",
             Self::Conflict(_) => "conflictingRequest",
             Self::NotAcceptable(_) => "notAcceptable",
             Self::TooLarge => "overLimit",
@@ -80,7 +85,9 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
-        let fault = json!({ self.fault(): { "code": status.as_u16(), "message": self.to_string() } });
+        // Messages repeat what was asked: it must not steer the terminal of whoever reads them.
+        let message = GuestText::message(&self.to_string());
+        let fault = json!({ self.fault(): { "code": status.as_u16(), "message": message } });
         (status, Json(fault)).into_response()
     }
 }

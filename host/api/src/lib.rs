@@ -11,6 +11,7 @@ mod authentication;
 mod body;
 mod error;
 mod health;
+mod json;
 mod microversion;
 mod operator;
 mod request;

@@ -1,13 +1,13 @@
 //! What every handler knows of a request.
 
+use crate::error::ApiError;
 use crate::microversion::Microversion;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use bulkhead_manager::RequestContext;
 use bulkhead_model::id::RequestId;
 use bulkhead_model::scope::{Actor, Role, Scope};
-
-use crate::error::ApiError;
+use serde::de::DeserializeOwned;
 
 /// Who asks, in which form, and under which id: put into the request by the router before any handler sees it.
 #[derive(Debug, Clone)]
@@ -70,5 +70,35 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
         parts.extensions.get::<Self>().cloned().ok_or(ApiError::Internal)
+    }
+}
+
+/// The parts of a path. Unlike axum's own, it refuses as every refusal here reads.
+#[derive(Debug)]
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(rejection) => Err(ApiError::BadRequest(rejection.body_text())),
+        }
+    }
+}
+
+/// The query of a request. Unlike axum's own, it refuses as every refusal here reads.
+#[derive(Debug)]
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        match axum::extract::Query::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(value)) => Ok(Self(value)),
+            Err(rejection) => Err(ApiError::BadRequest(rejection.body_text())),
+        }
     }
 }

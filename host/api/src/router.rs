@@ -66,10 +66,8 @@ pub fn operator_router(manager: Manager) -> Router {
 fn finish(routes: Router, door: Door) -> Router {
     let gate = Arc::new(Gate { door, permits: Semaphore::new(REQUESTS_AT_ONCE) });
     let routes = routes
-        .fallback(async || ApiError::NotFound("there is no such route".to_owned()))
-        .method_not_allowed_fallback(async || {
-            ApiError::BadRequest("this route has no such method".to_owned())
-        })
+        .fallback(async || v2::no_route())
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(body::LARGEST_BYTES));
     // A layer around a router that is itself only a fallback runs before routing: the project in a path is taken out there.
     Router::new()
@@ -167,10 +165,13 @@ fn check_origin(headers: &HeaderMap, settings: &ApiSettings) -> Result<(), ApiEr
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    match value.to_str() {
-        Ok(text) if (1..=KEY_BYTES).contains(&text.len()) => Ok(Some(text.to_owned())),
-        _ => Err(ApiError::BadRequest(format!("Idempotency-Key is 1 to {KEY_BYTES} printable characters"))),
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    match (value.to_str(), values.next()) {
+        (Ok(text), None) if (1..=KEY_BYTES).contains(&text.len()) => Ok(Some(text.to_owned())),
+        _ => Err(ApiError::BadRequest(format!(
+            "Idempotency-Key stands once and is 1 to {KEY_BYTES} printable characters"
+        ))),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::body;
 use crate::error::ApiError;
-use axum::extract::{Query, State};
+use crate::request::Query;
+use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use bulkhead_manager::Manager;
@@ -31,5 +32,11 @@ async fn tail(
 ) -> Result<Json<Value>, ApiError> {
     let backend = query.backend.as_deref().map(|name| body::id("backend", name)).transpose()?;
     let records = manager.audit_tail(backend.as_ref(), query.most.unwrap_or(USUAL).min(MOST)).await?;
+    if let Some(backend) = backend
+        && records.is_empty()
+    {
+        // A chain outlives its backend; a backend that is new has no chain yet; anything else is a slip of the pen.
+        manager.show_backend(&backend)?;
+    }
     Ok(Json(json!({ "records": records })))
 }

@@ -2,8 +2,8 @@
 
 use crate::body;
 use crate::error::ApiError;
-use crate::request::Caller;
-use axum::extract::{Path, Query, State};
+use crate::request::{Caller, Path, Query};
+use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bulkhead_manager::Manager;

@@ -2,9 +2,9 @@
 
 use crate::body;
 use crate::error::ApiError;
-use crate::request::Caller;
+use crate::request::{Caller, Path};
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use bulkhead_manager::Manager;

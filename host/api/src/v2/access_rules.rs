@@ -3,10 +3,10 @@
 use super::pages::ListQuery;
 use crate::body;
 use crate::error::ApiError;
-use crate::request::Caller;
+use crate::request::{Caller, Path, Query};
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get, put};
 use axum::{Json, Router};
@@ -45,6 +45,7 @@ async fn show(
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct MetadataBody {
     metadata: BTreeMap<String, Value>,
 }

@@ -3,8 +3,8 @@
 use super::view::{self, Detail};
 use crate::body;
 use crate::error::ApiError;
-use crate::request::Caller;
-use axum::extract::{Path, State};
+use crate::request::{Caller, Path};
+use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use bulkhead_manager::Manager;

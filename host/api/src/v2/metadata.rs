@@ -2,10 +2,10 @@
 
 use crate::body;
 use crate::error::ApiError;
-use crate::request::Caller;
+use crate::request::{Caller, Path};
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -23,11 +23,13 @@ pub(crate) fn routes() -> Router<Manager> {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct MetadataBody {
     metadata: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct PairBody {
     meta: BTreeMap<String, Value>,
 }
@@ -43,7 +45,7 @@ impl Owner {
         match collection {
             "shares" => Ok(Self::Share(body::id("share", id)?)),
             "snapshots" => Ok(Self::Snapshot(body::id("snapshot", id)?)),
-            _ => Err(ApiError::NotFound("there is no such route".to_owned())),
+            _ => Err(super::no_route()),
         }
     }
 

@@ -3,6 +3,7 @@
 mod access_rules;
 mod discovery;
 mod export_locations;
+mod filters;
 mod metadata;
 mod pages;
 mod service;
@@ -12,6 +13,7 @@ mod shares;
 mod snapshots;
 mod view;
 
+use crate::error::ApiError;
 use axum::Router;
 use bulkhead_manager::Manager;
 
@@ -28,6 +30,14 @@ pub(crate) const COLLECTIONS: &[&str] = &[
     "snapshots",
     "types",
 ];
+
+/// The answer where nothing is served.
+pub(crate) fn no_route() -> ApiError {
+    ApiError::NotFound(
+        "nothing is served at this path; this server has shares, snapshots, access rules, share types, limits, pools and services"
+            .to_owned(),
+    )
+}
 
 pub(crate) fn routes(manager: Manager) -> Router {
     Router::new().merge(discovery::routes()).merge(

@@ -1,28 +1,30 @@
 //! Lists: filters that only narrow, pages, all projects for those who may.
 
+use super::filters::Filters;
 use crate::error::ApiError;
 use crate::request::Reach;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
-/// What list routes understand; anything else a client asks is a filter it applies itself.
+/// What list routes understand.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct ListQuery {
     all_tenants: Option<String>,
-    /// Exactly this name.
-    pub(crate) name: Option<String>,
-    /// In this status.
-    pub(crate) status: Option<String>,
     /// Of this share.
     pub(crate) share_id: Option<String>,
-    /// Made from this snapshot.
-    pub(crate) snapshot_id: Option<String>,
+    /// Shares that clients find under this id.
+    pub(crate) export_location_id: Option<String>,
+    /// Shares that clients find there.
+    pub(crate) export_location_path: Option<String>,
     /// In the recycle bin: there is none, so nothing is in it.
     pub(crate) is_soft_deleted: Option<String>,
     limit: Option<String>,
     offset: Option<String>,
     /// Whether the answer counts what there is.
     pub(crate) with_count: Option<String>,
+    #[serde(flatten)]
+    others: BTreeMap<String, String>,
 }
 
 impl ListQuery {
@@ -37,6 +39,10 @@ impl ListQuery {
 
     pub(crate) fn wants_count(&self) -> bool {
         is_true(self.with_count.as_deref())
+    }
+
+    pub(crate) fn filters(&self) -> Result<Filters, ApiError> {
+        Filters::of(&self.others)
     }
 
     /// The asked part of `items`.

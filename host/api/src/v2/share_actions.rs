@@ -3,10 +3,10 @@
 use super::access_rules;
 use crate::body;
 use crate::error::ApiError;
-use crate::request::Caller;
+use crate::request::{Caller, Path};
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -83,6 +83,7 @@ async fn act(
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct AllowBody {
     access_type: String,
     access_to: String,
@@ -91,21 +92,25 @@ struct AllowBody {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct DenyBody {
     access_id: String,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct SizeBody {
     new_size: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct RevertBody {
     snapshot_id: String,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 pub(super) struct StatusBody {
     #[serde(alias = "os-status")]
     pub(super) status: String,
@@ -150,7 +155,6 @@ pub(super) fn convert<T: DeserializeOwned>(arguments: Value) -> Result<T, ApiErr
 }
 
 pub(super) fn unknown_status(status: &str) -> ApiError {
-    let shown: String =
-        status.chars().filter(|letter| bulkhead_model::text::is_harmless(*letter)).take(64).collect();
-    ApiError::BadRequest(format!("there is no status '{shown}'"))
+    let shown: String = status.chars().take(64).collect();
+    ApiError::BadRequest(format!("there is no status '{shown}'; 'available' and 'error' are the usual ones"))
 }

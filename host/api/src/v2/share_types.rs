@@ -1,8 +1,8 @@
 //! Share types. There is one, built in; the stock client looks it up before every creation.
 
 use crate::error::ApiError;
-use crate::request::Caller;
-use axum::extract::{Path, State};
+use crate::request::{Caller, Path};
+use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use bulkhead_manager::{Manager, ShareTypeView};

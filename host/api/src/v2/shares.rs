@@ -4,10 +4,10 @@ use super::pages::ListQuery;
 use super::view;
 use crate::body;
 use crate::error::ApiError;
-use crate::request::Caller;
+use crate::request::{Caller, Path, Query};
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -25,12 +25,14 @@ pub(crate) fn routes() -> Router<Manager> {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct CreateEnvelope {
     share: CreateBody,
 }
 
 /// What the stock client sends. Fields of features that no part serves yet are refused when set, not passed over.
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct CreateBody {
     share_proto: Option<String>,
     size: Option<Value>,
@@ -115,14 +117,11 @@ fn listed(
     show: impl Fn(&ShareView) -> Value,
 ) -> Result<Json<Value>, ApiError> {
     let mut found = manager.list_shares(&caller.scope(query.reach()));
+    let filters = query.filters()?;
     found.retain(|found| {
         !query.wants_soft_deleted()
-            && query.name.as_ref().is_none_or(|name| found.share.display_name.as_ref() == Some(name))
-            && query.status.as_ref().is_none_or(|status| found.instance.status.as_str() == status)
-            && query
-                .snapshot_id
-                .as_ref()
-                .is_none_or(|id| found.share.source_snapshot.is_some_and(|source| source.to_string() == *id))
+            && filters.admit(|| full(caller, found))
+            && is_found_at(caller, found, query)
     });
     // Newest first, as Manila lists; ids make the order of one moment certain.
     found.sort_by_key(|found| Reverse((found.share.created_at, found.share.id)));
@@ -137,6 +136,16 @@ fn listed(
     Ok(Json(answer))
 }
 
+/// Whether clients find the share where the query says.
+fn is_found_at(caller: &Caller, found: &ShareView, query: &ListQuery) -> bool {
+    let (id, path) = (query.export_location_id.as_ref(), query.export_location_path.as_ref());
+    (id.is_none() && path.is_none())
+        || view::visible(caller, &found.instance.export_locations).any(|stored| {
+            id.is_none_or(|id| stored.id.to_string() == *id)
+                && path.is_none_or(|path| stored.location.path == *path)
+        })
+}
+
 async fn show(
     State(manager): State<Manager>,
     caller: Caller,
@@ -147,11 +156,13 @@ async fn show(
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct UpdateEnvelope {
     share: UpdateBody,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct UpdateBody {
     #[serde(default, alias = "name", deserialize_with = "body::given")]
     display_name: Option<Option<String>>,

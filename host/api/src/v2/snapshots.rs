@@ -5,10 +5,10 @@ use super::share_actions::{StatusBody, convert, only_entry, unknown_status};
 use super::view;
 use crate::body;
 use crate::error::ApiError;
-use crate::request::Caller;
+use crate::request::{Caller, Path, Query};
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -24,14 +24,18 @@ pub(crate) fn routes() -> Router<Manager> {
         .route("/v2/snapshots/detail", get(list_detail))
         .route("/v2/snapshots/{snapshot}", get(show).put(update).delete(delete))
         .route("/v2/snapshots/{snapshot}/action", post(act))
+        .route("/v2/snapshots/{snapshot}/export-locations", get(export_locations))
+        .route("/v2/snapshots/{snapshot}/access-list", get(access_list))
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct CreateEnvelope {
     snapshot: CreateBody,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct CreateBody {
     share_id: String,
     #[serde(alias = "display_name")]
@@ -81,10 +85,8 @@ fn listed(
 ) -> Result<Json<Value>, ApiError> {
     let share = query.share_id.as_deref().map(|id| body::id("share", id)).transpose()?;
     let mut found = manager.list_snapshots(&caller.scope(query.reach()), share);
-    found.retain(|found| {
-        query.name.as_ref().is_none_or(|name| found.snapshot.display_name.as_ref() == Some(name))
-            && query.status.as_ref().is_none_or(|status| found.instance.status.as_str() == status)
-    });
+    let filters = query.filters()?;
+    found.retain(|found| filters.admit(|| full(caller, found)));
     found.sort_by_key(|found| Reverse((found.snapshot.created_at, found.snapshot.id)));
     let count = found.len();
     let snapshots: Vec<_> = query.page(found)?.iter().map(show).collect();
@@ -106,12 +108,34 @@ async fn show(
     Ok(Json(json!({ "snapshot": full(&caller, &found) })))
 }
 
+/// Empty: no share here has snapshots that can be mounted. The stock client asks whenever it shows a snapshot.
+async fn export_locations(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Path(snapshot): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    manager.show_snapshot(&caller.scope_by_id(), body::id("snapshot", &snapshot)?)?;
+    Ok(Json(json!({ "share_snapshot_export_locations": [] })))
+}
+
+/// Empty, for the same reason.
+async fn access_list(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Path(snapshot): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    manager.show_snapshot(&caller.scope_by_id(), body::id("snapshot", &snapshot)?)?;
+    Ok(Json(json!({ "snapshot_access_list": [] })))
+}
+
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct UpdateEnvelope {
     snapshot: UpdateBody,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct UpdateBody {
     #[serde(default, alias = "name", deserialize_with = "body::given")]
     display_name: Option<Option<String>>,
