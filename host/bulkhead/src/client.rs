@@ -87,8 +87,36 @@ impl Client {
     }
 }
 
+/// A part of a path or query, so that whatever a user types stays one.
+pub(crate) fn part(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.extend(['%', hexadecimal(byte >> 4), hexadecimal(byte & 15)]);
+        }
+    }
+    encoded
+}
+
+fn hexadecimal(half: u8) -> char {
+    char::from_digit(u32::from(half), 16).unwrap_or('0').to_ascii_uppercase()
+}
+
 /// The sentence in an OpenStack fault: `{"conflictingRequest": {"code": 409, "message": "…"}}`.
 fn fault_message(value: &Value) -> Option<String> {
     let fault = value.as_object()?.values().next()?;
     fault.get("message")?.as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_user_types_stays_one_part_of_a_path() {
+        assert_eq!(part("nas-1_a~"), "nas-1_a~");
+        assert_eq!(part("a b&c=/..?#%\u{e9}"), "a%20b%26c%3D%2F%2E%2E%3F%23%25%C3%A9");
+    }
 }

@@ -1,7 +1,8 @@
 //! `bulkhead access`.
 
-use super::connection::{ConnectionOptions, WaitOptions, field, find};
+use super::connection::{ConnectionOptions, WaitOptions, field, find, look_in};
 use super::printer::Printer;
+use crate::client::part;
 use anyhow::Context;
 use serde_json::{Value, json};
 
@@ -83,8 +84,10 @@ impl AccessCommand {
                         &format!("/v2/shares/{share}/action"),
                         &json!({ "deny_access": { "access_id": rule } }),
                     )
-                    .await?;
-                wait.vanished(&client, &format!("/v2/share-access-rules/{rule}"), "access", printer).await
+                    .await
+                    .map_err(look_in("bulkhead access list SHARE"))?;
+                let path = format!("/v2/share-access-rules/{}", part(&rule));
+                wait.vanished(&client, &path, "access", printer).await
             }
             Verb::List { share, json } => {
                 let share = find(&client, "shares", "share", &share).await?;

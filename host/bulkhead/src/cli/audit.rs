@@ -1,7 +1,8 @@
 //! `bulkhead audit`.
 
-use super::connection::{ConnectionOptions, field};
+use super::connection::{ConnectionOptions, field, look_in};
 use super::printer::Printer;
+use crate::client::part;
 use serde_json::Value;
 
 /// What drivers did and what changed
@@ -34,12 +35,19 @@ impl AuditCommand {
         let client = self.connection.client();
         match self.verb {
             Verb::Tail { backend, most, json } => {
-                let only = backend.map(|name| format!("&backend={name}")).unwrap_or_default();
-                let answer = client.get(&format!("/v1/ledger?most={most}{only}")).await?;
+                let only = backend.map(|name| format!("&backend={}", part(&name))).unwrap_or_default();
+                let answer = client
+                    .get(&format!("/v1/ledger?most={most}{only}"))
+                    .await
+                    .map_err(look_in("bulkhead backend list"))?;
                 for record in
                     answer.get("records").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
                 {
-                    printer.data(&if json { record.to_string() } else { sentence(record) });
+                    printer.data(&if json {
+                        record.to_string()
+                    } else {
+                        sentence(record).trim_end().to_owned()
+                    });
                 }
                 Ok(())
             }

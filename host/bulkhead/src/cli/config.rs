@@ -26,11 +26,9 @@ impl ConfigCommand {
         match self.verb {
             Verb::Check { config } => {
                 let configuration = config::load(&config)?;
-                printer.note(&format!(
-                    "{} is sound, with {} backends",
-                    config.display(),
-                    configuration.backends.len()
-                ));
+                let count = configuration.backends.len();
+                let backends = if count == 1 { "backend" } else { "backends" };
+                printer.note(&format!("{} is sound, with {count} {backends}", config.display()));
                 Ok(())
             }
         }

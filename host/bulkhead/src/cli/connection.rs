@@ -3,7 +3,9 @@
 use super::printer::Printer;
 use crate::client::{Client, Refusal};
 use crate::config::DEFAULT_STATE_DIRECTORY;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
+use bulkhead_model::id::ProjectId;
+use bulkhead_model::size::Gibibytes;
 use hyper::StatusCode;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -13,16 +15,29 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ConnectionOptions {
     /// The daemon's state directory, with its socket
-    #[arg(long, global = true, env = "BULKHEAD_STATE", default_value = DEFAULT_STATE_DIRECTORY, value_name = "DIRECTORY")]
+    #[arg(
+        long,
+        global = true,
+        env = "BULKHEAD_STATE",
+        default_value = DEFAULT_STATE_DIRECTORY,
+        value_name = "DIRECTORY",
+        help_heading = "Which daemon"
+    )]
     state: PathBuf,
     /// The project to act in
-    #[arg(long, global = true, env = "BULKHEAD_PROJECT", default_value = "default")]
-    project: String,
+    #[arg(
+        long,
+        global = true,
+        env = "BULKHEAD_PROJECT",
+        default_value = "default",
+        help_heading = "Which daemon"
+    )]
+    project: ProjectId,
 }
 
 impl ConnectionOptions {
     pub(crate) fn client(&self) -> Client {
-        Client::new(&self.state, &self.project)
+        Client::new(&self.state, self.project.as_str())
     }
 }
 
@@ -35,6 +50,14 @@ pub(crate) struct WaitOptions {
     /// Give up waiting after this many seconds; the work goes on
     #[arg(long, default_value_t = 900, value_name = "SECONDS")]
     timeout: u64,
+}
+
+/// How a command writes what it read.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct OutputOptions {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -51,6 +74,11 @@ pub(crate) enum Rest {
 }
 
 impl WaitOptions {
+    /// Whether the caller sees the end of the work.
+    pub(crate) const fn waits(&self) -> bool {
+        !self.no_wait
+    }
+
     /// Wait until the resource at `path` rests; at once if the user does not want to wait.
     pub(crate) async fn rest(
         &self,
@@ -145,6 +173,20 @@ fn is_transient(status: &str) -> bool {
 
 fn is_not_found(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.status == StatusCode::NOT_FOUND)
+}
+
+/// Where to look for what was not found by its id; other errors stay as they are.
+pub(crate) fn look_in(command: &str) -> impl FnOnce(anyhow::Error) -> anyhow::Error {
+    move |error| {
+        if is_not_found(&error) { anyhow!("{error}\nhint: '{command}' shows what there is") } else { error }
+    }
+}
+
+/// A size in GiB, as a word of the command line.
+pub(crate) fn gibibytes(text: &str) -> Result<u64, String> {
+    let size = text.parse().ok().and_then(|size| Gibibytes::new(size).ok());
+    size.map(Gibibytes::get)
+        .ok_or_else(|| format!("write a whole number of GiB from 1 to {}", Gibibytes::LARGEST))
 }
 
 /// The id of the resource that `name` names: its id, or the name of exactly one.

@@ -8,6 +8,7 @@ use bulkhead_model::id::BackendName;
 use bulkhead_model::manifest::RootUse;
 use bulkhead_package::{Package, options};
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
 /// Say what this machine lacks for which driver
@@ -54,7 +55,11 @@ impl Doctor {
             look_at_backend(&mut findings, name, backend);
         }
         if findings.lacking > 0 {
-            bail!("{} things are lacking", findings.lacking);
+            bail!(
+                "{} {} lacking",
+                findings.lacking,
+                if findings.lacking == 1 { "thing is" } else { "things are" }
+            );
         }
         Ok(())
     }
@@ -80,10 +85,7 @@ fn look_at_driver(findings: &mut Findings<'_>, path: &Path) {
     let package = match Package::open(path) {
         Ok(package) => package,
         Err(error) => {
-            return findings.lacks(
-                &format!("{}: {error}", path.display()),
-                "ask its vendor for a package built for this host",
-            );
+            return findings.lacks(&format!("{}: {}", path.display(), reason(error)), remedy(path));
         }
     };
     findings.good(&format!(
@@ -103,12 +105,24 @@ fn look_at_driver(findings: &mut Findings<'_>, path: &Path) {
     }
 }
 
+/// An error with its causes on one line.
+fn reason(error: impl Error + Send + Sync + 'static) -> String {
+    format!("{:#}", anyhow::Error::new(error)).lines().next().unwrap_or_default().to_owned()
+}
+
+fn remedy(package: &Path) -> &'static str {
+    if package.is_file() {
+        "ask its vendor for a package built for this host"
+    } else {
+        "name the file of a driver's package"
+    }
+}
+
 fn look_at_backend(findings: &mut Findings<'_>, name: &BackendName, backend: &BackendConfiguration) {
     let package = match Package::open(&backend.driver) {
         Ok(package) => package,
         Err(error) => {
-            return findings
-                .lacks(&format!("backend {name}: {error}"), "set driver to a package of your vendor");
+            return findings.lacks(&format!("backend {name}: {}", reason(error)), remedy(&backend.driver));
         }
     };
     findings.good(&format!(

@@ -1,7 +1,8 @@
 //! `bulkhead operation`.
 
-use super::connection::{ConnectionOptions, field};
+use super::connection::{ConnectionOptions, OutputOptions, field, look_in};
 use super::printer::Printer;
+use crate::client::part;
 use serde_json::Value;
 
 /// What the daemon is doing, did, and cannot do yet
@@ -23,17 +24,15 @@ enum Verb {
         /// How many at most
         #[arg(long, default_value_t = 100)]
         most: usize,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        output: OutputOptions,
     },
     /// Show an operation: its step, its progress, why it waits or failed
     Show {
         /// Its id
         operation: String,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        output: OutputOptions,
     },
     /// Try again now, instead of when its time comes
     Retry {
@@ -47,6 +46,7 @@ enum Verb {
     },
 }
 
+const LIST: &str = "bulkhead operation list";
 const COLUMNS: [&str; 6] = ["id", "verb", "share", "backend", "state", "step"];
 const FIELDS: [&str; 12] = [
     "id",
@@ -67,36 +67,38 @@ impl OperationCommand {
     pub(crate) async fn run(self, printer: &Printer) -> anyhow::Result<()> {
         let client = self.connection.client();
         match self.verb {
-            Verb::List { unfinished, most, json } => {
+            Verb::List { unfinished, most, output } => {
                 let listed =
                     client.get(&format!("/v1/operations?most={most}&unfinished={unfinished}")).await?;
                 let operations = listed.get("operations").cloned().unwrap_or_default();
-                if json {
+                if output.json {
                     return printer.json(&operations);
                 }
                 printer.table(&COLUMNS, operations.as_array().map(Vec::as_slice).unwrap_or_default());
                 Ok(())
             }
-            Verb::Show { operation, json } => {
-                let found = client.get(&format!("/v1/operations/{operation}")).await?;
-                show(&found, json, printer)
+            Verb::Show { operation, output } => {
+                let path = format!("/v1/operations/{}", part(&operation));
+                let found = client.get(&path).await.map_err(look_in(LIST))?;
+                show(&found, output, printer)
             }
             Verb::Retry { operation } => {
-                let changed = client.post(&format!("/v1/operations/{operation}/retry"), &Value::Null).await?;
-                show(&changed, false, printer)
+                let path = format!("/v1/operations/{}/retry", part(&operation));
+                let changed = client.post(&path, &Value::Null).await.map_err(look_in(LIST))?;
+                show(&changed, OutputOptions { json: false }, printer)
             }
             Verb::Abandon { operation } => {
-                let changed =
-                    client.post(&format!("/v1/operations/{operation}/abandon"), &Value::Null).await?;
-                show(&changed, false, printer)
+                let path = format!("/v1/operations/{}/abandon", part(&operation));
+                let changed = client.post(&path, &Value::Null).await.map_err(look_in(LIST))?;
+                show(&changed, OutputOptions { json: false }, printer)
             }
         }
     }
 }
 
-fn show(answer: &Value, json: bool, printer: &Printer) -> anyhow::Result<()> {
+fn show(answer: &Value, output: OutputOptions, printer: &Printer) -> anyhow::Result<()> {
     let operation = answer.get("operation").unwrap_or(&Value::Null);
-    if json {
+    if output.json {
         return printer.json(operation);
     }
     let mut pairs: Vec<_> = FIELDS.iter().map(|name| ((*name).to_owned(), field(operation, name))).collect();

@@ -1,6 +1,6 @@
 //! `bulkhead share`.
 
-use super::connection::{ConnectionOptions, WaitOptions, field, find};
+use super::connection::{ConnectionOptions, OutputOptions, WaitOptions, field, find, gibibytes};
 use super::printer::Printer;
 use crate::client::Client;
 use anyhow::Context;
@@ -25,9 +25,8 @@ enum Verb {
     Show {
         /// Its name or id
         share: String,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        output: OutputOptions,
     },
     /// Make a share larger
     Extend(Resize),
@@ -71,6 +70,7 @@ struct Create {
     /// How it is exported, for example NFS
     protocol: String,
     /// Its size in GiB
+    #[arg(value_parser = gibibytes, allow_negative_numbers = true)]
     size: u64,
     /// A name for it
     #[arg(long)]
@@ -87,9 +87,8 @@ struct Create {
     /// Metadata; may be repeated
     #[arg(long = "property", value_name = "KEY=VALUE", value_parser = pair)]
     properties: Vec<(String, String)>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: OutputOptions,
     #[command(flatten)]
     wait: WaitOptions,
 }
@@ -99,9 +98,8 @@ struct List {
     /// Those of all projects
     #[arg(long)]
     all_projects: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: OutputOptions,
 }
 
 #[derive(Debug, clap::Args)]
@@ -109,6 +107,7 @@ struct Resize {
     /// Its name or id
     share: String,
     /// Its new size in GiB
+    #[arg(value_parser = gibibytes, allow_negative_numbers = true)]
     size: u64,
     #[command(flatten)]
     wait: WaitOptions,
@@ -127,9 +126,9 @@ impl ShareCommand {
         match self.verb {
             Verb::Create(create) => create.run(&client, printer).await,
             Verb::List(list) => list.run(&client, printer).await,
-            Verb::Show { share, json } => {
+            Verb::Show { share, output } => {
                 let id = find(&client, "shares", "share", &share).await?;
-                show(&client, &id, json, printer).await
+                show(&client, &id, output, printer).await
             }
             Verb::Extend(resize) => resize.run(&client, "extend", printer).await,
             Verb::Shrink(resize) => resize.run(&client, "shrink", printer).await,
@@ -191,7 +190,7 @@ impl Create {
             .and_then(Value::as_str)
             .context("the daemon's answer lacks the share")?;
         self.wait.settled(client, &format!("/v2/shares/{id}"), "share", printer).await?;
-        show(client, id, self.json, printer).await
+        show(client, id, self.output, printer).await
     }
 }
 
@@ -200,7 +199,7 @@ impl List {
         let query = if self.all_projects { "?all_tenants=1" } else { "" };
         let listed = client.get(&format!("/v2/shares/detail{query}")).await?;
         let shares = listed.get("shares").cloned().unwrap_or_default();
-        if self.json {
+        if self.output.json {
             return printer.json(&shares);
         }
         let mut columns = vec!["id", "name", "size", "share_proto", "status", "host"];
@@ -216,7 +215,7 @@ impl Resize {
     async fn run(self, client: &Client, verb: &str, printer: &Printer) -> anyhow::Result<()> {
         let action = json!({ verb: { "new_size": self.size } });
         let share = act(client, &self.share, action, &self.wait, printer).await?;
-        if share.get("size").and_then(Value::as_u64) != Some(self.size) {
+        if self.wait.waits() && share.get("size").and_then(Value::as_u64) != Some(self.size) {
             // A refused shrink puts the share back to available: what it is tells, not its status.
             anyhow::bail!(
                 "the share is {} GiB still: the driver refused, most likely because it holds more than {} GiB\nhint: see 'bulkhead operation list'",
@@ -240,11 +239,11 @@ async fn act(
     wait.settled(client, &format!("/v2/shares/{id}"), "share", printer).await
 }
 
-async fn show(client: &Client, id: &str, json: bool, printer: &Printer) -> anyhow::Result<()> {
+async fn show(client: &Client, id: &str, output: OutputOptions, printer: &Printer) -> anyhow::Result<()> {
     let mut share = client.get(&format!("/v2/shares/{id}")).await?.get("share").cloned().unwrap_or_default();
     let locations = client.get(&format!("/v2/shares/{id}/export_locations")).await?;
     let locations = locations.get("export_locations").cloned().unwrap_or_default();
-    if json {
+    if output.json {
         if let Some(fields) = share.as_object_mut() {
             fields.insert("export_locations".to_owned(), locations);
         }

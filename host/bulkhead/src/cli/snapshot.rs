@@ -1,6 +1,6 @@
 //! `bulkhead snapshot`.
 
-use super::connection::{ConnectionOptions, WaitOptions, field, find};
+use super::connection::{ConnectionOptions, OutputOptions, WaitOptions, field, find};
 use super::printer::Printer;
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -23,9 +23,8 @@ enum Verb {
         /// A name for it
         #[arg(long)]
         name: Option<String>,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        output: OutputOptions,
         #[command(flatten)]
         wait: WaitOptions,
     },
@@ -34,17 +33,15 @@ enum Verb {
         /// Those of this share only
         #[arg(long)]
         share: Option<String>,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        output: OutputOptions,
     },
     /// Show a snapshot
     Show {
         /// Its name or id
         snapshot: String,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        output: OutputOptions,
     },
     /// Remove a snapshot
     Delete {
@@ -64,7 +61,7 @@ impl SnapshotCommand {
     pub(crate) async fn run(self, printer: &Printer) -> anyhow::Result<()> {
         let client = self.connection.client();
         match self.verb {
-            Verb::Create { share, name, json, wait } => {
+            Verb::Create { share, name, output, wait } => {
                 let share = find(&client, "shares", "share", &share).await?;
                 let made = client
                     .post("/v2/snapshots", &json!({ "snapshot": { "share_id": share, "name": name } }))
@@ -75,25 +72,25 @@ impl SnapshotCommand {
                     .context("the daemon's answer lacks the snapshot")?;
                 let snapshot =
                     wait.settled(&client, &format!("/v2/snapshots/{id}"), "snapshot", printer).await?;
-                show(&snapshot, json, printer)
+                show(&snapshot, output, printer)
             }
-            Verb::List { share, json } => {
+            Verb::List { share, output } => {
                 let query = match share {
                     Some(share) => format!("?share_id={}", find(&client, "shares", "share", &share).await?),
                     None => String::new(),
                 };
                 let listed = client.get(&format!("/v2/snapshots/detail{query}")).await?;
                 let snapshots = listed.get("snapshots").cloned().unwrap_or_default();
-                if json {
+                if output.json {
                     return printer.json(&snapshots);
                 }
                 printer.table(&FIELDS, snapshots.as_array().map(Vec::as_slice).unwrap_or_default());
                 Ok(())
             }
-            Verb::Show { snapshot, json } => {
+            Verb::Show { snapshot, output } => {
                 let id = find(&client, "snapshots", "snapshot", &snapshot).await?;
                 let found = client.get(&format!("/v2/snapshots/{id}")).await?;
-                show(found.get("snapshot").unwrap_or(&Value::Null), json, printer)
+                show(found.get("snapshot").unwrap_or(&Value::Null), output, printer)
             }
             Verb::Delete { snapshot, force, wait } => {
                 let id = find(&client, "snapshots", "snapshot", &snapshot).await?;
@@ -109,8 +106,8 @@ impl SnapshotCommand {
     }
 }
 
-fn show(snapshot: &Value, json: bool, printer: &Printer) -> anyhow::Result<()> {
-    if json {
+fn show(snapshot: &Value, output: OutputOptions, printer: &Printer) -> anyhow::Result<()> {
+    if output.json {
         return printer.json(snapshot);
     }
     let pairs: Vec<_> = FIELDS.iter().map(|name| ((*name).to_owned(), field(snapshot, name))).collect();

@@ -39,10 +39,13 @@ pub(crate) enum ConfigurationError {
     },
 }
 
-/// Read and check a configuration. Relative paths in it are made relative to the file they stand in.
+/// Read and check a configuration. Relative paths in it are relative to the file they stand in, and absolute afterwards: the helper
+/// works elsewhere.
 pub(crate) fn load(file: &Path) -> Result<Configuration, ConfigurationError> {
     let mut configuration: Configuration = read(file, check)?;
-    let folder = file.parent().unwrap_or(Path::new("."));
+    let file = std::path::absolute(file)
+        .map_err(|source| ConfigurationError::Read { path: file.to_owned(), source })?;
+    let folder = file.parent().unwrap_or(Path::new("/"));
     configuration.state_directory = folder.join(&configuration.state_directory);
     configuration.helper = configuration.helper.map(|helper| folder.join(helper));
     for backend in configuration.backends.values_mut() {
@@ -53,7 +56,7 @@ pub(crate) fn load(file: &Path) -> Result<Configuration, ConfigurationError> {
         for path in backend_files(&directory)? {
             let (name, backend) = read_backend(&path, &directory)?;
             if configuration.backends.insert(name.clone(), backend).is_some() {
-                return Err(ConfigurationError::Duplicate { name, file: file.to_owned(), path });
+                return Err(ConfigurationError::Duplicate { name, file, path });
             }
         }
         configuration.backend_directory = Some(directory);

@@ -4,7 +4,9 @@
 //! reads it, changes it, and puts it where the daemon reads backends.
 
 use crate::cli::printer::Printer;
-use anyhow::Context;
+use anyhow::{Context, bail};
+use bulkhead_ledger::HOST_CHAIN;
+use bulkhead_model::id::BackendName;
 use bulkhead_model::manifest::{CommandEffect, Manifest, OptionDeclaration, TemplateScope};
 use bulkhead_package::Package;
 use std::collections::BTreeSet;
@@ -32,14 +34,14 @@ impl Init {
         let package = Package::open(&self.driver)?;
         let output =
             self.output.unwrap_or_else(|| PathBuf::from(format!("{}.toml", package.manifest.driver.name)));
-        let name = output.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let _: bulkhead_model::id::BackendName = name.parse().context("the file's name is the backend's")?;
+        let name = backend_name(&output)?;
         let driver = std::path::absolute(&self.driver)?;
-        let text = backend_file(&package, &driver, &self.roots.join(name))?;
-        let mut file =
-            std::fs::OpenOptions::new().write(true).create_new(true).open(&output).with_context(|| {
-                format!("cannot write {}; a file that is there is left alone", output.display())
-            })?;
+        let text = backend_file(&package, &driver, &self.roots.join(name.as_str()))?;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&output)
+            .with_context(|| unwritable(&output))?;
         file.write_all(text.as_bytes())?;
         printer.note(&format!(
             "wrote {}: read it, change it, make the directories it names, then let the daemon read it",
@@ -47,6 +49,28 @@ impl Init {
         ));
         Ok(())
     }
+}
+
+/// The name of the backend that the daemon reads from this file.
+fn backend_name(output: &Path) -> anyhow::Result<BackendName> {
+    let name = output.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some(name) = name.strip_suffix(".toml") else {
+        bail!("the daemon reads backends from NAME.toml, which '{name}' is not");
+    };
+    let name: BackendName = name.parse().context("the file's name is the backend's")?;
+    if name.as_str() == HOST_CHAIN {
+        bail!("the name '{name}' is the host's own\nhint: choose another one");
+    }
+    Ok(name)
+}
+
+fn unwritable(output: &Path) -> String {
+    let hint = if output.exists() {
+        "it is there already and left alone; remove it, or choose another with --output"
+    } else {
+        "its directory must be there; make it first"
+    };
+    format!("cannot write {}\nhint: {hint}", output.display())
 }
 
 /// The text of a backend's file.

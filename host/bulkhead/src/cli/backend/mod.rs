@@ -4,8 +4,9 @@ mod init;
 
 pub(super) use init::installed;
 
-use super::connection::{ConnectionOptions, field};
+use super::connection::{ConnectionOptions, field, look_in};
 use super::printer::Printer;
+use crate::client::part;
 use serde_json::Value;
 
 /// Backends: what runs, how full it is, and how a new one is written down
@@ -62,7 +63,9 @@ impl BackendCommand {
                 Ok(())
             }
             Verb::Show { backend, json } => {
-                let found = self.connection.client().get(&format!("/v1/backends/{backend}")).await?;
+                let path = format!("/v1/backends/{}", part(&backend));
+                let found =
+                    self.connection.client().get(&path).await.map_err(look_in("bulkhead backend list"))?;
                 let found = found.get("backend").cloned().unwrap_or_default();
                 if json {
                     return printer.json(&found);
