@@ -65,7 +65,72 @@ async fn mistakes_end_with_one_and_say_what_to_do() {
     let (lab, _daemon) = directory_daemon().await;
     assert!(failed(&lab, &["share", "show", "nobody"]).contains("hint:"));
     assert!(failed(&lab, &["share", "create", "FTP", "1"]).contains("FTP"));
-    assert!(failed(&lab, &["operation", "show", "x"]).contains("operation"));
+    assert!(failed(&lab, &["operation", "show", "x"]).contains("bulkhead operation list"));
+    for words in
+        [["share", "create", "NFS", "-1"], ["share", "create", "NFS", "0"], ["share", "extend", "a", "1.5"]]
+    {
+        assert!(failed(&lab, &words).contains("whole number of GiB"), "{words:?}");
+    }
+    for words in [["backend", "show", "a b"], ["backend", "show", "../x"], ["operation", "show", "a/b?c"]] {
+        assert!(failed(&lab, &words).contains("hint:"), "{words:?}");
+    }
+    assert!(failed(&lab, &["audit", "tail", "--backend", "nobody&most=1"]).contains("hint:"));
+    assert!(failed(&lab, &["share", "list", "--project", "a\nb"]).contains("project id"));
+}
+
+#[tokio::test]
+async fn a_command_that_does_not_wait_does_not_judge() {
+    let (lab, _daemon) = directory_daemon().await;
+    succeeded(&lab, &["share", "create", "NFS", "2", "--name", "one"]);
+    succeeded(&lab, &["share", "shrink", "one", "1", "--no-wait"]);
+}
+
+#[tokio::test]
+async fn a_configuration_is_found_from_where_it_lies() {
+    let lab = Lab::new().and_then(|lab| lab.with_backend("nas1", "directory", "")).expect("a lab");
+    let file = lab.configuration().expect("a configuration");
+    let mut daemon = Command::new(programs::program("bulkhead").expect("built"))
+        .args(["serve", "--config", "bulkhead.toml"])
+        .current_dir(file.parent().expect("a folder"))
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("started");
+    let began = std::time::Instant::now();
+    let state = lab.state().display().to_string();
+    let made = loop {
+        // A snapshot is a command: without its helper the daemon takes none.
+        let made = bulkhead(&["share", "create", "NFS", "1", "--name", "one", "--state", &state]);
+        if made.status.success() || began.elapsed() > bulkhead_tests::daemon::SETTLE {
+            break made;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    let snapshot = bulkhead(&["snapshot", "create", "one", "--timeout", "30", "--state", &state]);
+    daemon.kill().expect("killed");
+    daemon.wait().expect("ended");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(snapshot.status.success(), "{}", String::from_utf8_lossy(&snapshot.stderr));
+}
+
+#[test]
+fn a_backends_file_is_only_written_where_the_daemon_reads_it() {
+    let lab = Lab::new().expect("a lab");
+    let driver = programs::guest("directory").expect("built").display().to_string();
+    let init = |name: &str| {
+        let output = lab.path().join("backends").join(name).display().to_string();
+        bulkhead(&["backend", "init", &driver, "--output", &output])
+    };
+    assert!(init("nas1.toml").status.success());
+    for (name, expected) in [
+        ("nas1.toml", "left alone"),
+        ("host.toml", "the host's own"),
+        ("nas2.txt", "NAME.toml"),
+        ("none/nas2.toml", "make it first"),
+    ] {
+        let output = init(name);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && said.contains(expected), "{name}: {said}");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod command_line;
+mod doors;
 mod faults;
 mod golden;
 mod hostile;

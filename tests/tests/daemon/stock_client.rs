@@ -68,6 +68,10 @@ async fn the_stock_client_creates_lists_shows_shares_resizes_snapshots_and_delet
     let snapshots = run(&["share", "snapshot", "list", "-f", "json"]);
     assert_eq!(snapshots[0]["Name"], "before", "{snapshots}");
 
+    assert_eq!(run(&["share", "snapshot", "show", "before", "-f", "json"])["status"], "available");
+    let none = run(&["share", "list", "--property", "a=c", "-f", "json"]);
+    assert_eq!(none.as_array().map(Vec::len), Some(0), "{none}");
+
     std::fs::write(folder_of(&daemon.tenant(), &id).await.join("file"), "new").expect("written");
     run(&["share", "revert", "before", "--wait"]);
     let content =
