@@ -34,7 +34,12 @@ impl Lab {
     /// A backend of a guest built by `cargo xtask guests`, granted all it asks for, with a directory for each of its roots.
     pub fn with_backend(self, name: &str, guest: &str, options: &str) -> anyhow::Result<Self> {
         let driver = programs::guest(guest)?;
-        let package = Package::open(&driver)?;
+        self.with_package(name, &driver, options)
+    }
+
+    /// The same for any package.
+    pub fn with_package(self, name: &str, driver: &Path, options: &str) -> anyhow::Result<Self> {
+        let package = Package::open(driver)?;
         let mut text = format!(
             "driver = {:?}\n[options]\n{options}\n[grant]\ncapabilities = [",
             driver.display().to_string()

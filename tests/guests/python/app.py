@@ -5,7 +5,7 @@ from wit_world import exports
 from wit_world.exports import lifecycle
 from wit_world.imports import bulkhead_driver_types as driver_types
 from wit_world.imports import bulkhead_host_types as host_types
-from wit_world.imports import files, log
+from wit_world.imports import config, files, log
 
 GIB = 1 << 30
 
@@ -42,8 +42,9 @@ def ask(function, *arguments):
 
 
 def location(share_id=None):
+    address = ask(config.get, "export_address")
     return driver_types.ExportLocation(
-        path="127.0.0.1:" + ask(files.location, path(share_id)),
+        path=address.value + ":" + ask(files.location, path(share_id)),
         admin_only=False,
         preferred=False,
         metadata=[],

@@ -31,9 +31,7 @@ async fn a_python_driver_makes_a_share_under_the_default_limits() {
         "--output",
     ]);
     run(embed.arg(&driver));
-    let lab = Lab::new().expect("a lab");
-    std::fs::write(lab.backend_file("snake"), format!("driver = {:?}\n", driver.display().to_string()))
-        .expect("written");
+    let lab = Lab::new().and_then(|lab| lab.with_package("snake", &driver, "")).expect("a lab");
     let daemon = Daemon::start(&lab).await.expect("a daemon");
     // 18 MB compile for a while, on a busy machine for minutes.
     daemon.ready_within(Duration::from_secs(600)).await.expect("ready");
