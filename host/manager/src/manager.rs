@@ -7,6 +7,7 @@ use crate::backend::Backends;
 use crate::error::ManagerError;
 use crate::gate::Gates;
 use crate::records::{Change, CommitError, Records, Tables};
+use crate::recovery::Inherited;
 use crate::runner::Runners;
 use crate::settings::ManagerSettings;
 use bulkhead_ledger::Ledger;
@@ -39,11 +40,13 @@ pub struct Manager {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) records: Records,
     pub(crate) settings: ManagerSettings,
     pub(crate) backends: Backends,
     pub(crate) gates: Gates,
     pub(crate) runners: Runners,
+    pub(crate) inherited: Inherited,
 }
 
 /// What a request came to after looking at the records.
@@ -64,7 +67,10 @@ impl Manager {
         settings: ManagerSettings,
     ) -> Result<Self, ManagerError> {
         let records = Records::open(&*store, ledger).await?;
+        let inherited = Inherited::of(&records.read());
         let inner = Inner {
+            store,
+            inherited,
             records,
             settings,
             backends: Backends::default(),
@@ -110,12 +116,24 @@ impl Inner {
         &self,
         propose: impl Fn(&Tables) -> Result<Proposal<T>, ManagerError>,
     ) -> Result<T, ManagerError> {
+        let mut turn = None;
         for attempt in 0..COMMIT_ATTEMPTS {
             let proposal = propose(&self.records.read())?;
             let (backend, change, result) = match proposal {
                 Proposal::Settled(result) => return Ok(result),
                 Proposal::Commit(backend, change, result) => (backend, change, result),
             };
+            if let (None, Some(instance)) = (&turn, change.turnstile()) {
+                let commit = Arc::clone(&self.gates.of(instance).commit);
+                match Arc::clone(&commit).try_lock_owned() {
+                    Ok(guard) => turn = Some(guard),
+                    Err(_) => {
+                        turn = Some(commit.lock_owned().await);
+                        // Whoever was first has changed the share: decide anew.
+                        continue;
+                    }
+                }
+            }
             match self.records.commit(&backend, change).await {
                 Ok(()) => return Ok(result),
                 Err(CommitError::Failed(error)) => return Err(error),

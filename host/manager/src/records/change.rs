@@ -2,7 +2,7 @@
 
 use super::row::{Row, RowKey};
 use bulkhead_model::effect::StateChange;
-use bulkhead_model::id::{OperationId, RequestId};
+use bulkhead_model::id::{OperationId, RequestId, ShareInstanceId};
 use bulkhead_store::Revision;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -57,6 +57,14 @@ impl Change {
     /// Remove the row that was read at `revision`.
     pub(crate) fn delete(&mut self, key: RowKey, revision: Revision) {
         self.rows.entry(key).or_insert((Expect::Unchanged(revision), None)).1 = None;
+    }
+
+    /// The share instance whose row this change passes as its turnstile, if it changes one that exists.
+    pub(crate) fn turnstile(&self) -> Option<ShareInstanceId> {
+        self.rows.iter().find_map(|(key, (expect, _))| match (key, expect) {
+            (RowKey::Instance(id), Expect::Unchanged(_)) => Some(*id),
+            _ => None,
+        })
     }
 
     /// Say in the ledger what happened to `resource`.

@@ -1,12 +1,16 @@
 //! Many at once: one result for one key, one operation for one share.
 
-use crate::fake::Act;
-use crate::house::{House, code, gib, new_rule, new_share, new_snapshot, tenant, with_key};
+use crate::fake::{Act, FakeDriver};
+use crate::house::{
+    House, code, description, gib, new_rule, new_share, new_snapshot, open, ready, settled, tenant, with_key,
+};
+use crate::uneven::UnevenStore;
 use bulkhead_manager::Force;
 use bulkhead_model::scope::Scope;
 use bulkhead_model::status::AccessRuleState;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -108,4 +112,24 @@ async fn rules_asked_for_all_at_once_are_all_in_force() {
     assert_eq!(rules.len(), 60);
     assert!(rules.iter().all(|rule| rule.state == AccessRuleState::Active));
     assert!(house.world.lock().expect("the world").overlaps.is_empty());
+}
+
+#[tokio::test]
+async fn many_writes_to_one_share_on_a_slow_store_come_one_after_the_other_and_none_is_contended() {
+    let (store, world) =
+        (Arc::new(UnevenStore { delay: Duration::from_millis(2), ..UnevenStore::default() }), Arc::default());
+    let manager = open(store as Arc<_>).await;
+    manager.attach(description("nas", 1), Arc::new(FakeDriver::new(&world)));
+    ready(&manager, "nas").await;
+    let share = manager.create_share(&tenant(), new_share(1)).await.expect("accepted").share.id;
+    settled(&manager).await;
+    let mut requests = JoinSet::new();
+    for number in 0..400 {
+        let manager = manager.clone();
+        let to = format!("10.0.{}.{}", number / 200, number % 200);
+        requests.spawn(async move { manager.allow_access(&tenant(), share, new_rule(&to)).await.map(drop) });
+    }
+    let refused: Vec<_> = requests.join_all().await.into_iter().filter_map(Result::err).collect();
+    assert!(refused.is_empty(), "{} refused, {:?}", refused.len(), refused.first());
+    settled(&manager).await;
 }
