@@ -70,15 +70,27 @@ pub(crate) async fn driver(inner: &Inner, attempt: &Attempt) -> Result<Answer, C
             let snapshot = inner.read(|tables| snapshot(tables, *id))?;
             let rules = inner.read(|tables| Ok(revert_rules(tables, operation)))?;
             driver.revert_to_snapshot(&reason, &snapshot, &rules).await.map(|reversion| match reversion {
-                Reversion::Done => Answer::Reverted(None),
-                Reversion::DoneWithSize(size) => Answer::Reverted(Some(size)),
-                Reversion::Pending => Answer::Pending,
-            })
+                Reversion::Done => Ok(Answer::Reverted(None)),
+                Reversion::DoneWithSize(size) => size_after_revert(&snapshot, size),
+                Reversion::Pending => Ok(Answer::Pending),
+            })?
         }
         Verb::DeleteShare { .. } | Verb::UpdateAccess => {
             Err(CallError::Host { reason: "this operation has steps of its own".to_owned() })
         }
     }
+}
+
+/// A revert leaves the share with the snapshot's size or with its own; it makes nothing larger or smaller than both.
+fn size_after_revert(snapshot: &SnapshotForDriver, size: Gibibytes) -> Result<Answer, CallError> {
+    let (one, other) = (snapshot.size, snapshot.share.size);
+    if (one.min(other)..=one.max(other)).contains(&size) {
+        return Ok(Answer::Reverted(Some(size)));
+    }
+    Err(CallError::InvalidAnswer {
+        function: "revert.revert-to-snapshot",
+        reason: format!("a share of {other} has {size} after it was put back to a snapshot of {one}"),
+    })
 }
 
 impl Inner {

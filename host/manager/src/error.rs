@@ -48,8 +48,9 @@ pub enum ManagerError {
         /// What was asked, in words.
         what: &'static str,
     },
-    /// The backend has been unreachable for so long that its queue of operations is full.
-    #[error("backend {backend} is not ready and {waiting} operations wait for it already; try again later")]
+    /// The backend is not configured any more, not loaded yet, or has been unreachable for so long that its queue of operations is full.
+    /// How many wait is not said aloud: they are other projects' too.
+    #[error("backend {backend} is not ready; try again later")]
     BackendUnreachable {
         /// The backend.
         backend: BackendName,
@@ -57,7 +58,7 @@ pub enum ManagerError {
         waiting: usize,
     },
     /// Too much is going on at the backend.
-    #[error("backend {backend} has {unfinished} unfinished operations already; try again later")]
+    #[error("backend {backend} has too many unfinished operations already; try again later")]
     Busy {
         /// The backend.
         backend: BackendName,

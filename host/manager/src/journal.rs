@@ -21,16 +21,22 @@ const PRUNED: usize = 2;
 pub(crate) struct Initiator {
     pub(crate) actor: String,
     pub(crate) request: RequestId,
+    is_host: bool,
 }
 
 impl Initiator {
     pub(crate) fn of(context: &RequestContext) -> Self {
-        Self { actor: context.actor.user.to_string(), request: context.request.clone() }
+        Self { actor: context.actor.user.to_string(), request: context.request.clone(), is_host: false }
     }
 
     /// The host itself.
     pub(crate) fn host(task: &str) -> Self {
-        Self { actor: "host".to_owned(), request: RequestId::internal(task) }
+        Self { actor: "host".to_owned(), request: RequestId::internal(task), is_host: true }
+    }
+
+    /// Whether somebody hears it if the wish is refused.
+    pub(crate) fn is_refusable(&self) -> bool {
+        !self.is_host
     }
 
     /// The cause of what `operation` changes.

@@ -11,7 +11,7 @@
 //! What happens where: one file for each noun holds its verbs (`share`, `snapshot`, `access`, `resize`, `revert`); `operation` is the
 //! pure policy, [`Denial`] its reasons; `records` holds the rows, their indexes and scopes; `journal` begins and ends operations, `runner` drives them, `call`
 //! and `settle` are what goes to a driver and what its answer changes; `backend` sets drivers up, `scheduler` chooses among them;
-//! `recovery` goes on after a crash, `overrule` and `repair` are for people.
+//! `recovery` goes on after a crash, `begun` removes what only repeats needed, `overrule` and `repair` are for people.
 //!
 //! The failure path in one sentence: whatever is transient belongs to an operation in the store, and every operation in the store gets
 //! a runner, now or at the next start.
@@ -20,6 +20,7 @@
 mod access;
 mod audit;
 mod backend;
+mod begun;
 mod call;
 mod context;
 mod denial;

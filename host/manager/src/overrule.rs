@@ -180,6 +180,10 @@ async fn abandon(
         .transact(|tables| {
             let Some(stored) = unfinished(tables, id) else { return Ok(Proposal::Settled(())) };
             let mut change = Change::default();
+            if stored.verb == Verb::UpdateAccess {
+                // Those that joined the queue since: few, for all others have been given up.
+                access::give_up_late(tables, stored.share, &cause, &mut change);
+            }
             settle::fail(tables, &stored.value, &[], &cause, &mut change);
             let resource = format_args!("share/{}", stored.share);
             change.note(&cause, resource, format_args!("{} abandoned", stored.verb.name()));

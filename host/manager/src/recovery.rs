@@ -5,6 +5,10 @@
 //! queue, and a runner repeats the driver call. What a call does is bound to ids, so the repeat finds what the first attempt did. How
 //! many calls run at once is bounded by each backend's slots; operations of a backend that is not set up wait visibly.
 //!
+//! Until then an operation of the previous daemon is held back ([`Inherited`]), whoever would launch it: a request that joins its queue,
+//! a person who says retry, the driver's set-up; and so is every other operation on the same share, because a command of the previous
+//! daemon may still be at work on it.
+//!
 //! A resource in a transient status without an operation cannot come from this program, since both are one transaction. If the records
 //! say so all the same (edited by hand, restored in part) it is put into its error status, and the log says so.
 
@@ -22,27 +26,75 @@ use bulkhead_model::operation::Verb;
 use bulkhead_model::scope::Scope;
 use bulkhead_model::status::{ShareStatus, SnapshotStatus};
 use bulkhead_model::time::Timestamp;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The operations of the previous daemon that were not taken over yet, with their shares.
+#[derive(Debug)]
+pub(crate) struct Inherited(Mutex<BTreeMap<OperationId, ShareId>>);
+
+impl Inherited {
+    /// Everything unfinished, when the records were just read.
+    pub(crate) fn of(tables: &Tables) -> Self {
+        let share = |id| Some((id, tables.operation(&Scope::Everything, id)?.share));
+        Self(Mutex::new(tables.unfinished().into_iter().filter_map(share).collect()))
+    }
+
+    /// Whether an operation on `share` has to wait for recovery.
+    pub(crate) fn holds_back(&self, share: ShareId) -> bool {
+        self.lock().values().any(|inherited| *inherited == share)
+    }
+
+    fn list(&self) -> Vec<OperationId> {
+        self.lock().keys().copied().collect()
+    }
+
+    fn release(&self, id: OperationId) {
+        self.lock().remove(&id);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<OperationId, ShareId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Manager {
     /// Take over every unfinished operation and let it go on. Returns when all have a runner, not when they have ended.
     ///
-    /// Call it once, after the helper has confirmed that every command of the previous daemon has ended; backends may be attached
-    /// before or after.
+    /// Call it after the helper has confirmed that every command of the previous daemon has ended; backends may be attached before or
+    /// after. Fails if an operation could not be taken over; the others go on. Call it again then: what was taken over is left alone.
     pub async fn recover(&self) -> Result<(), ManagerError> {
         self.detached(async move |inner| recover(&inner).await).await
     }
 }
 
 async fn recover(inner: &Arc<Inner>) -> Result<(), ManagerError> {
-    let operations = inner.records.read().unfinished();
-    if !operations.is_empty() {
-        tracing::info!(operations = operations.len(), "going on with the operations of the previous daemon");
+    let inherited = inner.inherited.list();
+    if !inherited.is_empty() {
+        tracing::info!(operations = inherited.len(), "going on with the operations of the previous daemon");
     }
-    for id in operations {
-        take_over(inner, id).await?;
+    let mut failure = None;
+    for id in inherited {
+        match take_over(inner, id).await {
+            Ok(()) => inner.inherited.release(id),
+            Err(error) => {
+                tracing::error!(operation.id = %id, "the operation was not taken over: {error}");
+                failure = Some(error);
+            }
+        }
+    }
+    let unfinished = inner.records.read().unfinished();
+    for id in unfinished {
         launch(inner, id, Freshness::Repeat);
     }
+    match failure {
+        Some(error) => Err(error),
+        None => repair(inner).await,
+    }
+}
+
+/// Give what is transient without an operation a status that rests.
+async fn repair(inner: &Arc<Inner>) -> Result<(), ManagerError> {
     let (shares, snapshots, instances) = {
         let tables = inner.records.read();
         (shares_without_owner(&tables), snapshots_without_owner(&tables), rules_without_owner(&tables))

@@ -103,18 +103,31 @@ impl Drop for Presence<'_> {
     }
 }
 
-/// Drive an operation in a task of its own. If it has a runner already, that one is woken.
+/// Drive an operation in a task of its own. If it has a runner already, that one is woken. If its share waits for recovery, nothing
+/// happens: recovery launches it.
 pub(crate) fn launch(inner: &Arc<Inner>, id: OperationId, freshness: Freshness) {
+    let Some(operation) = inner.unfinished(id) else { return };
+    if inner.inherited.holds_back(operation.share) {
+        return;
+    }
     let Some(wake) = inner.runners.enter(id) else { return };
     let inner = Arc::clone(inner);
     let span = tracing::info_span!(parent: None, "operation", operation.id = %id);
     tokio::spawn(
         async move {
-            {
-                let _presence = Presence { inner: &inner, id };
-                run(&inner, id, &wake, freshness).await;
+            let attempts = {
+                let inner = Arc::clone(&inner);
+                async move {
+                    let _presence = Presence { inner: &inner, id };
+                    run(&inner, id, &wake, freshness).await;
+                }
+            };
+            // In a task of its own, so that a panic on the way costs one attempt and not the operation its runner.
+            if tokio::spawn(attempts.in_current_span()).await.is_err() {
+                tracing::error!("an attempt ended in the middle; the operation goes on after a wait");
+                tokio::time::sleep(inner.settings.longest_repeat).await;
             }
-            // Reopened between the last look and the leaving: somebody has to drive it.
+            // Or reopened between the last look and the leaving: somebody has to drive it.
             if !inner.runners.is_draining() && inner.unfinished(id).is_some() {
                 launch(&inner, id, Freshness::Repeat);
             }

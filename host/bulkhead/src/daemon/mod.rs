@@ -19,7 +19,7 @@ use bulkhead_api::{ApiSettings, Authentication, OperatorSocket, Token};
 use bulkhead_capability::execute::{CommandRunner as _, HelperClient};
 use bulkhead_capability::lock::Locks;
 use bulkhead_ledger::{Ledger, LedgerKey};
-use bulkhead_manager::{Manager, ManagerSettings};
+use bulkhead_manager::{Manager, ManagerError, ManagerSettings};
 use bulkhead_model::scope::Actor;
 use bulkhead_store::{SqliteStore, Store};
 use state::StateDirectory;
@@ -33,6 +33,9 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 /// Between two looks at a helper that is not there.
 const HELPER_PAUSE: Duration = Duration::from_secs(1);
+
+/// Between two attempts at recovery.
+const RECOVERY_PAUSE: Duration = Duration::from_secs(5);
 
 /// Serve until `stop` is ready.
 pub(crate) async fn run(
@@ -83,11 +86,15 @@ async fn recover(manager: Manager, helper: Arc<HelperClient>) {
         tracing::error!(error = format!("{:#}", anyhow::Error::new(error)), "recovery waits for the helper");
         tokio::time::sleep(HELPER_PAUSE).await;
     }
-    if let Err(error) = manager.recover().await {
+    while let Err(error) = manager.recover().await {
+        if matches!(error, ManagerError::ShuttingDown) {
+            return;
+        }
         tracing::error!(
             error = format!("{:#}", anyhow::Error::new(error)),
-            "recovery failed; operations wait"
+            "recovery is not complete; operations wait, and it is tried again"
         );
+        tokio::time::sleep(RECOVERY_PAUSE).await;
     }
 }
 

@@ -260,8 +260,9 @@ async fn change_rule(
     Ok(())
 }
 
-/// The change that writes queued rules with the operation that carries them: the one at work already, or a new one.
-fn enqueue(
+/// The change that writes queued rules with the operation that carries them: the one at work already, or a new one. The host's own
+/// wishes are never refused for a full queue: nobody would ask again.
+pub(crate) fn enqueue(
     inner: &Inner,
     tables: &Tables,
     share: &Share,
@@ -275,7 +276,9 @@ fn enqueue(
         None => {
             let (_, instance) = find(tables, &Scope::Everything, share.id)?;
             let backend = instance.placement.backend.clone();
-            inner.admit(tables, &backend)?;
+            if initiator.is_refusable() {
+                inner.admit(tables, &backend)?;
+            }
             let about = About { share: share.id, project: share.project.clone(), backend };
             let operation = inner.new_operation(Verb::UpdateAccess, about, &initiator.request);
             let id = operation.id;
@@ -290,7 +293,7 @@ fn enqueue(
     Ok((change, operation))
 }
 
-/// If rules of an instance are queued without an operation, begin one: after the driver asked for its rules, and as a repair.
+/// If rules of an instance are queued without an operation, begin one, as a repair.
 pub(crate) async fn start_if_queued(inner: &Arc<Inner>, instance: ShareInstanceId, task: &'static str) {
     let initiator = Initiator::host(task);
     let started = inner
@@ -337,6 +340,17 @@ pub(crate) async fn give_up(inner: &Inner, share: ShareId, cause: &Cause) -> Res
             return Ok(());
         }
     }
+}
+
+/// The same in the transaction that ends the operation, for rules that were queued after [`give_up`].
+pub(crate) fn give_up_late(tables: &Tables, share: ShareId, cause: &Cause, change: &mut Change) {
+    let Some(instance) = tables.instance_of(share) else { return };
+    let mut rules = RuleList::read(tables, instance.id);
+    state::give_up(&mut rules);
+    let status = rules.status();
+    rules.write(cause, change);
+    // The turnstile, even if nothing joined: who joins the queue of this operation from now on finds it ended.
+    change.edit_instance(tables, share, cause, |instance| instance.access_rules_status = status);
 }
 
 #[instrument(name = "access.update", skip_all, fields(request.id = %context.request, access_rule.id = %id))]

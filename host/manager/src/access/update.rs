@@ -3,6 +3,7 @@
 use super::list::RuleList;
 use super::state::{self, Reach};
 use crate::backend::Serving;
+use crate::begun;
 use crate::call;
 use crate::error::ManagerError;
 use crate::failure::describe;
@@ -84,6 +85,8 @@ async fn begin(
             let mut rules = RuleList::read(tables, instance.id);
             let mut change = Change::default();
             if !state::is_in_work(&rules) && !state::promote(&mut rules) {
+                // The turnstile: a rule that joins the queue at this moment makes this look again.
+                change.edit_instance(tables, stored.share, &cause, |_| {});
                 let end = ending(&stored.value);
                 inner.end(tables, &mut change, &stored.value, end);
                 return Ok(Proposal::Commit(stored.backend.clone(), change, None));
@@ -160,7 +163,7 @@ async fn conclude(
     take_in: impl Fn(&mut RuleList),
 ) -> Result<Step, ManagerError> {
     let id = batch.attempt.operation.id;
-    inner
+    let step = inner
         .transact(|tables| {
             let Some(stored) = current(tables, &batch.attempt) else {
                 return Ok(Proposal::Settled(Step::Ended));
@@ -192,8 +195,12 @@ async fn conclude(
             inner.end(tables, &mut change, &stored.value, end);
             Ok(Proposal::Commit(stored.backend.clone(), change, Step::Ended))
         })
-        .await
-        .inspect(|step| tracing::debug!(operation.id = %id, ?step, "a batch of access rules has ended"))
+        .await?;
+    tracing::debug!(operation.id = %id, ?step, "a batch of access rules has ended");
+    if step == Step::Again {
+        begun::forget(inner, &batch.attempt.operation).await;
+    }
+    Ok(step)
 }
 
 /// The operation, if it is still this attempt's to end.

@@ -13,15 +13,17 @@ use crate::access::state::{self, Reapply};
 use crate::access::{self, list::RuleList};
 use crate::error::ManagerError;
 use crate::export;
+use crate::journal::{Freshness, Initiator};
 use crate::manager::{Inner, Proposal};
-use crate::records::{BackendRecord, Cause, Change, Expect, Row};
-use crate::share::for_driver;
+use crate::records::{BackendRecord, Cause, Change, Expect, Row, Tables};
+use crate::runner::launch;
+use crate::share::{find, for_driver};
 use crate::view::BackendDescription;
 use bulkhead_model::error::CallError;
-use bulkhead_model::id::BackendName;
+use bulkhead_model::id::{BackendName, OperationId};
 use bulkhead_model::scope::Scope;
 use bulkhead_model::share::{EnsuredShare, ShareForDriver};
-use bulkhead_model::status::{AccessRulesStatus, ShareStatus};
+use bulkhead_model::status::ShareStatus;
 use bulkhead_model::time::Timestamp;
 use bulkhead_sandbox::ENSURE_BATCH;
 use sha2::{Digest as _, Sha256};
@@ -95,25 +97,27 @@ async fn take_in(inner: &Arc<Inner>, backend: &BackendName, asked: &[ShareForDri
         tracing::warn!(backend.name = %backend, share_instance.id = %id, "the driver ensured a share it was not asked about; passed over");
         return;
     }
-    match inner.transact(|tables| settle(tables, backend, &answer)).await {
-        Ok(()) if answer.reapply_access_rules => access::start_if_queued(inner, id, "ensure").await,
-        Ok(()) => {}
+    match inner.transact(|tables| settle(inner, tables, backend, &answer)).await {
+        Ok(Some(operation)) => launch(inner, operation, Freshness::Repeat),
+        Ok(None) => {}
         Err(error) => tracing::error!(share_instance.id = %id, "an ensured share was not recorded: {error}"),
     }
 }
 
+/// What the answer changes; with the operation that carries the rules, if they are to be sent again.
 fn settle(
-    tables: &crate::records::Tables,
+    inner: &Inner,
+    tables: &Tables,
     backend: &BackendName,
     answer: &EnsuredShare,
-) -> Result<Proposal<()>, ManagerError> {
-    let Some(stored) = tables.instance(answer.id) else { return Ok(Proposal::Settled(())) };
+) -> Result<Proposal<Option<OperationId>>, ManagerError> {
+    let Some(stored) = tables.instance(answer.id) else { return Ok(Proposal::Settled(None)) };
     // An operation that began meanwhile knows better.
     if stored.status != ShareStatus::Available {
-        return Ok(Proposal::Settled(()));
+        return Ok(Proposal::Settled(None));
     }
     let cause = Cause::host("ensure");
-    let mut change = Change::default();
+    let (mut change, mut operation) = (Change::default(), None);
     let mut instance = (*stored.value).clone();
     if let Some(locations) = &answer.export_locations {
         instance.export_locations = export::replace(&instance.export_locations, locations.clone());
@@ -127,15 +131,17 @@ fn settle(
         );
     } else if answer.reapply_access_rules {
         let mut rules = RuleList::read(tables, instance.id);
-        if rules.len() > 0 {
-            state::requeue(&mut rules, Reapply::All);
-            instance.access_rules_status = AccessRulesStatus::Syncing;
+        state::requeue(&mut rules, Reapply::All);
+        if state::has_queued(&rules) {
+            let (share, _) = find(tables, &Scope::Everything, instance.share)?;
+            instance.access_rules_status = rules.status();
+            let queued = access::enqueue(inner, tables, share, rules, &Initiator::host("ensure"))?;
+            (change, operation) = (queued.0, Some(queued.1));
         }
-        rules.write(&cause, &mut change);
     }
     instance.updated_at = Timestamp::now();
     change.put(Expect::Unchanged(stored.revision), Row::Instance(instance));
-    Ok(Proposal::Commit(backend.clone(), change, ()))
+    Ok(Proposal::Commit(backend.clone(), change, operation))
 }
 
 async fn remember(inner: &Inner, serving: &Serving, fingerprint: Option<String>) -> Result<(), ManagerError> {

@@ -1,6 +1,7 @@
 //! Loading, set-up and statistics of one backend, for as long as it is configured.
 
 use super::{Backend, Serving, ensure};
+use crate::begun;
 use crate::failure::describe;
 use crate::manager::Inner;
 use crate::view::{BackendDescription, BackendFailure, BackendState};
@@ -92,6 +93,7 @@ pub(super) async fn supervise(
     backend.set_state(BackendState::Ready);
     inner.backends.changed();
     loop {
+        begun::sweep(&inner, &backend.name).await;
         tokio::time::sleep(pause).await;
         pause = measure(&inner, &backend, &serving, &mut waits).await;
     }

@@ -55,6 +55,8 @@ pub enum Act {
     Rules(Vec<AccessOutcome>),
     /// The backend goes on by itself.
     Pending,
+    /// Panic, as a fault of the host's own would.
+    Panic,
 }
 
 #[derive(Debug)]
@@ -67,6 +69,8 @@ pub struct FakeDriver {
     pub fingerprint: Option<String>,
     pub ensured: Mutex<BTreeMap<ShareInstanceId, EnsuredShare>>,
     pub free_gib: f64,
+    /// The size a revert claims to have left.
+    pub size_after_revert: Option<Gibibytes>,
 }
 
 impl FakeDriver {
@@ -80,6 +84,7 @@ impl FakeDriver {
             fingerprint: None,
             ensured: Mutex::default(),
             free_gib: 1000.0,
+            size_after_revert: None,
         }
     }
 
@@ -118,6 +123,7 @@ impl FakeDriver {
         if let Some(Act::Hold(released)) = &act {
             released.acquire().await.expect("the test").forget();
         }
+        assert!(!matches!(act, Some(Act::Panic)), "as the test said");
         if let Some(Act::Fail(error)) = &act {
             return Err(error.clone());
         }
@@ -335,7 +341,7 @@ impl Driver for FakeDriver {
             let held = held(world, snapshot.share.id)?;
             held.content = content;
             held.size = snapshot.size;
-            Ok(Reversion::Done)
+            Ok(self.size_after_revert.map_or(Reversion::Done, Reversion::DoneWithSize))
         })
         .await
     }

@@ -3,12 +3,15 @@
 
 mod access;
 mod backend;
+mod begun;
 mod concurrency;
 mod crash;
 mod fake;
 mod generation;
 mod house;
 mod operation;
+mod owner;
 mod recovery;
 mod share;
 mod snapshot;
+mod uneven;

@@ -166,3 +166,25 @@ async fn rules_survive_a_revert() {
     let rules = house.manager.list_access_rules(&House::scope(), share).expect("the rules");
     assert_eq!(rules.iter().map(|one| one.rule.id).collect::<Vec<_>>(), [rule.rule.id]);
 }
+
+#[tokio::test]
+async fn a_revert_that_claims_a_size_of_neither_share_nor_snapshot_is_not_believed() {
+    for (claimed, status) in [
+        (1, ShareStatus::RevertingError),
+        (2, ShareStatus::Available),
+        (4, ShareStatus::Available),
+        (5000, ShareStatus::RevertingError),
+    ] {
+        let house = House::with(|driver| driver.size_after_revert = Some(gib(claimed))).await;
+        let share = house.share().await.share.id;
+        let snapshot = house.snapshot(share).await.snapshot.id;
+        house.manager.extend_share(&tenant(), share, gib(4)).await.expect("accepted");
+        house.settled().await;
+        house.manager.revert_share(&tenant(), share, snapshot).await.expect("accepted");
+        house.settled().await;
+        let view = house.show(share);
+        assert_eq!(view.instance.status, status, "{claimed}");
+        let size = if status == ShareStatus::Available { claimed } else { 4 };
+        assert_eq!(view.share.size, gib(size), "{claimed}");
+    }
+}
