@@ -10,14 +10,20 @@ pub(crate) fn run() -> Outcome {
     )?;
     run_command(
         "documentation",
-        cargo()
-            .env("RUSTDOCFLAGS", "--deny warnings")
-            .args(["doc", "--workspace", "--no-deps", "--locked", "--document-private-items"]),
+        cargo().env("RUSTDOCFLAGS", "--deny warnings").args([
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--locked",
+            "--document-private-items",
+        ]),
     )?;
     if works("cargo-deny", "--version") {
         run_command("dependencies", cargo().args(["deny", "check", "bans", "licenses", "sources"]))
     } else {
-        eprintln!("WARNING: cargo-deny is not installed, so duplicate crates, licences and sources were NOT checked.");
+        eprintln!(
+            "WARNING: cargo-deny is not installed, so duplicate crates, licences and sources were NOT checked."
+        );
         eprintln!("         type: cargo install --locked cargo-deny");
         Ok(())
     }

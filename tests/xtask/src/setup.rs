@@ -10,16 +10,8 @@ use std::process::{Command, Stdio};
 const TARGET: &str = "wasm32-unknown-unknown";
 const DEBIAN_COMPILER: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
 
-/// Whatever building and running needs beside cargo.
+/// A compiler for guests: the active toolchain's, or Debian's. (The C compiler that SQLite needs is there: it linked this program.)
 pub(crate) fn prepare() -> Outcome {
-    if !works("cc", "--version") {
-        install("a C compiler, for SQLite and for linking", &["gcc", "libc6-dev"])?;
-    }
-    guest_compiler()
-}
-
-/// A compiler for guests: the active toolchain's, or Debian's.
-fn guest_compiler() -> Outcome {
     if has_target() {
         return Ok(());
     }
@@ -71,7 +63,10 @@ pub(crate) fn python() -> Outcome<Option<PathBuf>> {
     let venv = |clear: &mut Command| clear.args(["-m", "venv", "--clear"]).arg(&environment).status();
     if !venv(&mut command("python3")).is_ok_and(|status| status.success()) {
         install("Python's venv module", &["python3-venv"])?;
-        run("making a Python environment", command("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+        run(
+            "making a Python environment",
+            command("python3").args(["-m", "venv", "--clear"]).arg(&environment),
+        )?;
     }
     let installed = run(
         "installing the stock client and componentize-py from PyPI",

@@ -12,13 +12,25 @@ pub(crate) fn test() -> Outcome {
     if works("cargo-nextest", "--version") {
         tests.args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]);
     } else {
-        tests.args(["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests", "--examples"]);
+        tests.args([
+            "test",
+            "--workspace",
+            "--locked",
+            "--no-fail-fast",
+            "--lib",
+            "--bins",
+            "--tests",
+            "--examples",
+        ]);
     }
     if let Some(environment) = python {
         tests.env("BULKHEAD_TEST_PYTHON", environment);
     }
     run("the tests", &mut tests)?;
-    run("the examples in the documentation", cargo().args(["test", "--workspace", "--locked", "--doc", "--quiet"]))
+    run(
+        "the examples in the documentation",
+        cargo().args(["test", "--workspace", "--locked", "--doc", "--quiet"]),
+    )
 }
 
 /// Kills at random moments, many of them.
