@@ -117,7 +117,7 @@ fn pairs(backend: &Value) -> Vec<(String, String)> {
         let attempts = backend.pointer("/status/failed_attempts").cloned().unwrap_or_default();
         pairs.push((
             "next attempt".to_owned(),
-            format!("{}, after {attempts} failures", next.as_str().unwrap_or_default()),
+            format!("{} (failed so far: {attempts})", next.as_str().unwrap_or_default()),
         ));
     }
     for name in ["protocols", "abilities"] {
