@@ -9,7 +9,7 @@ use bulkhead_model::status::{AccessRulesStatus, ShareStatus, SnapshotStatus};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
     /// The share's status does not allow it.
-    #[error("{what} needs a share in another status; it is '{status}'{}", hint(*.status))]
+    #[error("the share is '{status}', which does not allow {what}{}", hint(*.status))]
     ShareStatus {
         /// What was asked, in words.
         what: &'static str,
@@ -17,7 +17,7 @@ pub enum Denial {
         status: ShareStatus,
     },
     /// The snapshot's status does not allow it.
-    #[error("{what} needs a snapshot in another status; it is '{status}'")]
+    #[error("the snapshot is '{status}', which does not allow {what}")]
     SnapshotStatus {
         /// What was asked, in words.
         what: &'static str,
@@ -113,7 +113,11 @@ pub enum Denial {
 }
 
 fn hint(status: ShareStatus) -> &'static str {
-    if status.is_transient() { "; wait until it has ended" } else { "" }
+    if status.is_transient() {
+        "; wait until it has ended"
+    } else {
+        "; it must be 'available' (an operator can look at what failed, and overrule the status)"
+    }
 }
 
 impl Denial {

@@ -139,3 +139,16 @@ fn without_a_daemon_the_command_says_where_it_looked() {
     let said = failed(&lab, &["share", "list"]);
     assert!(said.contains("operator.sock") && said.contains("bulkhead serve"), "{said}");
 }
+
+#[tokio::test]
+async fn data_that_cannot_be_written_are_not_passed_over() {
+    let (lab, _daemon) = directory_daemon().await;
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a full device");
+    let status = Command::new(programs::program("bulkhead").expect("built"))
+        .args(["backend", "list", "--json", "--state"])
+        .arg(lab.state())
+        .stdout(full)
+        .status()
+        .expect("started");
+    assert_eq!(status.code(), Some(2));
+}

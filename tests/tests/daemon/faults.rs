@@ -54,9 +54,13 @@ async fn daemon_on(mebibytes: u64) -> Option<(MemoryFilesystem, Lab, Daemon)> {
 async fn a_backend_without_room_takes_no_share_and_says_why() {
     let Some((_filesystem, _lab, daemon)) = daemon_on(16).await else { return };
     let body = json!({ "share": { "share_proto": "NFS", "size": 1000 } });
-    let answer = daemon.tenant().send("POST", "/v2/shares", Some(&body)).await.expect("an answer");
+    let answer = daemon.operator().send("POST", "/v2/shares", Some(&body)).await.expect("an answer");
     assert_eq!(answer.status, 503, "{}", answer.body);
     assert!(answer.body.to_string().contains("nas1"), "{}", answer.body);
+    // Names and room of backends are the operator's to know.
+    let answer = daemon.tenant().send("POST", "/v2/shares", Some(&body)).await.expect("an answer");
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert!(!answer.body.to_string().contains("nas1"), "{}", answer.body);
 }
 
 #[tokio::test]

@@ -11,7 +11,8 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use bulkhead_manager::{Force, Manager, NewShare, ShareView, Update};
+use bulkhead_manager::{Force, Manager, ManagerError, NewShare, ShareView, Update};
+use bulkhead_model::scope::Role;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::cmp::Reverse;
@@ -90,7 +91,10 @@ async fn create(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let new = body::parse::<CreateEnvelope>(&bytes?)?.share.check()?;
-    let made = manager.create_share(&caller.context(), new).await?;
+    let made = manager
+        .create_share(&caller.context(), new)
+        .await
+        .map_err(|error| without_backends(&caller, error))?;
     Ok(Json(json!({ "share": full(&caller, &made) })))
 }
 
@@ -196,6 +200,19 @@ async fn delete(
 ) -> Result<StatusCode, ApiError> {
     manager.delete_share(&caller.context(), body::id("share", &share)?, Force::No).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// Why no backend takes a share tells names and room of backends: the operator's to know.
+fn without_backends(caller: &Caller, error: ManagerError) -> ApiError {
+    match error {
+        ManagerError::NoBackend { reasons } if caller.actor.role == Role::Tenant => {
+            tracing::warn!(?reasons, "no backend takes a share");
+            ApiError::Busy(
+                "no backend can take this share now; try a smaller one, or ask the operator".to_owned(),
+            )
+        }
+        other => other.into(),
+    }
 }
 
 /// Shares that other projects see are not served: a yes is refused, not passed over.

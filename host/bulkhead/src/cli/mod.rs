@@ -70,7 +70,7 @@ pub(crate) fn main() -> ExitCode {
             return exit::failure(&exit::Unexpected::error("no threads can be started", error), &printer);
         }
     };
-    match runtime.block_on(cli.command.run(&printer)) {
+    match runtime.block_on(cli.command.run(&printer)).and_then(|()| printer.finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::failure(&error, &printer),
     }

@@ -4,6 +4,7 @@ use bulkhead_model::text::GuestText;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::Value;
+use std::cell::Cell;
 use std::io::{self, Write};
 
 /// The longest cell of a table, in bytes.
@@ -11,21 +12,39 @@ const LONGEST_CELL: usize = 4096;
 
 /// Hands out stdout and stderr.
 #[derive(Debug)]
-pub(crate) struct Printer(());
+pub(crate) struct Printer {
+    /// Why data were lost: a full disk, not a reader who has seen enough.
+    lost: Cell<Option<io::ErrorKind>>,
+}
 
 impl Printer {
     pub(super) const fn new() -> Self {
-        Self(())
+        Self { lost: Cell::new(None) }
     }
 
     /// Data, ending with a line end.
     pub(crate) fn data(&self, text: &str) {
-        write(&mut io::stdout().lock(), text);
+        if let Err(error) = write(&mut io::stdout().lock(), text)
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            self.lost.set(Some(error.kind()));
+        }
     }
 
     /// Something for people on stderr: progress, a warning, what to do next.
     pub(crate) fn note(&self, text: &str) {
-        write(&mut io::stderr().lock(), text);
+        // Nobody is left to tell if this fails.
+        drop(write(&mut io::stderr().lock(), text));
+    }
+
+    /// Fails if data did not reach stdout.
+    pub(super) fn finish(&self) -> anyhow::Result<()> {
+        match self.lost.take() {
+            Some(kind) => {
+                Err(super::exit::Unexpected::error("the output could not be written", io::Error::from(kind)))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Data as JSON.
@@ -53,10 +72,9 @@ impl Printer {
     }
 }
 
-fn write(stream: &mut impl Write, text: &str) {
+fn write(stream: &mut impl Write, text: &str) -> io::Result<()> {
     let end = if text.ends_with('\n') { "" } else { "\n" };
-    // Nobody is left to tell if this fails.
-    drop(write!(stream, "{text}{end}").and_then(|()| stream.flush()));
+    write!(stream, "{text}{end}").and_then(|()| stream.flush())
 }
 
 fn cell(value: &Value) -> String {

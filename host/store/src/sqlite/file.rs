@@ -135,7 +135,9 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.execute_batch(statements)?;
         transaction.pragma_update(None, "user_version", format)?;
         transaction.commit()?;
-        tracing::info!(store.format = format, "the store was brought to a newer format");
+    }
+    if found != 0 && found < newest_format() {
+        tracing::info!(from = found, to = newest_format(), "the store was brought to a newer format");
     }
     Ok(())
 }
