@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// The longest a daemon may take to answer after its start, on a busy machine.
 const START: Duration = Duration::from_secs(60);
+/// The longest a helper may take to end its commands and itself.
+const HELPER_END: Duration = Duration::from_secs(10);
 /// The longest a resource may take to come to rest.
 pub const SETTLE: Duration = Duration::from_secs(60);
 
@@ -131,11 +133,39 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
-            self.child.kill().ok();
-            self.child.wait().ok();
+        if self.child.try_wait().is_ok_and(|status| status.is_some()) {
+            return;
+        }
+        let helper = helper_of(self.id());
+        self.kill().ok();
+        // The helper sees the closed connection and ends by itself; until then it writes into the lab's folder.
+        let started = Instant::now();
+        while helper.is_some_and(is_running) && started.elapsed() < HELPER_END {
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// The helper of a daemon: the child that is called so. A daemon may start it from any of its threads.
+#[must_use]
+pub fn helper_of(daemon: u32) -> Option<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{daemon}/task")).ok()?;
+    let children =
+        tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    let ids: Vec<u32> = children
+        .flat_map(|ids| ids.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+        .collect();
+    let is_helper = |id: &u32| {
+        std::fs::read_to_string(format!("/proc/{id}/comm"))
+            .is_ok_and(|name| name.trim_end() == "bulkhead-helper")
+    };
+    ids.into_iter().find(is_helper)
+}
+
+/// Whether a process runs: one that has ended but was not waited for does not.
+fn is_running(id: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    status.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
 /// Poll `path` until its `field` of `envelope` is one of `wanted`.

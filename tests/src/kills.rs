@@ -4,7 +4,7 @@
 //! transient resource must come to rest within 30 s, and the backend's directories, read by nobody but this module, must be exactly
 //! those of the shares and snapshots that the daemon knows: nothing twice, nothing orphaned, nothing lost that was acknowledged.
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, helper_of};
 use crate::http::Client;
 use crate::lab::Lab;
 use anyhow::{Context, ensure};
@@ -195,21 +195,10 @@ fn id(resource: &Value) -> &str {
     resource["id"].as_str().unwrap_or_default()
 }
 
-/// Kill the helper of a daemon: the one child of it that is called so.
+/// Kill the helper of a daemon.
 fn kill_helper(daemon: u32) -> anyhow::Result<()> {
-    let children = std::fs::read_to_string(format!("/proc/{daemon}/task/{daemon}/children"))?;
-    let mut found: Vec<u32> = children.split_whitespace().filter_map(|id| id.parse().ok()).collect();
-    // A daemon may start its helper from any of its threads.
-    for task in std::fs::read_dir(format!("/proc/{daemon}/task"))?.flatten() {
-        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        found.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
-    }
-    let is_helper = |id: &&u32| {
-        std::fs::read_to_string(format!("/proc/{id}/comm"))
-            .is_ok_and(|name| name.trim_end() == "bulkhead-helper")
-    };
-    let helper = found.iter().find(is_helper).context("the daemon has no helper")?;
-    let id = rustix::process::Pid::from_raw(i32::try_from(*helper)?).context("no process id")?;
+    let helper = helper_of(daemon).context("the daemon has no helper")?;
+    let id = rustix::process::Pid::from_raw(i32::try_from(helper)?).context("no process id")?;
     rustix::process::kill_process(id, rustix::process::Signal::KILL)?;
     Ok(())
 }

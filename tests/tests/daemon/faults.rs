@@ -41,18 +41,18 @@ impl Drop for MemoryFilesystem {
     }
 }
 
-/// A daemon whose shares stand on a filesystem of this size.
-async fn daemon_on(mebibytes: u64) -> Option<(MemoryFilesystem, Lab, Daemon)> {
+/// A daemon whose shares stand on a filesystem of this size. What is made last goes first: the daemon, its filesystem, the folder.
+async fn daemon_on(mebibytes: u64) -> Option<(Lab, MemoryFilesystem, Daemon)> {
     let lab = Lab::new().and_then(|lab| lab.with_backend("nas1", "directory", "")).expect("a lab");
     let filesystem = MemoryFilesystem::mount(&lab.root("nas1", "shares"), mebibytes)?;
     let daemon = Daemon::start(&lab).await.expect("a daemon");
     daemon.ready().await.expect("ready");
-    Some((filesystem, lab, daemon))
+    Some((lab, filesystem, daemon))
 }
 
 #[tokio::test]
 async fn a_backend_without_room_takes_no_share_and_says_why() {
-    let Some((_filesystem, _lab, daemon)) = daemon_on(16).await else { return };
+    let Some((_lab, _filesystem, daemon)) = daemon_on(16).await else { return };
     let body = json!({ "share": { "share_proto": "NFS", "size": 1000 } });
     let answer = daemon.operator().send("POST", "/v2/shares", Some(&body)).await.expect("an answer");
     assert_eq!(answer.status, 503, "{}", answer.body);
@@ -65,7 +65,7 @@ async fn a_backend_without_room_takes_no_share_and_says_why() {
 
 #[tokio::test]
 async fn a_snapshot_on_a_full_root_fails_alone_and_can_be_removed() {
-    let Some((_filesystem, lab, daemon)) = daemon_on(1200).await else { return };
+    let Some((lab, _filesystem, daemon)) = daemon_on(1200).await else { return };
     let tenant = daemon.tenant();
     let share = make_small_share(&tenant).await;
     let folder = folder_of(&tenant, &share).await;
@@ -95,7 +95,7 @@ async fn a_snapshot_on_a_full_root_fails_alone_and_can_be_removed() {
 
 #[tokio::test]
 async fn a_root_that_cannot_be_written_fails_the_share_and_recovers_with_it() {
-    let Some((filesystem, _lab, daemon)) = daemon_on(4096).await else { return };
+    let Some((_lab, filesystem, daemon)) = daemon_on(4096).await else { return };
     let tenant = daemon.tenant();
     filesystem.make_read_only();
     let made = tenant
