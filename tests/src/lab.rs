@@ -53,7 +53,8 @@ impl Lab {
         for root in &package.manifest.roots {
             let directory = self.root(name, root.name.as_str());
             std::fs::create_dir_all(&directory)?;
-            writeln!(text, "{} = {:?}", root.name, directory.display().to_string())?;
+            let (path, pin) = (directory.display().to_string(), root.digest());
+            writeln!(text, "{} = {{ path = {path:?}, pin = \"{pin}\" }}", root.name)?;
         }
         text.push_str("[grant.programs]\n");
         let mut programs: Vec<_> =

@@ -11,7 +11,7 @@ use bulkhead_model::call::{CallOrigin, DriverLimits};
 use bulkhead_model::error::CapabilityError;
 use bulkhead_model::grant::{Ceiling, Grant};
 use bulkhead_model::id::{BackendName, Digest, GenerationNumber, Label};
-use bulkhead_model::manifest::{Manifest, OptionValue};
+use bulkhead_model::manifest::{Manifest, OptionValue, RootDeclaration};
 use bulkhead_model::target::CallTarget;
 use bulkhead_store::Store;
 use std::collections::BTreeMap;
@@ -58,6 +58,21 @@ pub enum GrantError {
     TemplateChanged {
         /// The template.
         name: Label,
+        /// What the grant pins.
+        granted: Digest,
+        /// What the manifest holds.
+        found: Digest,
+    },
+    /// The same root, another use or other paths.
+    #[error(
+        "root '{name}' has changed since it was granted: the grant pins {granted}, the driver brings {found}; \
+         review it with `bulkhead driver inspect`, then set grant.roots.{name} = {{ path = {path:?}, pin = \"{found}\" }}"
+    )]
+    RootChanged {
+        /// The root.
+        name: Label,
+        /// The directory it is bound to.
+        path: String,
         /// What the grant pins.
         granted: Digest,
         /// What the manifest holds.
@@ -207,10 +222,13 @@ impl Backend {
     /// The granted root `name`. Denied if the manifest does not declare it or the grant does not bind it.
     pub fn root(&self, name: &Label) -> Result<Arc<Root>, CapabilityError> {
         self.roots.get(name).cloned().ok_or_else(|| {
-            CapabilityError::denied(
-                format!("root '{name}'"),
-                format!("grant.roots.{name} = \"/absolute/directory\""),
-            )
+            let line = match self.manifest().root(name).map(RootDeclaration::digest) {
+                Some(pin) => {
+                    format!("grant.roots.{name} = {{ path = \"/absolute/directory\", pin = \"{pin}\" }}")
+                }
+                None => format!("[[root]] name = \"{name}\" in the driver's manifest"),
+            };
+            CapabilityError::denied(format!("root '{name}'"), line)
         })
     }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Component;
 use std::sync::Arc;
 
-/// Every name in the grant must be one of the manifest's, every template the one that was granted, no capability above the ceiling.
+/// Every name in the grant must be one of the manifest's, every root and template the one that was granted, no capability above the ceiling.
 pub(crate) fn check(manifest: &Manifest, grant: &Grant, ceiling: &Ceiling) -> Result<(), GrantError> {
     if let Some(capability) = grant.capabilities.iter().find(|one| !ceiling.capabilities.contains(one)) {
         return Err(GrantError::AboveCeiling(*capability));
@@ -40,9 +40,18 @@ pub(crate) fn check(manifest: &Manifest, grant: &Grant, ceiling: &Ceiling) -> Re
         }
     }
     let roots = || manifest.roots.iter().map(|root| root.name.as_str());
-    for name in grant.roots.keys() {
-        if manifest.root(name).is_none() {
+    for (name, granted) in &grant.roots {
+        let Some(declaration) = manifest.root(name) else {
             return Err(unknown("roots", name.as_str(), roots()));
+        };
+        let found = declaration.digest();
+        if found != granted.pin {
+            return Err(GrantError::RootChanged {
+                name: name.clone(),
+                path: granted.path.display().to_string(),
+                granted: granted.pin,
+                found,
+            });
         }
     }
     Ok(())
@@ -60,10 +69,10 @@ pub(crate) fn open_roots(
     grant: &Grant,
 ) -> Result<BTreeMap<Label, Arc<Root>>, GrantError> {
     let mut roots: BTreeMap<Label, Arc<Root>> = BTreeMap::new();
-    for (name, path) in &grant.roots {
+    for (name, granted) in &grant.roots {
         let Some(declaration) = manifest.root(name) else { continue };
         let failed = |source| GrantError::Root { name: name.clone(), source };
-        let root = Root::open(declaration, path).map_err(failed)?;
+        let root = Root::open(declaration, &granted.path).map_err(failed)?;
         roots.insert(name.clone(), Arc::new(root));
     }
     for (inner, root) in &roots {

@@ -6,7 +6,7 @@ use crate::lock::Locks;
 use bulkhead_ledger::{Ledger, LedgerError, LedgerKey};
 use bulkhead_model::ability::Capability;
 use bulkhead_model::call::{CallOrigin, DriverLimits};
-use bulkhead_model::grant::{Ceiling, Grant};
+use bulkhead_model::grant::{Ceiling, Grant, RootGrant};
 use bulkhead_model::id::{BackendName, CallId, GenerationNumber, InvalidId, OperationId, RequestId};
 use bulkhead_model::manifest::{Manifest, OptionValue};
 use bulkhead_store::{MemoryStore, Store};
@@ -82,10 +82,10 @@ impl TestHost {
 pub fn grant_everything(manifest: &Manifest, roots: &BTreeMap<&str, PathBuf>) -> Grant {
     let commands = manifest.commands.iter().map(|template| (template.name.clone(), template.digest()));
     let files = manifest.files.iter().map(|template| (template.name.clone(), template.digest()));
-    let bound = manifest
-        .roots
-        .iter()
-        .filter_map(|root| roots.get(root.name.as_str()).map(|path| (root.name.clone(), path.clone())));
+    let bound = manifest.roots.iter().filter_map(|root| {
+        let path = roots.get(root.name.as_str())?.clone();
+        Some((root.name.clone(), RootGrant { path, pin: root.digest() }))
+    });
     Grant {
         capabilities: Capability::ALL.iter().copied().collect(),
         roots: bound.collect(),

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 pub struct Grant {
     /// The capabilities the component may import beside `log`, `clock` and `config`.
     pub capabilities: BTreeSet<Capability>,
-    /// Roots by name, each an absolute directory.
-    pub roots: BTreeMap<Label, PathBuf>,
+    /// Roots by name.
+    pub roots: BTreeMap<Label, RootGrant>,
     /// Programs by name, each an absolute file.
     pub programs: BTreeMap<String, PathBuf>,
     /// Command and file templates by name, each pinned by the hash of its canonical form: the same name with other words is another
@@ -22,6 +22,20 @@ pub struct Grant {
     /// Addresses and host names that export locations may name. Empty: whatever the option named by the manifest's
     /// `[export-addresses]` says.
     pub export_addresses: Vec<String>,
+}
+
+/// A root that the operator binds: `shares = { path = "/srv/shares", pin = "sha256:…" }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "a table with the directory and the declaration's digest: { path = \"/absolute/directory\", pin = \"sha256:…\" }"
+)]
+pub struct RootGrant {
+    /// The directory, absolute.
+    pub path: PathBuf,
+    /// The hash of the root's declaration: the same name with another use or other paths is another root.
+    pub pin: Digest,
 }
 
 /// What no grant of this site may exceed.
@@ -37,5 +51,20 @@ pub struct Ceiling {
 impl Default for Ceiling {
     fn default() -> Self {
         Self { capabilities: Capability::ALL.iter().copied().collect(), unreviewed_programs: BTreeSet::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_without_its_pin_is_refused_with_the_form_it_should_have() {
+        for text in [r#"{ "roots": { "shares": "/srv/shares" } }"#, r#"{ "roots": { "shares": 1 } }"#] {
+            let error = serde_json::from_str::<Grant>(text).expect_err("no pin").to_string();
+            assert!(error.contains(r#"{ path = "/absolute/directory", pin = "sha256:…" }"#), "{error}");
+        }
+        let error = serde_json::from_str::<Grant>(r#"{ "roots": { "shares": { "path": "/srv" } } }"#);
+        assert!(error.expect_err("no pin").to_string().contains("pin"));
     }
 }

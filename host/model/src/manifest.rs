@@ -419,6 +419,14 @@ impl Manifest {
     }
 }
 
+impl RootDeclaration {
+    /// The hash of its canonical form, by which a grant pins it: another use or other paths are another root.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        crate::canonical::digest("bulkhead:root", self)
+    }
+}
+
 impl CommandTemplate {
     /// The hash of its canonical form, by which a grant pins it: any other word, slot, type or limit is another template.
     #[must_use]
@@ -461,11 +469,33 @@ mod tests {
         assert_ne!(other_type.digest(), digest);
     }
 
+    fn root(root_use: RootUse, paths: &[&str]) -> RootDeclaration {
+        RootDeclaration {
+            name: "exports".parse().expect("a label"),
+            root_use,
+            reason: "a reason".to_owned(),
+            paths: paths.iter().map(|path| path.parse().expect("a pattern")).collect(),
+        }
+    }
+
+    #[test]
+    fn another_use_or_other_paths_are_another_root() {
+        let digest = root(RootUse::Config, &["{share}"]).digest();
+        assert_eq!(root(RootUse::Config, &["{share}"]).digest(), digest);
+        assert_ne!(root(RootUse::State, &["{share}"]).digest(), digest);
+        assert_ne!(root(RootUse::Config, &[]).digest(), digest);
+        assert_ne!(root(RootUse::Config, &["{share}", "all"]).digest(), digest);
+    }
+
     #[test]
     fn a_digest_stays_the_same_from_release_to_release() {
         assert_eq!(
             file_template("{port}").digest().to_string(),
             "sha256:c140a92e1145ade7ccf3989ef8da0d9f9d084b11ef5b0fc2e08766a71b41d8e8"
+        );
+        assert_eq!(
+            root(RootUse::Config, &["{share}"]).digest().to_string(),
+            "sha256:07fbf006c71099174dcef47023f7b0c51a02fb1a68a04d75d1fa6ebd3877fa24"
         );
     }
 }

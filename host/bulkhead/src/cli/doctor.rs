@@ -134,8 +134,9 @@ fn look_at_backend(findings: &mut Findings<'_>, name: &BackendName, backend: &Ba
     }
     for template in &package.manifest.commands {
         let granted = backend.grant.templates.get(&template.name);
-        look_at_template(
+        look_at_pin(
             findings,
+            "template",
             template.name.as_str(),
             granted.map(|digest| *digest == template.digest()),
         );
@@ -143,28 +144,32 @@ fn look_at_backend(findings: &mut Findings<'_>, name: &BackendName, backend: &Ba
     }
     for template in &package.manifest.files {
         let granted = backend.grant.templates.get(&template.name);
-        look_at_template(
+        look_at_pin(
             findings,
+            "template",
             template.name.as_str(),
             granted.map(|digest| *digest == template.digest()),
         );
     }
     for root in &package.manifest.roots {
         match backend.grant.roots.get(&root.name) {
-            Some(path) => look_at_root(findings, root.name.as_str(), root.root_use, path),
+            Some(granted) => {
+                look_at_pin(findings, "root", root.name.as_str(), Some(granted.pin == root.digest()));
+                look_at_root(findings, root.name.as_str(), root.root_use, &granted.path);
+            }
             None => findings.worth_knowing(&format!("  root {} is not granted", root.name)),
         }
     }
 }
 
-fn look_at_template(findings: &mut Findings<'_>, name: &str, granted_as_it_is: Option<bool>) {
+fn look_at_pin(findings: &mut Findings<'_>, kind: &str, name: &str, granted_as_it_is: Option<bool>) {
     match granted_as_it_is {
-        Some(true) => findings.good(&format!("  template {name} is granted as the driver brings it")),
+        Some(true) => findings.good(&format!("  {kind} {name} is granted as the driver brings it")),
         Some(false) => findings.lacks(
-            &format!("  template {name} as it was granted: the driver brings other words"),
+            &format!("  {kind} {name} as it was granted: the driver brings another one"),
             "review it with 'bulkhead driver inspect', then pin the new digest",
         ),
-        None => findings.worth_knowing(&format!("  template {name} is not granted")),
+        None => findings.worth_knowing(&format!("  {kind} {name} is not granted")),
     }
 }
 

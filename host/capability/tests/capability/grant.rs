@@ -3,8 +3,8 @@ use bulkhead_capability::backend::{Backend, GrantError};
 use bulkhead_capability::execute::fake::FakeRunner;
 use bulkhead_capability::testing::{TestHost, grant_everything};
 use bulkhead_model::ability::Capability;
-use bulkhead_model::grant::Grant;
-use bulkhead_model::manifest::Manifest;
+use bulkhead_model::grant::{Grant, RootGrant};
+use bulkhead_model::manifest::{Manifest, RootUse};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::os::unix::fs::PermissionsExt;
@@ -39,9 +39,33 @@ async fn a_template_with_other_words_is_another_template() {
 }
 
 #[tokio::test]
+async fn a_root_with_another_use_or_other_paths_is_another_root() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let roots = BTreeMap::from([("exports", directory.path().to_path_buf())]);
+    let granted = grant_everything(&manifest(), &roots);
+    let changes: [fn(&mut Manifest); 2] = [
+        |manifest| manifest.roots[1].root_use = RootUse::State,
+        |manifest| manifest.roots[1].paths.push("all".parse().expect("a pattern")),
+    ];
+    for change in changes {
+        let mut changed = manifest();
+        assert_eq!(changed.roots[1].name.as_str(), "exports");
+        change(&mut changed);
+        let line = format!(
+            "grant.roots.exports = {{ path = {:?}, pin = \"{}\" }}",
+            directory.path().display().to_string(),
+            changed.roots[1].digest()
+        );
+        let error = refused(changed, granted.clone()).await;
+        assert!(error.contains("root 'exports' has changed") && error.contains(&line), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_name_the_manifest_does_not_know_is_refused_with_what_was_meant() {
     let mut grant = Grant::default();
-    grant.roots.insert("share".parse().expect("a label"), PathBuf::from("/srv"));
+    let granted = RootGrant { path: PathBuf::from("/srv"), pin: manifest().roots[0].digest() };
+    grant.roots.insert("share".parse().expect("a label"), granted);
     let error = refused(manifest(), grant).await;
     assert!(
         error.contains("grant.roots names 'share'") && error.contains("did you mean 'shares'?"),

@@ -267,7 +267,9 @@ async fn the_ceiling_of_the_site_holds_whatever_the_grant_says() {
     .await;
     let call = lab.call();
     let error = call.files().create_directory(&data("{share}")).await.expect_err("denied");
-    assert!(error.message.contains("grant.roots.shares = \"/absolute/directory\""), "{error}");
+    let pin = lab.backend.manifest().roots[0].digest();
+    let line = format!("grant.roots.shares = {{ path = \"/absolute/directory\", pin = \"{pin}\" }}");
+    assert!(error.message.contains(&line), "{error}");
     let error =
         call.files().write_template("export", &[path_slot("{share}", None)]).await.expect_err("denied");
     let digest = lab.backend.manifest().file("export").expect("a template").digest();

@@ -101,6 +101,8 @@ async fn a_path_of_the_backend_is_no_way_to_the_shares_inside_or_around_it() {
         {
             manifest.roots[0].paths.push(pattern.parse().expect("a pattern"));
         }
+        let shares = parts.grant.roots.get_mut(&manifest.roots[0].name).expect("granted");
+        shares.pin = manifest.roots[0].digest();
         parts.manifest = Arc::new(manifest);
     })
     .await;

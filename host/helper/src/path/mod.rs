@@ -50,7 +50,10 @@ impl Roots {
         let binding = bindings.get(slot.root).ok_or_else(|| {
             Refusal::denied(
                 format!("root '{}'", slot.root),
-                format!("grant.roots.{} = \"/absolute/directory\"", slot.root),
+                format!(
+                    "grant.roots.{} = {{ path = \"/absolute/directory\", pin = \"the digest that `bulkhead driver inspect` shows\" }}",
+                    slot.root
+                ),
             )
         })?;
         if !self.opened.contains_key(slot.root) {

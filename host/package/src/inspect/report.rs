@@ -100,6 +100,8 @@ pub struct RootReport {
     /// What stands in it.
     #[serde(rename = "use")]
     pub root_use: RootUse,
+    /// The hash that a grant pins.
+    pub digest: Digest,
     /// Why the driver needs it.
     pub reason: String,
     /// The paths.
@@ -283,6 +285,7 @@ fn root(declaration: &RootDeclaration, commands: &[CommandTemplate], files: &[Fi
     RootReport {
         name: declaration.name.clone(),
         root_use: declaration.root_use,
+        digest: declaration.digest(),
         reason: declaration.reason.clone(),
         paths,
     }

@@ -104,7 +104,7 @@ fn root(root: &RootReport, out: &mut Formatter<'_>) -> fmt::Result {
         writeln!(out, "    {}/{}", root.name, path.pattern)?;
         writeln!(out, "      {}; by {}", path.reach, path.by.join(", "))?;
     }
-    Ok(())
+    writeln!(out, "    pinned as {}", root.digest)
 }
 
 fn command(command: &CommandReport, out: &mut Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,8 @@ use crate::cli::printer::Printer;
 use anyhow::{Context, bail};
 use bulkhead_ledger::HOST_CHAIN;
 use bulkhead_model::id::BackendName;
-use bulkhead_model::manifest::{CommandEffect, Manifest, OptionDeclaration, TemplateScope};
+use bulkhead_model::manifest::{CommandEffect, Manifest, OptionDeclaration, RootUse, TemplateScope};
+use bulkhead_model::pattern::Pattern;
 use bulkhead_package::Package;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -118,10 +119,24 @@ fn write_roots(text: &mut String, manifest: &Manifest, roots: &Path) -> anyhow::
     }
     text.push_str("\n[grant.roots]\n");
     for root in &manifest.roots {
-        writeln!(text, "# {}", root.reason)?;
-        writeln!(text, "{} = {}", root.name, quoted(&roots.join(root.name.as_str()).display().to_string()))?;
+        writeln!(text, "# {}{}: {}", root_use(root.root_use), paths(&root.paths), root.reason)?;
+        let path = quoted(&roots.join(root.name.as_str()).display().to_string());
+        writeln!(text, "{} = {{ path = {path}, pin = \"{}\" }}", root.name, root.digest())?;
     }
     Ok(())
+}
+
+const fn root_use(root_use: RootUse) -> &'static str {
+    match root_use {
+        RootUse::Data => "tenants' data",
+        RootUse::Config => "read by a privileged program",
+        RootUse::State => "the driver's own bytes",
+    }
+}
+
+fn paths(paths: &[Pattern]) -> String {
+    let paths: Vec<&str> = paths.iter().map(Pattern::as_str).collect();
+    if paths.is_empty() { String::new() } else { format!(" at {}", paths.join(", ")) }
 }
 
 fn write_programs(text: &mut String, manifest: &Manifest) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use anyhow::Context;
 use bulkhead_model::ability::Capability;
 use bulkhead_model::access::{AccessLevel, AccessRule, AccessTo};
 use bulkhead_model::call::DriverLimits;
-use bulkhead_model::grant::Grant;
+use bulkhead_model::grant::{Grant, RootGrant};
 use bulkhead_model::id::{
     AccessMappingId, AccessRuleId, Label, ProjectId, ShareId, ShareInstanceId, SnapshotId, SnapshotInstanceId,
 };
@@ -255,7 +255,7 @@ fn grant(written: &LabFile, manifest: &Manifest, folder: &Path, scratch: &Path) 
                 path
             }
         };
-        grant.roots.insert(root.name.clone(), path);
+        grant.roots.insert(root.name.clone(), RootGrant { path, pin: root.digest() });
     }
     for command in &manifest.commands {
         grant.templates.insert(command.name.clone(), command.digest());
@@ -315,7 +315,8 @@ mod tests {
     #[test]
     fn an_empty_file_grants_everything_that_the_manifest_asks_for() {
         let lab = lab("").expect("defaults");
-        assert!(lab.grant.roots.values().all(|path| path.is_absolute() && path.ends_with("scratch/shares")));
+        let scratch = |root: &RootGrant| root.path.is_absolute() && root.path.ends_with("scratch/shares");
+        assert!(lab.grant.roots.len() == 1 && lab.grant.roots.values().all(scratch));
         assert!(lab.grant.programs.contains_key("sync") && lab.grant.templates.len() == 1);
         assert_eq!((lab.share.size.get(), lab.larger.get(), lab.smaller.get()), (2, 4, 1));
         assert_eq!(lab.share.protocol, Protocol::Cifs);
@@ -329,7 +330,7 @@ mod tests {
         let lab = lab(text).expect("sound");
         assert_eq!(lab.before, Some(vec![Function::Setup]));
         assert_eq!((lab.share.size.get(), lab.larger.get()), (5, 7));
-        assert!(lab.grant.roots.values().all(|path| path.ends_with("mine")));
+        assert!(lab.grant.roots.values().all(|root| root.path.ends_with("mine")));
         assert_eq!(lab.rules.len(), 1);
     }
 
