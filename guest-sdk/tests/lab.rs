@@ -7,8 +7,9 @@ use bulkhead_sdk::files::{self, Path};
 use bulkhead_sdk::private_data::{self, Expected, Owner};
 use bulkhead_sdk::testing::{Fault, Lab, sample};
 use bulkhead_sdk::{
-    CapabilityCode, CapabilityError, Driver, Error, ErrorCode, ExportLocation, Resource, Result, Share,
-    Slots, Statistics, config, execute, lock,
+    Access, AccessLevel, AccessRule, AccessType, AccessUpdate, CapabilityCode, CapabilityError, Driver,
+    Error, ErrorCode, ExportLocation, Resource, Result, RuleOutcome, Share, Slots, Statistics, config,
+    execute, lock,
 };
 use std::cell::RefCell;
 use std::time::Duration;
@@ -50,6 +51,14 @@ slots.size = { type = "bytes" }
 slots.mode = { type = "enum", values = ["hard", "soft"] }
 slots.path = { type = "path", kind = "existing", root = "shares", pattern = ["{share}"] }
 
+[[file]]
+name = "clients"
+root = "exports"
+path = "{share}.clients"
+format = "lines"
+text = "{clients}"
+slots.clients = { type = "access-rules", of = "call", style = "exports5" }
+
 [private-data]
 counters = ["export-id"]
 "#;
@@ -79,6 +88,14 @@ impl Driver for Anything {
 
     fn delete_share(_: &Share) -> Result<()> {
         Ok(())
+    }
+}
+
+/// Writes whatever rules the call carries.
+impl Access for Anything {
+    fn update_access(_: &Share, _: &AccessUpdate) -> Result<Vec<RuleOutcome>> {
+        files::write_template("clients", Slots::new())?;
+        Ok(Vec::new())
     }
 }
 
@@ -161,6 +178,20 @@ fn slots_are_checked_for_their_types() {
     let words = lab.commands()[0].words().to_vec();
     assert_eq!(words[..3], ["true", "1", "hard"]);
     assert!(words[3].ends_with(&sample::share(1, 1).name));
+}
+
+#[test]
+fn a_list_of_access_rules_without_any_client_names_one_that_nobody_is() {
+    let (lab, share) = (lab(), sample::share(1, 1));
+    let written = |rules: Vec<AccessRule>| {
+        let update = AccessUpdate { rules, ..AccessUpdate::default() };
+        lab.update_access::<Anything>(&share, &update).expect("written");
+        std::fs::read_to_string(lab.root("exports").join(format!("{}.clients", share.name))).expect("a file")
+    };
+    let user = sample::access_rule(1, AccessType::User, "alice", AccessLevel::Rw);
+    let address = sample::access_rule(2, AccessType::Ip, "10.0.0.9", AccessLevel::Ro);
+    assert_eq!(written(vec![user, address]), "10.0.0.9(ro)");
+    assert_eq!(written(Vec::new()), "0.0.0.0/32(ro)");
 }
 
 #[test]

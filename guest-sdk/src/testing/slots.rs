@@ -11,6 +11,9 @@ use crate::slots::{SlotValue, Slots};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+/// Who is let in where nobody shall be: in exports(5) a path without clients is open to everybody.
+const NOBODY: &str = "0.0.0.0/32(ro)";
+
 /// The printed slots of a template, and the places its path slots name.
 #[derive(Debug, Default)]
 pub(super) struct Filled {
@@ -117,7 +120,7 @@ impl State {
                 format!("{}({level})", rule.access_to)
             })
             .collect();
-        Ok(clients.join(" "))
+        Ok(if clients.is_empty() { NOBODY.to_owned() } else { clients.join(" ") })
     }
 }
 
