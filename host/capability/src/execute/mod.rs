@@ -120,13 +120,23 @@ impl<'call> Execute<'call> {
         allowed: Result<Allowed<'_>, CapabilityError>,
     ) -> Result<Output, CapabilityError> {
         let deed = Deed::new(function, name);
-        let prepared = allowed.and_then(|allowed| request::prepare(self.call, &allowed, slots));
+        let prepared = self.prepare(allowed, slots).await;
         let begun = prepared.as_ref().ok().map(|prepared| prepared.detail.clone());
         if let Some(detail) = &begun {
             self.call.record(&deed, EffectOutcome::Begun, detail).await?;
         }
         let work = async { self.perform(prepared?).await.map(|output| (output, begun.unwrap_or_default())) };
         self.call.recorded_with_detail(deed, work).await
+    }
+
+    async fn prepare(
+        &self,
+        allowed: Result<Allowed<'_>, CapabilityError>,
+        slots: &[Slot],
+    ) -> Result<Prepared, CapabilityError> {
+        let prepared = request::prepare(self.call, &allowed?, slots)?;
+        prepared.keep_apart(self.call).await?;
+        Ok(prepared)
     }
 
     async fn perform(&self, prepared: Prepared) -> Result<Output, CapabilityError> {

@@ -3,13 +3,14 @@
 use super::policy::{self, Allowed};
 use super::provider::CommandRequest;
 use crate::call::Call;
+use crate::ownership::{self, Reach};
 use crate::resolve::ResolvedPath;
 use crate::root::{Root, identity};
 use crate::slot::{self, Filled, Slot};
 use bulkhead_helper::protocol::{RootBinding, SlotArgument};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::Label;
-use bulkhead_model::manifest::{CommandTemplate, PathKind};
+use bulkhead_model::manifest::{CommandEffect, CommandTemplate, PathKind};
 use rustix::fs::fstat;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -25,6 +26,8 @@ pub(super) struct Prepared {
     pub(super) creates: Option<ResolvedPath>,
     /// What it removes: must be recorded.
     pub(super) destroys: Option<ResolvedPath>,
+    /// Paths of the backend as a whole, and how far the command reaches from them.
+    backend_wide: Vec<(ResolvedPath, Reach)>,
     /// Paths that it changes, as records name them, sorted.
     changed: Vec<String>,
     /// Its slots, for the ledger.
@@ -67,12 +70,21 @@ pub(super) fn prepare(
         },
         creates: path_of(&template.creates),
         destroys: path_of(&template.destroys),
+        backend_wide: backend_wide(template, &filled),
         changed: changed(template, &filled),
         detail,
     })
 }
 
 impl Prepared {
+    /// Denied if a path of the backend as a whole is a way to what a share or snapshot owns.
+    pub(super) async fn keep_apart(&self, call: &Call) -> Result<(), CapabilityError> {
+        for (at, reach) in &self.backend_wide {
+            ownership::keep_apart(call, at, *reach).await?;
+        }
+        Ok(())
+    }
+
     /// Wait until nobody else changes what this command changes. Fails with `timed-out` at the call's deadline.
     pub(super) async fn alone(&self, call: &Call) -> Result<Vec<OwnedMutexGuard<()>>, CapabilityError> {
         let mut guards = Vec::with_capacity(self.changed.len());
@@ -89,6 +101,12 @@ const fn path(value: &Filled) -> Option<&ResolvedPath> {
         Filled::Path { at, .. } => Some(at),
         _ => None,
     }
+}
+
+/// A command that only reads may look at a directory of the backend, shares inside or not; one that changes, changes all that is inside.
+fn backend_wide(template: &CommandTemplate, filled: &BTreeMap<Label, Filled>) -> Vec<(ResolvedPath, Reach)> {
+    let reach = if template.effect == CommandEffect::Read { Reach::Place } else { Reach::Tree };
+    filled.values().filter_map(path).filter(|at| at.owner.is_none()).map(|at| (at.clone(), reach)).collect()
 }
 
 fn changed(template: &CommandTemplate, filled: &BTreeMap<Label, Filled>) -> Vec<String> {

@@ -1,11 +1,16 @@
 use crate::lab::{Lab, at, at_of, code, denial, slot, snapshot_slots};
+use bulkhead_capability::backend::BackendParts;
 use bulkhead_capability::slot::SlotValue;
 use bulkhead_helper::protocol::{SlotArgument, Unreviewed};
 use bulkhead_model::effect::EffectOutcome;
 use bulkhead_model::error::CapabilityCode;
 use bulkhead_model::id::ShareInstanceId;
+use bulkhead_model::manifest::CommandTemplate;
+use bulkhead_model::share::share_name;
 use bulkhead_model::target::{CallTarget, Resource};
 use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::sync::Arc;
 
 #[tokio::test]
 async fn a_granted_template_is_run_with_the_program_roots_and_paths_of_this_backend() {
@@ -48,6 +53,86 @@ async fn every_denial_names_the_line_that_would_allow_it_and_is_recorded() {
     assert_eq!(effects.len(), 5);
     assert!(effects.iter().all(|effect| effect.outcome == EffectOutcome::Denied));
     assert!(effects.iter().all(|effect| effect.capability == "execute.run"));
+}
+
+/// Templates of the whole backend, beside one that makes a share in a directory of the backend.
+fn add_backend_templates(parts: &mut BackendParts, victims: &[&str]) {
+    let slot = |kind: &str, patterns: &[&str]| json!({ "type": "path", "kind": kind, "root": "shares", "pattern": patterns });
+    let template = |name: &str, effect: &str, program: &str, args: &[&str], slots: Value| {
+        json!({
+            "name": name, "reason": "a test", "effect": effect, "repeat": "safe", "program": program, "args": args,
+            "slots": slots, "scope": "backend",
+        })
+    };
+    let from = slot("existing", victims);
+    let copy = ["--archive", "--no-target-directory", "--", "{from}", "{to}"];
+    let mut make = template(
+        "make",
+        "change",
+        "cp",
+        &copy,
+        json!({ "from": slot("existing", &["pattern"]), "to": slot("new", &["{share}", "pool/{share}"]) }),
+    );
+    let mut copy_any =
+        template("copy-any", "change", "cp", &copy, json!({ "from": from, "to": slot("new", &["{share}"]) }));
+    let mut remove_any = template(
+        "remove-any",
+        "destroy",
+        "rm",
+        &["--recursive", "--force", "--", "{old}"],
+        json!({ "old": slot("remove", victims) }),
+    );
+    let measure_any = template(
+        "measure-any",
+        "read",
+        "du",
+        &["--summarize", "--bytes", "--", "{at}"],
+        json!({ "at": from }),
+    );
+    (make["creates"], copy_any["creates"], remove_any["destroys"]) = (json!("to"), json!("to"), json!("old"));
+    let mut manifest = crate::lab::manifest();
+    for template in [make, copy_any, remove_any, measure_any] {
+        let template: CommandTemplate = serde_json::from_value(template).expect("a template");
+        parts.grant.templates.insert(template.name.clone(), template.digest());
+        manifest.commands.push(template);
+    }
+    parts.manifest = Arc::new(manifest);
+}
+
+#[tokio::test]
+async fn a_template_of_the_whole_backend_is_no_way_to_the_shares_inside_or_around_its_path() {
+    let victim = ShareInstanceId::random();
+    let (share, inner) = (share_name(victim), format!("{}/inner", share_name(victim)));
+    let victims = [share.as_str(), inner.as_str(), "pool"];
+    let lab = Lab::with(|parts| add_backend_templates(parts, &victims)).await;
+    let owner = lab.call_about(CallTarget::share(victim));
+    for place in ["{share}", "pool/{share}"] {
+        let slots = [at("from", "pattern"), at("to", place)];
+        owner.execute().run("make", &slots).await.expect("it runs");
+    }
+    let call = lab.call();
+    let before = lab.fake.requests().len();
+    let copied = |from: &str| [at("from", from), at("to", "{share}")];
+    call.execute().run("copy-any", &copied("pool")).await.expect("nothing stands there");
+    for made in [&inner, &format!("pool/{share}")] {
+        std::fs::create_dir_all(lab.on_disk(made)).expect("made");
+    }
+    for place in victims {
+        for result in [
+            call.execute().run("copy-any", &copied(place)).await,
+            call.execute().run("remove-any", &[at("old", place)]).await,
+        ] {
+            let error = denial(result);
+            assert!(error.contains("reaches no share or snapshot"), "{place}: {error}");
+        }
+    }
+    for place in [&share, &inner] {
+        denial(call.execute().run("measure-any", &[at("at", place)]).await);
+    }
+    call.execute().run("measure-any", &[at("at", "pool")]).await.expect("a directory of the backend");
+    assert_eq!(lab.fake.requests().len(), before + 2, "what was denied never began");
+    let effects = lab.effects().await;
+    assert_eq!(effects.iter().filter(|effect| effect.outcome == EffectOutcome::Denied).count(), 8);
 }
 
 #[tokio::test]
