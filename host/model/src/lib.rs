@@ -9,6 +9,7 @@ pub mod access;
 pub mod base_option;
 pub mod call;
 pub mod canonical;
+pub mod contract;
 pub mod effect;
 pub mod error;
 pub mod export;

@@ -12,8 +12,6 @@ mod error;
 #[cfg(test)]
 mod fixture;
 pub mod inspect;
-mod interface;
-mod kind;
 pub mod manifest;
 pub mod options;
 mod package;

@@ -1,6 +1,7 @@
 //! The structure of a component: sound or not, how large its parts are, and the manifest sections it carries. Nothing is compiled.
 
 use crate::error::PackageError;
+use bulkhead_model::contract::{Kind, Misfit};
 use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 
 /// The custom section that carries the manifest.
@@ -69,7 +70,7 @@ fn measure(bytes: &[u8]) -> Result<Structure<'_>, PackageError> {
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|error| malformed(&error))? {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
-                return Err(PackageError::NotAComponent { kind: crate::kind::Kind::CoreModule });
+                return Err(Misfit::NotAComponent { kind: Kind::CoreModule }.into());
             }
             Payload::ModuleSection { .. } => {
                 counts.modules += 1;

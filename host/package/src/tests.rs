@@ -138,8 +138,6 @@ fn other_exports_are_listed_and_do_no_harm() {
 
 #[test]
 fn wasi_is_refused_with_the_way_out() {
-    let error = PackageError::Wasi { imports: vec!["wasi:cli/environment@0.2.0".to_owned()] }.to_string();
-    assert!(error.contains("--stub-wasi"));
     let bytes = component_of(
         |text| {
             text.replace("package bulkhead:host@0.1.0", "package wasi:host@0.1.0")
@@ -148,7 +146,8 @@ fn wasi_is_refused_with_the_way_out() {
         &WORLD.replace("bulkhead:host/", "wasi:host/"),
         &[MANIFEST],
     );
-    assert!(matches!(Package::read(bytes), Err(PackageError::Wasi { .. })));
+    let message = told(bytes);
+    assert!(message.contains("wasi:host/") && message.contains("--stub-wasi"), "{message}");
 }
 
 #[test]

@@ -1,19 +1,14 @@
 //! Why a component is not a driver that this host can run. Each message fits on one screen and says what to do.
 
-use bulkhead_model::ability::CONTRACT_VERSION;
+use bulkhead_model::contract::Misfit;
 use bulkhead_model::id::Digest;
 
 /// A component that is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
-    /// It is something else.
-    #[error("this is not a component: {what}\nhint: {hint}")]
-    NotAComponent {
-        /// What it is.
-        what: &'static str,
-        /// What to do.
-        hint: &'static str,
-    },
+    /// It is no component, or one that does not fit the contract.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
     /// It is larger than any driver.
     #[error(
         "the component has {found} bytes, more than the {most} this host loads\nhint: build it for size, without what is not used"
@@ -40,60 +35,6 @@ pub enum LoadError {
     Malformed {
         /// What the engine says.
         reason: String,
-    },
-    /// It is for another version of the contract.
-    #[error(
-        "{interface} is built for contract {found}, this host speaks {spoken}\n\
-         hint: {advice}", spoken = CONTRACT_VERSION
-    )]
-    ContractVersion {
-        /// The first interface that says so.
-        interface: String,
-        /// The version it was built for, or "none".
-        found: String,
-        /// What to do.
-        advice: &'static str,
-    },
-    /// It wants WASI.
-    #[error(
-        "the component imports WASI, which no driver gets: {list}\n\
-         hint: Rust: build for wasm32-unknown-unknown ('bulkhead driver build' does)\n\
-         hint: Python: componentize-py … --stub-wasi", list = .imports.join(", ")
-    )]
-    Wasi {
-        /// The imports.
-        imports: Vec<String>,
-    },
-    /// It wants what nobody offers.
-    #[error(
-        "the component imports what this host does not offer: {list}\n\
-         hint: a driver may import {known} of bulkhead:host, and nothing else{later}", list = .imports.join(", ")
-    )]
-    UnknownImports {
-        /// The imports.
-        imports: Vec<String>,
-        /// What this host offers.
-        known: String,
-        /// What of it is of the contract, as a further line.
-        later: String,
-    },
-    /// It does not export what every driver has.
-    #[error("the component does not export what every driver must: {list}{near}", list = .missing.join(", "))]
-    MissingExports {
-        /// The interfaces.
-        missing: Vec<String>,
-        /// What it exports that comes near, or what to do, as further lines.
-        near: String,
-    },
-    /// Functions have other types than in the contract.
-    #[error(
-        "functions differ from contract {spoken}:\n{list}\n\
-         hint: build against the WIT of this release, which 'bulkhead driver new' unpacks",
-        spoken = CONTRACT_VERSION, list = .mismatches.join("\n")
-    )]
-    Signature {
-        /// One line per function.
-        mismatches: Vec<String>,
     },
     /// An instance needs more than the backend's limits give before any function is called.
     #[error(

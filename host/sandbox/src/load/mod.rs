@@ -1,11 +1,9 @@
 //! From bytes to a driver that can be called: is it a component, does it speak the contract, do its functions have the right types.
 //!
-//! `package` asks much of this before, without an engine; what the engine sees here decides. Nothing of the guest runs.
+//! `package` asks much of this before, without an engine; what the engine sees here decides, by the same rules. Nothing of the guest runs.
 
 mod contract;
 mod error;
-mod interface;
-mod kind;
 
 pub use error::LoadError;
 
@@ -13,9 +11,9 @@ use crate::component::{Component, Loaded};
 use crate::engine::LARGEST_COMPONENT;
 use crate::state::State;
 use bulkhead_model::call::DriverLimits;
+use bulkhead_model::contract::{Misfit, check_beginning};
 use bulkhead_model::id::Digest;
 use bulkhead_model::text::GuestText;
-use contract::Edge;
 use wasmtime::component::Linker;
 
 /// The longest text of the engine that is passed on, in bytes: one screen.
@@ -29,7 +27,7 @@ pub(crate) fn check_bytes(bytes: &[u8]) -> Result<(), LoadError> {
     if bytes.len() > LARGEST_COMPONENT {
         return Err(LoadError::TooLarge { found: bytes.len(), most: LARGEST_COMPONENT });
     }
-    kind::check(bytes)
+    Ok(check_beginning(bytes)?)
 }
 
 /// Check a compiled component against the contract, and link it.
@@ -39,12 +37,12 @@ pub(crate) fn link(
     digest: Digest,
     compiled: &wasmtime::component::Component,
 ) -> Result<Component, LoadError> {
-    let abilities = Edge::of(engine, &compiled.component_type()).check()?;
+    let abilities = contract::abilities(engine, &compiled.component_type())?;
     let functions = contract::functions(compiled, &abilities)?;
     // Every import is one this host serves; what the linker still refuses is a function or a type of it that differs.
     let prepared = linker
         .instantiate_pre(compiled)
-        .map_err(|error| LoadError::Signature { mismatches: vec![format!("  {}", reason(&error))] })?;
+        .map_err(|error| Misfit::Signature { mismatches: vec![format!("  {}", reason(&error))] })?;
     // The first memory is mapped from an image; made now, not in the first call. Without it, calls copy.
     if let Err(error) = compiled.initialize_copy_on_write_image() {
         tracing::warn!(driver.digest = %digest, reason = %error, "memory images cannot be made; calls of this driver are slower");

@@ -98,7 +98,7 @@ impl Kind {
             Self::Manifest => ("it is a driver's manifest; a package carries it inside", BUILD),
             Self::Text => ("it is a text file", BUILD),
             Self::Elf => (
-                "it is a program or library for Linux",
+                "it is native code for Linux, which a vendor cannot supply",
                 "drivers are WebAssembly: build with 'bulkhead driver build'",
             ),
             Self::Compressed => ("it is a compressed file", "unpack it first"),
