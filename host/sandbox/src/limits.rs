@@ -35,25 +35,46 @@ impl Hit {
 /// Counts what one call uses.
 #[derive(Debug)]
 pub(crate) struct Limiter {
-    memory_bytes: usize,
-    most_memory_bytes: usize,
-    memory_hit: Hit,
-    table_elements: usize,
-    most_table_elements: usize,
-    table_hit: Hit,
+    memory_bytes: Sum,
+    table_elements: Sum,
     hit: Option<Hit>,
+}
+
+/// What all memories, or all tables, of a call have grown to.
+#[derive(Debug)]
+struct Sum {
+    used: usize,
+    most: usize,
+    hit: Hit,
+}
+
+impl Sum {
+    const fn up_to(most: usize, hit: Hit) -> Self {
+        Self { used: 0, most, hit }
+    }
+
+    /// Count a growth. What was allowed once stays counted, even if the machine could not give it: too strict rather than too lax.
+    fn grow(&mut self, by: usize) -> Result<(), Hit> {
+        let wanted = self.used.saturating_add(by);
+        if wanted > self.most {
+            return Err(self.hit);
+        }
+        self.used = wanted;
+        Ok(())
+    }
 }
 
 impl Limiter {
     /// A limiter that has counted nothing yet.
     pub(crate) fn new(limits: &DriverLimits) -> Self {
+        let memory_bytes = saturating_usize(limits.memory_mib.saturating_mul(1 << 20));
+        let table_elements = saturating_usize(limits.table_elements);
         Self {
-            memory_bytes: 0,
-            most_memory_bytes: saturating_usize(limits.memory_mib.saturating_mul(1 << 20)),
-            memory_hit: Hit { limit: "memory-mib", value: limits.memory_mib },
-            table_elements: 0,
-            most_table_elements: saturating_usize(limits.table_elements),
-            table_hit: Hit { limit: "table-elements", value: limits.table_elements },
+            memory_bytes: Sum::up_to(memory_bytes, Hit { limit: "memory-mib", value: limits.memory_mib }),
+            table_elements: Sum::up_to(
+                table_elements,
+                Hit { limit: "table-elements", value: limits.table_elements },
+            ),
             hit: None,
         }
     }
@@ -61,6 +82,13 @@ impl Limiter {
     /// The last limit that the guest ran into, if any.
     pub(crate) const fn hit(&self) -> Option<Hit> {
         self.hit
+    }
+
+    fn allows(&mut self, growth: Result<(), Hit>) -> bool {
+        if let Err(hit) = growth {
+            self.hit = Some(hit);
+        }
+        growth.is_ok()
     }
 }
 
@@ -74,14 +102,8 @@ impl ResourceLimiter for Limiter {
         if maximum.is_some_and(|most| desired > most) {
             return Ok(false);
         }
-        // What was allowed once stays counted, even if the machine could not give it: too strict rather than too lax.
-        let wanted = self.memory_bytes.saturating_add(desired.saturating_sub(current));
-        if wanted > self.most_memory_bytes {
-            self.hit = Some(self.memory_hit);
-            return Ok(false);
-        }
-        self.memory_bytes = wanted;
-        Ok(true)
+        let growth = self.memory_bytes.grow(desired.saturating_sub(current));
+        Ok(self.allows(growth))
     }
 
     fn table_growing(
@@ -93,13 +115,8 @@ impl ResourceLimiter for Limiter {
         if maximum.is_some_and(|most| desired > most) {
             return Ok(false);
         }
-        let wanted = self.table_elements.saturating_add(desired.saturating_sub(current));
-        if wanted > self.most_table_elements {
-            self.hit = Some(self.table_hit);
-            return Ok(false);
-        }
-        self.table_elements = wanted;
-        Ok(true)
+        let growth = self.table_elements.grow(desired.saturating_sub(current));
+        Ok(self.allows(growth))
     }
 
     fn instances(&self) -> usize {
