@@ -20,12 +20,7 @@ impl Contract {
 
     fn parse() -> Result<Self, String> {
         let mut resolve = Resolve::default();
-        let (host, driver): (Vec<_>, Vec<_>) = WIT
-            .iter()
-            .copied()
-            .filter(|(path, _)| path.ends_with(".wit"))
-            .partition(|(path, _)| path.starts_with("deps/"));
-        for files in [host, driver] {
+        for files in packages() {
             let mut sources = SourceMap::default();
             for (path, text) in files {
                 sources.push_str(path, text);
@@ -48,6 +43,13 @@ impl Contract {
     pub(crate) fn functions(&self, interface: InterfaceId) -> impl Iterator<Item = &Function> {
         self.resolve.interfaces.get(interface).into_iter().flat_map(|interface| interface.functions.values())
     }
+}
+
+/// The files of each of the contract's packages, path and text; a package comes after those it uses.
+pub(crate) fn packages() -> [Vec<(&'static str, &'static str)>; 2] {
+    let files = WIT.iter().copied().filter(|(path, _)| path.ends_with(".wit"));
+    let (host, driver) = files.partition(|(path, _)| path.starts_with("deps/"));
+    [host, driver]
 }
 
 #[cfg(test)]

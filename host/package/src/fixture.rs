@@ -1,6 +1,6 @@
 //! Small components for tests: dummy modules of any world, with any manifest.
 
-use crate::embedded::WIT;
+use crate::contract::packages;
 use wasm_encoder::{ComponentSection as _, CustomSection};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, Resolve, SourceMap};
@@ -108,12 +108,7 @@ pub(crate) fn component_of(change: fn(&str) -> String, world: &str, manifests: &
 /// The core module of such a component, as cargo would build it.
 pub(crate) fn module_of(change: fn(&str) -> String, world: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
-    let (host, driver): (Vec<_>, Vec<_>) = WIT
-        .iter()
-        .copied()
-        .filter(|(path, _)| path.ends_with(".wit"))
-        .partition(|(path, _)| path.starts_with("deps/"));
-    for files in [host, driver] {
+    for files in packages() {
         let mut sources = SourceMap::default();
         for (path, text) in files {
             sources.push_str(path, change(text));
