@@ -7,6 +7,7 @@ use crate::bindings::{access, access_by_rule, extend, revert, share_from_snapsho
 use crate::driver::{Access, AccessByRule, Driver, Extend, Revert, ShareFromSnapshot, Shrink, Snapshots};
 use crate::error::Error;
 use crate::pairs;
+use crate::panic;
 use crate::share::{Creation, EnsuredShare, ExportLocation, Share};
 use crate::snapshot::{Reversion, Snapshot, SnapshotOutcome};
 use crate::statistics::{IpVersion, Statistics};
@@ -16,35 +17,39 @@ use std::marker::PhantomData;
 #[derive(Debug)]
 pub struct Glue<D>(PhantomData<D>);
 
+/// Everything of a driver runs in here: what it panics with is logged, its error becomes the contract's.
+fn run<T>(function: impl FnOnce() -> crate::error::Result<T>) -> Result<T, wit::Error> {
+    panic::write_to_log();
+    function().map_err(Error::into_wit)
+}
+
 impl<D: Driver> lifecycle::Guest for Glue<D> {
     fn setup() -> Result<(), wit::Error> {
-        D::setup().map_err(Error::into_wit)
+        run(D::setup)
     }
 
     fn stats() -> Result<lifecycle::Statistics, wit::Error> {
-        D::stats().map(Statistics::into_wit).map_err(Error::into_wit)
+        run(|| D::stats().map(Statistics::into_wit))
     }
 
     fn backend_info() -> Result<Vec<wit::KeyValue>, wit::Error> {
-        D::backend_info().map(pairs::into_wit).map_err(Error::into_wit)
+        run(|| D::backend_info().map(pairs::into_wit))
     }
 
     fn ip_versions() -> Result<Vec<lifecycle::IpVersion>, wit::Error> {
-        D::ip_versions()
-            .map(|versions| versions.into_iter().map(IpVersion::into_wit).collect())
-            .map_err(Error::into_wit)
+        run(|| D::ip_versions().map(|versions| versions.into_iter().map(IpVersion::into_wit).collect()))
     }
 
     fn default_filter_function() -> Result<Option<String>, wit::Error> {
-        D::default_filter_function().map_err(Error::into_wit)
+        run(D::default_filter_function)
     }
 
     fn default_goodness_function() -> Result<Option<String>, wit::Error> {
-        D::default_goodness_function().map_err(Error::into_wit)
+        run(D::default_goodness_function)
     }
 
     fn pool_of(share: wit::Share) -> Result<Option<String>, wit::Error> {
-        D::pool_of(&Share::from_wit(share, None)).map_err(Error::into_wit)
+        run(|| D::pool_of(&Share::from_wit(share, None)))
     }
 }
 
@@ -57,18 +62,18 @@ impl<D: Driver> shares::Guest for Glue<D> {
         share: wit::Share,
         server: Option<wit::ShareServer>,
     ) -> Result<Vec<wit::ExportLocation>, wit::Error> {
-        D::create_share(&Share::from_wit(share, server)).map(locations_to_wit).map_err(Error::into_wit)
+        run(|| D::create_share(&Share::from_wit(share, server)).map(locations_to_wit))
     }
 
     fn delete_share(share: wit::Share, server: Option<wit::ShareServer>) -> Result<(), wit::Error> {
-        D::delete_share(&Share::from_wit(share, server)).map_err(Error::into_wit)
+        run(|| D::delete_share(&Share::from_wit(share, server)))
     }
 
     fn ensure_shares(shares: Vec<wit::Share>) -> Result<Vec<shares::EnsuredShare>, wit::Error> {
-        let shares: Vec<Share> = shares.into_iter().map(|share| Share::from_wit(share, None)).collect();
-        D::ensure_shares(&shares)
-            .map(|ensured| ensured.into_iter().map(EnsuredShare::into_wit).collect())
-            .map_err(Error::into_wit)
+        run(|| {
+            let shares: Vec<Share> = shares.into_iter().map(|share| Share::from_wit(share, None)).collect();
+            D::ensure_shares(&shares).map(|ensured| ensured.into_iter().map(EnsuredShare::into_wit).collect())
+        })
     }
 }
 
@@ -78,9 +83,10 @@ impl<D: Access> access::exports::bulkhead::driver::access::Guest for Glue<D> {
         update: access::exports::bulkhead::driver::access::AccessUpdate,
         server: Option<wit::ShareServer>,
     ) -> Result<Vec<access::exports::bulkhead::driver::access::RuleOutcome>, wit::Error> {
-        D::update_access(&Share::from_wit(share, server), &AccessUpdate::from_wit(update))
-            .map(|outcomes| outcomes.into_iter().map(RuleOutcome::into_wit).collect())
-            .map_err(Error::into_wit)
+        run(|| {
+            D::update_access(&Share::from_wit(share, server), &AccessUpdate::from_wit(update))
+                .map(|outcomes| outcomes.into_iter().map(RuleOutcome::into_wit).collect())
+        })
     }
 }
 
@@ -90,7 +96,7 @@ impl<D: AccessByRule> access_by_rule::exports::bulkhead::driver::access_by_rule:
         rule: wit::AccessRule,
         server: Option<wit::ShareServer>,
     ) -> Result<(), wit::Error> {
-        D::allow_access(&Share::from_wit(share, server), &AccessRule::from_wit(rule)).map_err(Error::into_wit)
+        run(|| D::allow_access(&Share::from_wit(share, server), &AccessRule::from_wit(rule)))
     }
 
     fn deny_access(
@@ -98,7 +104,7 @@ impl<D: AccessByRule> access_by_rule::exports::bulkhead::driver::access_by_rule:
         rule: wit::AccessRule,
         server: Option<wit::ShareServer>,
     ) -> Result<(), wit::Error> {
-        D::deny_access(&Share::from_wit(share, server), &AccessRule::from_wit(rule)).map_err(Error::into_wit)
+        run(|| D::deny_access(&Share::from_wit(share, server), &AccessRule::from_wit(rule)))
     }
 }
 
@@ -107,16 +113,15 @@ impl<D: Snapshots> snapshots::exports::bulkhead::driver::snapshots::Guest for Gl
         snapshot: wit::Snapshot,
         server: Option<wit::ShareServer>,
     ) -> Result<snapshots::exports::bulkhead::driver::snapshots::SnapshotOutcome, wit::Error> {
-        Snapshot::from_wit(snapshot, server)
-            .and_then(|snapshot| D::create_snapshot(&snapshot))
-            .map(SnapshotOutcome::into_wit)
-            .map_err(Error::into_wit)
+        run(|| {
+            Snapshot::from_wit(snapshot, server)
+                .and_then(|snapshot| D::create_snapshot(&snapshot))
+                .map(SnapshotOutcome::into_wit)
+        })
     }
 
     fn delete_snapshot(snapshot: wit::Snapshot, server: Option<wit::ShareServer>) -> Result<(), wit::Error> {
-        Snapshot::from_wit(snapshot, server)
-            .and_then(|snapshot| D::delete_snapshot(&snapshot))
-            .map_err(Error::into_wit)
+        run(|| Snapshot::from_wit(snapshot, server).and_then(|snapshot| D::delete_snapshot(&snapshot)))
     }
 }
 
@@ -129,11 +134,12 @@ impl<D: ShareFromSnapshot> share_from_snapshot::exports::bulkhead::driver::share
         server: Option<wit::ShareServer>,
     ) -> Result<share_from_snapshot::exports::bulkhead::driver::share_from_snapshot::Creation, wit::Error>
     {
-        // The server is the new share's: the source may live on another one.
-        Snapshot::from_wit(source, None)
-            .and_then(|source| D::create_share_from_snapshot(&Share::from_wit(share, server), &source))
-            .map(Creation::into_wit)
-            .map_err(Error::into_wit)
+        run(|| {
+            // The server is the new share's: the source may live on another one.
+            Snapshot::from_wit(source, None)
+                .and_then(|source| D::create_share_from_snapshot(&Share::from_wit(share, server), &source))
+                .map(Creation::into_wit)
+        })
     }
 }
 
@@ -144,13 +150,14 @@ impl<D: Revert> revert::exports::bulkhead::driver::revert::Guest for Glue<D> {
         snapshot_rules: Vec<wit::SnapshotAccessRule>,
         server: Option<wit::ShareServer>,
     ) -> Result<revert::exports::bulkhead::driver::revert::Reversion, wit::Error> {
-        let share_rules = AccessRule::list_from_wit(share_rules);
-        let snapshot_rules: Vec<SnapshotAccessRule> =
-            snapshot_rules.into_iter().map(SnapshotAccessRule::from_wit).collect();
-        Snapshot::from_wit(snapshot, server)
-            .and_then(|snapshot| D::revert_to_snapshot(&snapshot, &share_rules, &snapshot_rules))
-            .map(Reversion::into_wit)
-            .map_err(Error::into_wit)
+        run(|| {
+            let share_rules = AccessRule::list_from_wit(share_rules);
+            let snapshot_rules: Vec<SnapshotAccessRule> =
+                snapshot_rules.into_iter().map(SnapshotAccessRule::from_wit).collect();
+            Snapshot::from_wit(snapshot, server)
+                .and_then(|snapshot| D::revert_to_snapshot(&snapshot, &share_rules, &snapshot_rules))
+                .map(Reversion::into_wit)
+        })
     }
 }
 
@@ -160,7 +167,7 @@ impl<D: Extend> extend::exports::bulkhead::driver::extend::Guest for Glue<D> {
         new_size_gib: u64,
         server: Option<wit::ShareServer>,
     ) -> Result<(), wit::Error> {
-        D::extend_share(&Share::from_wit(share, server), new_size_gib).map_err(Error::into_wit)
+        run(|| D::extend_share(&Share::from_wit(share, server), new_size_gib))
     }
 }
 
@@ -170,6 +177,6 @@ impl<D: Shrink> shrink::exports::bulkhead::driver::shrink::Guest for Glue<D> {
         new_size_gib: u64,
         server: Option<wit::ShareServer>,
     ) -> Result<(), wit::Error> {
-        D::shrink_share(&Share::from_wit(share, server), new_size_gib).map_err(Error::into_wit)
+        run(|| D::shrink_share(&Share::from_wit(share, server), new_size_gib))
     }
 }

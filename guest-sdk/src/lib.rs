@@ -30,6 +30,7 @@ mod host;
 pub mod lock;
 pub mod log;
 mod pairs;
+mod panic;
 pub mod private_data;
 mod resource;
 pub mod share;

@@ -4,9 +4,11 @@ use crate::{folder_of, make_small_share, make_snapshot};
 use bulkhead_tests::daemon::{Daemon, gone, settle};
 use bulkhead_tests::http::Client;
 use bulkhead_tests::lab::Lab;
+use bulkhead_tests::programs;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 /// A daemon whose only backend runs the hostile driver with this behaviour and short deadlines.
 async fn hostile_daemon(behaviour: &str, main: &str) -> (Lab, Daemon) {
@@ -62,6 +64,38 @@ async fn a_driver_that_traps_or_exhausts_its_memory_or_stack_costs_one_call() {
             "{behaviour}: {failure}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_a_driver_panics_with_stands_in_the_log_with_its_place() {
+    let (_lab, daemon) = hostile_daemon("trap@create-share", "").await;
+    let tenant = daemon.tenant();
+    let made = tenant
+        .post("/v2/shares", &json!({ "share": { "share_proto": "NFS", "size": 1 } }))
+        .await
+        .expect("taken");
+    let path = format!("/v2/shares/{}", made["share"]["id"].as_str().expect("an id"));
+    settle(&tenant, &path, "share", &["error"]).await.expect("failed");
+    let log = daemon.log_text();
+    let line = log.lines().find(|line| line.contains("told to trap")).expect("a line with the message");
+    assert!(line.contains("ERROR") && line.contains("harm.rs:"), "{line}");
+}
+
+#[test]
+fn who_tries_a_driver_sees_what_it_panics_with() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lab = folder.path().join("lab.toml");
+    std::fs::write(&lab, "[options]\nbehaviour = \"trap@create-share\"\n").expect("written");
+    let output = Command::new(programs::program("bulkhead").expect("built"))
+        .args(["driver", "call"])
+        .arg(programs::guest("hostile").expect("built"))
+        .args(["shares.create-share", "--config"])
+        .arg(&lab)
+        .output()
+        .expect("started");
+    assert!(!output.status.success());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("ERROR panicked at") && told.contains("told to trap"), "{told}");
 }
 
 #[tokio::test]

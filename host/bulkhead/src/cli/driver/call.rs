@@ -43,7 +43,7 @@ pub(super) struct Call {
     /// What the driver is given: roots, programs, options, the share and its rules
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print what the driver asks of the host, and its log
+    /// Print what the driver asks of the host, and its whole log: without this only its errors
     #[arg(long)]
     trace: bool,
 }
@@ -57,9 +57,7 @@ impl Call {
             .tempdir()
             .context("cannot make a directory for the roots")?;
         let lab = Lab::load(self.config.as_deref(), &package, scratch.path())?;
-        if self.trace {
-            log_to_stderr();
-        }
+        log_to_stderr(if self.trace { "warn,driver=debug" } else { "driver=error" });
         let before = lab.before.clone().unwrap_or_else(|| self.function.before());
         let bench = Bench::set_up(package, lab, scratch.path()).await?;
         let mut trace = Trace::new(bench.ledger.clone(), bench.name.clone());
@@ -219,15 +217,15 @@ fn failed(function: Function, error: CallError) -> anyhow::Error {
     anyhow::Error::new(error).context(what)
 }
 
-/// The driver's own log lines, and the host's warnings: the words without what is the same on every line.
-fn log_to_stderr() {
+/// The driver's own log lines, and what else `filter` names: the words without what is the same on every line.
+fn log_to_stderr(filter: &str) {
     let only_words = format::debug_fn(|writer, field, value| match field.name() {
         "message" => write!(writer, "{value:?}"),
         _ => Ok(()),
     });
     let subscriber = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(EnvFilter::new("warn,driver=debug"))
+        .with_env_filter(EnvFilter::new(filter))
         .fmt_fields(only_words)
         .with_ansi(false)
         .without_time()
