@@ -1,15 +1,10 @@
 //! `cargo xtask demo`: the newcomer's five minutes.
 
-use crate::shell::{self, Outcome, cargo};
+use crate::shell::{Outcome, command, run as run_command};
 use crate::{guests, setup};
 
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     setup::prepare()?;
     guests::build()?;
-    shell::run(
-        "the story of a share",
-        cargo()
-            .args(["run", "--quiet", "--locked", "--package", "bulkhead-tests", "--bin", "demo", "--"])
-            .args(arguments),
-    )
+    run_command("the story of a share", command(guests::program("demo")).args(arguments))
 }

@@ -3,12 +3,18 @@
 use crate::shell::{Outcome, cargo, command, root, run, target};
 use std::path::{Path, PathBuf};
 
-/// The two programs, in the profile that demo and tests share.
+/// The programs, in the profile that demo and tests share.
+///
+/// The SDK is among them for its features alone: what is built without it builds some crates differently, wasmtime among them, and the
+/// tests would build all of that a second time.
 pub(crate) fn build_programs() -> Outcome {
-    run(
-        "building bulkhead and its helper",
-        cargo().args(["build", "--locked", "--package", "bulkhead", "--package", "bulkhead-helper"]),
-    )
+    let packages = ["bulkhead", "bulkhead-helper", "bulkhead-sdk", "bulkhead-tests"];
+    let mut build = cargo();
+    build.args(["build", "--locked"]);
+    for package in packages {
+        build.args(["--package", package]);
+    }
+    run("building bulkhead, its helper, demo and soak", &mut build)
 }
 
 /// Where the programs are.

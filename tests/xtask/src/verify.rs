@@ -1,6 +1,6 @@
 //! `cargo xtask test` and `soak`.
 
-use crate::shell::{Outcome, cargo, run, works};
+use crate::shell::{Outcome, cargo, command, run, works};
 use crate::{guests, setup};
 
 /// Install what the tests need and run them all.
@@ -37,10 +37,5 @@ pub(crate) fn test() -> Outcome {
 pub(crate) fn soak(arguments: &[String]) -> Outcome {
     setup::prepare()?;
     guests::build()?;
-    run(
-        "the soak",
-        cargo()
-            .args(["run", "--quiet", "--locked", "--package", "bulkhead-tests", "--bin", "soak", "--"])
-            .args(arguments),
-    )
+    run("the soak", command(guests::program("soak")).args(arguments))
 }
