@@ -115,7 +115,7 @@ async fn a_backend_whose_root_comes_later_is_loaded_by_itself_and_its_generation
     let failed = in_state(&daemon, "late", "unusable").await;
     assert_eq!(failed["status"]["failure"]["code"], "root-unusable", "{failed}");
     let share = json!({ "share": { "share_proto": "NFS", "size": 1 } });
-    let refused = daemon.tenant().post("/v2/shares", &share).await.expect_err("no backend").to_string();
+    let refused = daemon.operator().post("/v2/shares", &share).await.expect_err("no backend").to_string();
     assert!(refused.contains("cannot be loaded; see 'bulkhead backend show late'"), "{refused}");
     assert!(!refused.contains(&root.display().to_string()), "{refused}");
     std::fs::create_dir(&root).expect("mounted");
