@@ -55,10 +55,21 @@ pub enum Variable {
     SourceShare,
     /// `{source-snapshot}`: the snapshot a share is made from.
     SourceSnapshot,
+    /// `{managed}`: what the operator named in a manage call.
+    Managed,
+    /// `{number}`: a number that the driver gives; only in roots of use `kernel`.
+    Number,
 }
 
 impl Variable {
-    const ALL: [Self; 4] = [Self::Share, Self::Snapshot, Self::SourceShare, Self::SourceSnapshot];
+    const ALL: [Self; 6] = [
+        Self::Share,
+        Self::Snapshot,
+        Self::SourceShare,
+        Self::SourceSnapshot,
+        Self::Managed,
+        Self::Number,
+    ];
 
     /// As it stands between braces.
     #[must_use]
@@ -68,6 +79,8 @@ impl Variable {
             Self::Snapshot => "snapshot",
             Self::SourceShare => "source-share",
             Self::SourceSnapshot => "source-snapshot",
+            Self::Managed => "managed",
+            Self::Number => "number",
         }
     }
 }
@@ -93,7 +106,7 @@ pub struct Pattern {
 pub enum InvalidPattern {
     /// A place that names nothing the host derives.
     #[error(
-        "'{{{0}}}' is not a name the host derives; use {{share}}, {{snapshot}}, {{source-share}} or {{source-snapshot}}"
+        "'{{{0}}}' is not a name the host derives; use {{share}}, {{snapshot}}, {{source-share}}, {{source-snapshot}}, {{managed}} or {{number}}"
     )]
     Variable(String),
     /// Literal text outside the alphabet.
@@ -132,6 +145,27 @@ impl Pattern {
     #[must_use]
     pub fn is_source(&self) -> bool {
         self.variables().any(|variable| matches!(variable, Variable::SourceShare | Variable::SourceSnapshot))
+    }
+
+    /// Whether it names an object that the operator asked to take over, which nobody owns yet.
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        self.variables().any(|variable| variable == Variable::Managed)
+    }
+
+    /// Fill in `numbers`, in order; none unless every place is a number and there is one for each.
+    #[must_use]
+    pub fn fill_numbers(&self, numbers: &[u64]) -> Option<RelativePath> {
+        let mut numbers = numbers.iter();
+        let mut filled = String::new();
+        for part in &self.parts {
+            match part {
+                PatternPart::Literal(text) => filled.push_str(text),
+                PatternPart::Variable(Variable::Number) => filled.push_str(&numbers.next()?.to_string()),
+                PatternPart::Variable(_) => return None,
+            }
+        }
+        numbers.next().is_none().then_some(RelativePath(filled))
     }
 
     /// Fill in the names; none if the target lacks one of them.

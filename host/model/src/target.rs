@@ -4,12 +4,13 @@
 //! therefore not even spell another tenant's path.
 
 use crate::access::AccessRule;
-use crate::id::{ShareInstanceId, SnapshotInstanceId};
+use crate::id::{InvalidId, ShareInstanceId, SnapshotInstanceId};
 use crate::pattern::Variable;
 use crate::share::share_name;
 use crate::snapshot::snapshot_name;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 
 /// A resource of a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -27,6 +28,56 @@ impl fmt::Display for Resource {
             Self::Share(id) => write!(formatter, "{}", share_name(*id)),
             Self::Snapshot(id) => write!(formatter, "{}", snapshot_name(*id)),
         }
+    }
+}
+
+/// What the operator named in a manage call: one component of a path, of letters, digits, `.`, `_`, `@` and `-`, not beginning with a
+/// dot, at most 255 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ManagedName(String);
+
+impl ManagedName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ManagedName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for ManagedName {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let sound = |letter: char| letter.is_ascii_alphanumeric() || "._@-".contains(letter);
+        if !text.is_empty() && text.len() <= 255 && !text.starts_with('.') && text.chars().all(sound) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidId::new(
+                text,
+                "name of an object to manage (letters, digits, '.', '_', '@', '-', not beginning with '.')",
+            ))
+        }
+    }
+}
+
+impl TryFrom<String> for ManagedName {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<ManagedName> for String {
+    fn from(name: ManagedName) -> Self {
+        name.0
     }
 }
 
@@ -50,6 +101,8 @@ pub struct CallTarget {
     pub source: Option<TargetSnapshot>,
     /// The rules that shall be in force after this call, for slots of type `access-rules`; none in calls that carry no rules.
     pub access_rules: Option<Vec<AccessRule>>,
+    /// What the operator named in a manage call: what the subject is made of.
+    pub managed: Option<ManagedName>,
 }
 
 /// Something that is not of the call's target.
@@ -84,6 +137,7 @@ impl CallTarget {
         let source = |names: Names| Names {
             source_share: self.source.map(|source| source.share),
             source_snapshot: self.source.map(|source| source.snapshot),
+            managed: self.managed.clone(),
             ..names
         };
         match resource.or_else(|| self.subject()) {
@@ -110,7 +164,7 @@ impl CallTarget {
 }
 
 /// The names that fill a pattern.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Names {
     /// For `{share}`.
     pub share: Option<ShareInstanceId>,
@@ -120,6 +174,8 @@ pub struct Names {
     pub source_share: Option<ShareInstanceId>,
     /// For `{source-snapshot}`.
     pub source_snapshot: Option<SnapshotInstanceId>,
+    /// For `{managed}`.
+    pub managed: Option<ManagedName>,
 }
 
 impl Names {
@@ -131,6 +187,8 @@ impl Names {
             Variable::Snapshot => self.snapshot.map(snapshot_name),
             Variable::SourceShare => self.source_share.map(share_name),
             Variable::SourceSnapshot => self.source_snapshot.map(snapshot_name),
+            Variable::Managed => self.managed.as_ref().map(ToString::to_string),
+            Variable::Number => None,
         }
     }
 }

@@ -1,11 +1,19 @@
 //! The vendor's manifest, `driver.toml`: what a driver wants to touch, in terms a reviewer can read. Parsing and checking live in
 //! `package`; these are the types that every capability is scoped by.
 
+mod dbus;
+mod job;
+mod service;
+
+pub use dbus::{DbusArgument, DbusTemplate, DbusType};
+pub use job::{JobTemplate, PipelineTemplate};
+pub use service::{BindTemplate, GroupInstance, GroupTemplate, Readiness, ServiceTemplate};
+
 use crate::id::{Digest, DriverName, Label};
 use crate::pattern::Pattern;
 use crate::share::Protocol;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A whole manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +33,21 @@ pub struct Manifest {
     /// File templates.
     #[serde(default, rename = "file", skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileTemplate>,
+    /// Commands that feed each other.
+    #[serde(default, rename = "pipeline", skip_serializing_if = "Vec::is_empty")]
+    pub pipelines: Vec<PipelineTemplate>,
+    /// Commands that outlive their call.
+    #[serde(default, rename = "job", skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<JobTemplate>,
+    /// What long-running processes share.
+    #[serde(default, rename = "group", skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupTemplate>,
+    /// Long-running processes.
+    #[serde(default, rename = "service", skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceTemplate>,
+    /// Calls on the private buses of groups.
+    #[serde(default, rename = "dbus", skip_serializing_if = "Vec::is_empty")]
+    pub dbus_calls: Vec<DbusTemplate>,
     /// What private data it needs beyond its own resources'.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_data: Option<PrivateDataDeclaration>,
@@ -148,6 +171,8 @@ pub enum RootUse {
     Config,
     /// The driver's own bytes.
     State,
+    /// What the kernel tells, below `/sys` or `/proc`: read only, by `files.read-kernel` alone.
+    Kernel,
 }
 
 /// `[[root]]`.
@@ -234,6 +259,9 @@ pub struct CommandTemplate {
     /// The path slot that it removes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destroys: Option<Label>,
+    /// The group in whose namespaces it runs; none: the machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<Label>,
     /// How much of its output is kept, in bytes (1 MiB).
     #[serde(default = "one_mebibyte")]
     pub capture: u64,
@@ -258,6 +286,8 @@ pub enum PathKind {
     Existing,
     /// Descriptor of the parent and one name that is not there yet.
     New,
+    /// Descriptor of the parent alone: the program makes the one name in it, not there yet, by itself.
+    NewInside,
     /// Descriptor of the parent and one name that is there.
     Remove,
     /// Descriptor of the parent and one name to mount on.
@@ -273,6 +303,8 @@ pub enum AccessRulesStyle {
     /// As exports(5) lists clients: `10.0.0.0/24(rw) 10.0.0.9(ro)`. Rules of another type than `ip` are left out; a list without any
     /// client names one that nobody is.
     Exports5,
+    /// As `CLIENT` blocks of NFS-Ganesha. Rules of another type than `ip` are left out; without any rule there is no block.
+    Ganesha,
 }
 
 /// Where the rules of an `access-rules` slot come from.
@@ -346,6 +378,8 @@ pub enum FileFormat {
     Lines,
     /// JSON: slots stand where values stand, and are encoded as such.
     Json,
+    /// NFS-Ganesha's configuration: slots stand where values stand; text is quoted, and none can end its quotes.
+    Ganesha,
 }
 
 /// `[[file]]`: a named file with typed slots.
@@ -416,6 +450,55 @@ impl Manifest {
     #[must_use]
     pub fn file(&self, name: &str) -> Option<&FileTemplate> {
         self.files.iter().find(|template| template.name.as_str() == name)
+    }
+
+    /// The pipeline with this name.
+    #[must_use]
+    pub fn pipeline(&self, name: &str) -> Option<&PipelineTemplate> {
+        self.pipelines.iter().find(|template| template.name.as_str() == name)
+    }
+
+    /// The job with this name.
+    #[must_use]
+    pub fn job(&self, name: &str) -> Option<&JobTemplate> {
+        self.jobs.iter().find(|template| template.name.as_str() == name)
+    }
+
+    /// The group with this name.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<&GroupTemplate> {
+        self.groups.iter().find(|template| template.name.as_str() == name)
+    }
+
+    /// The service with this name.
+    #[must_use]
+    pub fn service(&self, name: &str) -> Option<&ServiceTemplate> {
+        self.services.iter().find(|template| template.name.as_str() == name)
+    }
+
+    /// The D-Bus call with this name.
+    #[must_use]
+    pub fn dbus(&self, name: &str) -> Option<&DbusTemplate> {
+        self.dbus_calls.iter().find(|template| template.name.as_str() == name)
+    }
+
+    /// Every template that a grant pins, with the hash it is pinned by. Names are unique over all tables.
+    pub fn templates(&self) -> impl Iterator<Item = (&Label, Digest)> {
+        let commands = self.commands.iter().map(|template| (&template.name, template.digest()));
+        let files = self.files.iter().map(|template| (&template.name, template.digest()));
+        let pipelines = self.pipelines.iter().map(|template| (&template.name, template.digest()));
+        let jobs = self.jobs.iter().map(|template| (&template.name, template.digest()));
+        let groups = self.groups.iter().map(|template| (&template.name, template.digest()));
+        let services = self.services.iter().map(|template| (&template.name, template.digest()));
+        let dbus = self.dbus_calls.iter().map(|template| (&template.name, template.digest()));
+        commands.chain(files).chain(pipelines).chain(jobs).chain(groups).chain(services).chain(dbus)
+    }
+
+    /// Every program that the driver runs, without repetition.
+    #[must_use]
+    pub fn programs(&self) -> BTreeSet<&str> {
+        let commands = self.commands.iter().map(|template| template.program.as_str());
+        commands.chain(self.services.iter().map(|template| template.program.as_str())).collect()
     }
 }
 
