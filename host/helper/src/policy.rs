@@ -126,6 +126,7 @@ mod tests {
             unreviewed: Unreviewed::Allowed,
             roots: BTreeMap::from([("pool".parse().expect("a label"), binding)]),
             slots: BTreeMap::new(),
+            inside: None,
             timeout_ms: 1,
         }
     }

@@ -231,6 +231,15 @@ impl<'server> Session<'server> {
                 }
                 Ok(())
             }
+            ToHelper::Pipe(request) => {
+                let refusal = not_served();
+                self.tell(&FromHelper::Refused { id: request.id, refusal })
+            }
+            ToHelper::Service { id, .. } => {
+                self.tell(&FromHelper::Service { id, answer: Err(not_served()) })
+            }
+            ToHelper::Job { id, .. } => self.tell(&FromHelper::Job { id, answer: Err(not_served()) }),
+            ToHelper::Dbus { id, .. } => self.tell(&FromHelper::Dbus { id, answer: Err(not_served()) }),
             ToHelper::Run(request) => {
                 let id = request.id;
                 match self.start(&request) {
@@ -320,6 +329,10 @@ impl<'server> Session<'server> {
 enum Peer {
     There,
     Gone,
+}
+
+fn not_served() -> Refusal {
+    Refusal::new(CapabilityCode::Unavailable, "this helper does not serve that yet")
 }
 
 fn errno(error: &std::io::Error) -> Errno {

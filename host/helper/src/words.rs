@@ -221,6 +221,7 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (name.parse().expect("a label"), value.clone()))
                 .collect(),
+            inside: None,
             timeout_ms: 1000,
         }
     }

@@ -37,6 +37,7 @@ impl CommandRequest {
             unreviewed: self.unreviewed,
             roots: self.roots.clone(),
             slots: self.slots.clone(),
+            inside: None,
             timeout_ms: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
         })
     }

@@ -218,6 +218,7 @@ impl Request {
                 .into_iter()
                 .map(|(name, value)| (label(name), value))
                 .collect::<BTreeMap<_, _>>(),
+            inside: None,
             timeout_ms: u64::try_from(self.timeout.as_millis()).expect("a short time"),
         }
     }

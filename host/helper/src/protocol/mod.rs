@@ -6,11 +6,28 @@
 //! Hello -> Hello          versions must be equal, else the helper answers its own and closes
 //! Sweep -> Swept          every command of an earlier connection has ended; until then nothing is run
 //! Run   -> Started -> Finished     or Refused: nothing was started
+//! Pipe  -> Started -> Piped        or Refused: the same for commands that feed each other
 //! Cancel                  the command is ended; its Finished comes all the same
+//! Service -> Service      groups and services; the answer comes when it is known, others may come first
+//! Job   -> Job            background work
+//! Dbus  -> Dbus           a call on a group's private bus
 //! Ping  -> Pong           the helper lives
 //! ```
 //!
-//! When the connection closes, the helper ends every command and then itself.
+//! When the connection closes, the helper ends every command and then itself; groups, their services and jobs run on.
+
+mod dbus;
+mod job;
+mod service;
+
+pub use dbus::{DbusItem, DbusReply, DbusRequest, DbusValue, LARGEST_REPLY, MOST_ITEMS};
+pub use job::{
+    JobAnswer, JobCall, JobEnd, JobEntry, JobKey, JobState, PipeFinished, PipeRequest, StartJob,
+};
+pub use service::{
+    BindRequest, GroupKey, ServiceAnswer, ServiceCall, ServiceExit, ServiceState, ServiceStatus, StartService,
+    StartServices,
+};
 
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::Label;
@@ -21,7 +38,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// The version that both sides must speak.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The largest frame to a helper, in bytes: a template, its slots and standard input.
 pub const LARGEST_REQUEST: usize = 2 << 20;
 /// The largest frame from a helper, in bytes: what is kept of a command's output.
@@ -51,6 +68,29 @@ pub enum ToHelper {
     Sweep,
     /// Run a command.
     Run(Box<RunRequest>),
+    /// Run commands that feed each other.
+    Pipe(Box<PipeRequest>),
+    /// Do something about groups and services. One that changes something and one group waits for the other.
+    Service {
+        /// Comes back; grows like those of commands.
+        id: u64,
+        /// What.
+        call: Box<ServiceCall>,
+    },
+    /// Do something about background work.
+    Job {
+        /// Comes back; grows like those of commands.
+        id: u64,
+        /// What.
+        call: Box<JobCall>,
+    },
+    /// Call a method on a group's private bus.
+    Dbus {
+        /// Comes back; grows like those of commands.
+        id: u64,
+        /// Which.
+        call: Box<DbusRequest>,
+    },
     /// End a command. Unknown ids and commands that have ended are passed over.
     Cancel {
         /// Which.
@@ -78,6 +118,8 @@ pub struct RunRequest {
     pub roots: BTreeMap<Label, RootBinding>,
     /// The value of each slot.
     pub slots: BTreeMap<Label, SlotArgument>,
+    /// The group in whose namespaces it runs, where its template says `inside`.
+    pub inside: Option<GroupKey>,
     /// How long it may take, in milliseconds.
     pub timeout_ms: u64,
 }
@@ -122,7 +164,7 @@ pub enum SlotArgument {
 }
 
 /// What the helper says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum FromHelper {
     /// To the daemon's hello.
     Hello {
@@ -146,6 +188,34 @@ pub enum FromHelper {
         id: u64,
         /// How.
         finished: Finished,
+    },
+    /// The pipeline and everything it started have ended.
+    Piped {
+        /// Which.
+        id: u64,
+        /// How.
+        finished: PipeFinished,
+    },
+    /// What came of a call about services.
+    Service {
+        /// Which call.
+        id: u64,
+        /// What.
+        answer: Result<ServiceAnswer, Refusal>,
+    },
+    /// What came of a call about jobs.
+    Job {
+        /// Which call.
+        id: u64,
+        /// What.
+        answer: Result<JobAnswer, Refusal>,
+    },
+    /// What came of a call on a bus. A refusal with `outcome-unknown` may have had its effect.
+    Dbus {
+        /// Which call.
+        id: u64,
+        /// What.
+        answer: Result<DbusReply, Refusal>,
     },
     /// Nothing was started.
     Refused {

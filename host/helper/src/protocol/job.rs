@@ -1,0 +1,112 @@
+//! Pipelines and jobs, as daemon and helper speak of them.
+
+use super::{Finished, RunRequest};
+use bulkhead_model::id::Label;
+use serde::{Deserialize, Serialize};
+
+/// Commands that feed each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PipeRequest {
+    /// Grows with every request of a connection, as for commands.
+    pub id: u64,
+    /// First to last; at least two. Their own ids are not looked at, and they read nothing on standard input but each other.
+    pub stages: Vec<RunRequest>,
+}
+
+/// How a pipeline ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PipeFinished {
+    /// Each stage's end, first to last; the last one's standard output is kept, the others' went to the next.
+    pub stages: Vec<Finished>,
+}
+
+/// Which job of which backend.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct JobKey {
+    /// The backend's name.
+    pub backend: String,
+    /// The host-derived name of the call's subject.
+    pub subject: String,
+    /// The job's name in the manifest.
+    pub job: Label,
+    /// The driver's key, at most 255 bytes.
+    pub key: String,
+}
+
+/// What is asked about jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobCall {
+    /// Start one, unless there is one under this key: then its state is the answer; refused with `conflict` if it runs with other words.
+    Start(StartJob),
+    /// How it is; refused with `not-found` if there is none.
+    Poll(JobKey),
+    /// All jobs of a backend's subject, in order of name and key.
+    Entries {
+        /// The backend's name.
+        backend: String,
+        /// The host-derived name of the subject.
+        subject: String,
+    },
+    /// End it with everything it started; it is failed afterwards.
+    Cancel(JobKey),
+    /// Forget one that has ended or was lost; refused with `busy` if it runs.
+    Forget(JobKey),
+}
+
+/// A job to start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartJob {
+    /// Under which key.
+    pub key: JobKey,
+    /// One command, or the stages of a pipeline. Their `timeout_ms` bounds the whole.
+    pub stages: Vec<RunRequest>,
+    /// Whether the bytes between the first stage and the next are counted.
+    pub counts_bytes: bool,
+}
+
+/// How a job is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobState {
+    /// Still at it.
+    Running {
+        /// Bytes between its stages so far; none if they are not counted.
+        bytes_done: Option<u64>,
+        /// How long, in milliseconds.
+        running_ms: u64,
+    },
+    /// It ended.
+    Ended(JobEnd),
+    /// It does not run and nobody saw it end.
+    Lost,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobEnd {
+    /// Of the first stage that failed, else of the last.
+    pub finished: Finished,
+    /// Whether all stages ended with exit code 0.
+    pub success: bool,
+    /// Bytes between its stages; none if they were not counted.
+    pub bytes_done: Option<u64>,
+}
+
+/// A job of a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobEntry {
+    /// Its key.
+    pub key: JobKey,
+    /// How it is.
+    pub state: JobState,
+}
+
+/// What came of a [`JobCall`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobAnswer {
+    /// To `Start` and `Poll`.
+    State(JobState),
+    /// To `Entries`.
+    Entries(Vec<JobEntry>),
+    /// To everything else.
+    Done,
+}
