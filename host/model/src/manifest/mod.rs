@@ -296,6 +296,14 @@ pub enum PathKind {
     Text,
 }
 
+impl PathKind {
+    /// Whether the program makes, removes or mounts on the name itself, rather than using what stands there.
+    #[must_use]
+    pub const fn changes_its_name(self) -> bool {
+        matches!(self, Self::New | Self::NewInside | Self::Remove | Self::MountTarget)
+    }
+}
+
 /// How access rules are written into a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -492,6 +500,15 @@ impl Manifest {
         let services = self.services.iter().map(|template| (&template.name, template.digest()));
         let dbus = self.dbus_calls.iter().map(|template| (&template.name, template.digest()));
         commands.chain(files).chain(pipelines).chain(jobs).chain(groups).chain(services).chain(dbus)
+    }
+
+    /// The slots of every template that has some: its table, its name, and the slots.
+    pub fn slots(&self) -> impl Iterator<Item = (&'static str, &Label, &BTreeMap<Label, SlotType>)> {
+        let commands = self.commands.iter().map(|template| ("execute", &template.name, &template.slots));
+        let files = self.files.iter().map(|template| ("file", &template.name, &template.slots));
+        let services = self.services.iter().map(|template| ("service", &template.name, &template.slots));
+        let dbus = self.dbus_calls.iter().map(|template| ("dbus", &template.name, &template.slots));
+        commands.chain(files).chain(services).chain(dbus)
     }
 
     /// Every program that the driver runs, without repetition.

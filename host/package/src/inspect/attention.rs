@@ -8,6 +8,7 @@ use bulkhead_model::manifest::{CommandEffect, CommandTemplate, Manifest, PathKin
 pub(super) fn of(package: &Package) -> Vec<String> {
     let manifest = &package.manifest;
     let mut lines = backend_wide(manifest);
+    lines.extend(runs_on(manifest));
     lines.extend(destroys(&manifest.commands));
     lines.extend(resolved_elsewhere(manifest));
     lines.extend(secrets(manifest));
@@ -19,6 +20,9 @@ fn backend_wide(manifest: &Manifest) -> Vec<String> {
     let mut lines = Vec::new();
     for template in manifest.commands.iter().filter(|template| template.scope == TemplateScope::Backend) {
         lines.push(format!("execute {} reaches the whole backend: {}", template.name, template.reason));
+    }
+    for template in manifest.dbus_calls.iter().filter(|template| template.scope == TemplateScope::Backend) {
+        lines.push(format!("dbus {} reaches the whole backend: {}", template.name, template.reason));
     }
     for template in manifest.files.iter().filter(|template| template.path.is_backend_wide()) {
         let (name, root, path) = (&template.name, &template.root, &template.path);
@@ -41,6 +45,19 @@ fn backend_wide(manifest: &Manifest) -> Vec<String> {
     lines
 }
 
+/// What goes on when no call does.
+fn runs_on(manifest: &Manifest) -> impl Iterator<Item = String> {
+    let services = manifest.services.iter().map(|service| {
+        let (name, program, reason) = (&service.name, &service.program, &service.reason);
+        format!("service {name} keeps {program} running, outside every call's limits: {reason}")
+    });
+    let jobs = manifest
+        .jobs
+        .iter()
+        .map(|job| format!("job {} goes on when its call has ended: {}", job.name, job.reason));
+    services.chain(jobs)
+}
+
 fn destroys(commands: &[CommandTemplate]) -> impl Iterator<Item = String> {
     commands.iter().filter(|template| template.effect == CommandEffect::Destroy).map(|template| {
         let what = match &template.destroys {
@@ -53,10 +70,8 @@ fn destroys(commands: &[CommandTemplate]) -> impl Iterator<Item = String> {
 
 fn resolved_elsewhere(manifest: &Manifest) -> Vec<String> {
     let is_text = |slot: &SlotType| matches!(slot, SlotType::Path { kind: PathKind::Text, .. });
-    let commands = manifest.commands.iter().map(|template| ("execute", &template.name, &template.slots));
-    let files = manifest.files.iter().map(|template| ("file", &template.name, &template.slots));
     let mut lines = Vec::new();
-    for (table, template, slots) in commands.chain(files) {
+    for (table, template, slots) in manifest.slots() {
         for (name, _) in slots.iter().filter(|(_, slot)| is_text(slot)) {
             lines.push(format!(
                 "{table} {template}.{name} is a path that another process resolves: its parents must be closed to tenants"
@@ -67,11 +82,8 @@ fn resolved_elsewhere(manifest: &Manifest) -> Vec<String> {
 }
 
 fn secrets(manifest: &Manifest) -> Vec<String> {
-    let commands = manifest.commands.iter().map(|template| ("execute", &template.name, &template.slots));
-    let files = manifest.files.iter().map(|template| ("file", &template.name, &template.slots));
-    let used = commands
-        .chain(files)
-        .filter(|(_, _, slots)| slots.values().any(|slot| matches!(slot, SlotType::Secret)));
+    let used =
+        manifest.slots().filter(|(_, _, slots)| slots.values().any(|slot| matches!(slot, SlotType::Secret)));
     used.map(|(table, template, _)| format!("{table} {template} is handed a secret")).collect()
 }
 
@@ -92,7 +104,13 @@ fn useless(package: &Package) -> Vec<String> {
             ));
         }
     };
-    compare(Capability::Execute, !manifest.commands.is_empty(), "[[execute]]");
+    // A command may be declared for a job alone.
+    let by_itself = manifest.jobs.is_empty();
+    let declared = !manifest.commands.is_empty() && (by_itself || imports(Capability::Execute));
+    compare(Capability::Execute, declared, "[[execute]]");
+    compare(Capability::Service, !manifest.services.is_empty(), "[[service]]");
+    compare(Capability::Job, !manifest.jobs.is_empty(), "[[job]]");
+    compare(Capability::Dbus, !manifest.dbus_calls.is_empty(), "[[dbus]]");
     let reaches = !manifest.files.is_empty() || manifest.roots.iter().any(|root| !root.paths.is_empty());
     compare(Capability::Files, reaches, "[[file]] or [[root]] with paths");
     lines

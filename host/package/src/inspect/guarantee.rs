@@ -21,6 +21,9 @@ pub(super) fn slot_type(slot: &SlotType) -> String {
         SlotType::AccessRules { style: AccessRulesStyle::Exports5, .. } => {
             "access rules of the call, as exports(5) lists clients".to_owned()
         }
+        SlotType::AccessRules { style: AccessRulesStyle::Ganesha, .. } => {
+            "access rules of the call, as CLIENT blocks of NFS-Ganesha".to_owned()
+        }
         SlotType::Opaque { max } => format!("opaque text, at most {max} bytes"),
         SlotType::Secret => "secret".to_owned(),
     }
@@ -30,6 +33,7 @@ const fn path_kind(kind: PathKind) -> &'static str {
     match kind {
         PathKind::Existing => "existing",
         PathKind::New => "new",
+        PathKind::NewInside => "new-inside",
         PathKind::Remove => "remove",
         PathKind::MountTarget => "mount-target",
         PathKind::Text => "text",
@@ -51,6 +55,9 @@ pub(super) const fn guarantee(slot: &SlotType) -> &'static str {
         }
         SlotType::Path { kind: PathKind::New, .. } => {
             "descriptor of the parent and one new name; owned by the call's resource from then on"
+        }
+        SlotType::Path { kind: PathKind::NewInside, .. } => {
+            "descriptor of the parent; the program makes the one new name, owned by the call's resource from then on"
         }
         SlotType::Path { kind: PathKind::Remove, .. } => {
             "descriptor of the parent and one name, which must be owned by the call's resource; resolved again by name"

@@ -5,9 +5,12 @@
 
 mod attention;
 mod guarantee;
+mod process_report;
+mod process_text;
 mod report;
 mod text;
 
+pub use process_report::{DbusReport, GroupReport, JobReport, PipelineReport, ServiceReport};
 pub use report::{
     CommandReport, ExportReport, FileReport, ImportReport, OptionReport, PathReport, ProgramReport, Report,
     RootReport, SlotReport,

@@ -2,16 +2,17 @@
 
 use super::attention;
 use super::guarantee::{guarantee, slot_type};
+use super::process_report::{self, DbusReport, GroupReport, JobReport, PipelineReport, ServiceReport};
 use crate::contract::Contract;
 use crate::package::Package;
 use bulkhead_model::ability::{Ability, CONTRACT_VERSION, Capability, DRIVER_PACKAGE};
 use bulkhead_model::call::DriverLimits;
 use bulkhead_model::id::{Digest, Label};
 use bulkhead_model::manifest::{
-    CommandEffect, CommandTemplate, DriverDeclaration, FileFormat, FileTemplate, OptionDeclaration, Repeat,
-    RootDeclaration, RootUse, SlotType, TemplateScope,
+    CommandEffect, CommandTemplate, DriverDeclaration, FileFormat, FileTemplate, Manifest, OptionDeclaration,
+    Repeat, RootDeclaration, RootUse, SlotType, TemplateScope,
 };
-use bulkhead_model::pattern::Pattern;
+use bulkhead_model::pattern::{Pattern, Variable};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,6 +42,16 @@ pub struct Report {
     pub roots: Vec<RootReport>,
     /// Commands it may run, word by word.
     pub commands: Vec<CommandReport>,
+    /// Commands that feed each other.
+    pub pipelines: Vec<PipelineReport>,
+    /// What runs on when its call has ended.
+    pub jobs: Vec<JobReport>,
+    /// What its services share.
+    pub groups: Vec<GroupReport>,
+    /// What runs for as long as the backend does.
+    pub services: Vec<ServiceReport>,
+    /// Calls on the groups' own buses.
+    pub dbus_calls: Vec<DbusReport>,
     /// Files it may write, letter by letter.
     pub files: Vec<FileReport>,
     /// Why it keeps data of the backend as a whole; none if it keeps data of its resources only.
@@ -89,6 +100,8 @@ pub struct ProgramReport {
     pub name: String,
     /// The command templates that run it.
     pub commands: Vec<Label>,
+    /// The services that are it.
+    pub services: Vec<Label>,
 }
 
 /// A root with every path in it that the driver can name.
@@ -142,6 +155,8 @@ pub struct CommandReport {
     pub environment: BTreeMap<String, String>,
     /// What it reads on standard input.
     pub standard_input: Option<String>,
+    /// The group in whose namespaces it runs.
+    pub inside: Option<Label>,
     /// The slot that it makes.
     pub creates: Option<Label>,
     /// The slot that it removes.
@@ -208,9 +223,14 @@ impl Report {
             exports: package.abilities.0.iter().copied().map(export).collect(),
             other_exports: package.other_exports.clone(),
             imports: package.imports.iter().map(|(capability, used)| import(*capability, used)).collect(),
-            programs: programs(&manifest.commands),
-            roots: manifest.roots.iter().map(|one| root(one, &manifest.commands, &manifest.files)).collect(),
+            programs: programs(manifest),
+            roots: manifest.roots.iter().map(|one| root(one, manifest)).collect(),
             commands: manifest.commands.iter().map(command).collect(),
+            pipelines: manifest.pipelines.iter().map(process_report::pipeline).collect(),
+            jobs: manifest.jobs.iter().map(process_report::job).collect(),
+            groups: manifest.groups.iter().map(process_report::group).collect(),
+            services: manifest.services.iter().map(process_report::service).collect(),
+            dbus_calls: manifest.dbus_calls.iter().map(process_report::dbus).collect(),
             files: manifest.files.iter().map(file).collect(),
             backend_private_data: manifest.private_data.as_ref().and_then(|data| data.backend_scope.clone()),
             counters: manifest.private_data.as_ref().map(|data| data.counters.clone()).unwrap_or_default(),
@@ -252,24 +272,33 @@ fn import(capability: Capability, functions: &BTreeSet<String>) -> ImportReport 
     ImportReport { capability, needs_grant: !capability.is_always_granted(), functions: functions.clone() }
 }
 
-fn programs(commands: &[CommandTemplate]) -> Vec<ProgramReport> {
-    let mut programs: BTreeMap<&str, Vec<Label>> = BTreeMap::new();
-    for template in commands {
-        programs.entry(template.program.as_str()).or_default().push(template.name.clone());
-    }
-    programs.into_iter().map(|(name, commands)| ProgramReport { name: name.to_owned(), commands }).collect()
+fn programs(manifest: &Manifest) -> Vec<ProgramReport> {
+    let used = |name: &str| ProgramReport {
+        name: name.to_owned(),
+        commands: manifest
+            .commands
+            .iter()
+            .filter(|template| template.program == name)
+            .map(|template| template.name.clone())
+            .collect(),
+        services: manifest
+            .services
+            .iter()
+            .filter(|template| template.program == name)
+            .map(|template| template.name.clone())
+            .collect(),
+    };
+    manifest.programs().into_iter().map(used).collect()
 }
 
-fn root(declaration: &RootDeclaration, commands: &[CommandTemplate], files: &[FileTemplate]) -> RootReport {
+fn root(declaration: &RootDeclaration, manifest: &Manifest) -> RootReport {
     let mut paths: BTreeMap<&str, (&Pattern, Vec<String>)> = BTreeMap::new();
     let mut add =
         |pattern, by| paths.entry(Pattern::as_str(pattern)).or_insert((pattern, Vec::new())).1.push(by);
     for pattern in &declaration.paths {
         add(pattern, "files".to_owned());
     }
-    let commands = commands.iter().map(|template| ("execute", &template.name, &template.slots));
-    let texts = files.iter().map(|template| ("file", &template.name, &template.slots));
-    for (table, template, slots) in commands.chain(texts) {
+    for (table, template, slots) in manifest.slots() {
         for (name, slot) in slots {
             if let SlotType::Path { root, pattern, .. } = slot
                 && *root == declaration.name
@@ -278,7 +307,14 @@ fn root(declaration: &RootDeclaration, commands: &[CommandTemplate], files: &[Fi
             }
         }
     }
-    for template in files.iter().filter(|template| template.root == declaration.name) {
+    for group in &manifest.groups {
+        for bind in group.binds.iter().filter(|bind| bind.root == declaration.name) {
+            bind.pattern
+                .iter()
+                .for_each(|pattern| add(pattern, format!("group {}.{}", group.name, bind.name)));
+        }
+    }
+    for template in manifest.files.iter().filter(|template| template.root == declaration.name) {
         add(&template.path, format!("file {}", template.name));
     }
     let paths = paths.into_values().map(|(pattern, by)| path(pattern, by)).collect();
@@ -292,7 +328,11 @@ fn root(declaration: &RootDeclaration, commands: &[CommandTemplate], files: &[Fi
 }
 
 fn path(pattern: &Pattern, by: Vec<String>) -> PathReport {
-    let reach = if pattern.is_backend_wide() {
+    let reach = if pattern.variables().any(|variable| variable == Variable::Number) {
+        "any number, for the whole backend, read only"
+    } else if pattern.is_managed() {
+        "what the operator asks to take over and nobody owns"
+    } else if pattern.is_backend_wide() {
         "the whole backend"
     } else if pattern.is_source() {
         "what the call's new share is made from, read only"
@@ -302,7 +342,7 @@ fn path(pattern: &Pattern, by: Vec<String>) -> PathReport {
     PathReport { pattern: pattern.clone(), reach, by }
 }
 
-fn slots(slots: &BTreeMap<Label, SlotType>) -> Vec<SlotReport> {
+pub(super) fn slots(slots: &BTreeMap<Label, SlotType>) -> Vec<SlotReport> {
     let report = |(name, slot): (&Label, &SlotType)| SlotReport {
         name: name.clone(),
         slot_type: slot_type(slot),
@@ -322,6 +362,7 @@ fn command(template: &CommandTemplate) -> CommandReport {
         words: std::iter::once(&template.program).chain(&template.args).cloned().collect(),
         environment: template.env.clone(),
         standard_input: template.stdin.clone(),
+        inside: template.inside.clone(),
         creates: template.creates.clone(),
         destroys: template.destroys.clone(),
         slots: slots(&template.slots),

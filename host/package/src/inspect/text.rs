@@ -1,5 +1,6 @@
 //! The report as text for people.
 
+use super::process_text::{dbus, group, job, pipeline, service};
 use super::report::{CommandReport, FileReport, OptionReport, Report, RootReport, SlotReport};
 use bulkhead_model::call::DriverLimits;
 use bulkhead_model::manifest::{
@@ -17,12 +18,18 @@ impl Display for Report {
             "programs it runs (the operator binds each to a file)",
             &self.programs,
             |program, out| {
-                let commands: Vec<&str> = program.commands.iter().map(|name| name.as_str()).collect();
-                writeln!(out, "  {:<16} {}", program.name, commands.join(", "))
+                let users = program.commands.iter().chain(&program.services);
+                let users: Vec<&str> = users.map(|name| name.as_str()).collect();
+                writeln!(out, "  {:<16} {}", program.name, users.join(", "))
             },
         )?;
         section(out, "paths it reaches (the operator binds each root to a directory)", &self.roots, root)?;
         section(out, "commands", &self.commands, command)?;
+        section(out, "pipelines (commands that feed each other)", &self.pipelines, pipeline)?;
+        section(out, "jobs (what runs on when its call has ended)", &self.jobs, job)?;
+        section(out, "groups (namespaces of their own)", &self.groups, group)?;
+        section(out, "services (what runs for as long as the backend does)", &self.services, service)?;
+        section(out, "calls on a group's own bus", &self.dbus_calls, dbus)?;
         section(out, "files it writes", &self.files, file)?;
         self.data(out)?;
         section(out, "options, beside those every backend has", &self.options, option)?;
@@ -98,6 +105,7 @@ fn root(root: &RootReport, out: &mut Formatter<'_>) -> fmt::Result {
         RootUse::Data => "tenants' data",
         RootUse::Config => "read by a privileged program: file templates only",
         RootUse::State => "the driver's own bytes",
+        RootUse::Kernel => "what the kernel tells, read only",
     };
     writeln!(out, "  {} ({holds}): {}", root.name, root.reason)?;
     for path in &root.paths {
@@ -107,21 +115,27 @@ fn root(root: &RootReport, out: &mut Formatter<'_>) -> fmt::Result {
     writeln!(out, "    pinned as {}", root.digest)
 }
 
-fn command(command: &CommandReport, out: &mut Formatter<'_>) -> fmt::Result {
-    let effect = match command.effect {
+/// What a template does, how far it reaches, and whether it may be repeated.
+pub(super) fn nature(effect: CommandEffect, scope: TemplateScope, repeat: Repeat) -> String {
+    let effect = match effect {
         CommandEffect::Read => "reads",
         CommandEffect::Change => "changes",
         CommandEffect::Destroy => "DESTROYS",
     };
-    let repeat = match command.repeat {
-        Repeat::Safe => "may be repeated",
-        Repeat::Once => "never repeated blindly",
-    };
-    let scope = match command.scope {
+    let scope = match scope {
         TemplateScope::Target => "of the call's target",
         TemplateScope::Backend => "of the WHOLE BACKEND",
     };
-    writeln!(out, "  {} ({effect}, {scope}, {repeat}): {}", command.name, command.reason)?;
+    let repeat = match repeat {
+        Repeat::Safe => "may be repeated",
+        Repeat::Once => "never repeated blindly",
+    };
+    format!("{effect}, {scope}, {repeat}")
+}
+
+fn command(command: &CommandReport, out: &mut Formatter<'_>) -> fmt::Result {
+    let nature = nature(command.effect, command.scope, command.repeat);
+    writeln!(out, "  {} ({nature}): {}", command.name, command.reason)?;
     let words: Vec<String> = command.words.iter().map(|word| shown(word)).collect();
     writeln!(out, "    $ {}", words.join(" "))?;
     for (name, value) in &command.environment {
@@ -129,6 +143,9 @@ fn command(command: &CommandReport, out: &mut Formatter<'_>) -> fmt::Result {
     }
     if let Some(text) = &command.standard_input {
         writeln!(out, "    standard input {}", quoted(text))?;
+    }
+    if let Some(group) = &command.inside {
+        writeln!(out, "    in the namespaces of group {group}")?;
     }
     slots(&command.slots, out)?;
     let named = [("creates", &command.creates), ("destroys", &command.destroys)];
@@ -146,6 +163,7 @@ fn file(file: &FileReport, out: &mut Formatter<'_>) -> fmt::Result {
     let format = match file.format {
         FileFormat::Lines => "lines",
         FileFormat::Json => "json",
+        FileFormat::Ganesha => "ganesha",
     };
     write!(out, "  {} ({format}) at {}/{}", file.name, file.root, file.path)?;
     if file.reason.is_empty() {
@@ -160,7 +178,7 @@ fn file(file: &FileReport, out: &mut Formatter<'_>) -> fmt::Result {
     writeln!(out, "    pinned as {}", file.digest)
 }
 
-fn slots(slots: &[SlotReport], out: &mut Formatter<'_>) -> fmt::Result {
+pub(super) fn slots(slots: &[SlotReport], out: &mut Formatter<'_>) -> fmt::Result {
     for slot in slots {
         writeln!(out, "    {{{}}} {}", slot.name, slot.slot_type)?;
         writeln!(out, "      {}", slot.guarantee)?;
@@ -229,7 +247,7 @@ fn limits(limits: &DriverLimits, out: &mut Formatter<'_>) -> fmt::Result {
 }
 
 /// A word as a shell would need it, so that blanks inside words show.
-fn shown(word: &str) -> String {
+pub(super) fn shown(word: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./=,:@%+{}".contains(letter);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { quoted(word) }
 }

@@ -1,5 +1,6 @@
 //! `[[execute]]`.
 
+use super::service::undeclared;
 use super::slot::{self, Place, Text};
 use super::{below, plain_text, reason, steps};
 use crate::toml_file::{Finding, Step};
@@ -9,6 +10,7 @@ use bulkhead_model::manifest::{
 };
 use bulkhead_model::pattern::{Part, Pattern, parts};
 use bulkhead_model::suggestion::nearest;
+use std::collections::BTreeMap;
 
 /// The most output of a command that is kept, in bytes: what a guest can hold beside its own memory.
 const LARGEST_CAPTURE: u64 = 16 << 20;
@@ -23,8 +25,9 @@ pub(super) fn check(manifest: &Manifest, findings: &mut Vec<Finding>) {
     for (place, template) in manifest.commands.iter().enumerate() {
         let table = steps!("execute", place);
         reason(&template.reason, at(&table, "reason"), findings);
-        program(template, &table, findings);
-        environment(template, &table, findings);
+        program(&template.program, &template.args, &table, findings);
+        environment(&template.env, &table, findings);
+        inside(manifest, template, &table, findings);
         limits(template, &table, findings);
         slot::check(&template.slots, &texts(template, &table), &table, findings);
         slot::types(manifest, &template.slots, &table, findings);
@@ -57,8 +60,18 @@ fn texts<'a>(template: &'a CommandTemplate, table: &[Step]) -> Vec<Text<'a>> {
     texts
 }
 
-fn program(template: &CommandTemplate, table: &[Step], findings: &mut Vec<Finding>) {
-    let name = template.program.as_str();
+/// The group in whose namespaces it runs.
+fn inside(manifest: &Manifest, template: &CommandTemplate, table: &[Step], findings: &mut Vec<Finding>) {
+    if let Some(group) = &template.inside
+        && manifest.group(group.as_str()).is_none()
+    {
+        let groups = manifest.groups.iter().map(|group| group.name.as_str());
+        findings.push(undeclared("[[group]]", group, groups, at(table, "inside")));
+    }
+}
+
+/// A program's name and its words.
+pub(super) fn program(name: &str, args: &[String], table: &[Step], findings: &mut Vec<Finding>) {
     let sound = name.starts_with(|letter: char| letter.is_ascii_alphanumeric())
         && name.len() <= 63
         && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "._+-".contains(letter));
@@ -68,16 +81,17 @@ fn program(template: &CommandTemplate, table: &[Step], findings: &mut Vec<Findin
                 .hint("name it without a directory; the operator binds the name to a file"),
         );
     }
-    if template.args.len() > MOST_WORDS {
+    if args.len() > MOST_WORDS {
         findings.push(Finding::new(at(table, "args"), format!("a command has at most {MOST_WORDS} words")));
     }
-    for (number, word) in template.args.iter().enumerate() {
+    for (number, word) in args.iter().enumerate() {
         plain_text(word, below!(table, "args", number), findings);
     }
 }
 
-fn environment(template: &CommandTemplate, table: &[Step], findings: &mut Vec<Finding>) {
-    for (name, value) in &template.env {
+/// A fixed environment.
+pub(super) fn environment(variables: &BTreeMap<String, String>, table: &[Step], findings: &mut Vec<Finding>) {
+    for (name, value) in variables {
         let path = below!(table, "env", name.as_str());
         let sound = name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
             && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
@@ -141,7 +155,7 @@ fn path_slot(
     findings: &mut Vec<Finding>,
 ) {
     let path = below!(table, "slots", slot.name.as_str());
-    let changes = matches!(slot.kind, PathKind::New | PathKind::Remove | PathKind::MountTarget);
+    let changes = slot.kind.changes_its_name();
     let touches = slot.kind != PathKind::Text && (changes || template.effect != CommandEffect::Read);
     if touches && manifest.root(slot.root).is_some_and(|root| root.root_use == RootUse::Config) {
         let finding = Finding::new(
@@ -155,6 +169,10 @@ fn path_slot(
     }
     for (number, pattern) in slot.patterns.iter().enumerate() {
         let path = || below!(path.as_slice(), "pattern", number);
+        if pattern.is_managed() && (changes || template.effect != CommandEffect::Read) {
+            let message = format!("'{pattern}' names what nobody owns yet, which a command may only read");
+            findings.push(Finding::new(path(), message).hint("take it over with files.rename first"));
+        }
         if changes && pattern.is_source() {
             let message = format!("'{pattern}' names what a new share is made from, which may only be read");
             findings.push(Finding::new(path(), message));
@@ -166,7 +184,7 @@ fn path_slot(
         }
     }
     let declared = match slot.kind {
-        PathKind::New => Some(("creates", &template.creates)),
+        PathKind::New | PathKind::NewInside => Some(("creates", &template.creates)),
         PathKind::Remove => Some(("destroys", &template.destroys)),
         _ => None,
     };
@@ -183,14 +201,16 @@ fn path_slot(
 
 /// What `creates` and `destroys` name.
 fn named_paths(template: &CommandTemplate, table: &[Step], findings: &mut Vec<Finding>) {
+    let creates: &[PathKind] = &[PathKind::New, PathKind::NewInside];
+    let destroys: &[PathKind] = &[PathKind::Remove];
     for (key, value, wanted) in
-        [("creates", &template.creates, PathKind::New), ("destroys", &template.destroys, PathKind::Remove)]
+        [("creates", &template.creates, creates), ("destroys", &template.destroys, destroys)]
     {
         let Some(name) = value else { continue };
         match template.slots.get(name) {
-            Some(SlotType::Path { kind, .. }) if *kind == wanted => {}
+            Some(SlotType::Path { kind, .. }) if wanted.contains(kind) => {}
             Some(_) => {
-                let kind = if wanted == PathKind::New { "new" } else { "remove" };
+                let kind = if key == "creates" { "new" } else { "remove" };
                 findings.push(Finding::new(
                     at(table, key),
                     format!("the slot '{name}' is not a path of kind '{kind}'"),

@@ -3,7 +3,7 @@
 use super::slot::{self, Place, Text};
 use super::{below, plain_text, reason, steps};
 use crate::toml_file::{Finding, Step};
-use bulkhead_model::manifest::{FileFormat, FileTemplate, Manifest, RootUse, SlotType};
+use bulkhead_model::manifest::{AccessRulesStyle, FileFormat, FileTemplate, Manifest, RootUse, SlotType};
 use bulkhead_model::pattern::{Part, parts};
 
 /// The longest text of a template, in bytes.
@@ -27,6 +27,10 @@ pub(super) fn check(manifest: &Manifest, findings: &mut Vec<Finding>) {
         }
         slot::unknown_root(manifest, &template.root, at("root"), findings);
         root_use(manifest, template, at("root"), findings);
+        if template.path.is_managed() {
+            let message = format!("'{}' names what nobody owns yet", template.path);
+            findings.push(Finding::new(at("path"), message).hint("use {share} or {snapshot}"));
+        }
         let text = Text { text: &template.text, path: at("text"), place: |_| Place::File };
         slot::check(&template.slots, &[text], &table, findings);
         slot::types(manifest, &template.slots, &table, findings);
@@ -36,12 +40,16 @@ pub(super) fn check(manifest: &Manifest, findings: &mut Vec<Finding>) {
 }
 
 fn root_use(manifest: &Manifest, template: &FileTemplate, path: Vec<Step>, findings: &mut Vec<Finding>) {
-    if manifest.root(&template.root).is_some_and(|root| root.root_use == RootUse::Data) {
-        let message =
-            format!("the root '{}' holds tenants' data: a tenant could replace the file", template.root);
-        findings
-            .push(Finding::new(path, message).hint("use a root with use = \"config\" or use = \"state\""));
-    }
+    let message = match manifest.root(&template.root).map(|root| root.root_use) {
+        Some(RootUse::Data) => {
+            format!("the root '{}' holds tenants' data: a tenant could replace the file", template.root)
+        }
+        Some(RootUse::Kernel) => {
+            format!("the root '{}' is the kernel's: nothing is written there", template.root)
+        }
+        Some(RootUse::Config | RootUse::State) | None => return,
+    };
+    findings.push(Finding::new(path, message).hint("use a root with use = \"config\" or use = \"state\""));
 }
 
 fn text_of(template: &FileTemplate, path: Vec<Step>, findings: &mut Vec<Finding>) {
@@ -55,12 +63,9 @@ fn text_of(template: &FileTemplate, path: Vec<Step>, findings: &mut Vec<Finding>
             "control characters other than line ends and tabs, and direction marks, are not allowed here";
         findings.push(Finding::new(path.clone(), message));
     }
+    styles(template, &path, findings);
     if template.format != FileFormat::Json {
         return;
-    }
-    if template.slots.values().any(|slot| matches!(slot, SlotType::AccessRules { .. })) {
-        let message = "access rules in the style 'exports5' stand only in a file of format 'lines'";
-        findings.push(Finding::new(path.clone(), message));
     }
     let filled: String = parts(&template.text)
         .into_iter()
@@ -74,6 +79,27 @@ fn text_of(template: &FileTemplate, path: Vec<Step>, findings: &mut Vec<Finding>
             Finding::new(path, format!("with values in its slots this is no JSON: {error}"))
                 .hint("a slot stands where a value stands, without quotes around it"),
         );
+    }
+}
+
+/// Which access rules, and which types at all, a format has a spelling for.
+fn styles(template: &FileTemplate, path: &[Step], findings: &mut Vec<Finding>) {
+    for (name, slot) in &template.slots {
+        let message = match (template.format, slot) {
+            (FileFormat::Lines, SlotType::AccessRules { style: AccessRulesStyle::Exports5, .. })
+            | (FileFormat::Ganesha, SlotType::AccessRules { style: AccessRulesStyle::Ganesha, .. }) => {
+                continue;
+            }
+            (_, SlotType::AccessRules { style: AccessRulesStyle::Exports5, .. }) => {
+                "is a list of access rules in the style 'exports5', which stands only in a file of format 'lines'"
+            }
+            (_, SlotType::AccessRules { style: AccessRulesStyle::Ganesha, .. }) => {
+                "is a list of access rules in the style 'ganesha', which stands only in a file of format 'ganesha'"
+            }
+            (FileFormat::Ganesha, SlotType::Secret) => "is a secret, which has no place in this format",
+            _ => continue,
+        };
+        findings.push(Finding::new(path.to_vec(), format!("the slot '{name}' {message}")));
     }
 }
 

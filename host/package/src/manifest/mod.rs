@@ -4,13 +4,17 @@
 //! file, line, column and key.
 
 mod command;
+mod dbus;
 mod driver;
 mod file;
+mod job;
 mod option;
 mod root;
+mod service;
 mod slot;
 
 use crate::toml_file::{Finding, Problem, Step, TomlFile};
+use bulkhead_model::id::Label;
 use bulkhead_model::manifest::Manifest;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -76,26 +80,34 @@ pub fn check(manifest: &Manifest) -> Vec<Finding> {
     root::check(manifest, &mut findings);
     command::check(manifest, &mut findings);
     file::check(manifest, &mut findings);
+    job::check(manifest, &mut findings);
+    service::check(manifest, &mut findings);
+    dbus::check(manifest, &mut findings);
     template_names(manifest, &mut findings);
     findings
 }
 
-/// Command and file templates share one name space: a grant pins both by name.
+/// All templates share one name space: a grant pins each by name.
 fn template_names(manifest: &Manifest, findings: &mut Vec<Finding>) {
-    let commands = manifest.commands.iter().enumerate().map(|(place, one)| ("execute", place, &one.name));
-    let files = manifest.files.iter().enumerate().map(|(place, one)| ("file", place, &one.name));
     let mut seen = BTreeMap::new();
-    for (table, place, name) in commands.chain(files) {
-        if let Some(first) = seen.insert(name, table) {
+    let mut look = |table: &'static str, place: usize, name: &Label| {
+        if let Some(first) = seen.insert(name.clone(), table) {
             findings.push(
                 Finding::new(
                     steps!(table, place, "name"),
                     format!("a template '{name}' stands in [[{first}]] already"),
                 )
-                .hint("commands and files share one name space, because a grant pins both by name"),
+                .hint("all tables share one name space, because a grant pins each template by name"),
             );
         }
-    }
+    };
+    manifest.commands.iter().enumerate().for_each(|(place, one)| look("execute", place, &one.name));
+    manifest.files.iter().enumerate().for_each(|(place, one)| look("file", place, &one.name));
+    manifest.pipelines.iter().enumerate().for_each(|(place, one)| look("pipeline", place, &one.name));
+    manifest.jobs.iter().enumerate().for_each(|(place, one)| look("job", place, &one.name));
+    manifest.groups.iter().enumerate().for_each(|(place, one)| look("group", place, &one.name));
+    manifest.services.iter().enumerate().for_each(|(place, one)| look("service", place, &one.name));
+    manifest.dbus_calls.iter().enumerate().for_each(|(place, one)| look("dbus", place, &one.name));
 }
 
 /// A reason that a reviewer can read.

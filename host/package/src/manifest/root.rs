@@ -3,6 +3,7 @@
 use super::{reason, steps};
 use crate::toml_file::Finding;
 use bulkhead_model::manifest::{Manifest, RootUse};
+use bulkhead_model::pattern::Variable;
 use std::collections::BTreeSet;
 
 pub(super) fn check(manifest: &Manifest, findings: &mut Vec<Finding>) {
@@ -18,6 +19,20 @@ pub(super) fn check(manifest: &Manifest, findings: &mut Vec<Finding>) {
             let path = || steps!("root", place, "paths", number);
             if !patterns.insert(pattern.as_str()) {
                 findings.push(Finding::new(path(), format!("'{pattern}' is listed twice")));
+            }
+            let has_number = pattern.variables().any(|variable| variable == Variable::Number);
+            if has_number && root.root_use != RootUse::Kernel {
+                let message =
+                    format!("'{pattern}' has a number, which stands only in a root with use = \"kernel\"");
+                findings.push(Finding::new(path(), message));
+            }
+            if root.root_use == RootUse::Kernel && pattern.variables().any(|one| one != Variable::Number) {
+                let message = format!("'{pattern}' has a name, but the kernel knows nothing of shares");
+                findings.push(Finding::new(path(), message).hint("use {number}, which the driver fills in"));
+            }
+            if pattern.is_managed() && root.root_use != RootUse::Data {
+                let message = format!("'{pattern}' names what the operator asks to take over: tenants' data");
+                findings.push(Finding::new(path(), message).hint("use a root with use = \"data\""));
             }
             if root.root_use == RootUse::Data && pattern.is_backend_wide() {
                 findings.push(

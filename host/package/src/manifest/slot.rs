@@ -3,8 +3,8 @@
 use super::{below, steps};
 use crate::toml_file::{Finding, Step};
 use bulkhead_model::id::Label;
-use bulkhead_model::manifest::{Manifest, PathKind, SlotType};
-use bulkhead_model::pattern::{Part, Pattern, parts};
+use bulkhead_model::manifest::{Manifest, PathKind, RootUse, SlotType};
+use bulkhead_model::pattern::{Part, Pattern, Variable, parts};
 use bulkhead_model::suggestion::nearest;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeValue;
@@ -86,9 +86,7 @@ fn misplaced(name: &Label, slot: &SlotType, place: Place, path: Vec<Step>) -> Op
         SlotType::AccessRules { .. } if place != Place::File => {
             "is a list of access rules: it may stand only in a file"
         }
-        SlotType::Path { kind: PathKind::New | PathKind::Remove | PathKind::MountTarget, .. }
-            if !in_argument =>
-        {
+        SlotType::Path { kind, .. } if kind.changes_its_name() && !in_argument => {
             "is a path that the program makes or removes: it may stand only in an argument"
         }
         SlotType::Path { kind: PathKind::Existing, .. } if place == Place::File => {
@@ -118,7 +116,7 @@ pub(super) fn types(
             SlotType::Enum { values } => words(values, path, findings),
             SlotType::Path { root, pattern, .. } => {
                 unknown_root(manifest, root, below!(path.as_slice(), "root"), findings);
-                patterns(pattern, below!(path.as_slice(), "pattern"), findings);
+                patterns(manifest, root, pattern, below!(path.as_slice(), "pattern"), findings);
             }
             _ => {}
         }
@@ -146,7 +144,18 @@ fn words(values: &[String], path: Vec<Step>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn patterns(list: &[Pattern], path: Vec<Step>, findings: &mut Vec<Finding>) {
+/// Check the patterns of a path slot or a bind.
+pub(super) fn patterns(
+    manifest: &Manifest,
+    root: &Label,
+    list: &[Pattern],
+    path: Vec<Step>,
+    findings: &mut Vec<Finding>,
+) {
+    if manifest.root(root).is_some_and(|root| root.root_use == RootUse::Kernel) {
+        let message = format!("the root '{root}' is the kernel's: only files.read-kernel reaches into it");
+        findings.push(Finding::new(path.clone(), message).hint("list the pattern in the root's `paths`"));
+    }
     if list.is_empty() {
         findings.push(
             Finding::new(path.clone(), "a path needs at least one pattern").hint("pattern = [\"{share}\"]"),
@@ -154,9 +163,14 @@ fn patterns(list: &[Pattern], path: Vec<Step>, findings: &mut Vec<Finding>) {
     }
     let mut seen = BTreeSet::new();
     for (number, pattern) in list.iter().enumerate() {
+        let path = || below!(path.as_slice(), number);
         if !seen.insert(pattern.as_str()) {
-            let path = below!(path.as_slice(), number);
-            findings.push(Finding::new(path, format!("'{pattern}' is listed twice")));
+            findings.push(Finding::new(path(), format!("'{pattern}' is listed twice")));
+        }
+        if pattern.variables().any(|variable| variable == Variable::Number) {
+            let message =
+                format!("'{pattern}' has a number, which stands only in the `paths` of a kernel root");
+            findings.push(Finding::new(path(), message));
         }
     }
 }
@@ -180,7 +194,7 @@ pub(super) fn unknown_root(manifest: &Manifest, root: &Label, path: Vec<Step>, f
 /// where it has.
 pub(super) fn stray_keys(tree: &DeValue<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for table in ["execute", "file"] {
+    for table in ["execute", "file", "service", "dbus"] {
         let templates = tree.get(table).and_then(|value| value.get_ref().as_array());
         for (place, template) in templates.into_iter().flatten().enumerate() {
             let slots = template.get_ref().get("slots").and_then(|slots| slots.get_ref().as_table());
