@@ -62,14 +62,8 @@ pub enum Variable {
 }
 
 impl Variable {
-    const ALL: [Self; 6] = [
-        Self::Share,
-        Self::Snapshot,
-        Self::SourceShare,
-        Self::SourceSnapshot,
-        Self::Managed,
-        Self::Number,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Share, Self::Snapshot, Self::SourceShare, Self::SourceSnapshot, Self::Managed, Self::Number];
 
     /// As it stands between braces.
     #[must_use]

@@ -7,7 +7,6 @@ use anyhow::bail;
 use bulkhead_model::id::BackendName;
 use bulkhead_model::manifest::RootUse;
 use bulkhead_package::{Package, options};
-use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -94,9 +93,7 @@ fn look_at_driver(findings: &mut Findings<'_>, path: &Path) {
         package.manifest.driver.name,
         package.manifest.driver.version
     ));
-    let programs: BTreeSet<_> =
-        package.manifest.commands.iter().map(|template| template.program.as_str()).collect();
-    for program in programs {
+    for program in package.manifest.programs() {
         match super::backend::installed(program) {
             Some(path) => findings.good(&format!("  {program} is {}", path.display())),
             None => findings
@@ -132,30 +129,22 @@ fn look_at_backend(findings: &mut Findings<'_>, name: &BackendName, backend: &Ba
     if let Err(error) = options::validate(&package.manifest.options, &backend.options) {
         findings.lacks(&format!("  sound options: {error}"), "correct [options]");
     }
-    for template in &package.manifest.commands {
-        let granted = backend.grant.templates.get(&template.name);
-        look_at_pin(
-            findings,
-            "template",
-            template.name.as_str(),
-            granted.map(|digest| *digest == template.digest()),
-        );
-        look_at_program(findings, &template.program, backend.grant.programs.get(&template.program));
+    for (name, digest) in package.manifest.templates() {
+        let granted = backend.grant.templates.get(name);
+        look_at_pin(findings, "template", name.as_str(), granted.map(|granted| *granted == digest));
     }
-    for template in &package.manifest.files {
-        let granted = backend.grant.templates.get(&template.name);
-        look_at_pin(
-            findings,
-            "template",
-            template.name.as_str(),
-            granted.map(|digest| *digest == template.digest()),
-        );
+    for program in package.manifest.programs() {
+        look_at_program(findings, program, backend.grant.programs.get(program));
     }
+    let wants_pool = package.manifest.programs().contains("btrfs");
     for root in &package.manifest.roots {
         match backend.grant.roots.get(&root.name) {
             Some(granted) => {
                 look_at_pin(findings, "root", root.name.as_str(), Some(granted.pin == root.digest()));
                 look_at_root(findings, root.name.as_str(), root.root_use, &granted.path);
+                if wants_pool && root.root_use == RootUse::Data {
+                    look_at_pool(findings, root.name.as_str(), &granted.path);
+                }
             }
             None => findings.worth_knowing(&format!("  root {} is not granted", root.name)),
         }
@@ -191,6 +180,9 @@ fn look_at_root(findings: &mut Findings<'_>, name: &str, root_use: RootUse, path
             "make it, owned by the daemon's user",
         );
     }
+    if root_use == RootUse::Kernel {
+        return findings.good(&format!("  root {name} is {}", path.display()));
+    }
     if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() {
         return findings.lacks(
             &format!("  root {name}: {} cannot be written", path.display()),
@@ -205,9 +197,23 @@ fn look_at_root(findings: &mut Findings<'_>, name: &str, root_use: RootUse, path
     }
 }
 
+const BTRFS: i64 = 0x9123_683e;
+
+/// A driver that runs btrfs wants its data on one.
+fn look_at_pool(findings: &mut Findings<'_>, name: &str, path: &Path) {
+    if path.is_dir() && !rustix::fs::statfs(path).is_ok_and(|filesystem| filesystem.f_type == BTRFS) {
+        findings.lacks(
+            &format!("  root {name}: {} is on no btrfs filesystem", path.display()),
+            &format!(
+                "mount one there, or make one: bulkhead backend make-pool /var/lib/bulkhead/{name}.img --at {}",
+                path.display()
+            ),
+        );
+    }
+}
+
 /// Whether copies on this filesystem can share blocks: btrfs and XFS can.
 fn shares_blocks(path: &Path) -> bool {
-    const BTRFS: i64 = 0x9123_683e;
     const XFS: i64 = 0x5846_5342;
     rustix::fs::statfs(path).is_ok_and(|filesystem| matches!(filesystem.f_type, BTRFS | XFS))
 }

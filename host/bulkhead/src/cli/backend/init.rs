@@ -10,7 +10,6 @@ use bulkhead_model::id::BackendName;
 use bulkhead_model::manifest::{CommandEffect, Manifest, OptionDeclaration, RootUse, TemplateScope};
 use bulkhead_model::pattern::Pattern;
 use bulkhead_package::Package;
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -131,6 +130,7 @@ const fn root_use(root_use: RootUse) -> &'static str {
         RootUse::Data => "tenants' data",
         RootUse::Config => "read by a privileged program",
         RootUse::State => "the driver's own bytes",
+        RootUse::Kernel => "what the kernel tells, below /sys or /proc",
     }
 }
 
@@ -140,16 +140,17 @@ fn paths(paths: &[Pattern]) -> String {
 }
 
 fn write_programs(text: &mut String, manifest: &Manifest) -> anyhow::Result<()> {
-    let programs: BTreeSet<&str> =
-        manifest.commands.iter().map(|template| template.program.as_str()).collect();
+    let programs = manifest.programs();
     if programs.is_empty() {
         return Ok(());
     }
     text.push_str("\n[grant.programs]\n");
     for program in programs {
         match installed(program) {
-            Some(path) => writeln!(text, "{program} = {}", quoted(&path.display().to_string()))?,
-            None => writeln!(text, "{program} = \"/usr/bin/{program}\" # not installed on this machine")?,
+            Some(path) => writeln!(text, "{} = {}", key(program), quoted(&path.display().to_string()))?,
+            None => {
+                writeln!(text, "{} = \"/usr/bin/{program}\" # not installed on this machine", key(program))?;
+            }
         }
     }
     Ok(())
@@ -161,7 +162,7 @@ pub(crate) fn installed(program: &str) -> Option<PathBuf> {
 }
 
 fn write_templates(text: &mut String, manifest: &Manifest) -> anyhow::Result<()> {
-    if manifest.commands.is_empty() && manifest.files.is_empty() {
+    if manifest.templates().next().is_none() {
         return Ok(());
     }
     text.push_str("\n[grant.templates]\n");
@@ -175,7 +176,44 @@ fn write_templates(text: &mut String, manifest: &Manifest) -> anyhow::Result<()>
         writeln!(text, "# writes {} in {}{reason}{}", template.path, template.root, template.reason)?;
         writeln!(text, "{} = \"{}\"", template.name, template.digest())?;
     }
+    write_running(text, manifest)
+}
+
+/// What runs beside and beyond a call.
+fn write_running(text: &mut String, manifest: &Manifest) -> anyhow::Result<()> {
+    for template in &manifest.pipelines {
+        let stages: Vec<&str> = template.stages.iter().map(|stage| stage.as_str()).collect();
+        writeln!(text, "# joins {}: {}", stages.join(" | "), template.reason)?;
+        writeln!(text, "{} = \"{}\"", template.name, template.digest())?;
+    }
+    for template in &manifest.jobs {
+        writeln!(text, "# runs {} beyond the call: {}", template.runs, template.reason)?;
+        writeln!(text, "{} = \"{}\"", template.name, template.digest())?;
+    }
+    for template in &manifest.groups {
+        writeln!(text, "# makes namespaces for services: {}", template.reason)?;
+        for bind in &template.binds {
+            writeln!(text, "# shows them {}{} at {}", bind.root, paths(&bind.pattern), bind.at)?;
+        }
+        writeln!(text, "{} = \"{}\"", template.name, template.digest())?;
+    }
+    for template in &manifest.services {
+        writeln!(text, "# keeps running: {} {}", template.program, template.args.join(" "))?;
+        writeln!(text, "# in group {}: {}", template.group, template.reason)?;
+        writeln!(text, "{} = \"{}\"", template.name, template.digest())?;
+    }
+    for template in &manifest.dbus_calls {
+        writeln!(text, "# calls {}.{} of {}", template.interface, template.method, template.destination)?;
+        writeln!(text, "# {}: {}{}", effect(template.effect), template.reason, scope(template.scope))?;
+        writeln!(text, "{} = \"{}\"", template.name, template.digest())?;
+    }
     Ok(())
+}
+
+/// A key as TOML wants it: a dot would begin a table.
+fn key(name: &str) -> String {
+    let bare = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+    if name.chars().all(bare) { name.to_owned() } else { quoted(name) }
 }
 
 const fn effect(effect: CommandEffect) -> &'static str {

@@ -1,6 +1,7 @@
 //! `bulkhead backend`.
 
 mod init;
+mod make_pool;
 
 pub(super) use init::installed;
 
@@ -36,6 +37,8 @@ enum Verb {
     },
     /// Write a backend's file for a driver, with every option, grant and its reason, for you to edit
     Init(init::Init),
+    /// Make and mount a btrfs filesystem on a sparse file, for a driver that wants one; safe to repeat
+    MakePool(make_pool::MakePool),
 }
 
 impl BackendCommand {
@@ -74,6 +77,7 @@ impl BackendCommand {
                 Ok(())
             }
             Verb::Init(init) => init.run(printer),
+            Verb::MakePool(make_pool) => make_pool.run(printer),
         }
     }
 }
