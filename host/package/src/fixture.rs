@@ -79,6 +79,94 @@ backend-scope = "a counter of exports"
 counters = ["export-id"]
 "#;
 
+/// Further tables: what runs beside and beyond a call. Stands behind [`MANIFEST`].
+pub(crate) const RUNNING: &str = r#"
+[[root]]
+name = "kernel"
+use = "kernel"
+reason = "usage as the kernel counts it"
+paths = ["qgroups/0_{number}/referenced"]
+
+[[execute]]
+name = "send"
+reason = "a replica begins as a stream"
+effect = "read"
+repeat = "safe"
+program = "btrfs"
+args = ["send", "{snapshot}"]
+slots.snapshot = { type = "path", kind = "existing", root = "shares", pattern = ["{share}@{snapshot}"] }
+
+[[execute]]
+name = "receive"
+reason = "and ends as a subvolume"
+effect = "change"
+repeat = "safe"
+program = "btrfs"
+args = ["receive", "{received}"]
+slots.received = { type = "path", kind = "new-inside", root = "shares", pattern = ["{share}@received"] }
+creates = "received"
+inside = "nfs"
+
+[[pipeline]]
+name = "replicate"
+reason = "no copy of the stream lies on a disk"
+stages = ["send", "receive"]
+
+[[job]]
+name = "replicate-large"
+reason = "a stream may take hours"
+runs = "replicate"
+counts-bytes = true
+
+[[group]]
+name = "nfs"
+reason = "the server sees nothing but what is exported"
+instance = "backend"
+tmpfs = ["/run"]
+bus = "/run/dbus/system_bus_socket"
+
+[[group.bind]]
+name = "share"
+root = "shares"
+pattern = ["{share}"]
+at = "/run/exports/{share}"
+
+[[service]]
+name = "bus"
+group = "nfs"
+reason = "the server is told of exports over it"
+program = "dbus-daemon"
+args = ["--config-file={config}", "--nofork"]
+slots.config = { type = "path", kind = "text", root = "exports", pattern = ["{share}.conf"] }
+ready = { socket = "/run/dbus/system_bus_socket" }
+
+[[service]]
+name = "server"
+group = "nfs"
+reason = "serves the shares"
+program = "ganesha.nfsd"
+args = ["-F"]
+env.MODE = "plain"
+slots.address = { type = "ip" }
+slots.port = { type = "port" }
+after = ["bus"]
+ready = { bus-name = "org.example.nfsd", address = "address", port = "port", seconds = 20 }
+restart = true
+
+[[dbus]]
+name = "add-export"
+reason = "a share appears without a restart"
+effect = "change"
+repeat = "safe"
+group = "nfs"
+destination = "org.example.nfsd"
+path = "/org/example/nfsd"
+interface = "org.example.nfsd.exports"
+method = "AddExport"
+args = [{ type = "s", value = "EXPORT(Export_Id={id})" }, { type = "q", value = "{id}" }]
+slots.id = { type = "integer", min = 1, max = 65535 }
+"#;
+
 /// What a sound driver exports and imports.
 pub(crate) const WORLD: &str = "
     import bulkhead:host/execute@0.1.0;

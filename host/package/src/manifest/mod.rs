@@ -145,4 +145,6 @@ macro_rules! below {
 use below;
 
 #[cfg(test)]
+mod running_tests;
+#[cfg(test)]
 mod tests;
