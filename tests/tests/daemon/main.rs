@@ -14,6 +14,7 @@ mod doors;
 mod faults;
 mod golden;
 mod hostile;
+mod make_pool;
 mod python;
 mod recovery;
 mod shares;

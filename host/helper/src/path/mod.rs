@@ -64,9 +64,10 @@ impl Roots {
         };
         match slot.kind {
             PathKind::Existing => existing(root, slot),
-            PathKind::New => {
+            PathKind::New | PathKind::NewInside => {
                 let (parent, name) = parent(root, slot)?;
                 match look(&parent, name) {
+                    Err(Errno::NOENT) if slot.kind == PathKind::NewInside => Ok(below(parent, ".")),
                     Err(Errno::NOENT) => Ok(below(parent, name)),
                     Ok(_) => Err(Refusal::new(
                         CapabilityCode::AlreadyExists,

@@ -181,7 +181,7 @@ fn check_paths_are_owned(template: &CommandTemplate) -> Result<(), Refusal> {
     for (label, slot) in &template.slots {
         let SlotType::Path { kind, .. } = slot else { continue };
         let (key, declared) = match kind {
-            PathKind::New => ("creates", &template.creates),
+            PathKind::New | PathKind::NewInside => ("creates", &template.creates),
             PathKind::Remove => ("destroys", &template.destroys),
             PathKind::Existing | PathKind::MountTarget | PathKind::Text => continue,
         };

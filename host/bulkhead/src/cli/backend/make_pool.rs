@@ -44,10 +44,6 @@ impl MakePool {
         }
         let image = std::path::absolute(&self.image)?;
         let at = std::path::absolute(&self.at)?;
-        if make_image(&image, self.size_gib)? == Image::Made {
-            run(Command::new("mkfs.btrfs").arg("--quiet").arg(&image))?;
-            printer.note(&format!("made {}: {} GiB, sparse", image.display(), self.size_gib));
-        }
         fs::create_dir_all(&at).with_context(|| format!("cannot make {}", at.display()))?;
         match mounted_at(&at)? {
             Some(source) if is_loop_of(&source, &image) => {
@@ -59,10 +55,7 @@ impl MakePool {
                     at.display()
                 )
             }
-            None => run(Command::new("mount")
-                .args(["-t", "btrfs", "-o", "loop,nodev,nosuid"])
-                .arg(&image)
-                .arg(&at))?,
+            None => self.make_and_mount(&image, &at, printer)?,
         }
         run(Command::new("btrfs").args(["quota", "enable"]).arg(&at))?;
         for name in &self.directories {
@@ -74,6 +67,14 @@ impl MakePool {
             at.display()
         ));
         Ok(())
+    }
+
+    fn make_and_mount(&self, image: &Path, at: &Path, printer: &Printer) -> anyhow::Result<()> {
+        if make_image(image, self.size_gib)? == Image::Made {
+            run(Command::new("mkfs.btrfs").arg("--quiet").arg(image))?;
+            printer.note(&format!("made {}: {} GiB, sparse", image.display(), self.size_gib));
+        }
+        run(Command::new("mount").args(["-t", "btrfs", "-o", "loop,nodev,nosuid"]).arg(image).arg(at))
     }
 }
 
