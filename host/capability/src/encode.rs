@@ -4,9 +4,11 @@
 //! letters that end it. A type whose alphabet holds one may not stand there and is refused.
 
 use crate::slot::Filled;
-use bulkhead_model::access::{AccessRule, AccessTo};
+use bulkhead_model::access::{AccessLevel, AccessRule, AccessTo};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::manifest::{AccessRulesStyle, PathKind};
+use ipnet::IpNet;
+use std::cmp::Reverse;
 
 /// Where a value stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,10 @@ pub enum Place {
     Lines,
     /// A value of a JSON text.
     Json,
+    /// A value in NFS-Ganesha's configuration. Numbers, addresses and words stand plain, names and paths in quotes.
+    Ganesha,
+    /// Inside quotes that stand in the template itself, which end at a quote.
+    GaneshaQuotes,
 }
 
 /// Who is let in where nobody shall be. In exports(5) a path without clients is open to everybody, so that an empty list must name a
@@ -39,7 +45,7 @@ pub fn print(value: &Filled, place: Place) -> Result<String, CapabilityError> {
         Filled::Path { kind: PathKind::Text, at } => at.absolute(),
         Filled::Path { .. } => return Err(misplaced("path of another kind than text", place)),
         Filled::AccessRules(clients) => match place {
-            Place::Lines | Place::Json => clients.clone(),
+            Place::Lines | Place::Json | Place::Ganesha => clients.clone(),
             _ => return Err(misplaced("access-rules", place)),
         },
         Filled::Opaque(text) => match place {
@@ -51,6 +57,9 @@ pub fn print(value: &Filled, place: Place) -> Result<String, CapabilityError> {
     match (place, value) {
         (Place::Json, _) => Ok(serde_json::Value::from(text).to_string()),
         (_, Filled::AccessRules(_) | Filled::Opaque(_)) => Ok(text),
+        (Place::Ganesha, Filled::Name(_) | Filled::Uuid(_) | Filled::Path { .. }) if stays(&text) => {
+            Ok(format!("\"{text}\""))
+        }
         _ if stays(&text) => Ok(text),
         _ => Err(misplaced("a wider alphabet than its place allows", place)),
     }
@@ -75,7 +84,29 @@ fn print_signed(number: i64, place: Place) -> Result<String, CapabilityError> {
 pub(crate) fn access_rules(style: AccessRulesStyle, rules: &[AccessRule]) -> String {
     match style {
         AccessRulesStyle::Exports5 => exports5(rules),
+        AccessRulesStyle::Ganesha => ganesha(rules),
     }
+}
+
+/// As `CLIENT` blocks of NFS-Ganesha, one a client, the most specific first: the server takes the first block that fits an address, so
+/// that one address may be let in otherwise than its network. Without any rule there is no block, and nobody is let in.
+fn ganesha(rules: &[AccessRule]) -> String {
+    let mut clients: Vec<(IpNet, AccessLevel)> = rules
+        .iter()
+        .filter_map(|rule| match &rule.access_to {
+            AccessTo::Ip(network) => Some((network.trunc(), rule.level)),
+            AccessTo::User(_) | AccessTo::Cert(_) | AccessTo::Cephx(_) => None,
+        })
+        .collect();
+    clients.sort_by_key(|(network, _)| (Reverse(network.prefix_len()), *network));
+    let block = |(network, level): (IpNet, AccessLevel)| {
+        let access = match level {
+            AccessLevel::Rw => "RW",
+            AccessLevel::Ro => "RO",
+        };
+        format!("CLIENT {{ Clients = {network}; Access_Type = {access}; Protocols = 3, 4; }}")
+    };
+    clients.into_iter().map(block).collect::<Vec<_>>().join(" ")
 }
 
 /// As exports(5) lists clients: `10.0.0.0/24(rw) 10.0.0.9(ro)`, IPv6 without brackets; only addresses are clients there, and
@@ -96,6 +127,8 @@ fn misplaced(what: &str, place: Place) -> CapabilityError {
         Place::StandardInput => "in standard input",
         Place::Lines => "in a file of lines",
         Place::Json => "in JSON",
+        Place::Ganesha => "in a file of NFS-Ganesha's",
+        Place::GaneshaQuotes => "in quotes in a file of NFS-Ganesha's",
     };
     CapabilityError::new(
         CapabilityCode::InvalidArgument,

@@ -82,7 +82,7 @@ fn check_roots(backend: &Backend, template: &CommandTemplate) -> Result<(), Capa
         let touches = match kind {
             PathKind::Text => false,
             PathKind::Existing => template.effect != CommandEffect::Read,
-            PathKind::New | PathKind::Remove | PathKind::MountTarget => true,
+            PathKind::New | PathKind::NewInside | PathKind::Remove | PathKind::MountTarget => true,
         };
         let declared = backend.manifest().root(root);
         if touches && declared.is_some_and(|root| root.root_use == RootUse::Config) {

@@ -85,5 +85,6 @@ const fn use_name(root_use: RootUse) -> &'static str {
         RootUse::Data => "data",
         RootUse::Config => "config",
         RootUse::State => "state",
+        RootUse::Kernel => "kernel",
     }
 }

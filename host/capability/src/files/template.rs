@@ -19,9 +19,12 @@ pub(super) fn render(
     template: &FileTemplate,
     filled: &BTreeMap<Label, Filled>,
 ) -> Result<String, CapabilityError> {
-    let place = match template.format {
+    let place = |before: &str| match template.format {
         FileFormat::Lines => Place::Lines,
         FileFormat::Json => Place::Json,
+        // No value brings a quote that is not closed again, so that counting tells whether the template opened one.
+        FileFormat::Ganesha if before.matches('"').count() % 2 == 1 => Place::GaneshaQuotes,
+        FileFormat::Ganesha => Place::Ganesha,
     };
     let mut text = String::new();
     for part in parts(&template.text) {
@@ -34,13 +37,14 @@ pub(super) fn render(
                         template.name
                     ))
                 })?;
-                text.push_str(&print(value, place)?);
+                let printed = print(value, place(&text))?;
+                text.push_str(&printed);
             }
         }
     }
     match template.format {
         FileFormat::Lines if !text.ends_with('\n') => text.push('\n'),
-        FileFormat::Lines => {}
+        FileFormat::Lines | FileFormat::Ganesha => {}
         FileFormat::Json => {
             serde_json::from_str::<IgnoredAny>(&text).map_err(|error| {
                 invalid(format!("template '{}' does not become JSON: {error}", template.name))

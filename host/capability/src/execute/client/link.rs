@@ -199,7 +199,12 @@ impl Link {
             FromHelper::Pong { token } => return Ok(Some(token)),
             FromHelper::Finished { id, finished } => (id, Ok(finished)),
             FromHelper::Refused { id, refusal } => (id, Err(refusal)),
-            FromHelper::Hello { .. } | FromHelper::Swept => return Err(out_of_turn(&message)),
+            FromHelper::Hello { .. }
+            | FromHelper::Swept
+            | FromHelper::Piped { .. }
+            | FromHelper::Service { .. }
+            | FromHelper::Job { .. }
+            | FromHelper::Dbus { .. } => return Err(out_of_turn(&message)),
         };
         let waiting = self.pending().waiting.remove(&id);
         let waiting = waiting.ok_or_else(|| LinkError::OutOfTurn(format!("an answer to request {id}")))?;
