@@ -104,9 +104,24 @@ fn ganesha(rules: &[AccessRule]) -> String {
             AccessLevel::Rw => "RW",
             AccessLevel::Ro => "RO",
         };
-        format!("CLIENT {{ Clients = {network}; Access_Type = {access}; Protocols = 3, 4; }}")
+        let clients = ganesha_clients(network)?;
+        Some(format!("CLIENT {{ Clients = {clients}; Access_Type = {access}; Protocols = 3, 4; }}"))
     };
-    clients.into_iter().map(block).collect::<Vec<_>>().join(" ")
+    clients.into_iter().filter_map(block).collect::<Vec<_>>().join(" ")
+}
+
+/// A network as NFS-Ganesha reads one; none if it cannot: it takes prefixes of one or two digits and not `0`. It would pass over the
+/// whole block and report success.
+fn ganesha_clients(network: IpNet) -> Option<String> {
+    match network.prefix_len() {
+        length if length == network.max_prefix_len() => Some(network.addr().to_string()),
+        0 => {
+            let halves: Vec<String> = network.subnets(1).ok()?.map(|half| half.to_string()).collect();
+            Some(halves.join(", "))
+        }
+        1..=99 => Some(network.to_string()),
+        _ => None,
+    }
 }
 
 /// As exports(5) lists clients: `10.0.0.0/24(rw) 10.0.0.9(ro)`, IPv6 without brackets; only addresses are clients there, and
@@ -287,6 +302,25 @@ mod tests {
         let [user, cert, cephx] = strangers;
         let mixed = [user, rule("ip", "10.0.0.9"), cert, rule("ip", "10.1.0.0/16"), cephx];
         assert_eq!(access_rules(AccessRulesStyle::Exports5, &mixed), "10.0.0.9(rw) 10.1.0.0/16(rw)");
+    }
+
+    #[test]
+    fn a_network_is_written_as_ganesha_reads_one_and_left_out_where_it_cannot() {
+        for (access_to, clients) in [
+            ("10.0.0.9", Some("10.0.0.9")),
+            ("10.0.0.0/24", Some("10.0.0.0/24")),
+            ("0.0.0.0/0", Some("0.0.0.0/1, 128.0.0.0/1")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("2001:db8::/99", Some("2001:db8::/99")),
+            ("2001:db8::/100", None),
+            ("2001:db8::/127", None),
+            ("::/0", Some("::/1, 8000::/1")),
+        ] {
+            let block =
+                |clients| format!("CLIENT {{ Clients = {clients}; Access_Type = RW; Protocols = 3, 4; }}");
+            let written = access_rules(AccessRulesStyle::Ganesha, &[rule("ip", access_to)]);
+            assert_eq!(written, clients.map(block).unwrap_or_default(), "{access_to}");
+        }
     }
 
     fn rule(access_type: &str, access_to: &str) -> AccessRule {
