@@ -30,6 +30,15 @@ pub fn get(name: &str) -> Result<Option<Value>, CapabilityError> {
     host().option(name)
 }
 
+/// The value of an option of another backend, `HOST@BACKEND`: only options that its manifest marks `peer`, only of backends that the
+/// grant names in `peers`.
+///
+/// Reads only; the answer may change between calls. Fails with `denied`, `not-found` if there is no such backend here,
+/// `invalid-argument` if no such option is declared.
+pub fn get_of_peer(backend: &str, name: &str) -> Result<Option<Value>, CapabilityError> {
+    host().option_of_peer(backend, name)
+}
+
 /// An option of type `string` or `enum`. Fails with `invalid-argument` also if it is of another type.
 pub fn text(name: &str) -> Result<Option<String>, CapabilityError> {
     typed(name, |value| match value {

@@ -103,6 +103,14 @@ pub fn read(at: &Path) -> Result<Vec<u8>, CapabilityError> {
     host().read(at)
 }
 
+/// Read what the kernel tells at a path of a root of use `kernel`, at most 64 KiB: `read_kernel("btrfs", "{number}/features", &[3])`.
+/// `pattern` is one of the root's `paths`, letter by letter; `numbers` fill its `{number}` places, in order.
+///
+/// Reads only. Fails with `not-found`, `denied`, `invalid-argument` unless there is one number for each place, `limit-exceeded`.
+pub fn read_kernel(root: &str, pattern: &str, numbers: &[u64]) -> Result<Vec<u8>, CapabilityError> {
+    host().read_kernel(root, pattern, numbers)
+}
+
 /// Make a directory, owned by the call's resource.
 ///
 /// Idempotent: if it is there and owned by this resource, succeeds unchanged. Fails with `not-owned` if something else stands there,
@@ -120,6 +128,8 @@ pub fn remove(at: &Path) -> Result<(), CapabilityError> {
 }
 
 /// Give an owned file or directory another name in the same root.
+///
+/// From a path with `{managed}` it takes over the directory that the operator named in a manage call and that nobody owns.
 ///
 /// Fails with `not-found` if `source` is not there, `already-exists` if `destination` is, `not-owned`, `denied`.
 pub fn rename(source: &Path, destination: &Path) -> Result<(), CapabilityError> {

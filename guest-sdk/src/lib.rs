@@ -1,8 +1,8 @@
 //! What a vendor needs to write a Bulkhead share driver in Rust.
 //!
 //! A driver is a type with functions and no state: implement [`Driver`] and one trait for each further thing the driver can do, and
-//! name them in [`export_driver!`]. Everything else a driver may do goes through [`files`], [`execute`], [`config`],
-//! [`private_data`], [`lock`], [`log`] and [`clock`], and only as `driver.toml` declares and the operator grants.
+//! name them in [`export_driver!`]. Everything else a driver may do goes through [`files`], [`execute`], [`service`], [`dbus`],
+//! [`job`], [`config`], [`private_data`], [`lock`], [`log`] and [`clock`], and only as `driver.toml` declares and the operator grants.
 //!
 //! This is a complete driver:
 //!
@@ -20,6 +20,7 @@ mod bindings;
 pub mod capability;
 pub mod clock;
 pub mod config;
+pub mod dbus;
 pub mod driver;
 pub mod error;
 pub mod execute;
@@ -27,12 +28,14 @@ mod export;
 pub mod files;
 mod glue;
 mod host;
+pub mod job;
 pub mod lock;
 pub mod log;
 mod pairs;
 mod panic;
 pub mod private_data;
 mod resource;
+pub mod service;
 pub mod share;
 mod slots;
 pub mod snapshot;

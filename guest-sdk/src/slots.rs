@@ -86,6 +86,18 @@ impl Slots {
         })
     }
 
+    /// The names of the filled slots.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The slots whose names are wanted.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn only(&self, is_wanted: impl Fn(&str) -> bool) -> Self {
+        Self { values: self.values.iter().filter(|(name, _)| is_wanted(name)).cloned().collect() }
+    }
+
     pub(crate) fn into_values(self) -> Vec<(String, SlotValue)> {
         self.values
     }

@@ -1,12 +1,17 @@
 //! The imports of a component.
 
 use super::{Answer, Host, convert};
-use crate::bindings::base::bulkhead::host::{clock, config, execute, files, lock, log, private_data};
+use crate::bindings::base::bulkhead::host::{
+    clock, config, dbus, execute, files, job, lock, log, private_data, service,
+};
 use crate::config::Value;
+use crate::dbus::Reply;
 use crate::execute::Output;
 use crate::files::{DirectoryEntry, FileStatus, Path, Space};
+use crate::job::{Entry as JobEntry, State as JobState};
 use crate::log::Level;
 use crate::private_data::{Entry, Expected, Owner};
+use crate::service::{Instance, Status};
 use crate::slots::Slots;
 
 pub(super) struct Component;
@@ -28,6 +33,10 @@ impl Host for Component {
 
     fn read(&self, at: &Path) -> Answer<Vec<u8>> {
         files::read(&convert::path(at)).map_err(convert::error)
+    }
+
+    fn read_kernel(&self, root: &str, pattern: &str, numbers: &[u64]) -> Answer<Vec<u8>> {
+        files::read_kernel(root, pattern, numbers).map_err(convert::error)
     }
 
     fn create_directory(&self, at: &Path) -> Answer<()> {
@@ -78,6 +87,68 @@ impl Host for Component {
         execute::run_with_retries(template, &convert::slots(slots))
             .map(convert::output)
             .map_err(convert::error)
+    }
+
+    fn start_service(&self, name: &str, instance: &Instance, slots: Slots) -> Answer<Status> {
+        service::start(name, &convert::service_instance(instance), &convert::slots(slots))
+            .map(convert::service_status)
+            .map_err(convert::error)
+    }
+
+    fn service_status(&self, name: &str, instance: &Instance) -> Answer<Status> {
+        service::status(name, &convert::service_instance(instance))
+            .map(convert::service_status)
+            .map_err(convert::error)
+    }
+
+    fn stop_service(&self, name: &str, instance: &Instance) -> Answer<()> {
+        service::stop(name, &convert::service_instance(instance)).map_err(convert::error)
+    }
+
+    fn stop_group(&self, group: &str, instance: &Instance) -> Answer<()> {
+        service::stop_group(group, &convert::service_instance(instance)).map_err(convert::error)
+    }
+
+    fn bind(&self, group: &str, instance: &Instance, bind: &str, source: &Path) -> Answer<()> {
+        service::bind(group, &convert::service_instance(instance), bind, &convert::path(source))
+            .map_err(convert::error)
+    }
+
+    fn unbind(&self, group: &str, instance: &Instance, bind: &str, source: &Path) -> Answer<()> {
+        service::unbind(group, &convert::service_instance(instance), bind, &convert::path(source))
+            .map_err(convert::error)
+    }
+
+    fn call_dbus(&self, template: &str, owner: &Instance, slots: Slots) -> Answer<Reply> {
+        dbus::call(template, &convert::bus_owner(owner), &convert::slots(slots))
+            .map(convert::dbus_reply)
+            .map_err(convert::error)
+    }
+
+    fn start_job(&self, name: &str, key: &str, slots: Slots) -> Answer<JobState> {
+        job::start(name, key, &convert::slots(slots)).map(convert::job_state).map_err(convert::error)
+    }
+
+    fn poll_job(&self, name: &str, key: &str) -> Answer<JobState> {
+        job::poll(name, key).map(convert::job_state).map_err(convert::error)
+    }
+
+    fn jobs(&self) -> Answer<Vec<JobEntry>> {
+        job::entries()
+            .map(|entries| entries.into_iter().map(convert::job_entry).collect())
+            .map_err(convert::error)
+    }
+
+    fn cancel_job(&self, name: &str, key: &str) -> Answer<()> {
+        job::cancel(name, key).map_err(convert::error)
+    }
+
+    fn forget_job(&self, name: &str, key: &str) -> Answer<()> {
+        job::forget(name, key).map_err(convert::error)
+    }
+
+    fn option_of_peer(&self, backend: &str, name: &str) -> Answer<Option<Value>> {
+        config::get_of_peer(backend, name).map(|value| value.map(convert::value)).map_err(convert::error)
     }
 
     fn option(&self, name: &str) -> Answer<Option<Value>> {

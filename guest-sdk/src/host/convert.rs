@@ -1,13 +1,18 @@
 //! This crate's types of the imports to and from the contract's.
 
-use crate::bindings::base::bulkhead::host::{config, execute, files, log, private_data, types};
+use crate::bindings::base::bulkhead::host::{
+    config, dbus, execute, files, job, log, private_data, service, types,
+};
 use crate::capability::{CapabilityCode, CapabilityError, CommandExit};
 use crate::config::Value;
+use crate::dbus::{Fault, Item, Reply, Value as DbusValue};
 use crate::execute::{Completeness, Output};
 use crate::files::{DirectoryEntry, FileKind, FileStatus, Ownership, Path, Space};
+use crate::job::{Entry as JobEntry, Exit, Progress, State as JobState};
 use crate::log::Level;
 use crate::private_data::{Entry, Expected, Owner};
 use crate::resource::Resource;
+use crate::service::{Instance, Origin, State as ServiceState, Status};
 use crate::slots::{SlotValue, Slots};
 use std::time::Duration;
 
@@ -61,17 +66,13 @@ fn code(code: types::CapabilityCode) -> CapabilityCode {
 
 pub(super) fn error(error: types::CapabilityError) -> CapabilityError {
     match error.exit {
-        Some(exit) => CapabilityError::command_failed(
-            error.message,
-            CommandExit {
-                exit_code: exit.exit_code,
-                signal: exit.signal,
-                stdout: exit.stdout,
-                stderr: exit.stderr,
-            },
-        ),
+        Some(exit) => CapabilityError::command_failed(error.message, command_exit(exit)),
         None => CapabilityError::new(code(error.code), error.message),
     }
+}
+
+fn command_exit(exit: types::CommandExit) -> CommandExit {
+    CommandExit { exit_code: exit.exit_code, signal: exit.signal, stdout: exit.stdout, stderr: exit.stderr }
 }
 
 fn file_kind(kind: files::FileKind) -> FileKind {
@@ -147,4 +148,74 @@ pub(super) fn level(level: Level) -> log::Level {
         Level::Warning => log::Level::Warning,
         Level::Error => log::Level::Error,
     }
+}
+
+pub(super) fn service_instance(instance: &Instance) -> service::ServiceInstance {
+    match instance {
+        Instance::Backend => service::ServiceInstance::Backend,
+        Instance::Of(named) => service::ServiceInstance::OfResource(resource(named)),
+    }
+}
+
+pub(super) fn service_status(status: service::ServiceStatus) -> Status {
+    Status {
+        state: match status.state {
+            service::ServiceState::Starting => ServiceState::Starting,
+            service::ServiceState::Ready => ServiceState::Ready,
+            service::ServiceState::Stopped => ServiceState::Stopped,
+            service::ServiceState::Failed => ServiceState::Failed,
+        },
+        started_at_ms: status.started_at_ms,
+        origin: if status.adopted { Origin::Adopted } else { Origin::ThisHost },
+        exit: status.exit.map(command_exit),
+    }
+}
+
+pub(super) fn bus_owner(owner: &Instance) -> dbus::BusOwner {
+    match owner {
+        Instance::Backend => dbus::BusOwner::Backend,
+        Instance::Of(named) => dbus::BusOwner::OfResource(resource(named)),
+    }
+}
+
+fn dbus_item(item: dbus::DbusItem) -> Item {
+    let value = match item.value {
+        dbus::DbusValue::Unsigned(number) => DbusValue::Unsigned(number),
+        dbus::DbusValue::Signed(number) => DbusValue::Signed(number),
+        dbus::DbusValue::Double(number) => DbusValue::Double(number),
+        dbus::DbusValue::Boolean(answer) => DbusValue::Boolean(answer),
+        dbus::DbusValue::Text(text) => DbusValue::Text(text),
+    };
+    Item { position: item.position, value }
+}
+
+pub(super) fn dbus_reply(reply: dbus::DbusReply) -> Reply {
+    match reply {
+        dbus::DbusReply::Results(items) => Reply::Results(items.into_iter().map(dbus_item).collect()),
+        dbus::DbusReply::Fault(fault) => Reply::Fault(Fault { name: fault.name, message: fault.message }),
+    }
+}
+
+fn job_exit(exit: job::JobExit) -> Exit {
+    Exit {
+        exit: command_exit(exit.exit),
+        bytes_done: exit.bytes_done,
+        duration: Duration::from_millis(exit.duration_ms),
+    }
+}
+
+pub(super) fn job_state(state: job::JobState) -> JobState {
+    match state {
+        job::JobState::Running(progress) => JobState::Running(Progress {
+            bytes_done: progress.bytes_done,
+            running: Duration::from_millis(progress.running_ms),
+        }),
+        job::JobState::Succeeded(exit) => JobState::Succeeded(job_exit(exit)),
+        job::JobState::Failed(exit) => JobState::Failed(job_exit(exit)),
+        job::JobState::Lost => JobState::Lost,
+    }
+}
+
+pub(super) fn job_entry(entry: job::JobEntry) -> JobEntry {
+    JobEntry { name: entry.name, key: entry.key, state: job_state(entry.state) }
 }

@@ -3,10 +3,13 @@
 
 use crate::capability::CapabilityError;
 use crate::config::Value;
+use crate::dbus::Reply;
 use crate::execute::Output;
 use crate::files::{DirectoryEntry, FileStatus, Path, Space};
+use crate::job;
 use crate::log::Level;
 use crate::private_data::{Entry, Expected, Owner};
+use crate::service::{Instance, Status};
 use crate::slots::Slots;
 
 #[cfg(target_arch = "wasm32")]
@@ -31,6 +34,7 @@ pub(crate) trait Host {
     fn list_directory(&self, at: &Path) -> Answer<Vec<DirectoryEntry>>;
     fn usage(&self, at: &Path) -> Answer<u64>;
     fn read(&self, at: &Path) -> Answer<Vec<u8>>;
+    fn read_kernel(&self, root: &str, pattern: &str, numbers: &[u64]) -> Answer<Vec<u8>>;
     fn create_directory(&self, at: &Path) -> Answer<()>;
     fn remove(&self, at: &Path) -> Answer<()>;
     fn rename(&self, source: &Path, destination: &Path) -> Answer<()>;
@@ -43,7 +47,20 @@ pub(crate) trait Host {
     fn write(&self, at: &Path, content: &[u8]) -> Answer<()>;
     fn run(&self, template: &str, slots: Slots) -> Answer<Output>;
     fn run_with_retries(&self, template: &str, slots: Slots) -> Answer<Output>;
+    fn start_service(&self, name: &str, instance: &Instance, slots: Slots) -> Answer<Status>;
+    fn service_status(&self, name: &str, instance: &Instance) -> Answer<Status>;
+    fn stop_service(&self, name: &str, instance: &Instance) -> Answer<()>;
+    fn stop_group(&self, group: &str, instance: &Instance) -> Answer<()>;
+    fn bind(&self, group: &str, instance: &Instance, bind: &str, source: &Path) -> Answer<()>;
+    fn unbind(&self, group: &str, instance: &Instance, bind: &str, source: &Path) -> Answer<()>;
+    fn call_dbus(&self, template: &str, owner: &Instance, slots: Slots) -> Answer<Reply>;
+    fn start_job(&self, name: &str, key: &str, slots: Slots) -> Answer<job::State>;
+    fn poll_job(&self, name: &str, key: &str) -> Answer<job::State>;
+    fn jobs(&self) -> Answer<Vec<job::Entry>>;
+    fn cancel_job(&self, name: &str, key: &str) -> Answer<()>;
+    fn forget_job(&self, name: &str, key: &str) -> Answer<()>;
     fn option(&self, name: &str) -> Answer<Option<Value>>;
+    fn option_of_peer(&self, backend: &str, name: &str) -> Answer<Option<Value>>;
     fn private_data(&self, owner: &Owner, key: &str) -> Answer<Option<Entry>>;
     fn all_private_data(&self, owner: &Owner) -> Answer<Vec<Entry>>;
     fn set_private_data(&self, owner: &Owner, key: &str, value: &str, expected: Expected) -> Answer<u64>;

@@ -1,31 +1,36 @@
-//! Commands: recorded, and answered by the test.
+//! Commands, pipelines and calls on a bus: recorded, and answered by the test.
 
 use super::denial::{Answer, fail, io};
 use super::manifest::Template;
+use super::slots::Filled;
 use crate::capability::{CapabilityCode, CapabilityError, CommandExit};
 use crate::execute::Output;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::rc::Rc;
 
-/// A command as the host would run it: the template with its slots filled.
+/// A command, pipeline or D-Bus call as the host would make it: the template with its slots filled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     template: String,
-    words: Vec<String>,
+    stages: Vec<Vec<String>>,
     values: BTreeMap<String, String>,
+    paths: BTreeMap<String, PathBuf>,
 }
 
 impl Command {
-    pub(super) fn new(template: &str, declared: &Template, values: BTreeMap<String, String>) -> Self {
+    pub(super) fn new(template: &str, declared: &Template, filled: Filled) -> Self {
         let fill = |word: &String| {
-            values
+            filled
+                .values
                 .iter()
-                .fold(word.clone(), |filled, (slot, value)| filled.replace(&format!("{{{slot}}}"), value))
+                .fold(word.clone(), |text, (slot, value)| text.replace(&format!("{{{slot}}}"), &value.text))
         };
-        let words = declared.words.iter().map(fill).collect();
-        Self { template: template.to_owned(), words, values }
+        let stages = declared.stages.iter().map(|words| words.iter().map(fill).collect()).collect();
+        let values = filled.values.into_iter().map(|(slot, value)| (slot, value.text)).collect();
+        Self { template: template.to_owned(), stages, values, paths: filled.paths }
     }
 
     /// The template's name.
@@ -34,10 +39,16 @@ impl Command {
         &self.template
     }
 
-    /// The program and its words, filled.
+    /// The program and its words, filled; of a pipeline those of its first stage; of a D-Bus call its arguments.
     #[must_use]
     pub fn words(&self) -> &[String] {
-        &self.words
+        self.stages.first().map_or(&[], Vec::as_slice)
+    }
+
+    /// The program and its words, filled, of each stage of a pipeline; a command has one.
+    #[must_use]
+    pub fn stages(&self) -> &[Vec<String>] {
+        &self.stages
     }
 
     /// The text that stands in a slot; empty if there is no such slot.
@@ -46,40 +57,63 @@ impl Command {
         self.values.get(slot).map_or("", String::as_str)
     }
 
-    /// The absolute path that stands in a path slot.
+    /// The absolute path that a path slot names, of every kind: of `new-inside` too it is the path itself.
     #[must_use]
     pub fn path(&self, slot: &str) -> PathBuf {
-        Path::new(self.value(slot)).to_owned()
+        self.paths.get(slot).cloned().unwrap_or_else(|| Path::new(self.value(slot)).to_owned())
     }
 
-    /// Run it: the program is looked up in `PATH`.
+    /// Run it: the programs are looked up in `PATH`, and each stage of a pipeline reads what the one before it writes.
     pub fn run(&self) -> Result<Output, CapabilityError> {
-        let Some((program, words)) = self.words.split_first() else {
-            return fail(
-                CapabilityCode::InvalidArgument,
-                format!("template {} has no program", self.template),
-            );
-        };
-        let ended =
-            std::process::Command::new(program).args(words).env("LC_ALL", "C").output().map_err(io)?;
-        let stderr = String::from_utf8_lossy(&ended.stderr).into_owned();
-        if ended.status.success() {
-            return Ok(Output { stdout: ended.stdout, stderr, ..Output::default() });
+        let mut running = Vec::new();
+        let mut input = Stdio::null();
+        for (number, stage) in self.stages.iter().enumerate() {
+            let Some((program, words)) = stage.split_first() else {
+                return fail(
+                    CapabilityCode::InvalidArgument,
+                    format!("template {} has no program", self.template),
+                );
+            };
+            let mut command = std::process::Command::new(program);
+            command.args(words).env("LC_ALL", "C").stdin(input);
+            let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(io)?;
+            let is_last = number + 1 == self.stages.len();
+            input = child.stdout.take_if(|_| !is_last).map_or_else(Stdio::null, Stdio::from);
+            running.push(child);
         }
-        Err(CapabilityError::command_failed(
-            format!("{} ended with {}", self.template, ended.status),
-            CommandExit { exit_code: ended.status.code(), stdout: ended.stdout, stderr, signal: None },
-        ))
+        let mut last = Output::default();
+        let mut failure = None;
+        for child in running {
+            let ended = child.wait_with_output().map_err(io)?;
+            let stderr = String::from_utf8_lossy(&ended.stderr).into_owned();
+            if !ended.status.success() && failure.is_none() {
+                let message = format!("{} ended with {}", self.template, ended.status);
+                let exit = CommandExit {
+                    exit_code: ended.status.code(),
+                    stdout: ended.stdout.clone(),
+                    stderr: stderr.clone(),
+                    signal: None,
+                };
+                failure = Some(CapabilityError::command_failed(message, exit));
+            }
+            last = Output { stdout: ended.stdout, stderr, ..Output::default() };
+        }
+        failure.map_or(Ok(last), Err)
     }
 }
 
-type Answering = dyn Fn(&Command) -> Answer<Output>;
+type Answering<T> = dyn Fn(&Command) -> Answer<T>;
 
 /// What answers a command.
-#[derive(Clone)]
-pub(super) struct Answerer(pub(super) Rc<Answering>);
+pub(super) struct Answerer<T>(pub(super) Rc<Answering<T>>);
 
-impl fmt::Debug for Answerer {
+impl<T> Clone for Answerer<T> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for Answerer<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Answerer")
     }

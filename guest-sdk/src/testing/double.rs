@@ -1,16 +1,18 @@
 //! The double of the host: the capability modules end here on every target but WebAssembly.
 
-use super::command::Command;
 use super::denial::{Answer, deny, fail, invalid};
 use super::lab::{State, current};
 use crate::capability::CapabilityCode;
 use crate::config::Value;
+use crate::dbus::Reply;
 use crate::execute::Output;
 use crate::files::{DirectoryEntry, FileStatus, Path, Space};
 use crate::host::Host;
+use crate::job;
 use crate::log::Level;
 use crate::private_data::{Entry, Expected, Owner};
 use crate::resource::Resource;
+use crate::service::{Instance, Status};
 use crate::slots::Slots;
 
 pub(crate) struct Double;
@@ -36,6 +38,10 @@ impl Host for Double {
 
     fn read(&self, at: &Path) -> Answer<Vec<u8>> {
         call(|state| state.read(at))
+    }
+
+    fn read_kernel(&self, root: &str, pattern: &str, numbers: &[u64]) -> Answer<Vec<u8>> {
+        call(|state| state.read_kernel(root, pattern, numbers))
     }
 
     fn create_directory(&self, at: &Path) -> Answer<()> {
@@ -86,12 +92,70 @@ impl Host for Double {
     }
 
     fn run_with_retries(&self, template: &str, slots: Slots) -> Answer<Output> {
+        call(|state| state.run_with_retries(template, slots))
+    }
+
+    fn start_service(&self, name: &str, instance: &Instance, slots: Slots) -> Answer<Status> {
+        call(|state| state.start_service(name, instance, slots))
+    }
+
+    fn service_status(&self, name: &str, instance: &Instance) -> Answer<Status> {
+        call(|state| state.service_status(name, instance))
+    }
+
+    fn stop_service(&self, name: &str, instance: &Instance) -> Answer<()> {
+        call(|state| state.stop_service(name, instance))
+    }
+
+    fn stop_group(&self, group: &str, instance: &Instance) -> Answer<()> {
+        call(|state| state.stop_group(group, instance))
+    }
+
+    fn bind(&self, group: &str, instance: &Instance, bind: &str, source: &Path) -> Answer<()> {
+        call(|state| state.bind(group, instance, bind, source))
+    }
+
+    fn unbind(&self, group: &str, instance: &Instance, bind: &str, source: &Path) -> Answer<()> {
+        call(|state| state.unbind(group, instance, bind, source))
+    }
+
+    fn call_dbus(&self, template: &str, owner: &Instance, slots: Slots) -> Answer<Reply> {
+        call(|state| state.call_dbus(template, owner, slots))
+    }
+
+    fn start_job(&self, name: &str, key: &str, slots: Slots) -> Answer<job::State> {
+        call(|state| state.start_job(name, key, slots))
+    }
+
+    fn poll_job(&self, name: &str, key: &str) -> Answer<job::State> {
+        call(|state| state.poll_job(name, key))
+    }
+
+    fn jobs(&self) -> Answer<Vec<job::Entry>> {
+        call(State::job_entries)
+    }
+
+    fn cancel_job(&self, name: &str, key: &str) -> Answer<()> {
+        call(|state| state.cancel_job(name, key))
+    }
+
+    fn forget_job(&self, name: &str, key: &str) -> Answer<()> {
+        call(|state| state.forget_job(name, key))
+    }
+
+    fn option_of_peer(&self, backend: &str, name: &str) -> Answer<Option<Value>> {
         call(|state| {
-            let declared = state.manifest.commands.get(template);
-            if declared.is_some_and(|declared| !declared.is_repeatable) {
-                return deny(&format!("{template} may not be repeated"), "repeat = \"safe\"");
+            let known = (backend.to_owned(), name.to_owned());
+            let value = state.peer_options.borrow().get(&known).cloned();
+            match value {
+                Some(value) => Ok(Some(value)),
+                None => deny(
+                    &format!("option {name} of backend {backend}"),
+                    &format!(
+                        "grant.peers = [\"{backend}\"], and peer = true at the peer's [[option]] {name}"
+                    ),
+                ),
             }
-            state.run(template, slots)
         })
     }
 
@@ -184,35 +248,6 @@ impl Host for Double {
 }
 
 impl State {
-    fn run(&self, template: &str, slots: Slots) -> Answer<Output> {
-        let Some(declared) = self.manifest.commands.get(template) else {
-            return invalid(format!(
-                "no command template '{template}' is declared; declare it as [[execute]]"
-            ));
-        };
-        let filled = self.fill(template, declared, slots)?;
-        let place_of = |slot: &Option<String>| slot.as_ref().and_then(|slot| filled.places.get(slot));
-        if let Some((root, place)) = place_of(&declared.destroys) {
-            self.check_place_owned(root, place)?;
-        }
-        if let Some((root, place)) = place_of(&declared.creates) {
-            if place.is_source {
-                return deny("a source may be read, never changed", "nothing");
-            }
-            self.record_owned(root, place);
-        }
-        let command = Command::new(template, declared, filled.values);
-        self.commands.borrow_mut().push(command.clone());
-        let answer = self.answers.borrow().get(template).cloned();
-        match answer {
-            Some(answer) => (answer.0)(&command),
-            None => fail(
-                CapabilityCode::Unavailable,
-                format!("the test does not say what {template} does: use Lab::answer or Lab::run_for_real"),
-            ),
-        }
-    }
-
     fn acquire(&self, name: &str) -> Answer<u64> {
         if name.is_empty() || name.len() > 255 {
             return invalid("a lock's name is 1 to 255 bytes long");

@@ -41,15 +41,44 @@ impl State {
             let line = format!("paths = [\"{}\"] in [[root]] {}", at.pattern, at.root);
             return deny(&format!("root {} does not declare '{}'", at.root, at.pattern), &line);
         }
+        if root.root_use == RootUse::Kernel {
+            let line = "nothing: use files::read_kernel";
+            return deny(&format!("root {} is the kernel's", at.root), line);
+        }
         let place = self.target().place(&at.pattern, at.of.as_ref())?;
         let full = self.root_directory(&at.root).join(&place.relative);
         Ok(Checked { root: at.root.clone(), place, full })
     }
 
+    pub(super) fn read_kernel(&self, root: &str, pattern: &str, numbers: &[u64]) -> Answer<Vec<u8>> {
+        let declared = self.manifest.roots.get(root);
+        if !declared.is_some_and(|declared| {
+            declared.root_use == RootUse::Kernel && declared.paths.iter().any(|path| path == pattern)
+        }) {
+            let line = format!("[[root]] name = \"{root}\", use = \"kernel\", paths = [\"{pattern}\"]");
+            return deny(&format!("root {root} does not let '{pattern}' be read"), &line);
+        }
+        let mut relative = pattern.to_owned();
+        for number in numbers {
+            if !relative.contains("{number}") {
+                return invalid(format!("'{pattern}' has fewer places than there are numbers"));
+            }
+            relative = relative.replacen("{number}", &number.to_string(), 1);
+        }
+        if relative.contains("{number}") {
+            return invalid(format!("'{pattern}' has more places than there are numbers"));
+        }
+        let content = fs::read(self.root_directory(root).join(relative)).map_err(io)?;
+        if content.len() > 64 << 10 {
+            return fail(CapabilityCode::LimitExceeded, "what the kernel tells is read up to 64 KiB");
+        }
+        Ok(content)
+    }
+
     /// A path that may be changed: not a source, and not beside the templates of a `config` root.
     fn check_change(&self, at: &Path) -> Answer<Checked> {
         let checked = self.check(at)?;
-        if checked.place.is_source {
+        if checked.place.is_source || checked.place.is_managed {
             return deny(&format!("'{}' may be read, never changed", at.pattern), "nothing");
         }
         if self.root_use(&at.root) == Some(RootUse::Config) {
@@ -140,6 +169,9 @@ impl State {
     }
 
     pub(super) fn rename(&self, source: &Path, destination: &Path) -> Answer<()> {
+        if source.pattern.contains("{managed}") {
+            return self.take_over(source, destination);
+        }
         let (from, to) = self.check_two(source, destination)?;
         if to.is_there() {
             return fail(CapabilityCode::AlreadyExists, format!("{} is there already", to.place.relative));
@@ -152,6 +184,28 @@ impl State {
         self.owned.borrow_mut().remove(&from.key());
         self.record_owned(&to.root, &to.place);
         Ok(())
+    }
+
+    /// Take over the directory that the operator named: nobody may own it.
+    fn take_over(&self, source: &Path, destination: &Path) -> Answer<()> {
+        let (from, to) = (self.check(source)?, self.check_change(destination)?);
+        if from.root != to.root {
+            return invalid("two paths lie in two roots; name two of one root");
+        }
+        if to.is_there() {
+            if !from.is_there() && self.check_owned(&to).is_ok() {
+                return Ok(());
+            }
+            return fail(CapabilityCode::AlreadyExists, format!("{} is there already", to.place.relative));
+        }
+        if !from.full.is_dir() {
+            return fail(CapabilityCode::NotFound, format!("no directory {} is there", from.place.relative));
+        }
+        if self.owned.borrow().contains_key(&from.key()) {
+            return fail(CapabilityCode::NotOwned, format!("{} is somebody's", from.place.relative));
+        }
+        self.record_owned(&to.root, &to.place);
+        fs::rename(&from.full, &to.full).map_err(io)
     }
 
     pub(super) fn exchange(&self, first: &Path, second: &Path) -> Answer<()> {
@@ -211,9 +265,10 @@ impl State {
     pub(super) fn write_template(&self, name: &str, slots: Slots) -> Answer<()> {
         let (template, file, checked) = self.template_file(name, &slots)?;
         let filled = self.fill(name, template, slots)?;
-        let fill =
-            |text: String, (slot, value): (&String, &String)| text.replace(&format!("{{{slot}}}"), value);
-        let text = filled.values.iter().fold(file.text.clone(), fill);
+        let mut text = file.text.clone();
+        for (slot, value) in &filled.values {
+            text = text.replace(&format!("{{{slot}}}"), &value.in_file(slot, file.format)?);
+        }
         self.record_owned(&checked.root, &checked.place);
         fs::write(&checked.full, text).map_err(io)
     }

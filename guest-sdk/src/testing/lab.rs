@@ -2,17 +2,22 @@
 
 use super::command::{Answerer, Command};
 use super::denial::{Answer, fail};
+use super::execute::{Job, JobKey};
 use super::fault::{Fault, FaultPlan};
 use super::manifest::Manifest;
 use super::place::Target;
 use super::private_data::PrivateData;
+use super::service::{Services, Shown};
 use super::temporary::TemporaryDirectory;
-use crate::capability::CapabilityCode;
+use crate::capability::{CapabilityCode, CapabilityError, CommandExit};
 use crate::config::Value;
+use crate::dbus::Reply;
 use crate::execute::Output;
 use crate::files::Space;
 use crate::log::Level;
 use crate::resource::Resource;
+use crate::service::Status;
+use crate::share::Share;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -37,8 +42,14 @@ pub(super) struct State {
     pub(super) private_data: RefCell<PrivateData>,
     pub(super) options: RefCell<BTreeMap<String, Value>>,
     pub(super) spaces: RefCell<BTreeMap<String, Space>>,
-    pub(super) answers: RefCell<BTreeMap<String, Answerer>>,
+    pub(super) peer_options: RefCell<BTreeMap<(String, String), Value>>,
+    pub(super) answers: RefCell<BTreeMap<String, Answerer<Output>>>,
     pub(super) commands: RefCell<Vec<Command>>,
+    pub(super) dbus_answers: RefCell<BTreeMap<String, Answerer<Reply>>>,
+    pub(super) dbus_calls: RefCell<Vec<Command>>,
+    pub(super) services: RefCell<Services>,
+    pub(super) jobs: RefCell<BTreeMap<JobKey, Job>>,
+    pub(super) jobs_run_on: Cell<bool>,
     pub(super) log: RefCell<Vec<(Level, String)>>,
     pub(super) held_by_others: RefCell<BTreeSet<String>>,
     pub(super) fences: Cell<u64>,
@@ -80,8 +91,14 @@ impl Lab {
             owned: RefCell::default(),
             private_data: RefCell::default(),
             options: RefCell::default(),
+            peer_options: RefCell::default(),
             answers: RefCell::default(),
             commands: RefCell::default(),
+            dbus_answers: RefCell::default(),
+            dbus_calls: RefCell::default(),
+            services: RefCell::default(),
+            jobs: RefCell::default(),
+            jobs_run_on: Cell::new(false),
             log: RefCell::default(),
             held_by_others: RefCell::default(),
             fences: Cell::new(0),
@@ -103,12 +120,17 @@ impl Lab {
         self.state.options.borrow_mut().insert(name.to_owned(), value);
     }
 
+    /// Let another backend have an option that it lets peers read.
+    pub fn set_option_of_peer(&self, backend: &str, name: &str, value: Value) {
+        self.state.peer_options.borrow_mut().insert((backend.to_owned(), name.to_owned()), value);
+    }
+
     /// Say how full a root is.
     pub fn set_space(&self, root: &str, space: Space) {
         self.state.spaces.borrow_mut().insert(root.to_owned(), space);
     }
 
-    /// Answer a command template. Its slots are checked before, and what it creates is recorded.
+    /// Answer a command template or pipeline, also where a job runs it. Its slots are checked before, and what it creates is recorded.
     pub fn answer(&self, template: &str, answer: impl Fn(&Command) -> Answer<Output> + 'static) {
         self.state.answers.borrow_mut().insert(template.to_owned(), Answerer(Rc::new(answer)));
     }
@@ -122,6 +144,60 @@ impl Lab {
     #[must_use]
     pub fn commands(&self) -> Vec<Command> {
         self.state.commands.borrow().clone()
+    }
+
+    /// Answer a D-Bus call; its arguments are [`Command::words`]. Its slots are checked before, and its group must run.
+    pub fn answer_dbus(&self, template: &str, answer: impl Fn(&Command) -> Answer<Reply> + 'static) {
+        self.state.dbus_answers.borrow_mut().insert(template.to_owned(), Answerer(Rc::new(answer)));
+    }
+
+    /// The D-Bus calls made so far, oldest first.
+    #[must_use]
+    pub fn dbus_calls(&self) -> Vec<Command> {
+        self.state.dbus_calls.borrow().clone()
+    }
+
+    /// How a service is.
+    #[must_use]
+    pub fn service(&self, name: &str) -> Status {
+        self.state.services.borrow().status(name)
+    }
+
+    /// The directories that a group is shown; none if it does not run.
+    #[must_use]
+    pub fn shown(&self, group: &str) -> Vec<Shown> {
+        self.state.services.borrow().shown(group)
+    }
+
+    /// Let every start of a service fail.
+    pub fn refuse_service(&self, name: &str, error: CapabilityError) {
+        self.state.services.borrow_mut().refusals.insert(name.to_owned(), error);
+    }
+
+    /// Let a service that runs end by itself.
+    pub fn end_service(&self, name: &str, exit: CommandExit) {
+        self.state.services.borrow_mut().end(name, exit);
+    }
+
+    /// The host process is another one: services and jobs run on and are adopted.
+    pub fn restart_host(&self) {
+        self.state.services.borrow_mut().adopt();
+    }
+
+    /// The machine starts anew: nothing runs, nothing is shown, jobs are lost.
+    pub fn restart_machine(&self) {
+        self.state.services.borrow_mut().stop_all();
+        self.state.lose_jobs();
+    }
+
+    /// Let jobs that are started from now on run until [`Lab::end_jobs`]; otherwise each has ended when its start returns.
+    pub fn let_jobs_run(&self) {
+        self.state.jobs_run_on.set(true);
+    }
+
+    /// Let the jobs that run end, as what they run is answered.
+    pub fn end_jobs(&self) -> Answer<()> {
+        self.state.end_jobs()
     }
 
     /// The lines logged so far, oldest first.
@@ -154,6 +230,11 @@ impl Lab {
     #[must_use]
     pub fn host_calls(&self) -> u32 {
         self.state.faults.count()
+    }
+
+    /// Run `function` as a call that takes `share` over from what the operator named: `{managed}` is the last component of `named`.
+    pub fn taking_over<T>(&self, share: &Share, named: &str, function: impl FnOnce() -> T) -> T {
+        self.call(Target::share(share).taking_over(named), function)
     }
 
     /// Run `function` as one call about `target`: locks end with it.

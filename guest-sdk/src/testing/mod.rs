@@ -2,7 +2,8 @@
 //!
 //! A [`Lab`] reads the driver's own `driver.toml` and lays out each of its roots as a temporary directory. A driver's functions are
 //! called through it; what the manifest does not declare, or what is not of the call's share or snapshot, is denied there as the real
-//! host denies it. Commands are recorded and answered by the test, or run for real.
+//! host denies it. Commands, pipelines and jobs are recorded and answered by the test, or run for real; D-Bus calls are recorded and
+//! answered; services start nothing, and are ready until the test lets them end.
 //!
 //! ```
 //! use bulkhead_sdk::testing::{Lab, sample};
@@ -39,6 +40,7 @@ mod calls;
 mod command;
 mod denial;
 mod double;
+mod execute;
 mod fault;
 mod files;
 mod lab;
@@ -46,6 +48,7 @@ mod manifest;
 mod place;
 mod private_data;
 pub mod sample;
+mod service;
 mod slots;
 mod temporary;
 
@@ -53,3 +56,4 @@ pub use command::Command;
 pub(crate) use double::Double;
 pub use fault::{Fault, Moment, interrupted_everywhere};
 pub use lab::Lab;
+pub use service::Shown;

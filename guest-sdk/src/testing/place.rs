@@ -13,6 +13,8 @@ pub(super) struct Target {
     snapshots: Vec<SnapshotIds>,
     source: Option<SnapshotIds>,
     pub(super) rules: Option<Vec<AccessRule>>,
+    /// What the operator named in a manage call.
+    managed: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -42,6 +44,15 @@ impl Target {
 
     pub(super) fn made_from(mut self, source: &Snapshot) -> Self {
         self.source = Some(SnapshotIds::of(source));
+        self
+    }
+
+    /// In a manage call: one path component, letters, digits, `.`, `_`, `@` and `-`, not beginning with a dot.
+    pub(super) fn taking_over(mut self, named: &str) -> Self {
+        let sound = |letter: char| letter.is_ascii_alphanumeric() || "._@-".contains(letter);
+        let name = named.rsplit('/').next().unwrap_or(named);
+        let is_name = !name.is_empty() && !name.starts_with('.') && name.chars().all(sound);
+        self.managed = is_name.then(|| name.to_owned());
         self
     }
 
@@ -78,6 +89,7 @@ impl Target {
             snapshot: None,
             source_share: self.source.as_ref().map(|ids| ids.share.clone()),
             source_snapshot: self.source.as_ref().map(|ids| ids.snapshot.clone()),
+            managed: self.managed.clone(),
         };
         match self.resource(named)? {
             Resource::Share(id) => names.share = Some(id),
@@ -121,7 +133,12 @@ impl Target {
         }
         relative.push_str(rest);
         let owner = names.owner(pattern);
-        Ok(Place { relative, is_source: pattern.contains("{source-"), owner })
+        Ok(Place {
+            relative,
+            is_source: pattern.contains("{source-"),
+            is_managed: pattern.contains("{managed}"),
+            owner,
+        })
     }
 }
 
@@ -131,6 +148,7 @@ struct Names {
     snapshot: Option<String>,
     source_share: Option<String>,
     source_snapshot: Option<String>,
+    managed: Option<String>,
 }
 
 impl Names {
@@ -142,6 +160,7 @@ impl Names {
             "snapshot" => self.snapshot.as_ref().map(snapshot),
             "source-share" => self.source_share.as_ref().map(share),
             "source-snapshot" => self.source_snapshot.as_ref().map(snapshot),
+            "managed" => self.managed.clone(),
             _ => None,
         }
     }
@@ -166,5 +185,7 @@ pub(super) struct Place {
     pub(super) relative: String,
     /// What a new share is made from may be read, never changed.
     pub(super) is_source: bool,
+    /// What the operator named in a manage call may be looked at and taken over.
+    pub(super) is_managed: bool,
     pub(super) owner: Option<Resource>,
 }

@@ -2,14 +2,16 @@
 
 use super::denial::{Answer, deny, fail, invalid};
 use super::lab::State;
-use super::manifest::{SlotType, Template};
+use super::manifest::{AccessRulesStyle, FileFormat, SlotType, Template};
 use super::place::Place;
 use crate::access::{AccessLevel, AccessType};
 use crate::capability::CapabilityCode;
 use crate::resource::Resource;
 use crate::slots::{SlotValue, Slots};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// Who is let in where nobody shall be: in exports(5) a path without clients is open to everybody.
 const NOBODY: &str = "0.0.0.0/32(ro)";
@@ -17,12 +19,63 @@ const NOBODY: &str = "0.0.0.0/32(ro)";
 /// The printed slots of a template, and the places its path slots name.
 #[derive(Debug, Default)]
 pub(super) struct Filled {
-    pub(super) values: BTreeMap<String, String>,
+    pub(super) values: BTreeMap<String, Printed>,
     pub(super) places: BTreeMap<String, (String, Place)>,
+    pub(super) paths: BTreeMap<String, PathBuf>,
+}
+
+/// A value as it stands in words and lines, and what it is to a format that quotes.
+#[derive(Debug)]
+pub(super) struct Printed {
+    pub(super) text: String,
+    form: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// A number, a word, an address.
+    Plain,
+    /// A path, a name, an id.
+    Text,
+    /// Access rules.
+    Rules,
+    /// What no file takes.
+    Free,
+}
+
+/// Whether path slots must hold what their kind says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// The template is about to run.
+    AtPaths,
+    /// It ran already: its paths may have changed with it.
+    Nowhere,
+}
+
+impl Printed {
+    /// As it stands in a file. What its format has no place for is refused.
+    pub(super) fn in_file(&self, slot: &str, format: FileFormat) -> Answer<String> {
+        match (format, self.form) {
+            (_, Form::Free) => invalid(format!("slot {slot} is of a type that cannot stand in a file")),
+            (FileFormat::Json, Form::Text | Form::Rules) => Ok(format!("\"{}\"", self.text)),
+            (FileFormat::Ganesha, Form::Text) => Ok(format!("\"{}\"", self.text)),
+            _ => Ok(self.text.clone()),
+        }
+    }
 }
 
 impl State {
     pub(super) fn fill(&self, name: &str, template: &Template, slots: Slots) -> Answer<Filled> {
+        self.fill_looking(Look::AtPaths, name, template, slots)
+    }
+
+    pub(super) fn fill_looking(
+        &self,
+        look: Look,
+        name: &str,
+        template: &Template,
+        slots: Slots,
+    ) -> Answer<Filled> {
         let mut given: BTreeMap<String, SlotValue> = BTreeMap::new();
         for (slot, value) in slots.into_values() {
             if !template.slots.contains_key(&slot) {
@@ -35,20 +88,22 @@ impl State {
         let mut filled = Filled::default();
         for (slot, slot_type) in &template.slots {
             let text = match (slot_type, given.remove(slot)) {
-                (SlotType::AccessRules, None) => self.access_rules()?,
-                (SlotType::AccessRules, Some(_)) => {
+                (SlotType::AccessRules { style }, None) => self.access_rules(*style)?,
+                (SlotType::AccessRules { .. }, Some(_)) => {
                     return invalid(format!("slot {slot} is filled by the host with the rules of the call"));
                 }
                 (_, None) => return invalid(format!("slot {slot} of template {name} is not filled")),
                 (SlotType::Path { kind, root, patterns }, Some(SlotValue::Path { pattern, of })) => {
                     let place = self.path_slot(slot, patterns, &pattern, of.as_ref())?;
-                    let path = self.slot_path(kind, root, &place)?;
+                    let full = self.root_directory(root).join(&place.relative);
+                    let text = slot_path(kind, &full, &place, look)?;
                     filled.places.insert(slot.clone(), (root.clone(), place));
-                    path
+                    filled.paths.insert(slot.clone(), full);
+                    text
                 }
                 (declared, Some(value)) => self.print(slot, declared, value)?,
             };
-            filled.values.insert(slot.clone(), text);
+            filled.values.insert(slot.clone(), Printed { text, form: slot_type.into() });
         }
         Ok(filled)
     }
@@ -69,19 +124,6 @@ impl State {
         self.target().place(pattern, of)
     }
 
-    fn slot_path(&self, kind: &str, root: &str, place: &Place) -> Answer<String> {
-        let path = self.root_directory(root).join(&place.relative);
-        match (kind, path.symlink_metadata().is_ok()) {
-            ("existing" | "remove", false) => {
-                fail(CapabilityCode::NotFound, format!("{} is not there", place.relative))
-            }
-            ("new", true) => {
-                fail(CapabilityCode::AlreadyExists, format!("{} is there already", place.relative))
-            }
-            _ => Ok(path.display().to_string()),
-        }
-    }
-
     fn print(&self, slot: &str, declared: &SlotType, value: SlotValue) -> Answer<String> {
         match (declared, value) {
             (SlotType::Unsigned, SlotValue::Unsigned(number)) => Ok(number.to_string()),
@@ -90,10 +132,11 @@ impl State {
             }
             (SlotType::Ip, SlotValue::Text(text)) if text.parse::<IpAddr>().is_ok() => Ok(text),
             (SlotType::Cidr, SlotValue::Text(text)) if is_network(&text) => Ok(text),
-            (SlotType::Text { choices, most }, SlotValue::Text(text)) => {
-                let is_choice = choices.is_empty() || choices.contains(&text);
+            (SlotType::Word { choices }, SlotValue::Text(text)) if choices.contains(&text) => Ok(text),
+            (SlotType::Uuid, SlotValue::Text(text)) if is_uuid(&text) => Ok(text.to_lowercase()),
+            (SlotType::Opaque { most }, SlotValue::Text(text)) => {
                 let is_printable = !text.starts_with('-') && !text.chars().any(char::is_control);
-                if is_choice && is_printable && !text.is_empty() && text.len() <= *most {
+                if is_printable && !text.is_empty() && text.len() <= *most {
                     Ok(text)
                 } else {
                     invalid(format!("slot {slot} may not hold {text:?}"))
@@ -105,23 +148,85 @@ impl State {
         }
     }
 
-    /// As exports(5) lists clients. Rules that are no addresses have no place there.
-    fn access_rules(&self) -> Answer<String> {
+    /// As exports(5) or NFS-Ganesha list clients. Rules that are no addresses have no place there.
+    fn access_rules(&self, style: AccessRulesStyle) -> Answer<String> {
         let Some(rules) = self.target().rules else {
             return invalid("this call carries no access rules");
         };
         let addresses = rules.iter().filter(|rule| rule.access_type == AccessType::Ip);
-        let clients: Vec<String> = addresses
-            .map(|rule| {
-                let level = match rule.access_level {
-                    AccessLevel::Rw => "rw",
-                    AccessLevel::Ro => "ro",
-                };
-                format!("{}({level})", rule.access_to)
-            })
-            .collect();
-        Ok(if clients.is_empty() { NOBODY.to_owned() } else { clients.join(" ") })
+        let clients = addresses.map(|rule| (rule.access_to.as_str(), rule.access_level));
+        Ok(match style {
+            AccessRulesStyle::Exports5 => exports5(clients),
+            AccessRulesStyle::Ganesha => ganesha(clients),
+        })
     }
+}
+
+impl From<&SlotType> for Form {
+    fn from(slot_type: &SlotType) -> Self {
+        match slot_type {
+            SlotType::Path { .. } | SlotType::Name | SlotType::Uuid => Self::Text,
+            SlotType::AccessRules { .. } => Self::Rules,
+            SlotType::Opaque { .. } | SlotType::Secret => Self::Free,
+            SlotType::Unsigned
+            | SlotType::Signed { .. }
+            | SlotType::Word { .. }
+            | SlotType::Ip
+            | SlotType::Cidr => Self::Plain,
+        }
+    }
+}
+
+/// What a path slot brings: the path, or the directory in which the program makes the name by itself.
+fn slot_path(kind: &str, full: &std::path::Path, place: &Place, look: Look) -> Answer<String> {
+    match (kind, full.symlink_metadata().is_ok()) {
+        ("existing" | "remove", false) if look == Look::AtPaths => {
+            fail(CapabilityCode::NotFound, format!("{} is not there", place.relative))
+        }
+        ("new" | "new-inside", true) if look == Look::AtPaths => {
+            fail(CapabilityCode::AlreadyExists, format!("{} is there already", place.relative))
+        }
+        ("new-inside", _) => Ok(full.parent().unwrap_or(full).display().to_string()),
+        _ => Ok(full.display().to_string()),
+    }
+}
+
+fn exports5<'a>(clients: impl Iterator<Item = (&'a str, AccessLevel)>) -> String {
+    let client = |(address, level)| {
+        let level = match level {
+            AccessLevel::Rw => "rw",
+            AccessLevel::Ro => "ro",
+        };
+        format!("{address}({level})")
+    };
+    let clients: Vec<String> = clients.map(client).collect();
+    if clients.is_empty() { NOBODY.to_owned() } else { clients.join(" ") }
+}
+
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+        && groups.iter().all(|group| group.chars().all(|digit| digit.is_ascii_hexdigit()))
+}
+
+/// One block a client, the longest prefix first: the server takes the first that fits.
+fn ganesha<'a>(clients: impl Iterator<Item = (&'a str, AccessLevel)>) -> String {
+    let prefix = |address: &str| match address.split_once('/') {
+        Some((_, length)) => length.parse().unwrap_or(0_u8),
+        None if address.contains(':') => 128,
+        None => 32,
+    };
+    let mut clients: Vec<_> =
+        clients.map(|(address, level)| (Reverse(prefix(address)), address, level)).collect();
+    clients.sort_by_key(|(prefix, address, _)| (*prefix, *address));
+    let block = |(_, address, level): (_, &str, AccessLevel)| {
+        let access = match level {
+            AccessLevel::Rw => "RW",
+            AccessLevel::Ro => "RO",
+        };
+        format!("CLIENT {{ Clients = {address}; Access_Type = {access}; Protocols = 3, 4; }}")
+    };
+    clients.into_iter().map(block).collect::<Vec<_>>().join(" ")
 }
 
 fn is_network(text: &str) -> bool {

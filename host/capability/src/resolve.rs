@@ -75,14 +75,7 @@ impl Call {
             ));
         };
         let Some(pattern) = declared.paths.iter().find(|pattern| pattern.as_str() == at.pattern) else {
-            let shown = GuestText::new(&at.pattern, SHOWN);
-            return Err(CapabilityError::denied(
-                format!("path '{shown}' in root '{}'", declared.name),
-                format!(
-                    "[[root]] name = \"{}\" paths = [\"{shown}\"] in the driver's manifest",
-                    declared.name
-                ),
-            ));
+            return Err(undeclared_path(declared.name.as_str(), &at.pattern));
         };
         self.place(&declared.name, pattern, at.of)
     }
@@ -123,6 +116,9 @@ impl Call {
     ) -> Result<ResolvedPath, CapabilityError> {
         let names = self.names_for(pattern, resource)?;
         let root = self.backend().root(root)?;
+        if root.root_use() == RootUse::Kernel {
+            return Err(kernel_only(&root));
+        }
         let path = pattern.fill(&names).ok_or_else(|| {
             CapabilityError::denied(
                 format!("path '{pattern}'"),
@@ -145,6 +141,24 @@ impl Call {
 fn is_inside_tenants_tree(at: &ResolvedPath, pattern: &Pattern) -> bool {
     at.root.root_use() == RootUse::Data
         && pattern.as_str().rsplit_once('/').is_some_and(|(above, _)| above.contains('{'))
+}
+
+/// What the kernel tells is read by one function, and nothing else reaches it.
+pub(crate) fn kernel_only(root: &Root) -> CapabilityError {
+    CapabilityError::denied(
+        format!("reaching root '{}', which is the kernel's,", root.name()),
+        "no line; only files.read-kernel reads such a root",
+    )
+}
+
+/// The denial of a path that no root declares.
+#[must_use]
+pub fn undeclared_path(root: &str, pattern: &str) -> CapabilityError {
+    let (root, pattern) = (GuestText::new(root, SHOWN), GuestText::new(pattern, SHOWN));
+    CapabilityError::denied(
+        format!("path '{pattern}' in root '{root}'"),
+        format!("[[root]] name = \"{root}\" paths = [\"{pattern}\"] in the driver's manifest"),
+    )
 }
 
 /// The denial of a change to the source of a new share.

@@ -9,6 +9,7 @@ use crate::ownership;
 use crate::resolve::ResolvedPath;
 use crate::root::Root;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
+use bulkhead_model::manifest::RootUse;
 use bulkhead_model::text::GuestText;
 use cap_std::fs::FileType as EntryType;
 use rustix::fs::{FileType, fstat, fstatvfs};
@@ -197,5 +198,9 @@ fn find_root(call: &Call, name: &str) -> Result<Arc<Root>, CapabilityError> {
             format!("[[root]] name = \"{shown}\" in the driver's manifest"),
         )
     })?;
-    call.backend().root(&declared.name)
+    let root = call.backend().root(&declared.name)?;
+    if root.root_use() == RootUse::Kernel {
+        return Err(crate::resolve::kernel_only(&root));
+    }
+    Ok(root)
 }

@@ -16,6 +16,7 @@ mod beneath;
 mod bytes;
 mod change;
 mod copy;
+mod kernel;
 mod look;
 mod metadata;
 mod policy;
@@ -36,6 +37,7 @@ use bulkhead_model::error::CapabilityError;
 use bulkhead_model::text::GuestText;
 use policy::Purpose;
 
+pub use kernel::LARGEST_KERNEL_FILE;
 pub use look::{DirectoryEntry, FileKind, FileStatus, MOST_ENTRIES, Space};
 
 /// The largest file that is read or written as free bytes, in bytes.
@@ -87,6 +89,24 @@ impl<'call> Files<'call> {
         self.call
             .recorded(deed, async { look::read(self.call, self.apart(place?, Reach::Place).await?).await })
             .await
+    }
+
+    /// Read what the kernel tells at a path of a root of use `kernel`, at most [`LARGEST_KERNEL_FILE`] bytes. Fails with `not-found`,
+    /// `invalid-argument` unless there is a number for each place, `limit-exceeded`.
+    pub async fn read_kernel(
+        &self,
+        root: &str,
+        pattern: &str,
+        numbers: &[u64],
+    ) -> Result<Vec<u8>, CapabilityError> {
+        let numbers_text = numbers.iter().take(16).map(u64::to_string).collect::<Vec<_>>().join(", ");
+        let subject =
+            format!("{}/{} ({numbers_text})", GuestText::new(root, 64), GuestText::new(pattern, 128));
+        let work = async {
+            self.call.require(Capability::Files)?;
+            kernel::read(self.call, (root, pattern), numbers).await
+        };
+        self.call.recorded(Deed::new("files.read-kernel", subject), work).await
     }
 
     /// Make a directory, its ownership record first. Idempotent. Fails with `not-owned`, `already-exists` if it is an owned file,

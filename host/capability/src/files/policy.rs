@@ -5,6 +5,8 @@
 //! | `data` | yes | no: tenants' bytes | yes | `data` only | no | yes |
 //! | `config` | yes | yes | no: a privileged program reads it | no | no | yes |
 //! | `state` | yes | yes | yes | `state` only | yes | yes |
+//!
+//! A root of use `kernel` has no paths here: only `read-kernel` reaches it.
 
 use crate::resolve::{ResolvedPath, source_is_read_only};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};

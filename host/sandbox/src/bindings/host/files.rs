@@ -57,6 +57,10 @@ impl Host for State {
         self.call.files().read(&at).await.map_err(error_to_wit)
     }
 
+    async fn read_kernel(&mut self, root: String, pattern: String, numbers: Vec<u64>) -> Answer<Vec<u8>> {
+        self.call.files().read_kernel(&root, &pattern, &numbers).await.map_err(error_to_wit)
+    }
+
     async fn create_directory(&mut self, at: WitPath) -> Answer<()> {
         let at = self.path("files.create-directory", at).await?;
         self.call.files().create_directory(&at).await.map_err(error_to_wit)

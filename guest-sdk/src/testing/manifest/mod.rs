@@ -1,5 +1,9 @@
-//! What the double needs of `driver.toml`: roots, templates, options, counters. It reads leniently: `bulkhead driver build` is the one
+//! What the double needs of `driver.toml`: roots, templates, options, counters, and what runs (`running`). It reads leniently: `bulkhead driver build` is the one
 //! that checks a manifest.
+
+mod running;
+
+pub(super) use running::{Bind, Group, Running};
 
 use crate::config::Value;
 use std::collections::BTreeMap;
@@ -10,6 +14,7 @@ pub(super) enum RootUse {
     Data,
     Config,
     State,
+    Kernel,
 }
 
 #[derive(Debug)]
@@ -18,15 +23,19 @@ pub(super) struct Root {
     pub(super) paths: Vec<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Template {
-    /// The program and its words, for commands.
-    pub(super) words: Vec<String>,
+    /// For commands: the program and its words; of a pipeline those of each stage.
+    pub(super) stages: Vec<Vec<String>>,
     /// For files: root, path and text.
     pub(super) file: Option<TemplateFile>,
     pub(super) slots: BTreeMap<String, SlotType>,
-    pub(super) creates: Option<String>,
-    pub(super) destroys: Option<String>,
+    /// The path slots that it makes.
+    pub(super) creates: Vec<String>,
+    /// The path slots that it removes.
+    pub(super) destroys: Vec<String>,
+    /// The groups that it runs in.
+    pub(super) inside: Vec<String>,
     pub(super) is_repeatable: bool,
 }
 
@@ -35,30 +44,48 @@ pub(super) struct TemplateFile {
     pub(super) root: String,
     pub(super) path: String,
     pub(super) text: String,
+    pub(super) format: FileFormat,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileFormat {
+    Plain,
+    Json,
+    Ganesha,
+}
+
+#[derive(Debug, Clone)]
 pub(super) enum SlotType {
     Unsigned,
     Signed { min: i64, max: i64 },
-    Text { choices: Vec<String>, most: usize },
+    Word { choices: Vec<String> },
+    Uuid,
+    Opaque { most: usize },
     Ip,
     Cidr,
     Path { kind: String, root: String, patterns: Vec<String> },
     Name,
     Secret,
-    AccessRules,
+    AccessRules { style: AccessRulesStyle },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AccessRulesStyle {
+    Exports5,
+    Ganesha,
 }
 
 #[derive(Debug)]
 pub(super) struct Manifest {
     pub(super) roots: BTreeMap<String, Root>,
+    /// Commands and pipelines.
     pub(super) commands: BTreeMap<String, Template>,
     pub(super) files: BTreeMap<String, Template>,
     /// Declared options with their defaults.
     pub(super) options: BTreeMap<String, Option<Value>>,
     pub(super) has_backend_scope: bool,
     pub(super) counters: Vec<String>,
+    pub(super) running: Running,
 }
 
 /// Manila's `share_opts`, which every backend has, with the defaults a driver may read.
@@ -92,14 +119,20 @@ impl Manifest {
         let named = |key: &'static str| tables(&table, key).map(|entry| (text_of(entry, "name"), entry));
         let mut options = inherited();
         options.extend(named("option").map(|(name, entry)| (name, default_of(entry))));
+        let mut commands: BTreeMap<_, _> =
+            named("execute").map(|(name, entry)| (name, command_of(entry))).collect();
+        let pipelines: Vec<_> =
+            named("pipeline").map(|(name, entry)| (name, running::pipeline_of(entry, &commands))).collect();
+        commands.extend(pipelines);
         let private_data = table.get("private-data").and_then(toml::Value::as_table);
         Ok(Self {
             roots: named("root").map(|(name, entry)| (name, root_of(entry))).collect(),
-            commands: named("execute").map(|(name, entry)| (name, command_of(entry))).collect(),
+            commands,
             files: named("file").map(|(name, entry)| (name, file_of(entry))).collect(),
             options,
             has_backend_scope: private_data.is_some_and(|declared| declared.contains_key("backend-scope")),
             counters: private_data.map(|declared| texts_of(declared, "counters")).unwrap_or_default(),
+            running: Running::parse(&table),
         })
     }
 }
@@ -121,20 +154,23 @@ fn root_of(table: &Table) -> Root {
     let root_use = match text_of(table, "use").as_str() {
         "config" => RootUse::Config,
         "state" => RootUse::State,
+        "kernel" => RootUse::Kernel,
         _ => RootUse::Data,
     };
     Root { root_use, paths: texts_of(table, "paths") }
 }
 
 fn command_of(table: &Table) -> Template {
+    let named = |key| table.get(key).and_then(toml::Value::as_str).map(str::to_owned).into_iter().collect();
     let mut words = vec![text_of(table, "program")];
     words.extend(texts_of(table, "args"));
     Template {
-        words,
+        stages: vec![words],
         file: None,
         slots: slots_of(table),
-        creates: table.get("creates").and_then(toml::Value::as_str).map(str::to_owned),
-        destroys: table.get("destroys").and_then(toml::Value::as_str).map(str::to_owned),
+        creates: named("creates"),
+        destroys: named("destroys"),
+        inside: named("inside"),
         is_repeatable: text_of(table, "repeat") == "safe",
     }
 }
@@ -144,15 +180,13 @@ fn file_of(table: &Table) -> Template {
         root: text_of(table, "root"),
         path: text_of(table, "path"),
         text: text_of(table, "text"),
+        format: match text_of(table, "format").as_str() {
+            "json" => FileFormat::Json,
+            "ganesha" => FileFormat::Ganesha,
+            _ => FileFormat::Plain,
+        },
     };
-    Template {
-        words: Vec::new(),
-        file: Some(file),
-        slots: slots_of(table),
-        creates: None,
-        destroys: None,
-        is_repeatable: true,
-    }
+    Template { file: Some(file), slots: slots_of(table), is_repeatable: true, ..Template::default() }
 }
 
 fn slots_of(table: &Table) -> BTreeMap<String, SlotType> {
@@ -177,9 +211,15 @@ fn slot_type(slot: &Table) -> SlotType {
         },
         "name" => SlotType::Name,
         "secret" => SlotType::Secret,
-        "access-rules" => SlotType::AccessRules,
-        _ => SlotType::Text {
-            choices: texts_of(slot, "values"),
+        "uuid" => SlotType::Uuid,
+        "enum" => SlotType::Word { choices: texts_of(slot, "values") },
+        "access-rules" => SlotType::AccessRules {
+            style: match text_of(slot, "style").as_str() {
+                "ganesha" => AccessRulesStyle::Ganesha,
+                _ => AccessRulesStyle::Exports5,
+            },
+        },
+        _ => SlotType::Opaque {
             most: number("max").and_then(|most| usize::try_from(most).ok()).unwrap_or(4096),
         },
     }
