@@ -3,4 +3,6 @@
 
 mod conformance;
 mod crash;
+mod disk;
+mod power;
 mod sqlite;
