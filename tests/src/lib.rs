@@ -2,8 +2,13 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::indexing_slicing, reason = "test code: what is not there fails the test")]
 
+pub mod cgroup;
 pub mod daemon;
 pub mod http;
 pub mod kills;
 pub mod lab;
+pub mod leftovers;
+pub mod machine;
+pub mod nfs;
+pub mod pool;
 pub mod programs;
