@@ -37,6 +37,23 @@ fn every_relative_link_leads_to_a_file() {
 }
 
 #[test]
+fn the_examples_of_the_manifest_s_page_are_one_sound_manifest() {
+    let page = programs::repository().join("guest-sdk/MANIFEST.md");
+    let text = std::fs::read_to_string(page).expect("the page");
+    let examples: Vec<&str> = text
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```").map(|(example, _)| example))
+        .collect();
+    let manifest = bulkhead_package::manifest::parse(&examples.join("\n"), "MANIFEST.md");
+    let manifest = manifest.unwrap_or_else(|error| panic!("{error}"));
+    assert!(manifest.templates().count() >= 11, "an example is missing");
+    for table in ["option", "root", "execute", "pipeline", "job", "file", "group", "service", "dbus"] {
+        assert!(examples.iter().any(|example| example.contains(&format!("[[{table}]]"))), "{table}");
+    }
+}
+
+#[test]
 fn every_command_in_the_documents_is_one() {
     let program = programs::program("bulkhead").expect("built");
     let mut checked = 0;
