@@ -1,6 +1,6 @@
 //! A place for a daemon: its configuration, its state and its backends' directories, in a temporary folder.
 
-use crate::programs;
+use crate::{machine, programs};
 use anyhow::Context;
 use bulkhead_package::Package;
 use std::fmt::Write as _;
@@ -39,6 +39,20 @@ impl Lab {
 
     /// The same for any package.
     pub fn with_package(self, name: &str, driver: &Path, options: &str) -> anyhow::Result<Self> {
+        let text = self.backend_text(name, driver, options, &[])?;
+        std::fs::write(self.backend_file(name), text)?;
+        Ok(self)
+    }
+
+    /// What stands in the file of such a backend, with some of its roots bound as the caller says: to a directory, or not at all. The
+    /// others are made.
+    pub fn backend_text(
+        &self,
+        name: &str,
+        driver: &Path,
+        options: &str,
+        bound: &[(&str, Option<PathBuf>)],
+    ) -> anyhow::Result<String> {
         let package = Package::open(driver)?;
         let mut text = format!(
             "driver = {:?}\n[options]\n{options}\n[grant]\ncapabilities = [",
@@ -51,27 +65,26 @@ impl Lab {
         }
         text.push_str("]\n[grant.roots]\n");
         for root in &package.manifest.roots {
-            let directory = self.root(name, root.name.as_str());
+            let given = bound.iter().find(|(root_name, _)| *root_name == root.name.as_str());
+            let directory = match given {
+                Some((_, None)) => continue,
+                Some((_, Some(directory))) => directory.clone(),
+                None => self.root(name, root.name.as_str()),
+            };
             std::fs::create_dir_all(&directory)?;
             let (path, pin) = (directory.display().to_string(), root.digest());
             writeln!(text, "{} = {{ path = {path:?}, pin = \"{pin}\" }}", root.name)?;
         }
         text.push_str("[grant.programs]\n");
-        let mut programs: Vec<_> =
-            package.manifest.commands.iter().map(|template| &template.program).collect();
-        programs.dedup();
-        for program in programs {
-            writeln!(text, "{program} = \"/usr/bin/{program}\"")?;
+        for program in package.manifest.programs() {
+            let file = machine::find(program).unwrap_or_else(|| Path::new("/usr/bin").join(program));
+            writeln!(text, "\"{program}\" = {:?}", file.display().to_string())?;
         }
         text.push_str("[grant.templates]\n");
-        for template in &package.manifest.commands {
-            writeln!(text, "{} = \"{}\"", template.name, template.digest())?;
+        for (template, digest) in package.manifest.templates() {
+            writeln!(text, "{template} = \"{digest}\"")?;
         }
-        for template in &package.manifest.files {
-            writeln!(text, "{} = \"{}\"", template.name, template.digest())?;
-        }
-        std::fs::write(self.backend_file(name), text)?;
-        Ok(self)
+        Ok(text)
     }
 
     /// The configuration file, written anew.

@@ -12,3 +12,7 @@ pub mod machine;
 pub mod nfs;
 pub mod pool;
 pub mod programs;
+pub mod replicas;
+pub mod site;
+pub mod story;
+pub mod verbs;

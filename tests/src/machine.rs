@@ -32,7 +32,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("dbus-daemon", "dbus-daemon"),
     ("rpcbind", "rpcbind"),
 ];
-const PLACES: &[&str] = &["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+/// `/usr/bin` first: what is in both is meant from there.
+const PLACES: &[&str] = &["/usr/bin", "/usr/sbin", "/bin", "/sbin"];
 
 /// Run `body` on a machine of its own; say loudly why not where there can be none.
 ///

@@ -52,6 +52,14 @@ impl Pool {
         self.at.join(name)
     }
 
+    /// Where the kernel tells about it: `/sys/fs/btrfs/UUID`.
+    pub fn kernel(&self) -> anyhow::Result<PathBuf> {
+        let output =
+            Command::new("blkid").args(["-p", "-s", "UUID", "-o", "value"]).arg(&self.image).output()?;
+        ensure!(output.status.success(), "blkid: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(Path::new("/sys/fs/btrfs").join(String::from_utf8_lossy(&output.stdout).trim()))
+    }
+
     /// Let nobody write, or everybody again.
     pub fn set_read_only(&self, read_only: bool) -> anyhow::Result<()> {
         let option = if read_only { "remount,ro" } else { "remount,rw" };

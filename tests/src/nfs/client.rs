@@ -4,14 +4,16 @@ use super::wire::{self, Stream};
 use super::{Failure, Place};
 use nfs3_client::Nfs3Client;
 use nfs3_client::nfs3_types::nfs3::{
-    CREATE3args, LOOKUP3args, MKDIR3args, Nfs3Option, READ3args, READDIR3args, REMOVE3args, WRITE3args,
-    cookieverf3, createhow3, diropargs3, filename3, nfs_fh3, sattr3, stable_how,
+    COMMIT3args, CREATE3args, LOOKUP3args, MKDIR3args, Nfs3Option, READ3args, READDIR3args, REMOVE3args,
+    WRITE3args, cookieverf3, createhow3, diropargs3, filename3, nfs_fh3, sattr3, stable_how,
 };
 use nfs3_client::nfs3_types::xdr_codec::Opaque;
 use std::time::{Duration, Instant};
 
 /// Bytes of one write or read.
 const BLOCK: usize = 1 << 16;
+/// Bytes of one write that fills.
+const FILL: u64 = 1 << 20;
 /// Pause before a broken connection is tried again.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -79,7 +81,7 @@ impl Client {
     pub async fn write_at(&mut self, name: &str, mut offset: u64, bytes: &[u8]) -> Result<(), Failure> {
         let file = self.make(name).await?;
         for block in bytes.chunks(BLOCK) {
-            self.write_block(&file, offset, block).await?;
+            self.write_block(&file, offset, block, stable_how::FILE_SYNC).await?;
             offset += u64::try_from(block.len()).unwrap_or_default();
         }
         Ok(())
@@ -92,15 +94,17 @@ impl Client {
             Err(failure) if failure.is_broken() => return Err(failure),
             Err(failure) => return Ok((0, Some(failure))),
         };
-        let zeros = vec![0; 1 << 20];
+        let zeros = vec![0; usize::try_from(FILL).unwrap_or_default()];
         let mut written = 0;
         while written < limit {
-            match self.write_block(&file, written, &zeros).await {
-                Ok(()) => written += 1 << 20,
+            match self.write_block(&file, written, &zeros, stable_how::UNSTABLE).await {
+                Ok(()) => written += FILL,
                 Err(failure) if failure.is_broken() => return Err(failure),
                 Err(failure) => return Ok((written, Some(failure))),
             }
         }
+        let arguments = COMMIT3args { file, offset: 0, count: 0 };
+        self.patiently(async |connection| wire::answer(connection.commit(&arguments)).await).await?;
         Ok((written, None))
     }
 
@@ -176,14 +180,20 @@ impl Client {
         Ok(found.object)
     }
 
-    async fn write_block(&mut self, file: &nfs_fh3, offset: u64, block: &[u8]) -> Result<(), Failure> {
+    async fn write_block(
+        &mut self,
+        file: &nfs_fh3,
+        offset: u64,
+        block: &[u8],
+        stable: stable_how,
+    ) -> Result<(), Failure> {
         let mut done = 0;
         while let Some(rest) = block.get(done..).filter(|rest| !rest.is_empty()) {
             let arguments = WRITE3args {
                 file: file.clone(),
                 offset: offset + u64::try_from(done).unwrap_or_default(),
                 count: u32::try_from(rest.len()).unwrap_or(u32::MAX),
-                stable: stable_how::FILE_SYNC,
+                stable,
                 data: Opaque::borrowed(rest),
             };
             let written =

@@ -5,6 +5,7 @@ use crate::{guests, setup};
 
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     setup::prepare()?;
+    setup::storage();
     guests::build()?;
     run_command("the story of a share", command(guests::program("demo")).args(arguments))
 }

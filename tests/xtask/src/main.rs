@@ -17,7 +17,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 usage: cargo xtask COMMAND
 
-  demo     build everything, start the daemon, and tell the whole story of a share on real files
+  demo     build everything, start the daemon, and tell the whole story of a share: over NFS as root, else on directories
   test     install what the tests need and run them all
   check    formatting, lints, documentation and licences, each with warnings denied
   soak     what takes long: hundreds of kills at random moments   [--seed N] [--daemon-kills N] [--helper-kills N]

@@ -1,4 +1,5 @@
-//! What a fresh machine lacks: a compiler for guests, and Python for the tests that speak through the stock client.
+//! What a fresh machine lacks: a compiler for guests, real storage for demo and tests, and Python for the tests that speak through the
+//! stock client.
 //!
 //! Guests are compiled for wasm32-unknown-unknown. rustup adds that target where it can; where it cannot (no network to its server),
 //! Debian's own compiler builds the standard library from source. `bulkhead driver build` looks in the same order.
@@ -9,6 +10,16 @@ use std::process::{Command, Stdio};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const DEBIAN_COMPILER: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
+
+/// What real shares need, as Debian calls it, and a file of each.
+const STORAGE: &[(&str, &str)] = &[
+    ("btrfs-progs", "/usr/bin/btrfs"),
+    ("nfs-ganesha", "/usr/bin/ganesha.nfsd"),
+    ("nfs-ganesha-vfs", "/usr/share/doc/nfs-ganesha-vfs"),
+    ("dbus", "/usr/bin/dbus-daemon"),
+    ("rpcbind", "/usr/sbin/rpcbind"),
+    ("iproute2", "/usr/sbin/ip"),
+];
 
 /// A compiler for guests: the active toolchain's, or Debian's. (The C compiler that SQLite needs is there: it linked this program.)
 pub(crate) fn prepare() -> Outcome {
@@ -27,6 +38,18 @@ pub(crate) fn prepare() -> Outcome {
         return Ok(());
     }
     install("a compiler for guests", DEBIAN_COMPILER)
+}
+
+/// btrfs, NFS-Ganesha and what they need. Where they cannot be installed, demo and tests say themselves what they leave out.
+pub(crate) fn storage() {
+    let missing: Vec<&str> =
+        STORAGE.iter().filter(|(_, file)| !Path::new(file).exists()).map(|(package, _)| *package).collect();
+    if missing.is_empty() {
+        return;
+    }
+    if let Err(failure) = install("real storage (btrfs, NFS)", &missing) {
+        eprintln!("    LEAVING OUT real storage: {failure}");
+    }
 }
 
 fn has_target() -> bool {

@@ -6,6 +6,7 @@ use crate::{guests, setup};
 /// Install what the tests need and run them all.
 pub(crate) fn test() -> Outcome {
     setup::prepare()?;
+    setup::storage();
     guests::build()?;
     let python = setup::python()?;
     let mut tests = cargo();
@@ -36,6 +37,7 @@ pub(crate) fn test() -> Outcome {
 /// Kills at random moments, many of them.
 pub(crate) fn soak(arguments: &[String]) -> Outcome {
     setup::prepare()?;
+    setup::storage();
     guests::build()?;
     run("the soak", command(guests::program("soak")).args(arguments))
 }

@@ -1,23 +1,19 @@
-//! The story of a share, told by a real daemon with a sandboxed driver on real files: what `cargo xtask demo` shows.
+//! The story of a share whose driver needs nothing: shares are directories, clients are local.
 
-#![expect(clippy::indexing_slicing, reason = "the demo is a test: what is not there fails it")]
-#![expect(clippy::print_stdout, reason = "the demo is read on standard output")]
-
+use super::told;
+use crate::daemon::{Daemon, settle};
+use crate::http::Client;
+use crate::lab::Lab;
+use crate::verbs::{
+    act, allow, create_share, create_snapshot, delete_share, delete_snapshot, location, text,
+};
 use anyhow::{Context, ensure};
-use bulkhead_tests::daemon::{Daemon, gone, settle};
-use bulkhead_tests::http::Client;
-use bulkhead_tests::lab::Lab;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let began = Instant::now();
-    println!(
-        "The story of a share. Driver: `directory`, a WebAssembly component; shares are directories, clients local."
-    );
-    println!("What this leaves out: no NFS server is told, and the filesystem enforces no size.\n");
+/// Tell it.
+pub async fn tell() -> anyhow::Result<()> {
     let lab = Lab::new()?.with_backend("nas1", "directory", "")?;
     let mut story = Story::begin(&lab).await?;
     story.create().await?;
@@ -27,9 +23,7 @@ async fn main() -> anyhow::Result<()> {
     story.resize().await?;
     story.survive_a_kill(&lab).await?;
     story.read_the_ledger().await?;
-    story.delete(&lab).await?;
-    println!("\nAll of it held, in {:.1} s.", began.elapsed().as_secs_f64());
-    Ok(())
+    story.delete(&lab).await
 }
 
 struct Story {
@@ -39,11 +33,6 @@ struct Story {
     folder: PathBuf,
     snapshot: String,
     copy: String,
-}
-
-/// Print what was done and how long it took.
-fn told(since: Instant, what: &str) {
-    println!("{:>7.0} ms  {what}", since.elapsed().as_secs_f64() * 1000.0);
 }
 
 impl Story {
@@ -78,20 +67,14 @@ impl Story {
 
     async fn allow(&self) -> anyhow::Result<()> {
         let since = Instant::now();
-        let path = format!("/v2/shares/{}/action", self.share);
-        let rule = json!({ "allow_access": { "access_type": "ip", "access_to": "10.0.0.0/24", "access_level": "rw" } });
-        let rule = self.tenant.post(&path, &rule).await?;
-        let id = text(&rule["access"]["id"])?;
-        settle(&self.tenant, &format!("/v2/share-access-rules/{id}"), "access", &["active"]).await?;
+        allow(&self.tenant, &self.share, "10.0.0.0/24", "rw").await?;
         told(since, "access allow ip 10.0.0.0/24 rw: active, in the share's exports(5) fragment");
         Ok(())
     }
 
     async fn snapshot_change_revert(&mut self) -> anyhow::Result<()> {
         let since = Instant::now();
-        let asked = json!({ "snapshot": { "share_id": self.share, "name": "before" } });
-        self.snapshot = text(&self.tenant.post("/v2/snapshots", &asked).await?["snapshot"]["id"])?;
-        settle(&self.tenant, &format!("/v2/snapshots/{}", self.snapshot), "snapshot", &["available"]).await?;
+        self.snapshot = create_snapshot(&self.tenant, &self.share).await?;
         told(since, "snapshot create: available");
         let since = Instant::now();
         std::fs::write(self.folder.join("report.txt"), "second thoughts\n")?;
@@ -162,8 +145,7 @@ impl Story {
     async fn delete(self, lab: &Lab) -> anyhow::Result<()> {
         let since = Instant::now();
         delete_share(&self.tenant, &self.copy).await?;
-        self.tenant.delete(&format!("/v2/snapshots/{}", self.snapshot)).await?;
-        gone(&self.tenant, &format!("/v2/snapshots/{}", self.snapshot)).await?;
+        delete_snapshot(&self.tenant, &self.snapshot).await?;
         delete_share(&self.tenant, &self.share).await?;
         for root in ["shares", "exports"] {
             let left: Vec<_> = names(&lab.root("nas1", root))?;
@@ -174,27 +156,9 @@ impl Story {
     }
 }
 
-async fn create_share(tenant: &Client, share: Value) -> anyhow::Result<String> {
-    let id = text(&tenant.post("/v2/shares", &json!({ "share": share })).await?["share"]["id"])?;
-    settle(tenant, &format!("/v2/shares/{id}"), "share", &["available"]).await?;
-    Ok(id)
-}
-
-async fn act(tenant: &Client, share: &str, action: Value) -> anyhow::Result<Value> {
-    tenant.post(&format!("/v2/shares/{share}/action"), &action).await?;
-    settle(tenant, &format!("/v2/shares/{share}"), "share", &["available"]).await
-}
-
-async fn delete_share(tenant: &Client, share: &str) -> anyhow::Result<()> {
-    let path = format!("/v2/shares/{share}");
-    tenant.delete(&path).await?;
-    gone(tenant, &path).await
-}
-
 /// The export location of a share, and the directory behind it.
 async fn folder_of(tenant: &Client, share: &str) -> anyhow::Result<(String, PathBuf)> {
-    let locations = tenant.get(&format!("/v2/shares/{share}/export_locations")).await?;
-    let location = text(&locations["export_locations"][0]["path"])?;
+    let location = location(tenant, share).await?;
     let (_, path) = location.split_once(':').context("an export location is ADDRESS:PATH")?;
     let path = PathBuf::from(path);
     Ok((location, path))
@@ -202,8 +166,4 @@ async fn folder_of(tenant: &Client, share: &str) -> anyhow::Result<(String, Path
 
 fn names(folder: &Path) -> anyhow::Result<Vec<String>> {
     folder.read_dir()?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
-}
-
-fn text(value: &Value) -> anyhow::Result<String> {
-    value.as_str().map(str::to_owned).with_context(|| format!("text was expected, not {value}"))
 }
