@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::zombie_processes,
     reason = "it is run by tests, and what it prints is what they look at"
 )]
@@ -32,7 +33,22 @@ fn main() -> ExitCode {
         ["sleep"] => std::thread::sleep(FOR_EVER),
         ["sleep-a-little"] => std::thread::sleep(Duration::from_millis(300)),
         ["flood", bytes] => flood(bytes.parse().unwrap_or(0)),
+        ["flood-and-exit", bytes, code] => {
+            flood(bytes.parse().unwrap_or(0));
+            eprintln!("gave up");
+            return ExitCode::from(code.parse().unwrap_or(255));
+        }
+        ["flood-and-sleep", bytes] => {
+            flood(bytes.parse().unwrap_or(0));
+            std::thread::sleep(FOR_EVER);
+        }
         ["copy-input"] => copy_input(),
+        ["count-input"] => println!("{}", count_input(u64::MAX)),
+        ["read-and-exit", bytes, code] => {
+            count_input(bytes.parse().unwrap_or(0));
+            eprintln!("gave up");
+            return ExitCode::from(code.parse().unwrap_or(255));
+        }
         ["daemons", count] => daemons(count.parse().unwrap_or(0)),
         ["hop", count] => hop(count.parse().unwrap_or(0)),
         ["leave-group", group] => leave_group(group),
@@ -106,6 +122,19 @@ fn start(words: &[&str], output: Stdio) {
         .stderr(Stdio::null())
         .spawn()
         .expect("a process");
+}
+
+/// Reads at least so many bytes, or until there are no more, and says how many there were.
+fn count_input(wanted: u64) -> u64 {
+    let mut block = vec![0; 65_536];
+    let mut found = 0;
+    while found < wanted {
+        match std::io::stdin().read(&mut block) {
+            Ok(0) | Err(_) => break,
+            Ok(bytes) => found += u64::try_from(bytes).unwrap_or(0),
+        }
+    }
+    found
 }
 
 fn daemons(count: u32) {

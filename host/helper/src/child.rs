@@ -103,6 +103,27 @@ const OPEN_FILES: u64 = 1024;
 /// Processes of the helper's user, if that is not root.
 const PROCESSES: u64 = 4096;
 
+/// What a standard stream of a command is.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    /// The null device.
+    Nothing,
+    /// A pipe to this process.
+    Piped,
+    /// What is given.
+    Given(OwnedFd),
+}
+
+impl From<Stream> for Stdio {
+    fn from(stream: Stream) -> Self {
+        match stream {
+            Stream::Nothing => Self::null(),
+            Stream::Piped => Self::piped(),
+            Stream::Given(descriptor) => descriptor.into(),
+        }
+    }
+}
+
 /// What is started.
 #[derive(Debug)]
 pub(crate) struct Start<'request> {
@@ -114,8 +135,10 @@ pub(crate) struct Start<'request> {
     pub(crate) arguments: &'request [String],
     /// Its whole environment.
     pub(crate) environment: &'request BTreeMap<String, String>,
-    /// Whether it reads anything on standard input.
-    pub(crate) input: bool,
+    /// What it reads on standard input.
+    pub(crate) stdin: Stream,
+    /// Where its standard output goes.
+    pub(crate) stdout: Stream,
     /// What it finds from [`FIRST_DESCRIPTOR`] on.
     pub(crate) descriptors: Vec<OwnedFd>,
     /// Where it writes `0` to enter its cgroup.
@@ -141,6 +164,7 @@ pub(crate) struct Started {
 ///
 /// `pre_exec` makes the standard library fork: cheap here, because this process is small, and nowhere else allowed for that reason.
 pub(crate) fn start(start: Start<'_>) -> Result<Started, Refusal> {
+    let preparation = Preparation::new(&start);
     let failed =
         |error: std::io::Error| Refusal::io(format!("program '{}' could not be started", start.name), error);
     let mut command = std::process::Command::new(format!("/proc/self/fd/{}", start.program.as_raw_fd()));
@@ -150,10 +174,9 @@ pub(crate) fn start(start: Start<'_>) -> Result<Started, Refusal> {
         .env_clear()
         .envs(start.environment)
         .current_dir("/")
-        .stdin(if start.input { Stdio::piped() } else { Stdio::null() })
-        .stdout(Stdio::piped())
+        .stdin(Stdio::from(start.stdin))
+        .stdout(Stdio::from(start.stdout))
         .stderr(Stdio::piped());
-    let preparation = Preparation::new(&start);
     let (descriptors, group) = (start.descriptors, start.group);
     // SAFETY: the closure makes system calls only: it neither allocates nor locks, and it owns every descriptor it uses.
     unsafe {
@@ -260,5 +283,6 @@ const fn kept(privilege: Privilege) -> CapabilitySet {
         Privilege::None => CapabilitySet::empty(),
         Privilege::Files => files,
         Privilege::Filesystems => files.union(CapabilitySet::SYS_ADMIN),
+        Privilege::Replicas => files.union(CapabilitySet::SYS_ADMIN).union(CapabilitySet::MKNOD),
     }
 }

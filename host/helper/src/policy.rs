@@ -70,6 +70,21 @@ impl Policy {
         serde_json::from_str(&text).map(|rules| Self(Some(rules))).map_err(PolicyError::Malformed)
     }
 
+    /// Each request with its template, if the policy allows them all.
+    pub(crate) fn read_stages(
+        &self,
+        stages: Vec<RunRequest>,
+    ) -> Result<Vec<(RunRequest, CommandTemplate)>, Refusal> {
+        stages
+            .into_iter()
+            .map(|request| {
+                let template = request.parse_template()?;
+                self.check(&request, &template)?;
+                Ok((request, template))
+            })
+            .collect()
+    }
+
     /// Denied unless the policy names the program's file and every root of the request.
     pub(crate) fn check(&self, request: &RunRequest, template: &CommandTemplate) -> Result<(), Refusal> {
         let Self(Some(rules)) = self else { return Ok(()) };

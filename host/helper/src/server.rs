@@ -1,12 +1,12 @@
 //! The loop: one thread, one connection, a list of commands, and `poll` over all of them.
 
-use crate::command::{CLOSING_GRACE, Command, GRACE, Progress};
+use crate::command::{CLOSING_GRACE, Command, Counting, GRACE, Line, Progress};
 use crate::frame::{FrameError, FrameReader, encode};
 use crate::lock::Lock;
 use crate::policy::Policy;
 use crate::protocol::{
-    Ending, FromHelper, LARGEST_ANSWER, LARGEST_REQUEST, MOST_COMMANDS, Refusal, RunRequest, ToHelper,
-    VERSION,
+    Ending, Finished, FromHelper, LARGEST_ANSWER, LARGEST_REQUEST, MOST_COMMANDS, PipeFinished, Refusal,
+    RunRequest, ToHelper, VERSION,
 };
 use crate::tree::{Left, Trees, reap};
 use bulkhead_model::error::CapabilityCode;
@@ -85,6 +85,31 @@ enum Stage {
     Swept,
 }
 
+/// A command that runs, and how its end is told.
+#[derive(Debug)]
+struct Running {
+    id: u64,
+    asked: Asked,
+    command: Command,
+}
+
+/// What a command was asked for as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Command,
+    Pipeline,
+}
+
+impl Running {
+    fn told(&self, mut stages: Vec<Finished>) -> Option<FromHelper> {
+        let id = self.id;
+        match self.asked {
+            Asked::Command => stages.pop().map(|finished| FromHelper::Finished { id, finished }),
+            Asked::Pipeline => Some(FromHelper::Piped { id, finished: PipeFinished { stages } }),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Session<'server> {
     server: &'server mut Server,
@@ -93,7 +118,7 @@ struct Session<'server> {
     unsent: Vec<u8>,
     stage: Stage,
     last_id: u64,
-    commands: Vec<Command>,
+    commands: Vec<Running>,
     aftermath: Option<Instant>,
 }
 
@@ -131,8 +156,8 @@ impl<'server> Session<'server> {
     /// Nobody listens any more: end everything.
     fn close(&mut self) {
         while !self.commands.is_empty() {
-            for command in &mut self.commands {
-                command.stop(Ending::Cancelled, CLOSING_GRACE);
+            for running in &mut self.commands {
+                running.command.stop(Ending::Cancelled, CLOSING_GRACE);
             }
             let _nobody_is_told = self.advance().is_err();
             self.unsent.clear();
@@ -148,11 +173,12 @@ impl<'server> Session<'server> {
             flags.set(PollFlags::OUT, !self.unsent.is_empty());
             watched.push(PollFd::new(&self.connection, flags));
         }
-        for command in &self.commands {
-            command.watch(&mut watched);
+        for running in &self.commands {
+            running.command.watch(&mut watched);
         }
         let now = Instant::now();
-        let due = self.commands.iter().map(|command| command.due().saturating_duration_since(now)).min();
+        let due =
+            self.commands.iter().map(|running| running.command.due().saturating_duration_since(now)).min();
         let looks_again = self.stage == Stage::Sweeping || self.aftermath.is_some();
         let due = if looks_again { Some(LOOK_AGAIN.min(due.unwrap_or(LOOK_AGAIN))) } else { due };
         let timeout = due.map(|due| Timespec::try_from(due).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 }));
@@ -226,89 +252,87 @@ impl<'server> Session<'server> {
                 Ok(())
             }
             ToHelper::Cancel { id } => {
-                for command in self.commands.iter_mut().filter(|command| command.id() == id) {
-                    command.stop(Ending::Cancelled, GRACE);
+                for running in self.commands.iter_mut().filter(|running| running.id == id) {
+                    running.command.stop(Ending::Cancelled, GRACE);
                 }
                 Ok(())
             }
-            ToHelper::Pipe(request) => {
-                let refusal = not_served();
-                self.tell(&FromHelper::Refused { id: request.id, refusal })
-            }
-            ToHelper::Service { id, .. } => {
-                self.tell(&FromHelper::Service { id, answer: Err(not_served()) })
-            }
+            ToHelper::Pipe(request) => self.start(request.id, Asked::Pipeline, request.stages),
+            ToHelper::Run(request) => self.start(request.id, Asked::Command, vec![*request]),
+            ToHelper::Service { id, .. } => self.tell(&FromHelper::Service { id, answer: Err(not_served()) }),
             ToHelper::Job { id, .. } => self.tell(&FromHelper::Job { id, answer: Err(not_served()) }),
             ToHelper::Dbus { id, .. } => self.tell(&FromHelper::Dbus { id, answer: Err(not_served()) }),
-            ToHelper::Run(request) => {
-                let id = request.id;
-                match self.start(&request) {
-                    Ok(command) => {
-                        self.commands.push(command);
-                        self.tell(&FromHelper::Started { id })
-                    }
-                    Err(refusal) => self.tell(&FromHelper::Refused { id, refusal }),
-                }
-            }
         }
     }
 
-    fn start(&mut self, request: &RunRequest) -> Result<Command, Refusal> {
-        if request.id <= self.last_id {
-            return Err(Refusal::denied(
-                format!("request {}, which was made before,", request.id),
-                "no line; ids grow",
-            ));
+    fn start(&mut self, id: u64, asked: Asked, stages: Vec<RunRequest>) -> Result<(), ServeError> {
+        match self.try_to_start(id, asked, stages) {
+            Ok(command) => {
+                self.commands.push(Running { id, asked, command });
+                self.tell(&FromHelper::Started { id })
+            }
+            Err(refusal) => self.tell(&FromHelper::Refused { id, refusal }),
         }
-        self.last_id = request.id;
+    }
+
+    /// Whether a request with this id may be served now.
+    fn admit(&mut self, id: u64) -> Result<(), Refusal> {
+        if id <= self.last_id {
+            let what = format!("request {id}, which was made before,");
+            return Err(Refusal::denied(what, "no line; ids grow"));
+        }
+        self.last_id = id;
         if self.stage != Stage::Swept {
             return Err(Refusal::new(
                 CapabilityCode::Busy,
                 "commands of an earlier daemon are still being ended",
             ));
         }
-        let place =
-            (0..MOST_COMMANDS).find(|place| self.commands.iter().all(|command| command.place() != *place));
-        let Some(place) = place else {
+        Ok(())
+    }
+
+    fn try_to_start(&mut self, id: u64, asked: Asked, stages: Vec<RunRequest>) -> Result<Command, Refusal> {
+        self.admit(id)?;
+        if asked == Asked::Pipeline && stages.len() < 2 {
+            return Err(Refusal::invalid("a pipeline has at least two stages"));
+        }
+        let taken = |place: &usize| self.commands.iter().any(|running| running.command.place() == *place);
+        let Some(place) = (0..MOST_COMMANDS).find(|place| !taken(place)) else {
             let message = format!("{MOST_COMMANDS} commands run already; try again later");
             return Err(Refusal::new(CapabilityCode::Busy, message));
         };
-        let template = request.parse_template()?;
-        self.server.policy.check(request, &template)?;
-        Command::start(request, &template, (place, &self.server.trees))
+        let stages = self.server.policy.read_stages(stages)?;
+        Command::start(&Line { stages: &stages, counting: Counting::No }, (place, &self.server.trees))
     }
 
     fn advance(&mut self) -> Result<(), ServeError> {
-        if self.commands.is_empty() && self.aftermath.is_none() {
-            return Ok(());
-        }
         let now = Instant::now();
         self.aftermath = self.aftermath.filter(|until| now < *until);
         let commands = &mut self.commands;
         let children = reap(|child, status| {
-            for command in commands.iter_mut().filter(|command| command.leader() == child) {
-                command.has_ended(status);
+            for running in commands.iter_mut() {
+                running.command.has_ended(child, status);
             }
         });
         let mut reports = Vec::new();
         let before = self.commands.len();
         let trees = &self.server.trees;
-        self.commands.retain_mut(|command| match command.advance(trees, children) {
+        self.commands.retain_mut(|running| match running.command.advance(trees, children) {
             Progress::Going => true,
-            Progress::Pending(finished) => {
-                reports.push((command.id(), finished));
+            Progress::Pending(stages) => {
+                reports.extend(running.told(stages));
                 true
             }
-            Progress::Over(finished) => {
-                reports.extend(finished.map(|finished| (command.id(), finished)));
+            Progress::Over(stages) => {
+                reports.extend(stages.and_then(|stages| running.told(stages)));
                 false
             }
         });
         if self.commands.len() < before {
             self.aftermath = now.checked_add(AFTERMATH);
         }
-        for (id, finished) in reports {
-            self.tell(&FromHelper::Finished { id, finished })?;
+        for report in reports {
+            self.tell(&report)?;
         }
         Ok(())
     }

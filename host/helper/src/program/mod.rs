@@ -38,6 +38,8 @@ pub enum Privilege {
     Files,
     /// `Files`, and to administer filesystems.
     Filesystems,
+    /// `Filesystems`, and to make the device nodes that a received tree holds.
+    Replicas,
 }
 
 /// One way to call a program.
@@ -48,6 +50,20 @@ struct Form {
     separator: Separator,
     options: &'static [Flag],
     operands: &'static [Operand],
+    joint: Joint,
+    /// What it may do; none: what its program may.
+    privilege: Option<Privilege>,
+}
+
+/// What a form has to do with the commands before and behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Joint {
+    /// Nothing.
+    Any,
+    /// Its output is for the form that receives it, and for nobody else: it is the content of a share.
+    Sends,
+    /// It makes what the form right before it sends, under the name that this one says.
+    Receives,
 }
 
 /// Whether `--` must stand before the operands.
@@ -77,6 +93,8 @@ enum Value {
     Number,
     /// Words of the template, without a slot.
     Fixed,
+    /// A path slot of kind `existing`.
+    Existing,
 }
 
 /// What may stand as an operand.
@@ -84,6 +102,7 @@ enum Value {
 enum Operand {
     Existing,
     New,
+    NewInside,
     Remove,
     NumberOr(&'static str),
     OneOf(&'static [&'static str]),
@@ -93,18 +112,38 @@ enum Operand {
 #[derive(Debug, Clone, Copy)]
 pub enum Review {
     /// It stands in the table, and the template's words fit.
-    Reviewed(&'static Program),
+    Reviewed(Reviewed),
     /// Nobody has reviewed it; the ceiling lets it through.
     Unreviewed,
+}
+
+/// A call of a program in the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Reviewed {
+    /// The program.
+    pub program: &'static Program,
+    form: &'static Form,
 }
 
 impl Review {
     /// What the command keeps of root's rights.
     #[must_use]
-    pub const fn privilege(self) -> Privilege {
+    pub fn privilege(self) -> Privilege {
         match self {
-            Self::Reviewed(program) => program.privilege,
+            Self::Reviewed(Reviewed { program, form }) => form.privilege.unwrap_or(program.privilege),
             Self::Unreviewed => Privilege::None,
+        }
+    }
+
+    /// Whether the command makes what the one before it sends, under that one's name. Both name it in their last word.
+    pub(crate) fn receives(self) -> bool {
+        self.joint() == Joint::Receives
+    }
+
+    const fn joint(self) -> Joint {
+        match self {
+            Self::Reviewed(reviewed) => reviewed.form.joint,
+            Self::Unreviewed => Joint::Any,
         }
     }
 }
@@ -173,7 +212,32 @@ pub fn check(template: &CommandTemplate, unreviewed: Unreviewed) -> Result<Revie
     }
     let words = template.args.get(form.subcommand.len()..).unwrap_or_default();
     form.check(template, words)?;
-    Ok(Review::Reviewed(program))
+    Ok(Review::Reviewed(Reviewed { program, form }))
+}
+
+/// Check commands that feed each other, or a single one: each as [`check`] does, and what each takes from the one before. Pure.
+///
+/// Fails with `denied`, naming what would allow it.
+pub fn check_stages(stages: &[(&CommandTemplate, Unreviewed)]) -> Result<Vec<Review>, Refusal> {
+    let reviews: Vec<Review> =
+        stages.iter().map(|(template, unreviewed)| check(template, *unreviewed)).collect::<Result<_, _>>()?;
+    let mut before = Joint::Any;
+    for (place, (review, (template, _))) in reviews.iter().zip(stages).enumerate() {
+        let behind = reviews.get(place.saturating_add(1)).map_or(Joint::Any, |review| review.joint());
+        let fits = match review.joint() {
+            Joint::Any => true,
+            Joint::Sends => behind == Joint::Receives,
+            Joint::Receives => before == Joint::Sends,
+        };
+        if !fits {
+            return Err(Refusal::denied(
+                format!("template '{}' without its counterpart", template.name),
+                "[[pipeline]] stages = [\"the one that sends\", \"the one that receives\"] in the driver's manifest",
+            ));
+        }
+        before = review.joint();
+    }
+    Ok(reviews)
 }
 
 /// What a template makes or removes must be recorded as such, or a command could take what belongs to another.
@@ -273,6 +337,7 @@ impl Value {
             Self::Fixed => {
                 !text.is_empty() && parts(text).iter().all(|part| matches!(part, Part::Literal(_)))
             }
+            Self::Existing => path_kind(template, text) == Some(PathKind::Existing),
         }
     }
 }
@@ -282,6 +347,7 @@ impl Operand {
         match self {
             Self::Existing => path_kind(template, word) == Some(PathKind::Existing),
             Self::New => path_kind(template, word) == Some(PathKind::New),
+            Self::NewInside => path_kind(template, word) == Some(PathKind::NewInside),
             Self::Remove => path_kind(template, word) == Some(PathKind::Remove),
             Self::NumberOr(other) => word == *other || is_number(template, word),
             Self::OneOf(words) => words.contains(&word),
@@ -292,6 +358,7 @@ impl Operand {
         match self {
             Self::Existing => "a path slot of kind 'existing'",
             Self::New => "a path slot of kind 'new'",
+            Self::NewInside => "a path slot of kind 'new-inside'",
             Self::Remove => "a path slot of kind 'remove'",
             Self::NumberOr(_) => "a number",
             Self::OneOf(_) => "a word of the table",

@@ -1,8 +1,8 @@
 //! The table itself. Whoever adds a line has read the program's manual for options that run commands, write elsewhere, or follow links.
 
-use super::{Flag, Form, Links, Operand, Privilege, Program, Separator, Value};
+use super::{Flag, Form, Joint, Links, Operand, Privilege, Program, Separator, Value};
 use Flag::{Alone, Before, Joined};
-use Operand::{Existing, New, NumberOr, OneOf, Remove};
+use Operand::{Existing, New, NewInside, NumberOr, OneOf, Remove};
 use bulkhead_model::manifest::CommandEffect::{Change, Destroy, Read};
 
 pub(super) const PROGRAMS: &[Program] = &[
@@ -26,6 +26,17 @@ pub(super) const PROGRAMS: &[Program] = &[
     Program { name: "sync", privilege: Privilege::Files, links: Links::Followed, forms: SYNC },
     Program { name: "true", privilege: Privilege::None, links: Links::Followed, forms: TRUE },
 ];
+
+/// What most forms are.
+const PLAIN: Form = Form {
+    subcommand: &[],
+    effect: Read,
+    separator: Separator::Required,
+    options: &[],
+    operands: &[],
+    joint: Joint::Any,
+    privilege: None,
+};
 
 /// Not here: options that follow links inside a tree (`-L`), that write elsewhere (`--backup`, `--suffix`, `--target-directory`).
 /// `-H` follows only what the words name, which is the helper's own descriptor.
@@ -51,6 +62,7 @@ const CP: &[Form] = &[Form {
         Joined("--preserve", Value::OneOf(&["all", "mode,ownership,timestamps"])),
     ],
     operands: &[Existing, New],
+    ..PLAIN
 }];
 
 const DF: &[Form] = &[Form {
@@ -59,6 +71,7 @@ const DF: &[Form] = &[Form {
     separator: Separator::Required,
     options: &[Joined("--block-size", Value::Number), Joined("--output", Value::Fixed)],
     operands: &[Existing],
+    ..PLAIN
 }];
 
 const DU: &[Form] = &[Form {
@@ -78,6 +91,7 @@ const DU: &[Form] = &[Form {
         Joined("--block-size", Value::Number),
     ],
     operands: &[Existing],
+    ..PLAIN
 }];
 
 const MKDIR: &[Form] = &[Form {
@@ -86,6 +100,7 @@ const MKDIR: &[Form] = &[Form {
     separator: Separator::Required,
     options: &[Joined("--mode", Value::Number)],
     operands: &[New],
+    ..PLAIN
 }];
 
 /// `rm` does not follow links, neither the one it is given nor those it meets.
@@ -102,6 +117,7 @@ const RM: &[Form] = &[Form {
         Alone("--one-file-system"),
     ],
     operands: &[Remove],
+    ..PLAIN
 }];
 
 const STAT: &[Form] = &[Form {
@@ -117,6 +133,7 @@ const STAT: &[Form] = &[Form {
         Before("-c", Value::Fixed),
     ],
     operands: &[Existing],
+    ..PLAIN
 }];
 
 const SYNC: &[Form] = &[Form {
@@ -125,12 +142,13 @@ const SYNC: &[Form] = &[Form {
     separator: Separator::Required,
     options: &[Alone("--file-system"), Alone("-f")],
     operands: &[Existing],
+    ..PLAIN
 }];
 
-const TRUE: &[Form] =
-    &[Form { subcommand: &[], effect: Read, separator: Separator::Optional, options: &[], operands: &[] }];
+const TRUE: &[Form] = &[Form { separator: Separator::Optional, ..PLAIN }];
 
-/// Not here: `send` and `receive` (they come with pipelines), `balance`, `device`, `replace`, and whatever names a device.
+/// Not here: `balance`, `device`, `replace`, and whatever names a device; of `send` and `receive` what reads or writes the stream as a
+/// file, or passes over errors.
 const BTRFS: &[Form] = &[
     Form {
         subcommand: &["subvolume", "create"],
@@ -138,6 +156,7 @@ const BTRFS: &[Form] = &[
         separator: Separator::Optional,
         options: &[],
         operands: &[New],
+        ..PLAIN
     },
     Form {
         subcommand: &["subvolume", "delete"],
@@ -145,6 +164,7 @@ const BTRFS: &[Form] = &[
         separator: Separator::Optional,
         options: &[Alone("--commit-after"), Alone("-c"), Alone("--commit-each"), Alone("-C")],
         operands: &[Remove],
+        ..PLAIN
     },
     Form {
         subcommand: &["subvolume", "snapshot"],
@@ -152,6 +172,7 @@ const BTRFS: &[Form] = &[
         separator: Separator::Optional,
         options: &[Alone("-r")],
         operands: &[Existing, New],
+        ..PLAIN
     },
     Form {
         subcommand: &["subvolume", "show"],
@@ -159,6 +180,15 @@ const BTRFS: &[Form] = &[
         separator: Separator::Optional,
         options: &[Alone("--raw")],
         operands: &[Existing],
+        ..PLAIN
+    },
+    Form {
+        subcommand: &["subvolume", "list"],
+        effect: Read,
+        separator: Separator::Optional,
+        options: &[Alone("-o")],
+        operands: &[Existing],
+        ..PLAIN
     },
     Form {
         subcommand: &["qgroup", "limit"],
@@ -166,6 +196,7 @@ const BTRFS: &[Form] = &[
         separator: Separator::Optional,
         options: &[Alone("-e")],
         operands: &[NumberOr("none"), Existing],
+        ..PLAIN
     },
     Form {
         subcommand: &["qgroup", "show"],
@@ -178,9 +209,11 @@ const BTRFS: &[Form] = &[
             Alone("-f"),
             Alone("-F"),
             Alone("-re"),
+            Alone("-ref"),
             Alone("--sync"),
         ],
         operands: &[Existing],
+        ..PLAIN
     },
     Form {
         subcommand: &["filesystem", "sync"],
@@ -188,6 +221,7 @@ const BTRFS: &[Form] = &[
         separator: Separator::Optional,
         options: &[],
         operands: &[Existing],
+        ..PLAIN
     },
     Form {
         subcommand: &["filesystem", "usage"],
@@ -195,6 +229,7 @@ const BTRFS: &[Form] = &[
         separator: Separator::Optional,
         options: &[Alone("--raw"), Alone("-b")],
         operands: &[Existing],
+        ..PLAIN
     },
     Form {
         subcommand: &["property", "set"],
@@ -202,6 +237,33 @@ const BTRFS: &[Form] = &[
         separator: Separator::Optional,
         options: &[Alone("-f")],
         operands: &[Existing, OneOf(&["ro"]), OneOf(&["true", "false"])],
+        ..PLAIN
+    },
+    Form {
+        subcommand: &["inspect-internal", "rootid"],
+        effect: Read,
+        separator: Separator::Optional,
+        options: &[],
+        operands: &[Existing],
+        ..PLAIN
+    },
+    Form {
+        subcommand: &["send"],
+        effect: Read,
+        separator: Separator::Optional,
+        options: &[Alone("--quiet"), Alone("-q"), Before("-p", Value::Existing)],
+        operands: &[Existing],
+        joint: Joint::Sends,
+        ..PLAIN
+    },
+    Form {
+        subcommand: &["receive"],
+        effect: Change,
+        separator: Separator::Optional,
+        options: &[Alone("--quiet"), Alone("-q"), Alone("-e")],
+        operands: &[NewInside],
+        joint: Joint::Receives,
+        privilege: Some(Privilege::Replicas),
     },
 ];
 

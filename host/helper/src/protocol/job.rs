@@ -1,6 +1,6 @@
 //! Pipelines and jobs, as daemon and helper speak of them.
 
-use super::{Finished, RunRequest};
+use super::{Ending, Finished, RunRequest};
 use bulkhead_model::id::Label;
 use serde::{Deserialize, Serialize};
 
@@ -9,15 +9,35 @@ use serde::{Deserialize, Serialize};
 pub struct PipeRequest {
     /// Grows with every request of a connection, as for commands.
     pub id: u64,
-    /// First to last; at least two. Their own ids are not looked at, and they read nothing on standard input but each other.
+    /// First to last; at least two, at most [`MOST_STAGES`](super::MOST_STAGES). Their own ids are not looked at, and they read nothing
+    /// on standard input but each other. The shortest of their times bounds the whole.
     pub stages: Vec<RunRequest>,
 }
 
 /// How a pipeline ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PipeFinished {
-    /// Each stage's end, first to last; the last one's standard output is kept, the others' went to the next.
+    /// Each stage's end, first to last; the last one's standard output is kept, the others' went to the next. When one fails the others
+    /// are ended at once, as [`Ending::Cancelled`].
     pub stages: Vec<Finished>,
+}
+
+impl PipeFinished {
+    /// Whether all ended with exit code 0.
+    #[must_use]
+    pub fn success(&self) -> bool {
+        !self.stages.is_empty() && self.stages.iter().all(|stage| stage.ending == Ending::Exited(0))
+    }
+
+    /// The end that says what came of the whole: that of the first stage that failed by itself, else of the first that was ended, else of
+    /// the last. None without stages.
+    #[must_use]
+    pub fn decisive(&self) -> Option<&Finished> {
+        let by_itself = |stage: &&Finished| !matches!(stage.ending, Ending::Exited(0) | Ending::Cancelled);
+        let ended = |stage: &&Finished| stage.ending != Ending::Exited(0);
+        let stages = &self.stages;
+        stages.iter().find(by_itself).or_else(|| stages.iter().find(ended)).or_else(|| stages.last())
+    }
 }
 
 /// Which job of which backend.
@@ -58,7 +78,7 @@ pub enum JobCall {
 pub struct StartJob {
     /// Under which key.
     pub key: JobKey,
-    /// One command, or the stages of a pipeline. Their `timeout_ms` bounds the whole.
+    /// One command, or the stages of a pipeline. The shortest of their `timeout_ms` bounds the whole.
     pub stages: Vec<RunRequest>,
     /// Whether the bytes between the first stage and the next are counted.
     pub counts_bytes: bool,

@@ -21,12 +21,10 @@ mod job;
 mod service;
 
 pub use dbus::{DbusItem, DbusReply, DbusRequest, DbusValue, LARGEST_REPLY, MOST_ITEMS};
-pub use job::{
-    JobAnswer, JobCall, JobEnd, JobEntry, JobKey, JobState, PipeFinished, PipeRequest, StartJob,
-};
+pub use job::{JobAnswer, JobCall, JobEnd, JobEntry, JobKey, JobState, PipeFinished, PipeRequest, StartJob};
 pub use service::{
-    BindRequest, GroupKey, ServiceAnswer, ServiceCall, ServiceExit, ServiceState, ServiceStatus, StartService,
-    StartServices,
+    BindRequest, GroupKey, ServiceAnswer, ServiceCall, ServiceExit, ServiceState, ServiceStatus,
+    StartService, StartServices,
 };
 
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
@@ -53,6 +51,8 @@ pub const STANDARD_ERROR_BYTES: u64 = 64 << 10;
 pub const FLOOD_BYTES: u64 = 64 << 20;
 /// The most standard input a command is given, in bytes.
 pub const LARGEST_INPUT: usize = 1 << 20;
+/// How many stages a pipeline may have.
+pub const MOST_STAGES: usize = 8;
 /// How many path slots a template may have: each takes a descriptor of the command.
 pub const MOST_PATHS: usize = 16;
 
@@ -257,7 +257,7 @@ pub enum Ending {
     LimitExceeded,
     /// Its time was up.
     TimedOut,
-    /// The daemon cancelled it.
+    /// The daemon cancelled it; of a pipeline's stage also: another one failed.
     Cancelled,
     /// It wrote more than [`FLOOD_BYTES`].
     Flooded,

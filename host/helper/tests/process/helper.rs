@@ -2,8 +2,8 @@
 
 use bulkhead_helper::frame::{FrameReader, encode};
 use bulkhead_helper::protocol::{
-    EndingMethod, Finished, FromHelper, LARGEST_ANSWER, LARGEST_REQUEST, Refusal, RootBinding, RunRequest,
-    SlotArgument, ToHelper, Unreviewed, VERSION,
+    EndingMethod, Finished, FromHelper, LARGEST_ANSWER, LARGEST_REQUEST, PipeFinished, PipeRequest, Refusal,
+    RootBinding, RunRequest, SlotArgument, ToHelper, Unreviewed, VERSION,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -91,9 +91,35 @@ impl Helper {
 
     /// Send a request without waiting; answers its id.
     pub(crate) fn begin(&mut self, request: Request) -> u64 {
+        let id = self.next();
+        self.send(&ToHelper::Run(Box::new(request.build(id))));
+        id
+    }
+
+    /// Send commands that feed each other without waiting; answers their id.
+    pub(crate) fn begin_pipe(&mut self, stages: Vec<Request>) -> u64 {
+        let id = self.next();
+        let stages = stages.into_iter().map(|stage| stage.build(0)).collect();
+        self.send(&ToHelper::Pipe(Box::new(PipeRequest { id, stages })));
+        id
+    }
+
+    pub(crate) fn pipe(&mut self, stages: Vec<Request>) -> Result<PipeFinished, Refusal> {
+        let wanted = self.begin_pipe(stages);
+        loop {
+            match self.receive() {
+                FromHelper::Started { id } if id == wanted => {}
+                FromHelper::Piped { id, finished } if id == wanted => return Ok(finished),
+                FromHelper::Refused { id, refusal } if id == wanted => return Err(refusal),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// The next request's id.
+    pub(crate) fn next(&mut self) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        self.send(&ToHelper::Run(Box::new(request.build(id))));
         id
     }
 
@@ -203,7 +229,7 @@ impl Request {
         self
     }
 
-    fn build(self, id: u64) -> RunRequest {
+    pub(crate) fn build(self, id: u64) -> RunRequest {
         let label = |text: &str| text.parse().expect("a label");
         let binding =
             |path: PathBuf| RootBinding { path: path.to_str().expect("a text").to_owned(), identity: None };
@@ -246,6 +272,17 @@ impl Token {
 
     /// How many processes carry it.
     pub(crate) fn carriers(&self) -> usize {
+        self.processes().len()
+    }
+
+    /// Kill whoever carries it.
+    pub(crate) fn kill(&self) {
+        for process in self.processes() {
+            rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("it runs");
+        }
+    }
+
+    fn processes(&self) -> Vec<rustix::process::Pid> {
         let wanted = format!("TOKEN={}", self.0);
         let processes = std::fs::read_dir("/proc").expect("processes").flatten();
         processes
@@ -253,7 +290,10 @@ impl Token {
                 let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
                 environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
             })
-            .count()
+            .filter_map(|entry| {
+                entry.file_name().to_str()?.parse().ok().and_then(rustix::process::Pid::from_raw)
+            })
+            .collect()
     }
 
     /// Wait until that many processes carry it.

@@ -11,5 +11,6 @@ mod connection;
 mod helper;
 mod limits;
 mod paths;
+mod pipelines;
 mod tree;
 mod words;
