@@ -74,6 +74,14 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There is a store where a copy was to be made. It was not changed.
+    #[error(
+        "{path} is there already and was left alone; name a directory without a store, or move this one away"
+    )]
+    Occupied {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another daemon works on the directory.
     #[error("{path} is in use by another daemon{}; stop that one first, or use another directory", holder_text(.holder))]
     Locked {

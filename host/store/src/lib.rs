@@ -21,7 +21,7 @@ use std::fmt::Debug;
 pub use error::{Cause, StoreError};
 pub use key::{Key, KeyPrefix};
 pub use memory::MemoryStore;
-pub use sqlite::SqliteStore;
+pub use sqlite::{SqliteStore, StoreFacts};
 pub use transaction::{Compare, Revision, Transaction, Versioned, Write};
 
 /// Ordered keys with values, changed in transactions.

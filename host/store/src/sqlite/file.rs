@@ -45,6 +45,29 @@ pub(super) fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
+/// Open a sound store for reading only, to be copied. A daemon may be using it.
+pub(super) fn open_to_copy(path: &Path) -> Result<Connection, StoreError> {
+    let file = File::open(path)
+        .map_err(|source| StoreError::Open { path: path.to_owned(), source: Arc::new(source) })?;
+    examine_beginning(file, path)?;
+    let connection = open_to_read(path).map_err(|error| unopened(path, error))?;
+    examine(&connection, path)?;
+    Ok(connection)
+}
+
+/// Make an empty file beside the place of a store's, private to its owner; what an earlier attempt left there goes.
+pub(super) fn begin(directory: &Path) -> io::Result<PathBuf> {
+    let unfinished = directory.join(UNFINISHED_NAME);
+    for leftover in [unfinished.clone(), beside(&unfinished, "-journal"), beside(&unfinished, "-wal")] {
+        match fs::remove_file(&leftover) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    Ok(unfinished)
+}
+
 fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -149,15 +172,9 @@ fn create(directory: &Path, path: &Path) -> Result<(), StoreError> {
         let reason = format!("it is missing, but its log {} is there", log.display());
         return Err(corrupt(path, reason));
     }
-    let unfinished = directory.join(UNFINISHED_NAME);
-    let failed = |source: io::Error| StoreError::Open { path: unfinished.clone(), source: Arc::new(source) };
-    for leftover in [unfinished.clone(), beside(&unfinished, "-journal")] {
-        match fs::remove_file(&leftover) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-    }
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished).map_err(failed)?;
+    let failed =
+        |source: io::Error| StoreError::Open { path: directory.to_owned(), source: Arc::new(source) };
+    let unfinished = begin(directory).map_err(failed)?;
     fill(&unfinished).map_err(|error| unopened(&unfinished, error))?;
     fs::rename(&unfinished, path).map_err(failed)?;
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
@@ -181,7 +198,7 @@ fn corrupt(path: &Path, reason: String) -> StoreError {
     StoreError::Corrupt { path: path.to_owned(), reason }
 }
 
-fn unopened(path: &Path, error: rusqlite::Error) -> StoreError {
+pub(super) fn unopened(path: &Path, error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => corrupt(path, error.to_string()),
         _ => StoreError::Open { path: path.to_owned(), source: Arc::new(error) },

@@ -8,12 +8,15 @@
 //! Opening locks the directory, refuses what is not a sound store of this program or older, and only then writes. A failed read,
 //! write or flush makes the store unusable (`health`); a full disk fails the commits of the moment and nothing else.
 
+mod backup;
 mod directory;
 mod file;
 mod health;
 mod reader;
 mod revision;
 mod writer;
+
+pub use backup::StoreFacts;
 
 use crate::Store;
 use crate::error::StoreError;
