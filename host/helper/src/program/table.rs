@@ -1,6 +1,7 @@
 //! The table itself. Whoever adds a line has read the program's manual for options that run commands, write elsewhere, or follow links.
 
-use super::{Flag, Form, Joint, Links, Operand, Privilege, Program, Separator, Value};
+use super::form::{Flag, Form, Joint, Operand, Separator, Value};
+use super::{Links, Privilege, Program};
 use Flag::{Alone, Before, Joined};
 use Operand::{Existing, New, NewInside, NumberOr, OneOf, Remove};
 use bulkhead_model::manifest::CommandEffect::{Change, Destroy, Read};

@@ -1,5 +1,6 @@
 use super::*;
 use bulkhead_model::error::CapabilityCode;
+use bulkhead_model::id::Label;
 use std::collections::BTreeMap;
 
 fn template(program: &str, words: &[&str]) -> CommandTemplate {
@@ -12,6 +13,7 @@ fn template(program: &str, words: &[&str]) -> CommandTemplate {
     let slots: BTreeMap<Label, SlotType> = [
         ("from", path("existing")),
         ("to", path("new")),
+        ("inside", path("new-inside")),
         ("old", path("remove")),
         ("size", SlotType::Bytes),
         ("text", SlotType::Opaque { max: 100 }),
@@ -22,7 +24,7 @@ fn template(program: &str, words: &[&str]) -> CommandTemplate {
     .filter(|(name, _): &(Label, _)| words.iter().any(|word| word.contains(&format!("{{{name}}}"))))
     .collect();
     let named = |name: &str| slots.keys().find(|label| label.as_str() == name).cloned();
-    let (creates, destroys) = (named("to"), named("old"));
+    let (creates, destroys) = (named("to").or(named("inside")), named("old"));
     let mut template: CommandTemplate = serde_json::from_value(serde_json::json!({
         "name": "tried", "reason": "a test", "effect": "destroy", "repeat": "safe", "program": program, "args": words,
     }))
@@ -44,6 +46,9 @@ fn what_the_table_knows_is_let_through() {
         ("btrfs", vec!["subvolume", "delete", "--commit-after", "{old}"]),
         ("btrfs", vec!["qgroup", "limit", "{size}", "{from}"]),
         ("btrfs", vec!["property", "set", "{from}", "ro", "true"]),
+        ("btrfs", vec!["qgroup", "show", "--raw", "-ref", "{from}"]),
+        ("btrfs", vec!["inspect-internal", "rootid", "{from}"]),
+        ("btrfs", vec!["subvolume", "list", "-o", "{from}"]),
         ("rm", vec!["--recursive", "--force", "--one-file-system", "--", "{old}"]),
         ("stat", vec!["-c", "%s %b", "--", "{from}"]),
         ("du", vec!["-s", "--block-size=1", "--", "{from}"]),
@@ -146,4 +151,72 @@ fn what_is_made_or_removed_must_be_declared() {
         let found = check(&template, Unreviewed::Refused).expect_err("it is denied");
         assert!(found.message.contains(line), "{found}");
     }
+}
+
+const SEND: &[&str] = &["send", "-q", "-p", "{from}", "{from}"];
+const RECEIVE: &[&str] = &["receive", "-q", "-e", "{inside}"];
+
+fn refused_stages(stages: &[(&str, &[&str])]) -> Option<Refusal> {
+    let templates: Vec<_> = stages.iter().map(|(program, words)| template(program, words)).collect();
+    let stages: Vec<_> = templates.iter().map(|template| (template, Unreviewed::Allowed)).collect();
+    check_stages(&stages).err()
+}
+
+#[test]
+fn what_is_sent_is_for_the_one_that_receives_it_and_nobody_else() {
+    assert_eq!(refused_stages(&[("btrfs", SEND), ("btrfs", RECEIVE)]), None);
+    for stages in [
+        vec![("btrfs", SEND)],
+        vec![("btrfs", RECEIVE)],
+        vec![("btrfs", RECEIVE), ("btrfs", SEND)],
+        vec![("btrfs", SEND), ("true", &[])],
+        vec![("true", &[]), ("btrfs", RECEIVE)],
+        vec![("btrfs", SEND), ("filter", &[]), ("btrfs", RECEIVE)],
+        vec![("btrfs", SEND), ("btrfs", RECEIVE), ("btrfs", RECEIVE)],
+    ] {
+        let found = refused_stages(&stages).expect("it is denied");
+        assert!(found.message.contains("[[pipeline]]"), "{stages:?}: {found}");
+    }
+    assert_eq!(refused_stages(&[("true", &[]), ("filter", &[])]), None);
+}
+
+#[test]
+fn a_stream_goes_to_no_file_and_past_no_error() {
+    for words in [
+        vec!["send", "-f", "/tmp/file", "{from}"],
+        vec!["send", "-c", "{from}", "{from}"],
+        vec!["send", "-p", "/srv/other", "{from}"],
+        vec!["receive", "-f", "/tmp/file", "{inside}"],
+        vec!["receive", "-E", "0", "{inside}"],
+        vec!["receive", "-m", "/", "{inside}"],
+        vec!["receive", "--dump"],
+        vec!["receive", "{from}"],
+        vec!["receive", "{to}"],
+    ] {
+        let found = refusal("btrfs", &words).expect("it is denied");
+        assert_eq!(found.code, CapabilityCode::Denied, "{words:?}");
+    }
+}
+
+#[test]
+fn a_name_that_is_made_inside_a_directory_is_made_by_who_receives_it() {
+    for (program, words) in [
+        ("btrfs", vec!["subvolume", "create", "{inside}"]),
+        ("cp", vec!["--", "{from}", "{inside}"]),
+        ("mkdir", vec!["--", "{inside}"]),
+    ] {
+        assert!(refusal(program, &words).is_some(), "{program} {words:?}");
+    }
+    let mut undeclared = template("btrfs", RECEIVE);
+    undeclared.creates = None;
+    let found = check(&undeclared, Unreviewed::Refused).expect_err("it is denied");
+    assert!(found.message.contains("creates = \"inside\""), "{found}");
+}
+
+#[test]
+fn only_who_receives_may_make_device_nodes() {
+    let privilege =
+        |words: &[&str]| check(&template("btrfs", words), Unreviewed::Refused).expect("it fits").privilege();
+    assert_eq!(privilege(RECEIVE), Privilege::Replicas);
+    assert_eq!(privilege(SEND), Privilege::Filesystems);
 }

@@ -12,5 +12,7 @@ mod helper;
 mod limits;
 mod paths;
 mod pipelines;
+mod pool;
+mod replicas;
 mod tree;
 mod words;
