@@ -2,9 +2,10 @@
 //! them. Made by the sandbox's owner when a generation is loaded; immutable.
 
 use crate::call::Call;
+use crate::config::PeerOptions;
 use crate::execute::CommandRunner;
 use crate::lock::{BackendLocks, Locks};
-use crate::root::{Root, RootError};
+use crate::root::{Identity, Root, RootError};
 use bulkhead_ledger::Ledger;
 use bulkhead_model::ability::Capability;
 use bulkhead_model::call::{CallOrigin, DriverLimits};
@@ -154,6 +155,9 @@ impl Backend {
         let roots = crate::grant::open_roots(&parts.manifest, &parts.grant)?;
         let shared = parts.locks.of(&parts.name);
         shared.command_slots().set_size(parts.limits.concurrent_commands);
+        let places = roots.iter().filter_map(|(name, root)| Some((name.clone(), *root.ancestry().first()?)));
+        shared.add_roots(places);
+        shared.set_peer_options(PeerOptions::of(&parts.manifest, &parts.options));
         Ok(Arc::new(Self { parts, roots, shared }))
     }
 
@@ -258,6 +262,16 @@ impl Backend {
 
     pub(crate) fn runner(&self) -> &dyn CommandRunner {
         &*self.parts.helper
+    }
+
+    /// The roots of all backends that are the directory `identity`.
+    pub(crate) fn roots_at(&self, identity: Option<Identity>) -> Vec<(BackendName, Label)> {
+        identity.map(|identity| self.parts.locks.roots_at(identity)).unwrap_or_default()
+    }
+
+    /// What another backend lets its peers read; none if there is no such backend here.
+    pub(crate) fn peer_options(&self, backend: &BackendName) -> Option<Arc<PeerOptions>> {
+        self.parts.locks.known(backend).map(|shared| shared.peer_options())
     }
 
     pub(crate) fn shared(&self) -> &BackendLocks {

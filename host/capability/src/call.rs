@@ -4,11 +4,14 @@
 use crate::backend::Backend;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::dbus::Dbus;
 use crate::execute::Execute;
 use crate::files::Files;
+use crate::job::Jobs;
 use crate::lock::{HeldLocks, LocksHandle};
 use crate::log::{Log, LogBudget};
 use crate::private_data::PrivateData;
+use crate::service::Services;
 use bulkhead_ledger::LedgerError;
 use bulkhead_model::ability::Capability;
 use bulkhead_model::call::CallOrigin;
@@ -56,6 +59,24 @@ impl Call {
     #[must_use]
     pub const fn execute(&self) -> Execute<'_> {
         Execute::new(self)
+    }
+
+    /// Long-running processes.
+    #[must_use]
+    pub const fn services(&self) -> Services<'_> {
+        Services::new(self)
+    }
+
+    /// Background work.
+    #[must_use]
+    pub const fn jobs(&self) -> Jobs<'_> {
+        Jobs::new(self)
+    }
+
+    /// Calls on groups' buses.
+    #[must_use]
+    pub const fn dbus(&self) -> Dbus<'_> {
+        Dbus::new(self)
     }
 
     /// Files and directories.

@@ -15,7 +15,8 @@ pub(crate) fn check(manifest: &Manifest, grant: &Grant, ceiling: &Ceiling) -> Re
     if let Some(capability) = grant.capabilities.iter().find(|one| !ceiling.capabilities.contains(one)) {
         return Err(GrantError::AboveCeiling(*capability));
     }
-    let declared = templates(manifest);
+    let declared: BTreeMap<Label, Digest> =
+        manifest.templates().map(|(name, digest)| (name.clone(), digest)).collect();
     for (name, granted) in &grant.templates {
         match declared.get(name) {
             None => return Err(unknown("templates", name.as_str(), declared.keys().map(Label::as_str))),
@@ -29,10 +30,10 @@ pub(crate) fn check(manifest: &Manifest, grant: &Grant, ceiling: &Ceiling) -> Re
             Some(_) => {}
         }
     }
-    let programs = || manifest.commands.iter().map(|template| template.program.as_str());
+    let programs = manifest.programs();
     for (name, path) in &grant.programs {
-        if !programs().any(|program| program == name) {
-            return Err(unknown("programs", name, programs()));
+        if !programs.contains(name.as_str()) {
+            return Err(unknown("programs", name, programs.iter().copied()));
         }
         let plain = |component| matches!(component, Component::RootDir | Component::Normal(_));
         if !path.is_absolute() || !path.components().all(plain) {
@@ -55,12 +56,6 @@ pub(crate) fn check(manifest: &Manifest, grant: &Grant, ceiling: &Ceiling) -> Re
         }
     }
     Ok(())
-}
-
-fn templates(manifest: &Manifest) -> BTreeMap<Label, Digest> {
-    let commands = manifest.commands.iter().map(|template| (template.name.clone(), template.digest()));
-    let files = manifest.files.iter().map(|template| (template.name.clone(), template.digest()));
-    commands.chain(files).collect()
 }
 
 /// Open the granted roots. None may lie inside another: what one of them allows would then hold in the other.

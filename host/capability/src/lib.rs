@@ -8,14 +8,17 @@
 //! A failure is a value: the guest sees its code and text, the ledger its outcome. What a call holds ends when the call is dropped.
 #![forbid(unsafe_code)]
 
+mod argument;
 pub mod backend;
 pub mod call;
 pub mod clock;
 pub mod config;
+pub mod dbus;
 pub mod encode;
 pub mod execute;
 pub mod files;
 mod grant;
+pub mod job;
 pub mod lock;
 pub mod log;
 mod number;
@@ -24,5 +27,6 @@ pub mod private_data;
 pub mod record;
 pub mod resolve;
 pub mod root;
+pub mod service;
 pub mod slot;
 pub mod testing;

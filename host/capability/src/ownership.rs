@@ -17,7 +17,7 @@ use crate::call::Call;
 use crate::number::unusable;
 use crate::resolve::ResolvedPath;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
-use bulkhead_model::id::{CallId, OperationId};
+use bulkhead_model::id::{BackendName, CallId, Label, OperationId};
 use bulkhead_model::key;
 use bulkhead_model::pattern::RelativePath;
 use bulkhead_model::target::Resource;
@@ -39,6 +39,8 @@ pub enum OwnedKind {
     Copy,
     /// Whatever a command template makes.
     ByCommand,
+    /// What the operator had made, and asked to manage.
+    TakenOver,
 }
 
 /// A record of ownership. Backend, root and path stand in its key.
@@ -99,42 +101,82 @@ pub(crate) enum Reach {
     Tree,
 }
 
+/// Keeps every path that no resource has by its name away from what resources own.
+///
 /// Denied if `at`, a path of the backend as a whole, is or lies inside what a resource owns, or if a resource owns something inside and
 /// `reach` is the tree: a path without names would otherwise be the way to every tenant's share at once.
 ///
 /// A record whose object is gone is in nobody's way. Paths of a resource need no look: what lies below them has the same tenant.
 pub(crate) async fn keep_apart(call: &Call, at: &ResolvedPath, reach: Reach) -> Result<(), CapabilityError> {
+    if at.is_managed {
+        return nobodys(call, at).await;
+    }
     if at.owner.is_some() {
         return Ok(());
     }
-    let backend = call.backend();
-    let prefix = Key::prefix(&[key::OWNED, backend.name().as_str(), at.root.name().as_str()]);
-    let mut after = None;
+    let place = (call.backend().name().clone(), at.root.name().clone());
+    for (path, record) in touched(call, &place, at, reach).await? {
+        if record.is_some_and(|record| record.resource.is_none()) {
+            continue;
+        }
+        let other = ResolvedPath { path, ..at.clone() };
+        if crate::files::is_there(call, &other).await? {
+            return Err(CapabilityError::denied(
+                format!(
+                    "{}, from where {} of a share or snapshot is reached,",
+                    at.subject(),
+                    other.subject()
+                ),
+                "no line; a path of the backend as a whole reaches no share or snapshot",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Fails with `not-owned` if any record of any backend whose root is the same directory names `at`, something around it or something
+/// inside it: what the operator asks to take over must be nobody's. A record whose object is gone is in nobody's way.
+async fn nobodys(call: &Call, at: &ResolvedPath) -> Result<(), CapabilityError> {
+    let identity = at.root.ancestry().first().copied();
+    for place in call.backend().roots_at(identity) {
+        for (path, _) in touched(call, &place, at, Reach::Tree).await? {
+            let other = ResolvedPath { path, ..at.clone() };
+            if crate::files::is_there(call, &other).await? {
+                return Err(CapabilityError::new(
+                    CapabilityCode::NotOwned,
+                    format!(
+                        "{} is, or holds, or lies in what backend '{}' made already; nothing was touched",
+                        at.subject(),
+                        place.0
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The recorded paths of a backend's root that `at` touches, with their records where they can be read.
+async fn touched(
+    call: &Call,
+    (backend, root): &(BackendName, Label),
+    at: &ResolvedPath,
+    reach: Reach,
+) -> Result<Vec<(RelativePath, Option<OwnedRecord>)>, CapabilityError> {
+    let prefix = Key::prefix(&[key::OWNED, backend.as_str(), root.as_str()]);
+    let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let page = backend.store().scan_page(&prefix, after.as_ref(), PAGE).await;
+        let page = call.backend().store().scan_page(&prefix, after.as_ref(), PAGE).await;
         let page = page.map_err(|error| unusable(&error))?;
         for (key, versioned) in &page {
             let path = key.parts().pop().and_then(|path| path.parse::<RelativePath>().ok());
-            let Some(path) = path.filter(|path| touches(&at.path, path, reach)) else { continue };
-            let record: Option<OwnedRecord> = serde_json::from_slice(&versioned.value).ok();
-            if record.is_some_and(|record| record.resource.is_none()) {
-                continue;
-            }
-            let other = ResolvedPath { path, ..at.clone() };
-            if crate::files::is_there(call, &other).await? {
-                return Err(CapabilityError::denied(
-                    format!(
-                        "{}, from where {} of a share or snapshot is reached,",
-                        at.subject(),
-                        other.subject()
-                    ),
-                    "no line; a path of the backend as a whole reaches no share or snapshot",
-                ));
+            if let Some(path) = path.filter(|path| touches(&at.path, path, reach)) {
+                found.push((path, serde_json::from_slice(&versioned.value).ok()));
             }
         }
         match page.into_iter().last() {
             Some((last, _)) => after = Some(last),
-            None => return Ok(()),
+            None => return Ok(found),
         }
     }
 }
@@ -170,6 +212,16 @@ pub async fn withdraw(call: &Call, at: &ResolvedPath, revision: Revision) -> Res
 pub async fn forget(call: &Call, at: &ResolvedPath) -> Result<(), CapabilityError> {
     let Some(found) = find_own(call, at).await? else { return Ok(()) };
     withdraw(call, at, found.revision).await
+}
+
+/// Before a take-over: record the destination of what nobody owns. Answers the revision of that record, for [`withdraw`].
+pub async fn begin_take_over(
+    call: &Call,
+    source: &ResolvedPath,
+    destination: &ResolvedPath,
+) -> Result<Revision, CapabilityError> {
+    let record = new_record(call, destination, OwnedKind::TakenOver, Some(source.path.clone()));
+    put(call, destination, &record).await
 }
 
 /// Before a rename: record the destination as well. Answers the revision of that record, for [`withdraw`].

@@ -27,6 +27,8 @@ pub struct ResolvedPath {
     pub owner: Option<Resource>,
     /// Whether it is of the source of a new share: may be read, never changed.
     pub is_source: bool,
+    /// Whether the operator named it in a manage call: may be looked at, and taken over by a rename while nobody owns it.
+    pub is_managed: bool,
 }
 
 impl ResolvedPath {
@@ -94,9 +96,11 @@ impl Call {
             ));
         };
         let at = self.place(slot.root, pattern, choice.of)?;
-        let changes = matches!(slot.kind, PathKind::New | PathKind::Remove | PathKind::MountTarget);
-        if at.is_source && changes {
+        if at.is_source && slot.kind.changes_its_name() {
             return Err(source_is_read_only(&at));
+        }
+        if at.is_managed && slot.kind != PathKind::Existing {
+            return Err(managed_is_looked_at(&at));
         }
         if slot.kind == PathKind::Text && is_inside_tenants_tree(&at, pattern) {
             return Err(CapabilityError::denied(
@@ -125,7 +129,13 @@ impl Call {
                 "no line; this call has no resource that fills the pattern",
             )
         })?;
-        Ok(ResolvedPath { root, path, owner: pattern.owner(&names), is_source: pattern.is_source() })
+        Ok(ResolvedPath {
+            root,
+            path,
+            owner: pattern.owner(&names),
+            is_source: pattern.is_source(),
+            is_managed: pattern.is_managed(),
+        })
     }
 
     /// A pattern without names needs no subject: `setup` has none.
@@ -158,6 +168,15 @@ pub fn undeclared_path(root: &str, pattern: &str) -> CapabilityError {
     CapabilityError::denied(
         format!("path '{pattern}' in root '{root}'"),
         format!("[[root]] name = \"{root}\" paths = [\"{pattern}\"] in the driver's manifest"),
+    )
+}
+
+/// The denial of everything but a look at what the operator asked to take over.
+#[must_use]
+pub fn managed_is_looked_at(at: &ResolvedPath) -> CapabilityError {
+    CapabilityError::denied(
+        format!("a change of {}, which nobody owns yet,", at.subject()),
+        "no line; what is to be managed may be looked at, and renamed by files.rename",
     )
 }
 

@@ -80,8 +80,7 @@ impl TestHost {
 /// A grant of everything that `manifest` declares; `roots` binds its roots by name.
 #[must_use]
 pub fn grant_everything(manifest: &Manifest, roots: &BTreeMap<&str, PathBuf>) -> Grant {
-    let commands = manifest.commands.iter().map(|template| (template.name.clone(), template.digest()));
-    let files = manifest.files.iter().map(|template| (template.name.clone(), template.digest()));
+    let templates = manifest.templates().map(|(name, digest)| (name.clone(), digest));
     let bound = manifest.roots.iter().filter_map(|root| {
         let path = roots.get(root.name.as_str())?.clone();
         Some((root.name.clone(), RootGrant { path, pin: root.digest() }))
@@ -89,7 +88,7 @@ pub fn grant_everything(manifest: &Manifest, roots: &BTreeMap<&str, PathBuf>) ->
     Grant {
         capabilities: Capability::ALL.iter().copied().collect(),
         roots: bound.collect(),
-        templates: commands.chain(files).collect(),
+        templates: templates.collect(),
         ..Grant::default()
     }
 }

@@ -140,8 +140,18 @@ interfaces!(
 
 impl Capability {
     /// The capabilities this host serves today. A driver that imports another one is refused, by name.
-    pub const SERVED: &'static [Self] =
-        &[Self::Execute, Self::Config, Self::PrivateData, Self::Files, Self::Lock, Self::Log, Self::Clock];
+    pub const SERVED: &'static [Self] = &[
+        Self::Execute,
+        Self::Service,
+        Self::Job,
+        Self::Dbus,
+        Self::Config,
+        Self::PrivateData,
+        Self::Files,
+        Self::Lock,
+        Self::Log,
+        Self::Clock,
+    ];
 
     /// Whether it is granted without being declared.
     #[must_use]

@@ -1,7 +1,7 @@
 //! What an operator allows a backend, and the ceiling a site sets for all.
 
 use crate::ability::Capability;
-use crate::id::{Digest, Label};
+use crate::id::{BackendName, Digest, Label};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,12 +16,14 @@ pub struct Grant {
     pub roots: BTreeMap<Label, RootGrant>,
     /// Programs by name, each an absolute file.
     pub programs: BTreeMap<String, PathBuf>,
-    /// Command and file templates by name, each pinned by the hash of its canonical form: the same name with other words is another
+    /// Templates of every kind by name, each pinned by the hash of its canonical form: the same name with other words is another
     /// template.
     pub templates: BTreeMap<Label, Digest>,
     /// Addresses and host names that export locations may name. Empty: whatever the option named by the manifest's
     /// `[export-addresses]` says.
     pub export_addresses: Vec<String>,
+    /// Other backends of this host whose options marked `peer` may be read.
+    pub peers: BTreeSet<BackendName>,
 }
 
 /// A root that the operator binds: `shares = { path = "/srv/shares", pin = "sha256:…" }`.

@@ -1,4 +1,5 @@
-//! The options of a backend. The right: its own, declared ones, and Manila's inherited `share_opts`; no other backend's.
+//! The options of a backend. The right: its own, declared ones, and Manila's inherited `share_opts`; of another backend those that its
+//! manifest marks `peer`, if the grant names it in `peers`.
 //!
 //! Values were validated by `package` before the generation was loaded; defaults are filled in here. A secret is its name.
 
@@ -6,8 +7,10 @@ use crate::call::Call;
 use crate::record::Deed;
 use bulkhead_model::base_option::share_opts;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
-use bulkhead_model::manifest::{OptionDeclaration, OptionType, OptionValue};
+use bulkhead_model::id::BackendName;
+use bulkhead_model::manifest::{Manifest, OptionDeclaration, OptionType, OptionValue};
 use bulkhead_model::text::GuestText;
+use std::collections::BTreeMap;
 
 /// The longest option name shown in a text, in bytes.
 const SHOWN: usize = 64;
@@ -49,20 +52,34 @@ impl<'call> Config<'call> {
         self.call.recorded(Deed::new("config.get", name), async { self.look_up(name) }).await
     }
 
-    /// The value of an option of another backend.
+    /// The value of an option of another backend, `HOST@BACKEND` or its name alone.
     ///
-    /// Fails with `denied`: no grant names a peer yet.
+    /// Fails with `denied` if the grant does not name it in `peers` or the option is not marked `peer`, `not-found` if there is no such
+    /// backend here, `invalid-argument` if it declares no such option.
     pub async fn get_of_peer(
         &self,
         backend: &str,
         name: &str,
     ) -> Result<Option<ConfigValue>, CapabilityError> {
         let subject = format!("{}: {}", GuestText::new(backend, SHOWN), GuestText::new(name, SHOWN));
-        let denial = CapabilityError::denied(
-            format!("option '{subject}' of another backend"),
-            "no line; this version of the host grants no peers",
-        );
-        self.call.recorded(Deed::new("config.get-of-peer", subject), async { Err(denial) }).await
+        let deed = Deed::new("config.get-of-peer", subject);
+        self.call.recorded(deed, async { self.look_up_at_peer(backend, name) }).await
+    }
+
+    fn look_up_at_peer(&self, backend: &str, name: &str) -> Result<Option<ConfigValue>, CapabilityError> {
+        let backend = backend.rsplit_once('@').map_or(backend, |(_, backend)| backend);
+        let shown = GuestText::new(backend, SHOWN);
+        let granted = &self.call.backend().grant().peers;
+        let Some(peer) = granted.iter().find(|peer| peer.as_str() == backend) else {
+            return Err(CapabilityError::denied(
+                format!("an option of backend '{shown}'"),
+                format!("grant.peers = [\"{shown}\"]"),
+            ));
+        };
+        let options = self.call.backend().peer_options(peer).ok_or_else(|| {
+            CapabilityError::new(CapabilityCode::NotFound, format!("there is no backend '{shown}' here"))
+        })?;
+        options.get(peer, name)
     }
 
     fn look_up(&self, name: &str) -> Result<Option<ConfigValue>, CapabilityError> {
@@ -75,6 +92,51 @@ impl<'call> Config<'call> {
         })?;
         let value = backend.options().get(name).or(declaration.default.as_ref());
         value.map(|value| typed(&declaration, value)).transpose()
+    }
+}
+
+/// The options of one backend as its peers see them.
+#[derive(Debug, Default)]
+pub(crate) struct PeerOptions(BTreeMap<String, PeerOption>);
+
+#[derive(Debug)]
+enum PeerOption {
+    /// Declared, and not for peers.
+    Private,
+    /// What it holds.
+    Shown(Option<(OptionDeclaration, OptionValue)>),
+}
+
+impl PeerOptions {
+    pub(crate) fn of(manifest: &Manifest, options: &BTreeMap<String, OptionValue>) -> Self {
+        let inherited = share_opts();
+        let shown = |declared: &OptionDeclaration| {
+            let value = options.get(&declared.name).or(declared.default.as_ref());
+            match declared.peer {
+                false => PeerOption::Private,
+                true => PeerOption::Shown(value.map(|value| (declared.clone(), value.clone()))),
+            }
+        };
+        // Own declarations come last: they win over inherited ones.
+        let declared = inherited.iter().chain(&manifest.options);
+        Self(declared.map(|declared| (declared.name.clone(), shown(declared))).collect())
+    }
+
+    fn get(&self, peer: &BackendName, name: &str) -> Result<Option<ConfigValue>, CapabilityError> {
+        let shown = GuestText::new(name, SHOWN);
+        match self.0.get(name) {
+            None => Err(CapabilityError::new(
+                CapabilityCode::InvalidArgument,
+                format!("backend '{peer}' declares no option '{shown}'"),
+            )),
+            Some(PeerOption::Private) => Err(CapabilityError::denied(
+                format!("option '{shown}' of backend '{peer}'"),
+                format!("[[option]] name = \"{shown}\" peer = true in the manifest of that backend's driver"),
+            )),
+            Some(PeerOption::Shown(value)) => {
+                value.as_ref().map(|(declaration, value)| typed(declaration, value)).transpose()
+            }
+        }
     }
 }
 

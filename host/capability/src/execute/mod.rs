@@ -1,38 +1,38 @@
-//! Named command templates: the guest names one and fills its slots; the helper builds the words and runs them.
+//! Named command templates and pipelines of them: the guest names one and fills its slots; the helper builds the words and runs them.
 //!
 //! The right: a template that the manifest declares and the grant pins by its hash, a program that the grant binds and the reviewed
 //! table knows (or the site's ceiling names), paths of the call's target in granted roots. `policy` decides, `request` puts together,
 //! a [`CommandRunner`] runs, `outcome` says what came of it.
 //!
 //! What a template creates is recorded as owned before it starts; what it destroys must be so recorded, and its record goes once the
-//! command has succeeded. A dropped call ends its command; the paths it changes stay locked until nothing of it runs any more.
+//! command has succeeded. A dropped call ends its command; the paths it changes stay locked until nothing of it runs any more. All that
+//! holds for a pipeline as a whole: what any stage makes is recorded before the first starts.
 
+pub(crate) mod claim;
 mod client;
 pub mod fake;
-mod once;
-mod outcome;
-mod policy;
+pub(crate) mod once;
+pub(crate) mod outcome;
+pub(crate) mod policy;
 mod provider;
-mod request;
+pub(crate) mod request;
 
 pub use client::{HelperClient, HelperPlace};
 pub use provider::{Abandoned, CommandRequest, CommandRunner, RunError, Waiting};
 
 use crate::call::Call;
-use crate::ownership::{self, OwnedKind};
+use crate::ownership;
 use crate::record::Deed;
-use crate::resolve::ResolvedPath;
 use crate::slot::Slot;
 use bulkhead_helper::protocol::{Ending, Finished};
 use bulkhead_model::base_option::share_opts;
 use bulkhead_model::effect::EffectOutcome;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
+use bulkhead_model::id::Label;
 use bulkhead_model::manifest::OptionValue;
-use bulkhead_store::Revision;
+use claim::Claims;
 use policy::Allowed;
 use request::Prepared;
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
-use rustix::io::Errno;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -120,40 +120,43 @@ impl<'call> Execute<'call> {
         allowed: Result<Allowed<'_>, CapabilityError>,
     ) -> Result<Output, CapabilityError> {
         let deed = Deed::new(function, name);
-        let prepared = self.prepare(allowed, slots).await;
+        let prepared = self.prepare(&allowed, slots).await;
         let begun = prepared.as_ref().ok().map(|prepared| prepared.detail.clone());
         if let Some(detail) = &begun {
             self.call.record(&deed, EffectOutcome::Begun, detail).await?;
         }
-        let work = async { self.perform(prepared?).await.map(|output| (output, begun.unwrap_or_default())) };
+        let work = async {
+            let output = self.perform(&allowed?, prepared?).await?;
+            Ok((output, begun.unwrap_or_default()))
+        };
         self.call.recorded_with_detail(deed, work).await
     }
 
     async fn prepare(
         &self,
-        allowed: Result<Allowed<'_>, CapabilityError>,
+        allowed: &Result<Allowed<'_>, CapabilityError>,
         slots: &[Slot],
     ) -> Result<Prepared, CapabilityError> {
-        let prepared = request::prepare(self.call, &allowed?, slots)?;
+        let allowed = allowed.as_ref().map_err(Clone::clone)?;
+        let prepared = request::prepare(self.call, allowed, slots)?;
         prepared.keep_apart(self.call).await?;
         Ok(prepared)
     }
 
-    async fn perform(&self, prepared: Prepared) -> Result<Output, CapabilityError> {
+    async fn perform(&self, allowed: &Allowed<'_>, prepared: Prepared) -> Result<Output, CapabilityError> {
         let call = self.call;
         let alone = prepared.alone(call).await?;
-        let permit = self.permit().await?;
-        if let Some(at) = &prepared.destroys {
+        let permit = self.permit(prepared.stages.len()).await?;
+        for at in &prepared.destroys {
             ownership::require(call, at).await?;
         }
-        let claimed = self.claim(prepared.creates.as_ref()).await?;
-        let begun = once::begin(call, &prepared.request).await?;
-        let template = prepared.request.template.clone();
+        let claims = Claims::of(call, &prepared.creates).await?;
+        let begun = once::begin(call, (allowed.name, allowed.repeat()), &prepared.slots).await?;
         let backend = Arc::clone(call.backend());
         let (waiting, abandoned) = Abandoned::pair();
         // A task of its own, so that a call that is dropped lets go of place and paths only when its command has ended.
         let running = tokio::spawn(async move {
-            let ended = backend.runner().run(prepared.request, abandoned).await;
+            let ended = run(backend.runner(), prepared.stages, abandoned).await;
             drop(permit);
             (ended, alone)
         });
@@ -163,77 +166,61 @@ impl<'call> Execute<'call> {
         })?;
         drop(waiting);
         if nothing_started(&ended) {
-            if let Some((at, revision)) = claimed {
-                ownership::withdraw(call, at, revision).await?;
-            }
+            claims.withdraw(call).await?;
             if let Some(begun) = begun {
                 once::withdraw(call, begun).await?;
             }
         }
-        if let (Some(at), Ok(Finished { ending: Ending::Exited(0), .. })) = (&prepared.destroys, &ended) {
-            ownership::forget(call, at).await?;
+        let ended = ended?;
+        if ended.iter().all(|(_, finished)| finished.ending == Ending::Exited(0)) {
+            for at in &prepared.destroys {
+                ownership::forget(call, at).await?;
+            }
         }
-        outcome::judge(&template, ended)
+        outcome::judge_all(ended)
     }
 
-    async fn permit(&self) -> Result<tokio::sync::OwnedSemaphorePermit, CapabilityError> {
+    /// One place for each command that runs at once; a pipeline longer than all of them takes all.
+    async fn permit(&self, commands: usize) -> Result<tokio::sync::OwnedSemaphorePermit, CapabilityError> {
+        let most = self.call.backend().limits().concurrent_commands;
+        let commands = u32::try_from(commands).unwrap_or(u32::MAX).min(most).max(1);
         let slots = Arc::clone(self.call.backend().command_slots());
         let longest = Instant::now().checked_add(LONGEST_WAIT).unwrap_or_else(|| self.call.deadline());
         let until = longest.min(self.call.deadline());
-        match tokio::time::timeout_at(until, slots.acquire_owned()).await {
+        match tokio::time::timeout_at(until, slots.acquire_many_owned(commands)).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(CapabilityError::new(
                 CapabilityCode::Busy,
                 format!(
-                    "{} commands of this backend run already (limits.concurrent-commands); try again later",
-                    self.call.backend().limits().concurrent_commands
+                    "{most} commands of this backend run already (limits.concurrent-commands); try again later"
                 ),
             )),
         }
     }
+}
 
-    /// Record what is about to be made, after a look that nothing stands there: what somebody else made is never claimed.
-    async fn claim<'path>(
-        &self,
-        at: Option<&'path ResolvedPath>,
-    ) -> Result<Option<(&'path ResolvedPath, Revision)>, CapabilityError> {
-        let Some(at) = at else { return Ok(None) };
-        let (place, subject) = (at.clone(), at.subject());
-        let is_there = tokio::task::spawn_blocking(move || stands_there(&place)).await;
-        match is_there {
-            Ok(Ok(false)) => {}
-            Ok(Ok(true)) => {
-                return Err(CapabilityError::new(
-                    CapabilityCode::AlreadyExists,
-                    format!("{subject} is already there"),
-                ));
-            }
-            Ok(Err(error)) => {
-                return Err(CapabilityError::new(CapabilityCode::Io, format!("{subject}: {error}")));
-            }
-            Err(_) => {
-                return Err(CapabilityError::new(
-                    CapabilityCode::Io,
-                    format!("{subject} could not be looked at"),
-                ));
-            }
+/// Run one command or the stages of a pipeline, and answer how each ended.
+async fn run(
+    runner: &dyn CommandRunner,
+    mut stages: Vec<CommandRequest>,
+    abandoned: Abandoned,
+) -> Result<Vec<(Label, Finished)>, RunError> {
+    let names: Vec<Label> = stages.iter().map(|stage| stage.template.name.clone()).collect();
+    let finished = match stages.pop() {
+        Some(only) if stages.is_empty() => vec![runner.run(only, abandoned).await?],
+        Some(last) => {
+            stages.push(last);
+            runner.pipe(stages, abandoned).await?.stages
         }
-        let revision = ownership::claim(self.call, at, OwnedKind::ByCommand).await?;
-        Ok(Some((at, revision)))
+        None => Vec::new(),
+    };
+    if finished.len() != names.len() {
+        let reason = format!("it told of {} of {} stages", finished.len(), names.len());
+        return Err(RunError::OutcomeUnknown { reason });
     }
+    Ok(names.into_iter().zip(finished).collect())
 }
 
-const fn nothing_started(ended: &Result<Finished, RunError>) -> bool {
+const fn nothing_started<T>(ended: &Result<T, RunError>) -> bool {
     matches!(ended, Err(RunError::Refused(_) | RunError::Unavailable { .. }))
-}
-
-/// Whether anything stands at a path; a link counts as something.
-fn stands_there(at: &ResolvedPath) -> Result<bool, Errno> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    match openat2(at.root.directory(), at.path.as_str(), flags, Mode::empty(), resolve) {
-        Ok(_) | Err(Errno::LOOP) => Ok(true),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
-        Err(error) => Err(error),
-    }
 }

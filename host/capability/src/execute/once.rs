@@ -1,19 +1,20 @@
-//! Templates with `repeat = "once"`: what an operation has begun is recorded before it starts, and an earlier attempt's is never begun
+//! Templates with `repeat = "once"`, also of `job` and `dbus`: what an operation has begun is recorded before it starts, and an earlier attempt's is never begun
 //! again. Whoever repeats the operation looks at the backend first.
 //!
 //! The record stays: only the end of the operation makes it useless. It stands below `begun/<backend>/<operation>/`, so that whoever
 //! ends the operation can remove all of them.
 
-use super::provider::CommandRequest;
 use crate::call::Call;
 use crate::number::unusable;
+use bulkhead_helper::protocol::SlotArgument;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
-use bulkhead_model::id::CallId;
+use bulkhead_model::id::{CallId, Label};
 use bulkhead_model::key;
 use bulkhead_model::manifest::Repeat;
 use bulkhead_store::{Key, Revision, StoreError, Transaction};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 
 /// Who began it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +24,7 @@ struct Begun {
 
 /// That a command has begun.
 #[derive(Debug)]
-pub(super) struct BegunRecord {
+pub(crate) struct BegunRecord {
     key: Key,
     revision: Revision,
 }
@@ -32,17 +33,17 @@ pub(super) struct BegunRecord {
 ///
 /// Fails with `outcome-unknown` if an earlier call of the same operation began the same command. A call that belongs to no operation is
 /// never repeated by the host, and leaves no record.
-pub(super) async fn begin(
+pub(crate) async fn begin(
     call: &Call,
-    request: &CommandRequest,
+    (name, repeat): (&Label, Repeat),
+    values: &BTreeMap<Label, SlotArgument>,
 ) -> Result<Option<BegunRecord>, CapabilityError> {
-    let (Repeat::Once, Some(operation)) = (request.template.repeat, call.origin().operation) else {
+    let (Repeat::Once, Some(operation)) = (repeat, call.origin().operation) else {
         return Ok(None);
     };
-    let name = request.template.name.as_str();
+    let name = name.as_str();
     let backend = call.backend();
-    let key =
-        Key::new(&[key::BEGUN, backend.name().as_str(), &operation.to_string(), name, &slots(request)?]);
+    let key = Key::new(&[key::BEGUN, backend.name().as_str(), &operation.to_string(), name, &slots(values)?]);
     if let Some(found) = backend.store().get(&key).await.map_err(|error| unusable(&error))? {
         let begun: Option<Begun> = serde_json::from_slice(&found.value).ok();
         return if begun.is_some_and(|begun| begun.call == call.origin().call) {
@@ -62,7 +63,7 @@ pub(super) async fn begin(
 }
 
 /// Take the record back: nothing was started.
-pub(super) async fn withdraw(call: &Call, begun: BegunRecord) -> Result<(), CapabilityError> {
+pub(crate) async fn withdraw(call: &Call, begun: BegunRecord) -> Result<(), CapabilityError> {
     let transaction = Transaction::default().unchanged(begun.key.clone(), begun.revision).delete(begun.key);
     match call.backend().store().commit(transaction).await {
         Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
@@ -71,8 +72,8 @@ pub(super) async fn withdraw(call: &Call, begun: BegunRecord) -> Result<(), Capa
 }
 
 /// The same slots give the same text, and a short one.
-fn slots(request: &CommandRequest) -> Result<String, CapabilityError> {
-    let text = serde_json::to_vec(&request.slots).map_err(|error| unencodable(&error))?;
+fn slots(values: &BTreeMap<Label, SlotArgument>) -> Result<String, CapabilityError> {
+    let text = serde_json::to_vec(values).map_err(|error| unencodable(&error))?;
     let hash = Sha256::digest(text);
     Ok(hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }

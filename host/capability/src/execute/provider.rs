@@ -1,8 +1,12 @@
-//! Who runs commands at a backend's place. The real one speaks to the helper beside the daemon; one that speaks to a helper over SSH
-//! fits the same trait, because nothing here is more than text and numbers.
+//! A backend's place: who runs its commands, services and jobs, and calls on its buses. The real one speaks to the helper beside the
+//! daemon; one that speaks to a helper over SSH fits the same trait, because nothing here is more than text and numbers.
 
 use async_trait::async_trait;
-use bulkhead_helper::protocol::{Finished, Refusal, RootBinding, RunRequest, SlotArgument, Unreviewed};
+use bulkhead_helper::protocol::{
+    DbusReply, DbusRequest, Finished, GroupKey, JobAnswer, JobCall, PipeFinished, Refusal, RootBinding,
+    RunRequest, ServiceAnswer, ServiceCall, SlotArgument, Unreviewed,
+};
+use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::Label;
 use bulkhead_model::manifest::CommandTemplate;
 use std::collections::BTreeMap;
@@ -23,13 +27,15 @@ pub struct CommandRequest {
     pub roots: BTreeMap<Label, RootBinding>,
     /// The values of its slots, of their types.
     pub slots: BTreeMap<Label, SlotArgument>,
+    /// The group in whose namespaces it runs; none: the machine's.
+    pub inside: Option<GroupKey>,
     /// How long it may take.
     pub timeout: Duration,
 }
 
 impl CommandRequest {
     /// As the helper takes it. Fails if the template has no JSON form, which no parsed one lacks.
-    pub(super) fn to_helper(&self, id: u64) -> Result<RunRequest, serde_json::Error> {
+    pub(crate) fn to_helper(&self, id: u64) -> Result<RunRequest, serde_json::Error> {
         Ok(RunRequest {
             id,
             template: serde_json::to_string(&self.template)?,
@@ -37,13 +43,13 @@ impl CommandRequest {
             unreviewed: self.unreviewed,
             roots: self.roots.clone(),
             slots: self.slots.clone(),
-            inside: None,
+            inside: self.inside.clone(),
             timeout_ms: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
         })
     }
 }
 
-/// Why there is no end of a command to report.
+/// Why a place has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
     /// It was refused: nothing was started.
@@ -55,12 +61,22 @@ pub enum RunError {
         /// Why, and what to do.
         reason: String,
     },
-    /// The helper was lost after it was asked: the command may have run, in part or whole. It runs no more.
-    #[error("the helper was lost while it ran the command: {reason}")]
+    /// The helper was lost after it was asked: it may have been done, in part or whole. A command runs no more; services and jobs do.
+    #[error("the helper was lost before it answered: {reason}")]
     OutcomeUnknown {
         /// What happened.
         reason: String,
     },
+}
+
+impl From<RunError> for CapabilityError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Refused(refusal) => refusal.into(),
+            RunError::Unavailable { .. } => Self::new(CapabilityCode::Unavailable, error.to_string()),
+            RunError::OutcomeUnknown { .. } => Self::new(CapabilityCode::OutcomeUnknown, error.to_string()),
+        }
+    }
 }
 
 /// Ends when nobody waits for the command any more.
@@ -85,7 +101,7 @@ impl Abandoned {
     }
 }
 
-/// Runs commands.
+/// Runs commands, and where it can, everything else. A place that runs commands only answers the rest as it stands here.
 #[async_trait]
 pub trait CommandRunner: Send + Sync + Debug {
     /// Run a command and answer how it ended. When this returns, nothing of the command runs any more, but for
@@ -94,9 +110,42 @@ pub trait CommandRunner: Send + Sync + Debug {
     /// Once `abandoned` resolves, the command is ended; this still returns only when it has. Do not drop the future instead.
     async fn run(&self, request: CommandRequest, abandoned: Abandoned) -> Result<Finished, RunError>;
 
+    /// Run commands that feed each other; else as [`CommandRunner::run`].
+    async fn pipe(
+        &self,
+        stages: Vec<CommandRequest>,
+        abandoned: Abandoned,
+    ) -> Result<PipeFinished, RunError> {
+        drop((stages, abandoned));
+        Err(commands_only("pipelines"))
+    }
+
+    /// Ask about groups and services. What was asked is done even if nobody waits for the answer.
+    async fn service(&self, call: ServiceCall) -> Result<ServiceAnswer, RunError> {
+        drop(call);
+        Err(commands_only("services"))
+    }
+
+    /// Ask about background work. What was asked is done even if nobody waits for the answer.
+    async fn job(&self, call: JobCall) -> Result<JobAnswer, RunError> {
+        drop(call);
+        Err(commands_only("jobs"))
+    }
+
+    /// Call a method on a group's bus.
+    async fn dbus(&self, call: DbusRequest) -> Result<DbusReply, RunError> {
+        drop(call);
+        Err(commands_only("D-Bus calls"))
+    }
+
     /// Wait until no command of an earlier daemon runs. Recovery begins after that.
     ///
     /// Fails with [`RunError::Unavailable`] if the helper cannot be started or reached; it is tried again meanwhile, so the caller may
     /// wait again.
     async fn wait_until_swept(&self) -> Result<(), RunError>;
+}
+
+fn commands_only(what: &str) -> RunError {
+    let reason = format!("this backend's place runs commands only, and no {what}");
+    RunError::Unavailable { reason }
 }

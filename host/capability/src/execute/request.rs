@@ -1,92 +1,120 @@
-//! From a guest's slots to a request for the helper, and the paths that nobody else may change meanwhile.
+//! From a guest's slots to requests for the helper, one a stage, and the paths that nobody else may change meanwhile.
 
-use super::policy::{self, Allowed};
+use super::policy::{self, Allowed, Stage};
 use super::provider::CommandRequest;
+use crate::argument::Arguments;
 use crate::call::Call;
 use crate::ownership::{self, Reach};
 use crate::resolve::ResolvedPath;
-use crate::root::{Root, identity};
 use crate::slot::{self, Filled, Slot};
-use bulkhead_helper::protocol::{RootBinding, SlotArgument};
+use bulkhead_helper::protocol::SlotArgument;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::Label;
-use bulkhead_model::manifest::{CommandEffect, CommandTemplate, PathKind};
-use rustix::fs::fstat;
+use bulkhead_model::manifest::{CommandEffect, CommandTemplate, PathKind, SlotType};
+use bulkhead_model::text::GuestText;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
-/// A command that may run, with what it makes and removes.
+/// The longest name in an error's text, in bytes.
+const SHOWN: usize = 64;
+
+/// A command or pipeline that may run, with what it makes and removes.
 #[derive(Debug)]
-pub(super) struct Prepared {
-    pub(super) request: CommandRequest,
+pub(crate) struct Prepared {
+    /// First to last; a command has one.
+    pub(crate) stages: Vec<CommandRequest>,
     /// What it makes: recorded before.
-    pub(super) creates: Option<ResolvedPath>,
+    pub(crate) creates: Vec<ResolvedPath>,
     /// What it removes: must be recorded.
-    pub(super) destroys: Option<ResolvedPath>,
-    /// Paths of the backend as a whole, and how far the command reaches from them.
-    backend_wide: Vec<(ResolvedPath, Reach)>,
+    pub(crate) destroys: Vec<ResolvedPath>,
+    /// The values of all its slots.
+    pub(crate) slots: BTreeMap<Label, SlotArgument>,
+    /// Paths of the backend as a whole and those to be taken over, and how far the command reaches from them.
+    unowned: Vec<(ResolvedPath, Reach)>,
     /// Paths that it changes, as records name them, sorted.
     changed: Vec<String>,
     /// Its slots, for the ledger.
-    pub(super) detail: String,
+    pub(crate) detail: String,
 }
 
-/// Check the slots of an allowed template and put the request together.
+/// Check the slots of what is allowed and put the requests together.
 ///
 /// Fails with `invalid-argument` for a slot that is missing, unknown or outside its type, `denied` for what is not of the target.
-pub(super) fn prepare(
+pub(crate) fn prepare(
     call: &Call,
     allowed: &Allowed<'_>,
     given: &[Slot],
 ) -> Result<Prepared, CapabilityError> {
-    let template = allowed.template;
-    policy::check_one_share(call.target(), template, given)?;
-    let filled = slot::fill(call, &template.slots, given)?;
-    policy::check_sources(template, &filled)?;
-    let mut roots = BTreeMap::new();
-    let mut slots = BTreeMap::new();
-    let mut detail = String::new();
-    for (label, value) in &filled {
-        let argument = argument(label, value)?;
-        if let Filled::Path { at, .. } = value {
-            roots.insert(at.root.name().clone(), binding(&at.root)?);
-        }
-        describe(&mut detail, label, value, &argument);
-        slots.insert(label.clone(), argument);
+    policy::check_one_share(call.target(), allowed, given)?;
+    let declared = allowed.slots();
+    let filled = slot::fill(call, &declared, given)?;
+    let mut prepared = Prepared {
+        stages: Vec::with_capacity(allowed.stages.len()),
+        creates: Vec::new(),
+        destroys: Vec::new(),
+        slots: BTreeMap::new(),
+        unowned: Vec::new(),
+        changed: Vec::new(),
+        detail: Arguments::of(&filled)?.detail,
+    };
+    for stage in &allowed.stages {
+        let own = filled.iter().filter(|(label, _)| stage.template.slots.contains_key(*label));
+        let own = own.map(|(label, value)| (label.clone(), value.clone())).collect();
+        prepared.add(call, stage, &own)?;
     }
-    let path_of =
-        |name: &Option<Label>| name.as_ref().and_then(|name| filled.get(name)).and_then(path).cloned();
-    Ok(Prepared {
-        request: CommandRequest {
-            template: template.clone(),
-            program: allowed.program.clone(),
-            unreviewed: allowed.unreviewed,
-            roots,
-            slots,
-            timeout: timeout(call, template)?,
-        },
-        creates: path_of(&template.creates),
-        destroys: path_of(&template.destroys),
-        backend_wide: backend_wide(template, &filled),
-        changed: changed(template, &filled),
-        detail,
-    })
+    prepared.changed.sort();
+    prepared.changed.dedup();
+    Ok(prepared)
 }
 
 impl Prepared {
-    /// Denied if a path of the backend as a whole is a way to what a share or snapshot owns.
-    pub(super) async fn keep_apart(&self, call: &Call) -> Result<(), CapabilityError> {
-        for (at, reach) in &self.backend_wide {
+    fn add(
+        &mut self,
+        call: &Call,
+        stage: &Stage<'_>,
+        filled: &BTreeMap<Label, Filled>,
+    ) -> Result<(), CapabilityError> {
+        let template = stage.template;
+        policy::check_read_only(template, filled)?;
+        let arguments = Arguments::of(filled)?;
+        let path_of = |name: &Option<Label>| name.as_ref().and_then(|name| filled.get(name)).and_then(path);
+        for (known, name) in
+            [(&mut self.creates, &template.creates), (&mut self.destroys, &template.destroys)]
+        {
+            if let Some(at) = path_of(name)
+                && !known.iter().any(|other| other.subject() == at.subject())
+            {
+                known.push(at.clone());
+            }
+        }
+        self.unowned.extend(unowned(template, filled));
+        self.changed.extend(changed(template, filled));
+        self.slots.extend(arguments.slots.clone());
+        self.stages.push(CommandRequest {
+            template: template.clone(),
+            program: stage.program.clone(),
+            unreviewed: stage.unreviewed,
+            roots: arguments.roots,
+            slots: arguments.slots,
+            inside: stage.inside.clone(),
+            timeout: timeout(call, template)?,
+        });
+        Ok(())
+    }
+
+    /// Denied if a path of the backend as a whole is a way to what a share or snapshot owns; `not-owned` if one to be taken over is
+    /// somebody's.
+    pub(crate) async fn keep_apart(&self, call: &Call) -> Result<(), CapabilityError> {
+        for (at, reach) in &self.unowned {
             ownership::keep_apart(call, at, *reach).await?;
         }
         Ok(())
     }
 
     /// Wait until nobody else changes what this command changes. Fails with `timed-out` at the call's deadline.
-    pub(super) async fn alone(&self, call: &Call) -> Result<Vec<OwnedMutexGuard<()>>, CapabilityError> {
+    pub(crate) async fn alone(&self, call: &Call) -> Result<Vec<OwnedMutexGuard<()>>, CapabilityError> {
         let mut guards = Vec::with_capacity(self.changed.len());
         // In one order everywhere, so that two commands never wait for each other.
         for subject in &self.changed {
@@ -94,6 +122,28 @@ impl Prepared {
         }
         Ok(guards)
     }
+}
+
+/// Slots by name; one name in two templates must be of one type.
+pub(super) fn union<'manifest>(
+    stages: impl Iterator<Item = &'manifest CommandTemplate>,
+) -> Result<BTreeMap<Label, SlotType>, CapabilityError> {
+    let mut union: BTreeMap<Label, SlotType> = BTreeMap::new();
+    for (label, slot_type) in stages.flat_map(|stage| &stage.slots) {
+        match union.get(label) {
+            Some(known) if known != slot_type => {
+                let shown = GuestText::new(label.as_str(), SHOWN);
+                return Err(CapabilityError::new(
+                    CapabilityCode::InvalidArgument,
+                    format!("slot '{shown}' is of two types in two stages; one name is one value"),
+                ));
+            }
+            _ => {
+                union.insert(label.clone(), slot_type.clone());
+            }
+        }
+    }
+    Ok(union)
 }
 
 const fn path(value: &Filled) -> Option<&ResolvedPath> {
@@ -104,62 +154,21 @@ const fn path(value: &Filled) -> Option<&ResolvedPath> {
 }
 
 /// A command that only reads may look at a directory of the backend, shares inside or not; one that changes, changes all that is inside.
-fn backend_wide(template: &CommandTemplate, filled: &BTreeMap<Label, Filled>) -> Vec<(ResolvedPath, Reach)> {
+fn unowned(template: &CommandTemplate, filled: &BTreeMap<Label, Filled>) -> Vec<(ResolvedPath, Reach)> {
     let reach = if template.effect == CommandEffect::Read { Reach::Place } else { Reach::Tree };
-    filled.values().filter_map(path).filter(|at| at.owner.is_none()).map(|at| (at.clone(), reach)).collect()
+    let paths = filled.values().filter_map(path);
+    paths.filter(|at| at.owner.is_none() || at.is_managed).map(|at| (at.clone(), reach)).collect()
 }
 
 fn changed(template: &CommandTemplate, filled: &BTreeMap<Label, Filled>) -> Vec<String> {
-    let mut subjects: Vec<String> = filled
-        .values()
-        .filter_map(|value| match value {
-            Filled::Path { kind: PathKind::New | PathKind::Remove | PathKind::MountTarget, at } => {
-                Some(at.subject())
-            }
-            Filled::Path { kind: PathKind::Existing, at } if policy::changes_existing(template) => {
-                Some(at.subject())
-            }
-            _ => None,
-        })
-        .collect();
-    subjects.sort();
-    subjects.dedup();
-    subjects
-}
-
-fn argument(label: &Label, value: &Filled) -> Result<SlotArgument, CapabilityError> {
-    Ok(match value {
-        Filled::Unsigned(number) => SlotArgument::Unsigned(*number),
-        Filled::Signed(number) => SlotArgument::Signed(*number),
-        Filled::Word(text) | Filled::Name(text) | Filled::Opaque(text) => SlotArgument::Text(text.clone()),
-        Filled::Ip(address) => SlotArgument::Text(address.to_string()),
-        Filled::Cidr(network) => SlotArgument::Text(network.to_string()),
-        Filled::Uuid(uuid) => SlotArgument::Text(uuid.as_hyphenated().to_string()),
-        Filled::Path { at, .. } => SlotArgument::Path(at.path.clone()),
-        Filled::AccessRules(_) => {
-            return Err(CapabilityError::new(
-                CapabilityCode::InvalidArgument,
-                format!("slot '{label}' is a list of access rules, which stands only in a file template"),
-            ));
+    let changes = |value: &Filled| match value {
+        Filled::Path { kind: PathKind::Existing, at } if policy::changes_existing(template) => {
+            Some(at.subject())
         }
-        Filled::Secret(_) => {
-            return Err(CapabilityError::denied(
-                format!("the secret slot '{label}'"),
-                "no line; this version of the host hands no secrets to commands",
-            ));
-        }
-    })
-}
-
-/// The directory as this process holds it: the helper opens the path again and compares.
-fn binding(root: &Root) -> Result<RootBinding, CapabilityError> {
-    let status = fstat(root.directory()).map_err(|error| {
-        CapabilityError::new(
-            CapabilityCode::Io,
-            format!("root '{}' cannot be looked at: {error}", root.name()),
-        )
-    })?;
-    Ok(RootBinding { path: root.path().to_owned(), identity: Some(identity(&status)) })
+        Filled::Path { kind, at } if kind.changes_its_name() => Some(at.subject()),
+        _ => None,
+    };
+    filled.values().filter_map(changes).collect()
 }
 
 /// The shorter of what the template may take and what is left of the call.
@@ -167,16 +176,4 @@ fn timeout(call: &Call, template: &CommandTemplate) -> Result<Duration, Capabili
     call.check_time()?;
     let left = call.deadline().saturating_duration_since(Instant::now());
     Ok(Duration::from_secs(template.timeout).min(left))
-}
-
-fn describe(detail: &mut String, label: &Label, value: &Filled, argument: &SlotArgument) {
-    let shown = match (value, argument) {
-        (Filled::Path { at, .. }, _) => at.subject(),
-        (_, SlotArgument::Unsigned(number)) => number.to_string(),
-        (_, SlotArgument::Signed(number)) => number.to_string(),
-        (_, SlotArgument::Text(text)) => text.clone(),
-        (_, SlotArgument::Path(path)) => path.to_string(),
-    };
-    let separator = if detail.is_empty() { "" } else { " " };
-    let _never_fails = write!(detail, "{separator}{label}={shown}").is_err();
 }

@@ -33,7 +33,7 @@ pub(super) async fn create_directory(call: &Call, at: ResolvedPath) -> Result<()
 }
 
 /// Take back the record of `at` where something came to be after we had looked: somebody else's.
-async fn unless_taken(
+pub(super) async fn unless_taken(
     call: &Call,
     (at, revision): (&ResolvedPath, Revision),
     answer: Result<(), CapabilityError>,
@@ -118,7 +118,11 @@ pub(super) async fn exchange(
 }
 
 /// Rename in one step, and wait until both directories are on disk.
-fn rename_at(from: &ResolvedPath, to: &ResolvedPath, flags: RenameFlags) -> Result<(), CapabilityError> {
+pub(super) fn rename_at(
+    from: &ResolvedPath,
+    to: &ResolvedPath,
+    flags: RenameFlags,
+) -> Result<(), CapabilityError> {
     let source = Parent::open(from)?;
     let destination = Parent::open(to)?;
     renameat_with(&source.directory, source.name(), &destination.directory, destination.name(), flags)
@@ -243,10 +247,10 @@ pub(super) async fn look(call: &Call, at: &ResolvedPath) -> Result<Option<FileTy
     }
 }
 
-fn missing(at: &ResolvedPath) -> CapabilityError {
+pub(super) fn missing(at: &ResolvedPath) -> CapabilityError {
     CapabilityError::new(CapabilityCode::NotFound, format!("{} is not there", at.subject()))
 }
 
-fn in_the_way(at: &ResolvedPath) -> CapabilityError {
+pub(super) fn in_the_way(at: &ResolvedPath) -> CapabilityError {
     CapabilityError::new(CapabilityCode::AlreadyExists, format!("something is at {} already", at.subject()))
 }

@@ -22,6 +22,7 @@ mod metadata;
 mod policy;
 mod remove;
 mod replace;
+mod take_over;
 mod template;
 mod walk;
 mod watch;
@@ -34,6 +35,7 @@ use crate::slot::{Path, Slot};
 use bulkhead_model::ability::Capability;
 use bulkhead_model::effect::EffectOutcome;
 use bulkhead_model::error::CapabilityError;
+use bulkhead_model::pattern::Pattern;
 use bulkhead_model::text::GuestText;
 use policy::Purpose;
 
@@ -136,15 +138,20 @@ impl<'call> Files<'call> {
     }
 
     /// Give an owned file or directory another name in its root; the record moves with it. A repeat by the same operation succeeds.
-    /// Fails with `not-found`, `already-exists`, `not-owned`.
+    /// From a path with `{managed}` it takes over a directory that nobody owns. Fails with `not-found`, `already-exists`, `not-owned`.
     pub async fn rename(&self, source: &Path, destination: &Path) -> Result<(), CapabilityError> {
-        let places = self.resolve_both((source, Purpose::Change), (destination, Purpose::Change));
+        let takes_over = source.pattern.parse().is_ok_and(|pattern: Pattern| pattern.is_managed());
+        let purpose = if takes_over { Purpose::TakeOver } else { Purpose::Change };
+        let places = self.resolve_both((source, purpose), (destination, Purpose::Change));
         let deed = self.deed_of_two("files.rename", (source, destination), &places);
         let work = async {
             let (from, to) = places?;
             policy::check_one_root(&from, &to)?;
             let (from, to) = (self.apart(from, Reach::Tree).await?, self.apart(to, Reach::Place).await?);
-            change::rename(self.call, from, to).await
+            match takes_over {
+                true => take_over::take_over(self.call, from, to).await,
+                false => change::rename(self.call, from, to).await,
+            }
         };
         self.call.recorded(deed, work).await
     }

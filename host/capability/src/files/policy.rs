@@ -8,7 +8,7 @@
 //!
 //! A root of use `kernel` has no paths here: only `read-kernel` reaches it.
 
-use crate::resolve::{ResolvedPath, source_is_read_only};
+use crate::resolve::{ResolvedPath, managed_is_looked_at, source_is_read_only};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::manifest::RootUse;
 
@@ -21,6 +21,8 @@ pub(super) enum Purpose {
     Read,
     /// Make, remove, rename, exchange, destination of a copy.
     Change,
+    /// Rename what the operator asked to manage.
+    TakeOver,
     /// Put the guest's bytes there.
     Write,
     /// Write or remove a named file template.
@@ -33,10 +35,13 @@ pub(super) fn check(at: &ResolvedPath, purpose: Purpose) -> Result<(), Capabilit
     if changes && at.is_source {
         return Err(source_is_read_only(at));
     }
+    if changes && at.is_managed {
+        return Err(managed_is_looked_at(at));
+    }
     let (allowed, needed) = match (purpose, at.root.root_use()) {
         (Purpose::Look | Purpose::Template, _) => (true, ""),
         (Purpose::Read, root_use) => (root_use != RootUse::Data, "use = \"state\""),
-        (Purpose::Change, root_use) => (root_use != RootUse::Config, "use = \"data\""),
+        (Purpose::Change | Purpose::TakeOver, root_use) => (root_use != RootUse::Config, "use = \"data\""),
         (Purpose::Write, root_use) => (root_use == RootUse::State, "use = \"state\""),
     };
     if allowed {
@@ -45,7 +50,7 @@ pub(super) fn check(at: &ResolvedPath, purpose: Purpose) -> Result<(), Capabilit
     let what = match purpose {
         Purpose::Read => "reading the bytes of",
         Purpose::Write => "writing free bytes to",
-        Purpose::Look | Purpose::Change | Purpose::Template => "changing",
+        Purpose::Look | Purpose::Change | Purpose::TakeOver | Purpose::Template => "changing",
     };
     Err(CapabilityError::denied(
         format!("{what} {}, in a root of use {},", at.subject(), use_name(at.root.root_use())),

@@ -1,12 +1,18 @@
-//! The locks and command slots of all backends of this process, and the locks that one call holds. No await while a table is locked.
+//! What the backends of this process share: locks, command slots, where their roots are and what their peers may read; and the locks that
+//! one call holds. No await while a table is locked.
 
 use super::MOST_HELD;
+use crate::config::PeerOptions;
+use crate::root::Identity;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
-use bulkhead_model::id::BackendName;
-use std::collections::BTreeMap;
+use bulkhead_model::id::{BackendName, Label};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OnceCell, OwnedMutexGuard, Semaphore};
 use tokio::time::Instant;
+
+/// How many D-Bus calls of one backend run at once.
+pub(crate) const MOST_DBUS_CALLS: usize = 8;
 
 type NamedLock = Arc<tokio::sync::Mutex<()>>;
 
@@ -21,15 +27,55 @@ impl Locks {
     pub(crate) fn of(&self, backend: &BackendName) -> Arc<BackendLocks> {
         Arc::clone(locked(&self.backends).entry(backend.clone()).or_default())
     }
+
+    /// What all generations of `backend` share, if it has any.
+    pub(crate) fn known(&self, backend: &BackendName) -> Option<Arc<BackendLocks>> {
+        locked(&self.backends).get(backend).cloned()
+    }
+
+    /// The roots of all backends that are this directory.
+    pub(crate) fn roots_at(&self, identity: Identity) -> Vec<(BackendName, Label)> {
+        let backends: Vec<_> = {
+            let known = locked(&self.backends);
+            known.iter().map(|(name, shared)| (name.clone(), Arc::clone(shared))).collect()
+        };
+        let of = |(name, shared): (BackendName, Arc<BackendLocks>)| {
+            let roots = locked(&shared.roots).clone();
+            roots
+                .into_iter()
+                .filter(move |(_, at)| *at == identity)
+                .map(move |(root, _)| (name.clone(), root))
+        };
+        backends.into_iter().flat_map(of).collect()
+    }
 }
 
 /// What the generations of one backend share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct BackendLocks {
     named: Mutex<BTreeMap<String, NamedLock>>,
     paths: Mutex<BTreeMap<String, NamedLock>>,
     private_bytes: OnceCell<Arc<Mutex<u64>>>,
     command_slots: CommandSlots,
+    dbus_slots: Arc<Semaphore>,
+    /// The roots of every generation there was: what an older one made stays owned.
+    roots: Mutex<BTreeSet<(Label, Identity)>>,
+    /// What the newest generation lets peers read.
+    peer_options: Mutex<Arc<PeerOptions>>,
+}
+
+impl Default for BackendLocks {
+    fn default() -> Self {
+        Self {
+            named: Mutex::default(),
+            paths: Mutex::default(),
+            private_bytes: OnceCell::default(),
+            command_slots: CommandSlots::default(),
+            dbus_slots: Arc::new(Semaphore::new(MOST_DBUS_CALLS)),
+            roots: Mutex::default(),
+            peer_options: Mutex::default(),
+        }
+    }
 }
 
 /// How many commands of a backend may run at once, whichever of its generations they are of: a swap does not double it.
@@ -86,6 +132,26 @@ impl BackendLocks {
     /// How many commands may run at once.
     pub(crate) const fn command_slots(&self) -> &CommandSlots {
         &self.command_slots
+    }
+
+    /// One permit for each D-Bus call.
+    pub(crate) const fn dbus_slots(&self) -> &Arc<Semaphore> {
+        &self.dbus_slots
+    }
+
+    /// Remember where a generation's roots are.
+    pub(crate) fn add_roots(&self, roots: impl Iterator<Item = (Label, Identity)>) {
+        locked(&self.roots).extend(roots);
+    }
+
+    /// Let peers read these options from now on.
+    pub(crate) fn set_peer_options(&self, options: PeerOptions) {
+        *locked(&self.peer_options) = Arc::new(options);
+    }
+
+    /// What peers may read.
+    pub(crate) fn peer_options(&self) -> Arc<PeerOptions> {
+        Arc::clone(&locked(&self.peer_options))
     }
 
     /// How many bytes of private data the backend holds; counted once, then kept.

@@ -27,6 +27,7 @@ fn request() -> CommandRequest {
         unreviewed: Unreviewed::Refused,
         roots: BTreeMap::new(),
         slots: BTreeMap::new(),
+        inside: None,
         timeout: Duration::from_secs(60),
     }
 }

@@ -1,9 +1,10 @@
-//! One connection to a helper: frames out, frames in, and who waits for which command.
+//! One connection to a helper: frames out, frames in, and who waits for which answer.
 
 use super::super::provider::{Abandoned, CommandRequest, RunError};
 use bulkhead_helper::frame::{FrameError, FrameReader, encode};
 use bulkhead_helper::protocol::{
-    EndingMethod, Finished, FromHelper, LARGEST_ANSWER, LARGEST_REQUEST, Refusal, ToHelper,
+    DbusReply, DbusRequest, EndingMethod, Finished, FromHelper, JobAnswer, JobCall, LARGEST_ANSWER,
+    LARGEST_REQUEST, PipeFinished, PipeRequest, Refusal, ServiceAnswer, ServiceCall, ToHelper,
 };
 use bulkhead_model::error::CapabilityCode;
 use std::collections::BTreeMap;
@@ -35,8 +36,17 @@ pub(super) enum LinkError {
     OutOfTurn(String),
 }
 
-/// What a command came to, on its way to who waits for it.
-type Answer = Result<Finished, Refusal>;
+/// What was asked for came to this, on its way to who waits for it.
+type Answer = Result<Reply, Refusal>;
+
+#[derive(Debug)]
+enum Reply {
+    Finished(Finished),
+    Piped(PipeFinished),
+    Service(ServiceAnswer),
+    Job(JobAnswer),
+    Dbus(DbusReply),
+}
 
 #[derive(Debug, Default)]
 struct Pending {
@@ -127,9 +137,64 @@ impl Link {
     pub(super) async fn run(
         &self,
         request: &CommandRequest,
-        mut abandoned: Abandoned,
+        abandoned: Abandoned,
     ) -> Result<Finished, RunError> {
-        let (id, mut answer) = self.ask(request)?;
+        let asked = self.ask(|id| Ok(ToHelper::Run(Box::new(request.to_helper(id)?))))?;
+        match self.ended(asked, abandoned).await? {
+            Reply::Finished(finished) => Ok(finished),
+            other => Err(mistaken(&other)),
+        }
+    }
+
+    /// Run commands that feed each other.
+    pub(super) async fn pipe(
+        &self,
+        stages: &[CommandRequest],
+        abandoned: Abandoned,
+    ) -> Result<PipeFinished, RunError> {
+        let asked = self.ask(|id| {
+            let stages = stages.iter().map(|stage| stage.to_helper(0)).collect::<Result<_, _>>()?;
+            Ok(ToHelper::Pipe(Box::new(PipeRequest { id, stages })))
+        })?;
+        match self.ended(asked, abandoned).await? {
+            Reply::Piped(finished) => Ok(finished),
+            other => Err(mistaken(&other)),
+        }
+    }
+
+    /// Ask about groups and services.
+    pub(super) async fn service(&self, call: ServiceCall) -> Result<ServiceAnswer, RunError> {
+        let (_, answer) = self.ask(|id| Ok(ToHelper::Service { id, call: Box::new(call) }))?;
+        match self.answered(answer.await)? {
+            Reply::Service(answer) => Ok(answer),
+            other => Err(mistaken(&other)),
+        }
+    }
+
+    /// Ask about jobs.
+    pub(super) async fn job(&self, call: JobCall) -> Result<JobAnswer, RunError> {
+        let (_, answer) = self.ask(|id| Ok(ToHelper::Job { id, call: Box::new(call) }))?;
+        match self.answered(answer.await)? {
+            Reply::Job(answer) => Ok(answer),
+            other => Err(mistaken(&other)),
+        }
+    }
+
+    /// Call a method on a group's bus.
+    pub(super) async fn dbus(&self, call: DbusRequest) -> Result<DbusReply, RunError> {
+        let (_, answer) = self.ask(|id| Ok(ToHelper::Dbus { id, call: Box::new(call) }))?;
+        match self.answered(answer.await)? {
+            Reply::Dbus(reply) => Ok(reply),
+            other => Err(mistaken(&other)),
+        }
+    }
+
+    /// Wait for the end of commands; once nobody else does, have them ended.
+    async fn ended(
+        &self,
+        (id, mut answer): (u64, oneshot::Receiver<Answer>),
+        mut abandoned: Abandoned,
+    ) -> Result<Reply, RunError> {
         let answer = tokio::select! {
             answer = &mut answer => answer,
             () = abandoned.wait() => {
@@ -137,8 +202,12 @@ impl Link {
                 answer.await
             }
         };
+        self.answered(answer)
+    }
+
+    fn answered(&self, answer: Result<Answer, oneshot::error::RecvError>) -> Result<Reply, RunError> {
         match answer {
-            Ok(Ok(finished)) => Ok(finished),
+            Ok(Ok(reply)) => Ok(reply),
             Ok(Err(refusal)) => Err(refusal.into()),
             Err(_) => {
                 let reason = self.pending().over.clone();
@@ -148,7 +217,10 @@ impl Link {
     }
 
     /// Queue a request. On failure the helper never hears of it.
-    fn ask(&self, request: &CommandRequest) -> Result<(u64, oneshot::Receiver<Answer>), RunError> {
+    fn ask(
+        &self,
+        request: impl FnOnce(u64) -> Result<ToHelper, serde_json::Error>,
+    ) -> Result<(u64, oneshot::Receiver<Answer>), RunError> {
         let mut pending = self.pending();
         if let Some(reason) = &pending.over {
             return Err(RunError::Unavailable { reason: reason.clone() });
@@ -158,9 +230,8 @@ impl Link {
         let malformed = |error: &dyn std::fmt::Display| {
             Refusal::new(CapabilityCode::InvalidArgument, format!("the request cannot be sent: {error}"))
         };
-        let request = request.to_helper(id).map_err(|error| malformed(&error))?;
-        let frame =
-            encode(&ToHelper::Run(Box::new(request)), LARGEST_REQUEST).map_err(|error| malformed(&error))?;
+        let request = request(id).map_err(|error| malformed(&error))?;
+        let frame = encode(&request, LARGEST_REQUEST).map_err(|error| malformed(&error))?;
         self.frames.try_send(frame).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => RunError::Refused(Refusal::new(
                 CapabilityCode::Busy,
@@ -197,14 +268,13 @@ impl Link {
                 return if self.pending().last_id >= id { Ok(None) } else { Err(out_of_turn(&message)) };
             }
             FromHelper::Pong { token } => return Ok(Some(token)),
-            FromHelper::Finished { id, finished } => (id, Ok(finished)),
+            FromHelper::Finished { id, finished } => (id, Ok(Reply::Finished(finished))),
+            FromHelper::Piped { id, finished } => (id, Ok(Reply::Piped(finished))),
+            FromHelper::Service { id, answer } => (id, answer.map(Reply::Service)),
+            FromHelper::Job { id, answer } => (id, answer.map(Reply::Job)),
+            FromHelper::Dbus { id, answer } => (id, answer.map(Reply::Dbus)),
             FromHelper::Refused { id, refusal } => (id, Err(refusal)),
-            FromHelper::Hello { .. }
-            | FromHelper::Swept
-            | FromHelper::Piped { .. }
-            | FromHelper::Service { .. }
-            | FromHelper::Job { .. }
-            | FromHelper::Dbus { .. } => return Err(out_of_turn(&message)),
+            FromHelper::Hello { .. } | FromHelper::Swept => return Err(out_of_turn(&message)),
         };
         let waiting = self.pending().waiting.remove(&id);
         let waiting = waiting.ok_or_else(|| LinkError::OutOfTurn(format!("an answer to request {id}")))?;
@@ -222,6 +292,12 @@ impl Link {
     fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An answer to something else than was asked: what was asked may have been done.
+fn mistaken(reply: &Reply) -> RunError {
+    let said: String = format!("{reply:?}").chars().take(200).collect();
+    RunError::OutcomeUnknown { reason: format!("it answered something else: {said}") }
 }
 
 fn out_of_turn(message: &FromHelper) -> LinkError {

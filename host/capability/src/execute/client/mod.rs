@@ -6,13 +6,17 @@
 //!
 //! `supervisor` owns the process and goes round; `link` is one connection, with who waits for which command. Commands in flight when a
 //! connection is lost end as `outcome-unknown`: the helper ends them all, and the next one says `Swept` only when it has made sure.
+//! Services and jobs run on; whoever asks about them asks the next helper.
 
 mod link;
 mod supervisor;
 
 use super::provider::{Abandoned, CommandRequest, CommandRunner, RunError};
 use async_trait::async_trait;
-use bulkhead_helper::protocol::{EndingMethod, Finished};
+use bulkhead_helper::protocol::{
+    DbusReply, DbusRequest, EndingMethod, Finished, JobAnswer, JobCall, PipeFinished, ServiceAnswer,
+    ServiceCall,
+};
 use link::Link;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -86,6 +90,15 @@ impl HelperClient {
         }
     }
 
+    async fn link_while_wanted(&self, abandoned: &mut Abandoned) -> Result<Arc<Link>, RunError> {
+        tokio::select! {
+            link = self.link() => link,
+            () = abandoned.wait() => {
+                Err(RunError::Unavailable { reason: "nobody waits for the command any more".to_owned() })
+            }
+        }
+    }
+
     async fn link(&self) -> Result<Arc<Link>, RunError> {
         let mut state = self.state.clone();
         let is_up = |state: &State| matches!(state, State::Up(_));
@@ -113,13 +126,29 @@ impl Drop for HelperClient {
 #[async_trait]
 impl CommandRunner for HelperClient {
     async fn run(&self, request: CommandRequest, mut abandoned: Abandoned) -> Result<Finished, RunError> {
-        let link = tokio::select! {
-            link = self.link() => link?,
-            () = abandoned.wait() => {
-                return Err(RunError::Unavailable { reason: "nobody waits for the command any more".to_owned() });
-            }
-        };
+        let link = self.link_while_wanted(&mut abandoned).await?;
         link.run(&request, abandoned).await
+    }
+
+    async fn pipe(
+        &self,
+        stages: Vec<CommandRequest>,
+        mut abandoned: Abandoned,
+    ) -> Result<PipeFinished, RunError> {
+        let link = self.link_while_wanted(&mut abandoned).await?;
+        link.pipe(&stages, abandoned).await
+    }
+
+    async fn service(&self, call: ServiceCall) -> Result<ServiceAnswer, RunError> {
+        self.link().await?.service(call).await
+    }
+
+    async fn job(&self, call: JobCall) -> Result<JobAnswer, RunError> {
+        self.link().await?.job(call).await
+    }
+
+    async fn dbus(&self, call: DbusRequest) -> Result<DbusReply, RunError> {
+        self.link().await?.dbus(call).await
     }
 
     async fn wait_until_swept(&self) -> Result<(), RunError> {

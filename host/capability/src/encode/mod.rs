@@ -3,12 +3,16 @@
 //! That no value leaves its place is a matter of alphabets, not of quoting: what [`print()`] answers for a place holds none of the
 //! letters that end it. A type whose alphabet holds one may not stand there and is refused.
 
+mod access;
+#[cfg(test)]
+mod ganesha;
+
+pub use access::NOBODY;
+pub(crate) use access::access_rules;
+
 use crate::slot::Filled;
-use bulkhead_model::access::{AccessLevel, AccessRule, AccessTo};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
-use bulkhead_model::manifest::{AccessRulesStyle, PathKind};
-use ipnet::IpNet;
-use std::cmp::Reverse;
+use bulkhead_model::manifest::PathKind;
 
 /// Where a value stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,10 +32,6 @@ pub enum Place {
     /// Inside quotes that stand in the template itself, which end at a quote.
     GaneshaQuotes,
 }
-
-/// Who is let in where nobody shall be. In exports(5) a path without clients is open to everybody, so that an empty list must name a
-/// client that no packet comes from.
-pub const NOBODY: &str = "0.0.0.0/32(ro)";
 
 /// Write `value` at `place`. Fails with `invalid-argument` if its type may not stand there.
 pub fn print(value: &Filled, place: Place) -> Result<String, CapabilityError> {
@@ -80,61 +80,6 @@ fn print_signed(number: i64, place: Place) -> Result<String, CapabilityError> {
     }
 }
 
-/// Write access rules in a style. A rule that the style cannot say is left out, which grants nothing: the driver answers it as an error.
-pub(crate) fn access_rules(style: AccessRulesStyle, rules: &[AccessRule]) -> String {
-    match style {
-        AccessRulesStyle::Exports5 => exports5(rules),
-        AccessRulesStyle::Ganesha => ganesha(rules),
-    }
-}
-
-/// As `CLIENT` blocks of NFS-Ganesha, one a client, the most specific first: the server takes the first block that fits an address, so
-/// that one address may be let in otherwise than its network. Without any rule there is no block, and nobody is let in.
-fn ganesha(rules: &[AccessRule]) -> String {
-    let mut clients: Vec<(IpNet, AccessLevel)> = rules
-        .iter()
-        .filter_map(|rule| match &rule.access_to {
-            AccessTo::Ip(network) => Some((network.trunc(), rule.level)),
-            AccessTo::User(_) | AccessTo::Cert(_) | AccessTo::Cephx(_) => None,
-        })
-        .collect();
-    clients.sort_by_key(|(network, _)| (Reverse(network.prefix_len()), *network));
-    let block = |(network, level): (IpNet, AccessLevel)| {
-        let access = match level {
-            AccessLevel::Rw => "RW",
-            AccessLevel::Ro => "RO",
-        };
-        let clients = ganesha_clients(network)?;
-        Some(format!("CLIENT {{ Clients = {clients}; Access_Type = {access}; Protocols = 3, 4; }}"))
-    };
-    clients.into_iter().filter_map(block).collect::<Vec<_>>().join(" ")
-}
-
-/// A network as NFS-Ganesha reads one; none if it cannot: it takes prefixes of one or two digits and not `0`. It would pass over the
-/// whole block and report success.
-fn ganesha_clients(network: IpNet) -> Option<String> {
-    match network.prefix_len() {
-        length if length == network.max_prefix_len() => Some(network.addr().to_string()),
-        0 => {
-            let halves: Vec<String> = network.subnets(1).ok()?.map(|half| half.to_string()).collect();
-            Some(halves.join(", "))
-        }
-        1..=99 => Some(network.to_string()),
-        _ => None,
-    }
-}
-
-/// As exports(5) lists clients: `10.0.0.0/24(rw) 10.0.0.9(ro)`, IPv6 without brackets; only addresses are clients there, and
-/// [`NOBODY`] stands where no rule names one.
-fn exports5(rules: &[AccessRule]) -> String {
-    let client = |rule: &AccessRule| match &rule.access_to {
-        AccessTo::Ip(_) => Some(format!("{}({})", rule.access_to, rule.level.as_str())),
-        AccessTo::User(_) | AccessTo::Cert(_) | AccessTo::Cephx(_) => None,
-    };
-    let clients: Vec<String> = rules.iter().filter_map(client).collect();
-    if clients.is_empty() { NOBODY.to_owned() } else { clients.join(" ") }
-}
-
 fn misplaced(what: &str, place: Place) -> CapabilityError {
     let place = match place {
         Place::Argument => "as an argument",
@@ -153,15 +98,22 @@ fn misplaced(what: &str, place: Place) -> CapabilityError {
 
 #[cfg(test)]
 mod tests {
+    use super::ganesha::{self, Token};
     use super::*;
     use crate::slot::{LONGEST_TEXT, check_text};
-    use bulkhead_model::access::AccessLevel;
-    use bulkhead_model::id::{AccessMappingId, AccessRuleId, Label};
+    use bulkhead_model::id::Label;
     use bulkhead_model::manifest::SlotType;
     use proptest::prelude::*;
 
-    const PLACES: [Place; 5] =
-        [Place::Argument, Place::InsideArgument, Place::StandardInput, Place::Lines, Place::Json];
+    const PLACES: [Place; 7] = [
+        Place::Argument,
+        Place::InsideArgument,
+        Place::StandardInput,
+        Place::Lines,
+        Place::Json,
+        Place::Ganesha,
+        Place::GaneshaQuotes,
+    ];
 
     fn text_types() -> impl Strategy<Value = SlotType> {
         prop_oneof![
@@ -203,6 +155,14 @@ mod tests {
                 prop_assert!(!text.contains('\0'), "{text}");
                 prop_assert!(!text.starts_with('-') || matches!(value, Filled::Signed(_)), "{text}");
             }
+            Place::Ganesha => {
+                let tokens = ganesha::tokens(&text);
+                prop_assert!(matches!(tokens.as_deref(), Ok([Token::Word(_) | Token::Quoted(_)])), "{text}");
+            }
+            Place::GaneshaQuotes => {
+                let quoted = format!("\"{text}\"");
+                prop_assert_eq!(ganesha::tokens(&quoted), Ok(vec![Token::Quoted(text)]));
+            }
             Place::InsideArgument | Place::StandardInput | Place::Lines => {
                 let separators = " \t\r\n\0\"'\\\\#;,=$`|&<>(){}*?![]~%";
                 prop_assert!(!text.contains(|letter| separators.contains(letter)), "{text}");
@@ -235,14 +195,6 @@ mod tests {
                 assert_stays(&Filled::Word(word.clone()), place)?;
             }
         }
-
-        #[test]
-        fn a_list_of_clients_stays_in_its_line(addresses in prop::collection::vec(any::<std::net::IpAddr>(), 0..20)) {
-            let rules: Vec<_> = addresses.iter().map(|address| rule("ip", &address.to_string())).collect();
-            let clients = access_rules(AccessRulesStyle::Exports5, &rules);
-            prop_assert!(clients.chars().all(|letter| letter.is_ascii_alphanumeric() || ".:/() ".contains(letter)));
-            prop_assert_eq!(clients.split(' ').count(), addresses.len().max(1));
-        }
     }
 
     #[test]
@@ -269,66 +221,10 @@ mod tests {
 
     #[test]
     fn opaque_text_and_secrets_stand_in_no_file() {
-        for place in [Place::Lines, Place::Json, Place::InsideArgument, Place::StandardInput] {
+        for place in PLACES.into_iter().filter(|place| *place != Place::Argument) {
             assert!(print(&Filled::Opaque("a b".to_owned()), place).is_err());
             assert!(print(&Filled::Secret("password".to_owned()), place).is_err());
         }
         assert!(print(&Filled::Secret("password".to_owned()), Place::Argument).is_err());
-    }
-
-    #[test]
-    fn clients_are_listed_as_exports5_has_them() {
-        let rules = [rule("ip", "10.0.0.0/24"), rule("ip", "10.0.0.9"), rule("ip", "2001:db8::/32")];
-        let rules: Vec<_> = rules
-            .into_iter()
-            .zip([AccessLevel::Rw, AccessLevel::Ro, AccessLevel::Rw])
-            .map(|(rule, level)| AccessRule { level, ..rule })
-            .collect();
-        assert_eq!(
-            access_rules(AccessRulesStyle::Exports5, &rules),
-            "10.0.0.0/24(rw) 10.0.0.9(ro) 2001:db8::/32(rw)"
-        );
-    }
-
-    #[test]
-    fn no_rules_let_nobody_in() {
-        assert_eq!(access_rules(AccessRulesStyle::Exports5, &[]), NOBODY);
-    }
-
-    #[test]
-    fn a_rule_that_the_style_cannot_say_lets_nobody_in_and_changes_nothing_for_the_rest() {
-        let strangers = [rule("user", "alice"), rule("cert", "host1"), rule("cephx", "bob")];
-        assert_eq!(access_rules(AccessRulesStyle::Exports5, &strangers), NOBODY);
-        let [user, cert, cephx] = strangers;
-        let mixed = [user, rule("ip", "10.0.0.9"), cert, rule("ip", "10.1.0.0/16"), cephx];
-        assert_eq!(access_rules(AccessRulesStyle::Exports5, &mixed), "10.0.0.9(rw) 10.1.0.0/16(rw)");
-    }
-
-    #[test]
-    fn a_network_is_written_as_ganesha_reads_one_and_left_out_where_it_cannot() {
-        for (access_to, clients) in [
-            ("10.0.0.9", Some("10.0.0.9")),
-            ("10.0.0.0/24", Some("10.0.0.0/24")),
-            ("0.0.0.0/0", Some("0.0.0.0/1, 128.0.0.0/1")),
-            ("2001:db8::1", Some("2001:db8::1")),
-            ("2001:db8::/99", Some("2001:db8::/99")),
-            ("2001:db8::/100", None),
-            ("2001:db8::/127", None),
-            ("::/0", Some("::/1, 8000::/1")),
-        ] {
-            let block =
-                |clients| format!("CLIENT {{ Clients = {clients}; Access_Type = RW; Protocols = 3, 4; }}");
-            let written = access_rules(AccessRulesStyle::Ganesha, &[rule("ip", access_to)]);
-            assert_eq!(written, clients.map(block).unwrap_or_default(), "{access_to}");
-        }
-    }
-
-    fn rule(access_type: &str, access_to: &str) -> AccessRule {
-        AccessRule {
-            id: AccessRuleId::random(),
-            mapping_id: AccessMappingId::random(),
-            access_to: AccessTo::parse(access_type, access_to).expect("a rule"),
-            level: AccessLevel::Rw,
-        }
     }
 }
