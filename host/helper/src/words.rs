@@ -1,7 +1,7 @@
 //! The words of a command and its standard input: built here from a template and checked slots, and nowhere else.
 
 use crate::path::{OpenedPath, PathSlot, Roots};
-use crate::protocol::{LARGEST_INPUT, MOST_PATHS, Refusal, RunRequest, SlotArgument};
+use crate::protocol::{LARGEST_INPUT, MOST_PATHS, Refusal, RootBinding, RunRequest, SlotArgument};
 use bulkhead_model::id::Label;
 use bulkhead_model::manifest::{CommandTemplate, SlotType};
 use bulkhead_model::pattern::{Part, parts};
@@ -35,52 +35,88 @@ pub(crate) enum Files {
 ///
 /// Fails with `invalid-argument` for a slot that is missing, unknown, of another type or misplaced; else as opening a path does.
 pub(crate) fn build(template: &CommandTemplate, request: &RunRequest) -> Result<Words, Refusal> {
-    if let Some(unknown) = request.slots.keys().find(|label| !template.slots.contains_key(label)) {
-        return Err(Refusal::invalid(format!("the template has no slot '{unknown}'")));
-    }
-    let mut roots = Roots::default();
-    let mut descriptors = Vec::new();
-    let mut printed = BTreeMap::new();
-    let mut files = Files::None;
-    for (label, slot) in &template.slots {
-        let value = request.slots.get(label);
-        let value = value.ok_or_else(|| Refusal::invalid(format!("slot '{label}' is not filled")))?;
-        crate::slot::check(label, slot, value)?;
-        let text = match (slot, value) {
-            (SlotType::Path { kind, root, .. }, SlotArgument::Path(path)) => {
-                let slot = PathSlot { kind: *kind, root, path };
-                match roots.open(&request.roots, &slot)? {
-                    OpenedPath::Text(text) => text,
-                    OpenedPath::Descriptor { descriptor, rest } => {
-                        let place = i32::try_from(descriptors.len()).unwrap_or(i32::MAX);
-                        descriptors.push(descriptor);
-                        if rest.is_empty() {
-                            files = Files::Some;
-                        }
-                        format!("/proc/self/fd/{}{rest}", FIRST_DESCRIPTOR.saturating_add(place))
-                    }
+    let slots = Slots::print(&template.slots, &request.slots, &request.roots)?;
+    let printed = &slots.printed;
+    let arguments = template.args.iter().map(|word| argument(word, printed)).collect::<Result<_, _>>()?;
+    let input = template.stdin.as_ref().map(|text| input(text, printed)).transpose()?;
+    Ok(Words { arguments, input, descriptors: slots.descriptors, files: slots.files })
+}
+
+/// The values of a template's slots as text.
+#[derive(Debug)]
+pub(crate) struct Slots<'template> {
+    printed: BTreeMap<&'template Label, Printed<'template>>,
+    descriptors: Vec<OwnedFd>,
+    files: Files,
+}
+
+impl<'template> Slots<'template> {
+    /// Check every slot and open the path slots. Fails as [`build`] does.
+    pub(crate) fn print(
+        declared: &'template BTreeMap<Label, SlotType>,
+        values: &BTreeMap<Label, SlotArgument>,
+        bindings: &BTreeMap<Label, RootBinding>,
+    ) -> Result<Self, Refusal> {
+        if let Some(unknown) = values.keys().find(|label| !declared.contains_key(label)) {
+            return Err(Refusal::invalid(format!("the template has no slot '{unknown}'")));
+        }
+        let mut roots = Roots::default();
+        let mut slots = Self { printed: BTreeMap::new(), descriptors: Vec::new(), files: Files::None };
+        for (label, slot) in declared {
+            let value = values.get(label);
+            let value = value.ok_or_else(|| Refusal::invalid(format!("slot '{label}' is not filled")))?;
+            crate::slot::check(label, slot, value)?;
+            let text = match (slot, value) {
+                (SlotType::Path { kind, root, .. }, SlotArgument::Path(path)) => {
+                    slots.word_of(roots.open(bindings, &PathSlot { kind: *kind, root, path })?)
                 }
+                (_, SlotArgument::Unsigned(number)) => number.to_string(),
+                (_, SlotArgument::Signed(number)) => number.to_string(),
+                (_, SlotArgument::Text(text)) => text.clone(),
+                (_, SlotArgument::Path(_)) => {
+                    return Err(Refusal::invalid(format!("slot '{label}' is no path")));
+                }
+            };
+            slots.printed.insert(label, Printed { slot, text });
+        }
+        if slots.descriptors.len() > MOST_PATHS {
+            return Err(Refusal::invalid(format!("a template has at most {MOST_PATHS} path slots")));
+        }
+        Ok(slots)
+    }
+
+    fn word_of(&mut self, opened: OpenedPath) -> String {
+        match opened {
+            OpenedPath::Text(text) => text,
+            OpenedPath::Descriptor { descriptor, rest } => {
+                let place = i32::try_from(self.descriptors.len()).unwrap_or(i32::MAX);
+                self.descriptors.push(descriptor);
+                if rest.is_empty() {
+                    self.files = Files::Some;
+                }
+                format!("/proc/self/fd/{}{rest}", FIRST_DESCRIPTOR.saturating_add(place))
             }
-            (_, SlotArgument::Unsigned(number)) => number.to_string(),
-            (_, SlotArgument::Signed(number)) => number.to_string(),
-            (_, SlotArgument::Text(text)) => text.clone(),
-            (_, SlotArgument::Path(_)) => return Err(Refusal::invalid(format!("slot '{label}' is no path"))),
-        };
-        printed.insert(label, Printed { slot, text });
+        }
     }
-    if descriptors.len() > MOST_PATHS {
-        return Err(Refusal::invalid(format!("a template has at most {MOST_PATHS} path slots")));
+
+    /// The slot with its value.
+    pub(crate) fn get(&self, label: &Label) -> Result<&Printed<'template>, Refusal> {
+        value_of(&self.printed, label)
     }
-    let arguments = template.args.iter().map(|word| argument(word, &printed)).collect::<Result<_, _>>()?;
-    let input = template.stdin.as_ref().map(|text| input(text, &printed)).transpose()?;
-    Ok(Words { arguments, input, descriptors, files })
+
+    /// Whether a value is a descriptor's path, which means something only to a command that is given the descriptor.
+    pub(crate) fn hold_descriptors(&self) -> bool {
+        !self.descriptors.is_empty()
+    }
 }
 
 /// A slot's value as text.
 #[derive(Debug)]
-struct Printed<'template> {
-    slot: &'template SlotType,
-    text: String,
+pub(crate) struct Printed<'template> {
+    /// Its type.
+    pub(crate) slot: &'template SlotType,
+    /// Its value.
+    pub(crate) text: String,
 }
 
 /// One argument. No value begins one with `-` unless it is a whole number by itself.
@@ -132,10 +168,10 @@ fn input(template: &str, printed: &BTreeMap<&Label, Printed<'_>>) -> Result<Vec<
     Ok(text.into_bytes())
 }
 
-fn value_of<'map>(
-    printed: &'map BTreeMap<&Label, Printed<'map>>,
+fn value_of<'map, 'template>(
+    printed: &'map BTreeMap<&Label, Printed<'template>>,
     label: &Label,
-) -> Result<&'map Printed<'map>, Refusal> {
+) -> Result<&'map Printed<'template>, Refusal> {
     printed.get(label).ok_or_else(|| Refusal::invalid(format!("'{{{label}}}' is not a slot of the template")))
 }
 
