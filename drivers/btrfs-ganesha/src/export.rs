@@ -1,0 +1,320 @@
+//! Exports: what clients mount. A share has one; a mountable snapshot has one that can only be read.
+//!
+//! An export is four things, made in this order and undone in the other: a number of its own, a mount in the server's namespace, a
+//! file for the server's next start, and the running server's knowledge of it. Each is looked for before it is made, so that every
+//! function may be repeated after a crash at any point.
+
+use crate::options::Options;
+use crate::place::{self, CONFIG, SHARE, SNAPSHOT};
+use crate::{fingerprint, number, server};
+use bulkhead_sdk::dbus::{self, Reply, Value};
+use bulkhead_sdk::files::{self, Path};
+use bulkhead_sdk::lock::{self, Guard};
+use bulkhead_sdk::private_data::{self, Expected, Owner};
+use bulkhead_sdk::service::{self, Instance};
+use bulkhead_sdk::{
+    CapabilityCode, CapabilityError, Error, ExportLocation, OrAbsent, Resource, Result, Share, Slots,
+    Snapshot, log,
+};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Private data: what the export's file looked like when this driver wrote it.
+const FILE_KEY: &str = "export-file";
+/// Private data: what the server said of the export when this driver had told it.
+const SERVED_KEY: &str = "export-served";
+
+/// An export, whether it is there or not.
+#[derive(Debug, Clone)]
+pub(crate) struct Export {
+    kind: Kind,
+    resource: Resource,
+    name: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Share,
+    Snapshot,
+}
+
+impl Kind {
+    const fn bind(self) -> &'static str {
+        match self {
+            Self::Share => "share",
+            Self::Snapshot => "snapshot",
+        }
+    }
+
+    const fn source(self) -> &'static str {
+        match self {
+            Self::Share => SHARE,
+            Self::Snapshot => SNAPSHOT,
+        }
+    }
+
+    const fn file(self) -> &'static str {
+        match self {
+            Self::Share => "exports/{share}.conf",
+            Self::Snapshot => "exports/{snapshot}.conf",
+        }
+    }
+
+    /// The template that lets in whom the rules of the call name.
+    const fn open_template(self) -> &'static str {
+        match self {
+            Self::Share => "export",
+            Self::Snapshot => "snapshot-export",
+        }
+    }
+
+    /// The template that lets nobody in.
+    const fn closed_template(self) -> &'static str {
+        match self {
+            Self::Share => "closed-export",
+            Self::Snapshot => "closed-snapshot-export",
+        }
+    }
+}
+
+/// Who may mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clients {
+    /// Nobody.
+    Nobody,
+    /// Whom the rules of this call name. Only calls that carry rules have them.
+    OfCall,
+}
+
+/// Whether an export is as this driver left it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Soundness {
+    /// It is, or is again.
+    Sound,
+    /// Its rules must be written anew, which takes a call that carries them.
+    RulesLost,
+}
+
+impl Export {
+    /// The export of a share.
+    pub(crate) fn of_share(share: &Share) -> Self {
+        Self { kind: Kind::Share, resource: share.into(), name: share.name.clone() }
+    }
+
+    /// The export of a snapshot.
+    pub(crate) fn of_snapshot(snapshot: &Snapshot) -> Self {
+        Self { kind: Kind::Snapshot, resource: snapshot.into(), name: snapshot.name.clone() }
+    }
+
+    /// Where clients find it.
+    pub(crate) fn locations(&self) -> Result<Vec<ExportLocation>> {
+        let name = &self.name;
+        let location = |address: &IpAddr| {
+            ExportLocation::new(match address {
+                IpAddr::V4(address) => format!("{address}:/{name}"),
+                IpAddr::V6(address) => format!("[{address}]:/{name}"),
+            })
+        };
+        Ok(Options::read()?.export_addresses.iter().map(location).collect())
+    }
+
+    /// Nobody else changes this export while the answer is kept.
+    pub(crate) fn hold(&self) -> Result<Guard> {
+        lock::acquire(&self.name, Duration::from_secs(60)).map_err(|error| match error.code() {
+            CapabilityCode::TimedOut => Error::busy(format!("{} is worked on by another call", self.name)),
+            _ => error.into(),
+        })
+    }
+
+    /// Serve it to `clients`; who else is served now is not any more, from his next request on.
+    pub(crate) fn publish(&self, clients: Clients) -> Result<()> {
+        let id = number::of(&self.resource, &self.name)?;
+        self.show()?;
+        let template = match clients {
+            Clients::Nobody => self.kind.closed_template(),
+            Clients::OfCall => self.kind.open_template(),
+        };
+        let slots = Slots::new().signed("id", id).name_of("name", self.resource.clone());
+        files::write_template(template, slots)?;
+        self.tell("update-export", id, "1 exports updated")?;
+        self.remember(id)
+    }
+
+    /// Serve it to nobody, if it is not served at all yet.
+    pub(crate) fn publish_first(&self) -> Result<()> {
+        if self.is_recorded(FILE_KEY)? {
+            return match self.restore()? {
+                Soundness::Sound => Ok(()),
+                Soundness::RulesLost => self.publish(Clients::Nobody),
+            };
+        }
+        self.publish(Clients::Nobody)
+    }
+
+    /// Stop serving it, and leave nothing of it. Nothing there is success.
+    pub(crate) fn withdraw(&self) -> Result<()> {
+        if let Some(id) = number::recorded(&self.resource)? {
+            self.forget_in_server(id)?;
+            files::remove_template(self.kind.closed_template(), self.closed_slots(id))?;
+            self.hide()?;
+            number::release(&self.resource, &self.name, id)?;
+        }
+        for key in [FILE_KEY, SERVED_KEY] {
+            private_data::remove(&self.owner(), key)?;
+        }
+        Ok(())
+    }
+
+    /// Stop serving it for the moment: its number and its file stay.
+    pub(crate) fn suspend(&self) -> Result<()> {
+        if let Some(id) = number::recorded(&self.resource)? {
+            self.forget_in_server(id)?;
+        }
+        self.hide()
+    }
+
+    /// Serve it again as its file says, from whatever stands at its path now.
+    pub(crate) fn resume(&self) -> Result<()> {
+        let Some(id) = number::recorded(&self.resource)? else { return Ok(()) };
+        self.show()?;
+        // A server that was started in between has met the file without its mount.
+        self.forget_in_server(id)?;
+        self.tell("add-export", id, "1 exports added")?;
+        self.remember(id)
+    }
+
+    /// Bring mount and server in line with the file; tell whether the file itself is as this driver wrote it.
+    pub(crate) fn restore(&self) -> Result<Soundness> {
+        let Some(id) = number::recorded(&self.resource)? else { return Ok(Soundness::RulesLost) };
+        self.show()?;
+        if self.file()?.is_none() || self.file()? != self.record(FILE_KEY)? {
+            log::warning(&format!(
+                "the export of {} is not as this driver wrote it; its rules are written anew",
+                self.name
+            ));
+            return Ok(Soundness::RulesLost);
+        }
+        let served = self.served(id)?;
+        if served.is_some() && served == self.record(SERVED_KEY)? {
+            return Ok(Soundness::Sound);
+        }
+        log::warning(&format!("the server does not serve {} as its file says; it is told again", self.name));
+        if self.tell("update-export", id, "1 exports updated").is_err() {
+            // It serves another path under this number, which it does not change.
+            self.forget_in_server(id)?;
+            self.tell("add-export", id, "1 exports added")?;
+        }
+        self.remember(id)?;
+        Ok(Soundness::Sound)
+    }
+
+    /// Show the server the directory; a server that is not there is started.
+    fn show(&self) -> Result<()> {
+        let source = place::pool(self.kind.source(), &self.resource);
+        let bind = || service::bind(server::GROUP, &Instance::Backend, self.kind.bind(), &source);
+        match bind() {
+            Err(error) if error.code() == CapabilityCode::NotFound => {
+                server::start(&Options::read()?)?;
+                Ok(bind()?)
+            }
+            // What was shown has been exchanged or deleted since.
+            Err(error) if error.code() == CapabilityCode::Conflict => {
+                self.suspend()?;
+                Ok(bind()?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    fn hide(&self) -> Result<()> {
+        let source = place::pool(self.kind.source(), &self.resource);
+        Ok(service::unbind(server::GROUP, &Instance::Backend, self.kind.bind(), &source)?)
+    }
+
+    /// Let the server read the export's file.
+    ///
+    /// It reports success for a file of which it took only a part, so that nothing but the exact answer counts.
+    fn tell(&self, template: &str, id: i64, expected: &str) -> Result<()> {
+        let slots = || Slots::new().path_of("file", self.kind.file(), self.resource.clone()).signed("id", id);
+        let reply = call(template, slots)?;
+        let refused = |words: &str| {
+            Error::backend_failed(format!(
+                "the NFS server does not take the export of {}: {words}",
+                self.name
+            ))
+        };
+        match (reply.value(&[0]), reply.fault()) {
+            (Some(Value::Text(text)), _) if text == expected => Ok(()),
+            (Some(Value::Text(text)), _) => Err(refused(text)),
+            (_, Some(fault)) => Err(refused(&fault.message)),
+            _ => Err(refused("it answered nothing")),
+        }
+    }
+
+    /// The server answers a number it does not know with an error, which is what is wanted.
+    fn forget_in_server(&self, id: i64) -> Result<()> {
+        let slots = || Slots::new().signed("id", id);
+        match dbus::call("remove-export", &Instance::Backend, slots()) {
+            Ok(reply) => match reply.fault() {
+                Some(fault) if !fault.message.contains("not found") => Err(Error::backend_failed(format!(
+                    "the NFS server does not stop serving {}: {}",
+                    self.name, fault.message
+                ))),
+                _ => Ok(()),
+            },
+            // A server that does not run serves nothing.
+            Err(error) if error.code() == CapabilityCode::Unavailable => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What the server says of it; none if it does not know it.
+    fn served(&self, id: i64) -> Result<Option<String>> {
+        let reply = call("display-export", || Slots::new().signed("id", id))?;
+        Ok(match &reply {
+            Reply::Results(items) => Some(fingerprint::of(format!("{items:?}").as_bytes())),
+            Reply::Fault(_) => None,
+        })
+    }
+
+    fn file(&self) -> Result<Option<String>> {
+        let at = Path::new(CONFIG, self.kind.file()).of(self.resource.clone());
+        Ok(files::read(&at).or_absent()?.map(|content| fingerprint::of(&content)))
+    }
+
+    /// Remember how file and server look now, to notice what others do to them.
+    fn remember(&self, id: i64) -> Result<()> {
+        for (key, value) in [(FILE_KEY, self.file()?), (SERVED_KEY, self.served(id)?)] {
+            let value = value.unwrap_or_default();
+            private_data::set(&self.owner(), key, &value, Expected::Anything)?;
+        }
+        Ok(())
+    }
+
+    fn record(&self, key: &str) -> Result<Option<String>> {
+        Ok(private_data::get(&self.owner(), key)?.map(|entry| entry.value))
+    }
+
+    fn is_recorded(&self, key: &str) -> Result<bool> {
+        Ok(self.record(key)?.is_some())
+    }
+
+    fn owner(&self) -> Owner {
+        Owner::Of(self.resource.clone())
+    }
+
+    fn closed_slots(&self, id: i64) -> Slots {
+        Slots::new().signed("id", id).name_of("name", self.resource.clone())
+    }
+}
+
+/// Call the server; one that does not run is started first.
+fn call(template: &str, slots: impl Fn() -> Slots) -> Result<Reply> {
+    match dbus::call(template, &Instance::Backend, slots()) {
+        Err(error) if error.code() == CapabilityCode::Unavailable => {
+            server::start(&Options::read()?)?;
+            Ok(dbus::call(template, &Instance::Backend, slots())?)
+        }
+        other => Ok(other?),
+    }
+}

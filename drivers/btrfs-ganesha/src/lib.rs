@@ -1,0 +1,116 @@
+//! Shares as btrfs subvolumes, exported by an NFS-Ganesha of the backend's own: the reference driver.
+//!
+//! ```text
+//! pool/                                    config/
+//!   shares/share-A        a share            bus.conf, ganesha.conf
+//!   shares/.share-A.new   one in the making  exports/share-A.conf            who may mount it
+//!   snapshots/share-snapshot-B               exports/share-snapshot-B.conf   where snapshots can be mounted
+//!   replication/…         see `replica`
+//! ```
+//!
+//! Three rules carry everything else. **A final name appears in one step**: a share gets its limit under a name that begins with a dot
+//! and is then renamed or exchanged, so that after a crash at any point it is whole or not there. **Every function may be repeated**:
+//! it looks for what an earlier attempt left, removes what is half and keeps what is whole. **The server is told, never trusted**: what
+//! it says of an export is remembered, and put right where it has changed.
+//!
+//! Nothing here spells a path or an argument. `driver.toml` beside this file is the whole of what the driver may do.
+
+mod access;
+mod export;
+mod fingerprint;
+mod number;
+mod options;
+mod place;
+mod replica;
+mod server;
+mod share;
+mod size;
+mod snapshot;
+mod statistics;
+mod subvolume;
+
+use bulkhead_sdk::{
+    Access, AccessRule, AccessUpdate, Creation, Driver, EnsuredShare, ExportLocation, Extend, IpVersion,
+    Result, Reversion, Revert, RuleOutcome, Share, ShareFromSnapshot, Shrink, Snapshot, SnapshotAccessRule,
+    SnapshotOutcome, Snapshots, Statistics,
+};
+
+/// The driver. It has no state: what must be remembered stands in the pool, in the exports' files or in private data.
+#[derive(Debug)]
+pub struct BtrfsGanesha;
+
+bulkhead_sdk::export_driver!(BtrfsGanesha: access, snapshots, share_from_snapshot, revert, extend, shrink);
+
+impl Driver for BtrfsGanesha {
+    fn setup() -> Result<()> {
+        statistics::check()
+    }
+
+    fn stats() -> Result<Statistics> {
+        statistics::collect()
+    }
+
+    fn backend_info() -> Result<Vec<(String, String)>> {
+        statistics::fingerprint()
+    }
+
+    fn ip_versions() -> Result<Vec<IpVersion>> {
+        Ok(options::Options::read()?.ip_versions())
+    }
+
+    fn create_share(share: &Share) -> Result<Vec<ExportLocation>> {
+        share::create(share)
+    }
+
+    fn delete_share(share: &Share) -> Result<()> {
+        share::delete(share)
+    }
+
+    fn ensure_shares(shares: &[Share]) -> Result<Vec<EnsuredShare>> {
+        share::ensure_all(shares)
+    }
+}
+
+impl Access for BtrfsGanesha {
+    fn update_access(share: &Share, update: &AccessUpdate) -> Result<Vec<RuleOutcome>> {
+        access::update(share, update)
+    }
+}
+
+impl Snapshots for BtrfsGanesha {
+    fn create_snapshot(snapshot: &Snapshot) -> Result<SnapshotOutcome> {
+        snapshot::create(snapshot)
+    }
+
+    fn delete_snapshot(snapshot: &Snapshot) -> Result<()> {
+        snapshot::delete(snapshot)
+    }
+}
+
+impl ShareFromSnapshot for BtrfsGanesha {
+    fn create_share_from_snapshot(share: &Share, source: &Snapshot) -> Result<Creation> {
+        share::create_from_snapshot(share, source)
+    }
+}
+
+impl Revert for BtrfsGanesha {
+    fn revert_to_snapshot(
+        snapshot: &Snapshot,
+        _share_rules: &[AccessRule],
+        _snapshot_rules: &[SnapshotAccessRule],
+    ) -> Result<Reversion> {
+        snapshot::revert(snapshot)
+    }
+}
+
+impl Extend for BtrfsGanesha {
+    fn extend_share(share: &Share, new_size_gib: u64) -> Result<()> {
+        size::extend(share, new_size_gib)
+    }
+}
+
+impl Shrink for BtrfsGanesha {
+    fn shrink_share(share: &Share, new_size_gib: u64) -> Result<()> {
+        size::shrink(share, new_size_gib)
+    }
+}

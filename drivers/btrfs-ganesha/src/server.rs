@@ -1,0 +1,109 @@
+//! The NFS server with its bus and its portmapper: what they read, and that they run.
+//!
+//! They belong to the backend and run on when this driver or the whole host is replaced. They are stopped only where what they read
+//! has changed since they were started.
+
+use crate::options::{Options, Protocols};
+use crate::place::CONFIG;
+use bulkhead_sdk::files::{self, Path};
+use bulkhead_sdk::service::{self, Instance, State, Status};
+use bulkhead_sdk::{CapabilityCode, CapabilityError, Error, OrAbsent, Result, Slots, log};
+
+/// The group they all run in.
+pub(crate) const GROUP: &str = "ganesha";
+const PORTMAPPER: &str = "portmapper";
+const MAIN_FILE: &str = "ganesha.conf";
+
+/// The service that serves these protocols, and the one that must not run beside it.
+const fn services(protocols: Protocols) -> (&'static str, &'static str) {
+    match protocols {
+        Protocols::Nfs3AndNfs4 => ("nfs", "nfs4"),
+        Protocols::Nfs4 => ("nfs4", "nfs"),
+    }
+}
+
+/// Write what they read, and start them. A server that runs with another configuration is started anew.
+pub(crate) fn set_up(options: &Options) -> Result<()> {
+    check_directory()?;
+    let before = configuration()?;
+    write_configuration(options)?;
+    let (wanted, other) = services(options.protocols);
+    service::stop(other, &Instance::Backend)?;
+    if options.protocols == Protocols::Nfs4 {
+        service::stop(PORTMAPPER, &Instance::Backend)?;
+    }
+    if before.is_some() && before != configuration()? {
+        log::info("the server's configuration has changed: it is started anew");
+        service::stop(wanted, &Instance::Backend)?;
+    }
+    start(options).map(drop)
+}
+
+/// Start what does not run, and wait until it serves.
+pub(crate) fn start(options: &Options) -> Result<Status> {
+    let (wanted, _) = services(options.protocols);
+    match start_server(wanted, options) {
+        Ok(status) => Ok(status),
+        // It was started for another address or port.
+        Err(error) if error.code() == CapabilityCode::Conflict => {
+            service::stop(wanted, &Instance::Backend)?;
+            Ok(start_server(wanted, options)?)
+        }
+        Err(error) => Err(match error.code() {
+            CapabilityCode::CommandFailed | CapabilityCode::TimedOut => Error::bad_configuration(format!(
+                "the NFS server does not start at {} port {}; does something else listen there? {error}",
+                options.listen_address, options.nfs_port
+            )),
+            _ => error.into(),
+        }),
+    }
+}
+
+/// Start a server with its bus and its portmapper: the slots are those of all of them.
+fn start_server(name: &str, options: &Options) -> Result<Status, CapabilityError> {
+    let slots = Slots::new()
+        .path("bus-config", "bus.conf")
+        .path("config", MAIN_FILE)
+        .text("address", options.listen_address.to_string())
+        .unsigned("port", u64::from(options.nfs_port));
+    service::start(name, &Instance::Backend, slots)
+}
+
+/// How the server is, in words that change whenever it was started anew.
+pub(crate) fn fingerprint(options: &Options) -> Result<String> {
+    let status = service::status(services(options.protocols).0, &Instance::Backend)?;
+    Ok(match (status.state, status.started_at_ms) {
+        (State::Ready, Some(started_at_ms)) => format!("started at {started_at_ms}"),
+        _ => "not running".to_owned(),
+    })
+}
+
+fn check_directory() -> Result<()> {
+    if files::status(&Path::new(CONFIG, "exports")).or_absent()?.is_some() {
+        return Ok(());
+    }
+    let main = files::location(&Path::new(CONFIG, "exports"))?;
+    Err(Error::bad_configuration(format!(
+        "root {CONFIG} has no directory for exports; type: mkdir -m 0755 {main}"
+    )))
+}
+
+fn configuration() -> Result<Option<Vec<u8>>> {
+    Ok(files::read(&Path::new(CONFIG, MAIN_FILE)).or_absent()?)
+}
+
+fn write_configuration(options: &Options) -> Result<()> {
+    files::write_template("bus-config", Slots::new())?;
+    let slots = Slots::new()
+        .path("exports", "exports")
+        .text("address", options.listen_address.to_string())
+        .unsigned("port", u64::from(options.nfs_port));
+    match options.protocols {
+        Protocols::Nfs3AndNfs4 => {
+            let slots = slots.unsigned("mount-port", u64::from(options.mount_port));
+            files::write_template("nfs-config", slots)?;
+        }
+        Protocols::Nfs4 => files::write_template("nfs4-config", slots)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! Creating, deleting and ensuring shares.
+
+use crate::export::{Clients, Export, Soundness};
+use crate::place::{NEW_SHARE, SHARE, SOURCE};
+use crate::{options::Options, replica, server, size, subvolume};
+use bulkhead_sdk::{
+    AfterEnsuring, CapabilityCode, Creation, EnsuredShare, Error, ErrorCode, ExportLocation, Health,
+    Protocol, ReplicaState, Resource, Result, Share, Slots, Snapshot, execute, log,
+};
+
+/// Make an empty share. Nobody may mount it yet.
+pub(crate) fn create(share: &Share) -> Result<Vec<ExportLocation>> {
+    check_protocol(share)?;
+    let resource = Resource::from(share);
+    if !is_whole(share)? {
+        subvolume::delete(NEW_SHARE, &resource)?;
+        subvolume::run("create-subvolume", Slots::new().path_of("at", NEW_SHARE, resource.clone()))?;
+        subvolume::finish_share(&resource, share.size_gib)?;
+    }
+    serve(share)
+}
+
+/// Make a share with the content of a snapshot.
+pub(crate) fn create_from_snapshot(share: &Share, source: &Snapshot) -> Result<Creation> {
+    check_protocol(share)?;
+    let resource = Resource::from(share);
+    if !is_whole(share)? {
+        subvolume::delete(NEW_SHARE, &resource)?;
+        let slots = Slots::new().path("from", SOURCE).path("to", NEW_SHARE);
+        execute::run("clone", slots).map_err(|error| match error.code() {
+            CapabilityCode::NotFound => {
+                Error::snapshot_not_found(format!("{} has no subvolume", source.name))
+            }
+            _ => subvolume::name_failure(error),
+        })?;
+        subvolume::finish_share(&resource, share.size_gib)?;
+    }
+    serve(share).map(Creation::Available)
+}
+
+/// Export a new share to nobody. If that fails, the host learns where it would be found, and keeps that.
+fn serve(share: &Share) -> Result<Vec<ExportLocation>> {
+    let export = Export::of_share(share);
+    let locations = export.locations()?;
+    let _held = export.hold()?;
+    export.publish_first().map_err(|error| error.with_export_locations(locations.clone()))?;
+    Ok(locations)
+}
+
+/// Whether an earlier attempt has come as far as the share's name. Another size is a conflict.
+fn is_whole(share: &Share) -> Result<bool> {
+    let resource = Resource::from(share);
+    if !subvolume::is_there(SHARE, &resource)? {
+        return Ok(false);
+    }
+    let wanted = share.size_gib.saturating_mul(subvolume::GIB);
+    match subvolume::limit_bytes(SHARE, &resource)? {
+        Some(found) if found == wanted => Ok(true),
+        found => Err(Error::conflict(format!(
+            "{} is there with a limit of {} bytes, not {} GiB; delete it first",
+            share.name,
+            found.unwrap_or_default(),
+            share.size_gib
+        ))),
+    }
+}
+
+/// Remove a share, or what there is of it. First nobody is served any more, then the data goes, last what is remembered: the order
+/// lets a repeated attempt find what is left.
+pub(crate) fn delete(share: &Share) -> Result<()> {
+    let resource = Resource::from(share);
+    let export = Export::of_share(share);
+    let _held = export.hold()?;
+    export.withdraw()?;
+    subvolume::delete(NEW_SHARE, &resource)?;
+    subvolume::delete(SHARE, &resource)?;
+    replica::forget(&resource)
+}
+
+/// Look at shares and bring their exports in line, without disturbing clients of those that are. One that fails does not hold up the
+/// others: it is left out, and stays as it is.
+pub(crate) fn ensure_all(shares: &[Share]) -> Result<Vec<EnsuredShare>> {
+    server::start(&Options::read()?)?;
+    let ensured = |share: &Share| match ensure(share) {
+        Ok(ensured) => Some(ensured),
+        Err(error) => {
+            log::error(&format!("{} was not ensured: {error}", share.name));
+            None
+        }
+    };
+    Ok(shares.iter().filter_map(ensured).collect())
+}
+
+fn ensure(share: &Share) -> Result<EnsuredShare> {
+    let ensured = |locations, access_rules, health| EnsuredShare {
+        id: share.id.clone(),
+        export_locations: locations,
+        access_rules,
+        health,
+    };
+    if !is_served(share) {
+        return Ok(ensured(None, AfterEnsuring::KeepRules, Health::Sound));
+    }
+    match subvolume::is_there(SHARE, &Resource::from(share)) {
+        Ok(true) => {}
+        Ok(false) => return Ok(ensured(None, AfterEnsuring::KeepRules, Health::Broken)),
+        Err(error) if error.code() == ErrorCode::Conflict => {
+            log::error(error.message());
+            return Ok(ensured(None, AfterEnsuring::KeepRules, Health::Broken));
+        }
+        Err(error) => return Err(error),
+    }
+    size::ensure(share)?;
+    let export = Export::of_share(share);
+    let _held = export.hold()?;
+    let access_rules = match export.restore()? {
+        Soundness::Sound => AfterEnsuring::KeepRules,
+        Soundness::RulesLost => AfterEnsuring::ReapplyRules,
+    };
+    Ok(ensured(Some(export.locations()?), access_rules, Health::Sound))
+}
+
+/// Of a replicated share only the active replica is exported.
+pub(crate) fn is_served(share: &Share) -> bool {
+    matches!(share.replica_state, None | Some(ReplicaState::Active))
+}
+
+/// Serve a share to whom the rules of this call name.
+pub(crate) fn admit(share: &Share) -> Result<()> {
+    let export = Export::of_share(share);
+    let _held = export.hold()?;
+    export.publish(Clients::OfCall)
+}
+
+pub(crate) fn check_protocol(share: &Share) -> Result<()> {
+    if share.protocol == Protocol::Nfs {
+        return Ok(());
+    }
+    Err(Error::invalid_share(format!(
+        "{} asks for {:?}; this driver serves NFS only",
+        share.name, share.protocol
+    )))
+}

@@ -1,0 +1,52 @@
+//! Sizes: the limit of a share's quota group. The filesystem enforces it.
+
+use crate::place::SHARE;
+use crate::subvolume::{self, GIB};
+use bulkhead_sdk::{Error, Resource, Result, Share, log};
+
+/// Give a share another, larger size. Shares take space only as they fill, so that no size is too large.
+pub(crate) fn extend(share: &Share, new_size_gib: u64) -> Result<()> {
+    find(share)?;
+    subvolume::limit(SHARE, &Resource::from(share), new_size_gib)
+}
+
+/// Make a share smaller, unless more is used: the filesystem itself would take the limit and refuse every write from then on.
+pub(crate) fn shrink(share: &Share, new_size_gib: u64) -> Result<()> {
+    find(share)?;
+    let used = used_bytes(share)?;
+    if used > new_size_gib.saturating_mul(GIB) {
+        return Err(Error::possible_data_loss(format!(
+            "{} holds {used} bytes, more than {new_size_gib} GiB; remove data first",
+            share.name
+        )));
+    }
+    subvolume::limit(SHARE, &Resource::from(share), new_size_gib)
+}
+
+/// Put back a limit that somebody has changed by hand.
+pub(crate) fn ensure(share: &Share) -> Result<()> {
+    let resource = Resource::from(share);
+    let found = subvolume::limit_bytes(SHARE, &resource)?;
+    if found == Some(share.size_gib.saturating_mul(GIB)) {
+        return Ok(());
+    }
+    log::warning(&format!(
+        "the limit of {} was {found:?} bytes; it is {} GiB again",
+        share.name, share.size_gib
+    ));
+    subvolume::limit(SHARE, &resource, share.size_gib)
+}
+
+/// What a share holds, metadata included.
+pub(crate) fn used_bytes(share: &Share) -> Result<u64> {
+    let resource = Resource::from(share);
+    subvolume::sync(SHARE, &resource)?;
+    subvolume::used_bytes(SHARE, &resource)
+}
+
+fn find(share: &Share) -> Result<()> {
+    if subvolume::is_there(SHARE, &Resource::from(share))? {
+        return Ok(());
+    }
+    Err(Error::share_not_found(format!("{} has no subvolume", share.name)))
+}
