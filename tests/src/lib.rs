@@ -4,6 +4,7 @@
 
 pub mod cgroup;
 pub mod daemon;
+pub mod ganesha;
 pub mod http;
 pub mod kills;
 pub mod lab;

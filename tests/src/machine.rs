@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use std::any::type_name;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Where the server of a lab listens.
@@ -37,47 +37,35 @@ const PLACES: &[&str] = &["/usr/bin", "/usr/sbin", "/bin", "/sbin"];
 
 /// Run `body` on a machine of its own; say loudly why not where there can be none.
 ///
-/// Its argument is the machine's folder. The test is known by its function: `body` must be a closure written in it.
-///
-/// # Panics
-///
-/// If the test fails inside, with all that it printed.
-pub fn isolated<F>(body: F)
+/// Its argument is the machine's folder. The test is known by its function: `body` must be a closure written in it. Fails as the test
+/// does inside, with all that it printed.
+pub fn isolated<F>(body: F) -> anyhow::Result<()>
 where
     F: AsyncFnOnce(PathBuf) -> anyhow::Result<()>,
 {
     if let Some(folder) = inside() {
-        return inside_of(folder, body);
+        prepare(&folder)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        return runtime.block_on(body(folder));
     }
     if let Some(reason) = lacking() {
-        return skipped(&reason);
+        skipped(&reason);
+        return Ok(());
     }
     let name = test_name::<F>();
-    let machine = Machine::make().unwrap_or_else(|error| panic!("no machine for {name}: {error:#}"));
-    let output = machine.run(&["--exact", &name, "--include-ignored", "--nocapture", "--test-threads=1"]);
-    let output = output.unwrap_or_else(|error| panic!("{name} cannot be started: {error:#}"));
-    let told =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{name} failed on its machine ({}):\n{told}", output.status);
-    assert!(told.contains("test result: ok. 1 passed"), "{name} did not run on its machine:\n{told}");
+    let machine = Machine::make().context("no machine for this test")?;
+    let arguments = ["--exact", &name, "--include-ignored", "--nocapture", "--test-threads=1"];
+    let output = machine.command(&arguments)?.output().context("the machine cannot be started")?;
+    let [told, errors] =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    ensure!(output.status.success(), "{name} failed on its machine ({}):\n{told}{errors}", output.status);
+    ensure!(told.contains("test result: ok. 1 passed"), "{name} did not run on its machine:\n{told}{errors}");
+    Ok(())
 }
 
 #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn skipped(reason: &str) {
     eprintln!("SKIPPED: {reason}");
-}
-
-fn inside_of<F>(folder: PathBuf, body: F)
-where
-    F: AsyncFnOnce(PathBuf) -> anyhow::Result<()>,
-{
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let outcome = prepare(&folder)
-        .and_then(|()| runtime.context("no runtime").map(|runtime| runtime.block_on(body(folder))))
-        .and_then(|outcome| outcome);
-    if let Err(error) = outcome {
-        panic!("{error:?}");
-    }
 }
 
 /// The test that a closure is written in, without its crate: `access::a_client_that_no_rule_names_is_refused`.
@@ -89,10 +77,6 @@ fn test_name<F>() -> String {
 
 /// The folder of the machine that this program runs on; none on the machine of whoever called it.
 #[must_use]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the program outside tells the one inside through its environment"
-)]
 pub fn inside() -> Option<PathBuf> {
     std::env::var_os(INSIDE).map(PathBuf::from)
 }
@@ -180,10 +164,6 @@ impl Machine {
         command.args(["--mount-proc", "sh", "-c", "\"$@\"; exit $?", "sh"]).arg(program).args(arguments);
         command.env(INSIDE, self.folder.path()).env("TMPDIR", self.folder.path());
         Ok(command)
-    }
-
-    fn run(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        Ok(self.command(arguments)?.output()?)
     }
 }
 

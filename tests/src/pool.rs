@@ -60,10 +60,14 @@ impl Pool {
         Ok(Path::new("/sys/fs/btrfs").join(String::from_utf8_lossy(&output.stdout).trim()))
     }
 
-    /// Let nobody write, or everybody again.
-    pub fn set_read_only(&self, read_only: bool) -> anyhow::Result<()> {
-        let option = if read_only { "remount,ro" } else { "remount,rw" };
-        run(Command::new("mount").args(["-o", option]).arg(&self.at))
+    /// Let nobody write.
+    pub fn make_read_only(&self) -> anyhow::Result<()> {
+        run(Command::new("mount").args(["-o", "remount,ro"]).arg(&self.at))
+    }
+
+    /// Let everybody write again.
+    pub fn make_writable(&self) -> anyhow::Result<()> {
+        run(Command::new("mount").args(["-o", "remount,rw"]).arg(&self.at))
     }
 
     /// Write everything down, so that what is counted is counted.

@@ -37,13 +37,15 @@ pub struct Plan {
     pub backends: usize,
     /// The size of each pool, in GiB.
     pub pool_gib: u64,
+    /// Whether all backends use the first pool.
+    pub shared_pool: bool,
 }
 
 impl Plan {
     /// One backend on a pool of 8 GiB.
-    pub const ONE: Self = Self { backends: 1, pool_gib: 8 };
+    pub const ONE: Self = Self { backends: 1, pool_gib: 8, shared_pool: false };
     /// Two that replicate to each other.
-    pub const PAIR: Self = Self { backends: 2, pool_gib: 8 };
+    pub const PAIR: Self = Self { backends: 2, pool_gib: 8, shared_pool: false };
 }
 
 impl Site {
@@ -51,7 +53,8 @@ impl Site {
     pub async fn start(folder: &Path, plan: Plan) -> anyhow::Result<Self> {
         let mut pools = Vec::new();
         let mut lab = Lab::new()?;
-        for number in 1..=plan.backends {
+        let pool_count = if plan.shared_pool { 1 } else { plan.backends };
+        for number in 1..=pool_count {
             pools.push(Pool::make(folder, &format!("pool{number}"), plan.pool_gib, DIRECTORIES)?);
         }
         for number in 1..=plan.backends {
@@ -71,8 +74,8 @@ impl Site {
 
     /// What stands in the file of backend `number` (from 1) when this is its driver.
     pub fn backend_text(lab: &Lab, number: usize, pools: &[Pool], driver: &Path) -> anyhow::Result<String> {
-        let pool = pools.get(number - 1).context("no such pool")?;
-        let peer = pools.iter().enumerate().find(|(index, _)| index + 1 != number);
+        let pool = pools.get(number - 1).or(pools.first()).context("a site has a pool")?;
+        let peer = pools.iter().enumerate().find(|(index, _)| index + 1 != number && pools.len() > 1);
         let bound = [
             ("pool", Some(pool.path().to_owned())),
             ("kernel", Some(pool.kernel()?)),

@@ -91,7 +91,7 @@ fn place(server: &str, source: &str) -> anyhow::Result<Place> {
 }
 
 #[test]
-fn clients_of_either_family_are_told_apart_and_a_quota_reaches_them() {
+fn clients_of_either_family_are_told_apart_and_a_quota_reaches_them() -> anyhow::Result<()> {
     isolated(async |folder| {
         let pool = Pool::make(&folder, "pool", 2, &["shares"])?;
         let (share, exported) = (pool.directory("shares").join("s1"), folder.join("exported"));
@@ -122,11 +122,11 @@ fn clients_of_either_family_are_told_apart_and_a_quota_reaches_them() {
         let gone = writer.read("letter").await;
         ensure!(gone.as_ref().is_err_and(Failure::is_broken), "{gone:?}");
         Ok(())
-    });
+    })
 }
 
 #[test]
-fn what_is_left_behind_is_seen() {
+fn what_is_left_behind_is_seen() -> anyhow::Result<()> {
     isolated(async |folder| {
         let pool = Pool::make(&folder, "pool", 1, &["shares"])?;
         let before = Inventory::take(&folder, &[&pool])?;
@@ -148,11 +148,11 @@ fn what_is_left_behind_is_seen() {
         sleeper.wait()?;
         pool.btrfs(&["subvolume", "delete"], &subvolume)?;
         Inventory::expect_nothing_since(&before, &folder, &[&pool]).await
-    });
+    })
 }
 
 #[test]
-fn a_machine_ends_with_all_that_runs_on_it() {
+fn a_machine_ends_with_all_that_runs_on_it() -> anyhow::Result<()> {
     isolated(async |folder| {
         ensure!(std::process::id() > 1, "somebody else is process 1");
         ensure!(processes_called("ganesha.nfsd").is_empty(), "another machine's processes are seen");
@@ -161,5 +161,5 @@ fn a_machine_ends_with_all_that_runs_on_it() {
         Command::new("sleep").arg("600").current_dir(pool.path()).spawn()?;
         std::mem::forget(pool);
         Ok(())
-    });
+    })
 }

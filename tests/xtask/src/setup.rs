@@ -15,8 +15,8 @@ const DEBIAN_COMPILER: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "ll
 const STORAGE: &[(&str, &str)] = &[
     ("btrfs-progs", "/usr/bin/btrfs"),
     ("nfs-ganesha", "/usr/bin/ganesha.nfsd"),
-    ("nfs-ganesha-vfs", "/usr/share/doc/nfs-ganesha-vfs"),
     ("dbus", "/usr/bin/dbus-daemon"),
+    ("dbus-bin", "/usr/bin/dbus-send"),
     ("rpcbind", "/usr/sbin/rpcbind"),
     ("iproute2", "/usr/sbin/ip"),
 ];
@@ -42,8 +42,12 @@ pub(crate) fn prepare() -> Outcome {
 
 /// btrfs, NFS-Ganesha and what they need. Where they cannot be installed, demo and tests say themselves what they leave out.
 pub(crate) fn storage() {
-    let missing: Vec<&str> =
+    let mut missing: Vec<&str> =
         STORAGE.iter().filter(|(_, file)| !Path::new(file).exists()).map(|(package, _)| *package).collect();
+    let plugin = format!("/usr/lib/{}-linux-gnu/ganesha/libfsalvfs.so", std::env::consts::ARCH);
+    if !Path::new(&plugin).exists() {
+        missing.push("nfs-ganesha-vfs");
+    }
     if missing.is_empty() {
         return;
     }

@@ -1,0 +1,70 @@
+//! A daemon's state copied while it works, and put back on another machine: here, another folder.
+
+use crate::{directory_daemon, make_small_share};
+use bulkhead_tests::daemon::Daemon;
+use bulkhead_tests::programs;
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn store(state: &Path, words: &[&str]) -> Output {
+    Command::new(programs::program("bulkhead").expect("built"))
+        .arg("store")
+        .args(words)
+        .arg("--state")
+        .arg(state)
+        .output()
+        .expect("started")
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+}
+
+#[tokio::test]
+async fn a_copy_of_a_daemon_at_work_is_put_back_and_goes_on_with_its_shares_and_its_ledger() {
+    let (lab, mut daemon) = directory_daemon().await;
+    let share = make_small_share(&daemon.tenant()).await;
+    let checked = store(&lab.state(), &["check", "--json"]);
+    assert!(checked.status.success(), "{}", told(&checked));
+    let facts: Value = serde_json::from_slice(&checked.stdout).expect("JSON");
+    assert!(facts["entries"].as_u64() > Some(3), "{facts}");
+
+    let copy = lab.path().join("copy");
+    let copied = store(&lab.state(), &["backup", &copy.display().to_string()]);
+    assert!(copied.status.success(), "{}", told(&copied));
+    let later = make_small_share(&daemon.tenant()).await;
+
+    let refused = store(&lab.state(), &["restore", &copy.display().to_string()]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(told(&refused).contains("in use by another daemon"), "{}", told(&refused));
+
+    daemon.kill().expect("killed");
+    std::fs::rename(lab.state(), lab.path().join("lost")).expect("moved");
+    let restored = store(&lab.state(), &["restore", &copy.display().to_string()]);
+    assert!(restored.status.success(), "{}", told(&restored));
+    let daemon = Daemon::start(&lab).await.expect("a daemon on the copy");
+    daemon.ready().await.expect("ready");
+    let tenant = daemon.tenant();
+    assert_eq!(
+        tenant.get(&format!("/v2/shares/{share}")).await.expect("there")["share"]["status"],
+        "available"
+    );
+    let missing = tenant.send("GET", &format!("/v2/shares/{later}"), None).await.expect("an answer");
+    assert_eq!(missing.status, 404, "it was made after the copy");
+    let records = daemon.operator().get("/v1/ledger?most=500").await.expect("a ledger");
+    let created = |record: &Value| record.to_string().contains("create-directory");
+    assert!(records["records"].as_array().expect("records").iter().any(created), "the old records are there");
+}
+
+#[test]
+fn what_is_no_state_or_holds_one_already_is_left_alone_with_a_hint() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nowhere = folder.path().join("nowhere");
+    for words in [vec!["check"], vec!["backup", "/nonexistent/copy"], vec!["restore", "/nonexistent/copy"]] {
+        let refused = store(&nowhere, &words);
+        assert_eq!(refused.status.code(), Some(1), "{words:?}");
+        assert!(told(&refused).contains("hint:"), "{words:?}: {}", told(&refused));
+        assert!(!nowhere.exists(), "{words:?} made something");
+    }
+}
