@@ -15,6 +15,7 @@ pub(crate) fn create(share: &Share) -> Result<Vec<ExportLocation>> {
     if !is_whole(share)? {
         subvolume::delete(NEW_SHARE, &resource)?;
         subvolume::run("create-subvolume", Slots::new().path_of("at", NEW_SHARE, resource.clone()))?;
+        subvolume::run("open-to-clients", Slots::new().path_of("at", NEW_SHARE, resource.clone()))?;
         subvolume::finish_share(&resource, share.size_gib)?;
     }
     serve(share)

@@ -8,6 +8,7 @@ use bulkhead_model::manifest::CommandEffect::{Change, Destroy, Read};
 
 pub(super) const PROGRAMS: &[Program] = &[
     Program { name: "btrfs", privilege: Privilege::Filesystems, links: Links::Followed, forms: BTRFS },
+    Program { name: "chmod", privilege: Privilege::Files, links: Links::Followed, forms: CHMOD },
     Program { name: "cp", privilege: Privilege::Files, links: Links::FollowedWith(&["-H"]), forms: CP },
     Program { name: "df", privilege: Privilege::Files, links: Links::Followed, forms: DF },
     Program {
@@ -38,6 +39,9 @@ const PLAIN: Form = Form {
     joint: Joint::Any,
     privilege: None,
 };
+
+/// One mode only: a directory that all users of a tenant's clients may write to. Not here: `-R`, which meets what tenants put there.
+const CHMOD: &[Form] = &[Form { subcommand: &["0777"], effect: Change, operands: &[Existing], ..PLAIN }];
 
 /// Not here: options that follow links inside a tree (`-L`), that write elsewhere (`--backup`, `--suffix`, `--target-directory`).
 /// `-H` follows only what the words name, which is the helper's own descriptor.

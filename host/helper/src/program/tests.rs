@@ -41,6 +41,7 @@ fn refusal(program: &str, words: &[&str]) -> Option<Refusal> {
 fn what_the_table_knows_is_let_through() {
     for (program, words) in [
         ("cp", vec!["--archive", "--reflink=auto", "--no-target-directory", "--", "{from}", "{to}"]),
+        ("chmod", vec!["0777", "--", "{from}"]),
         ("btrfs", vec!["subvolume", "create", "{to}"]),
         ("btrfs", vec!["subvolume", "snapshot", "-r", "{from}", "{to}"]),
         ("btrfs", vec!["subvolume", "delete", "--commit-after", "{old}"]),
@@ -64,6 +65,8 @@ fn an_option_nobody_reviewed_is_denied() {
         ("cp", vec!["--target-directory={from}", "--", "{from}", "{to}"]),
         ("cp", vec!["--archive", "-L", "--", "{from}", "{to}"]),
         ("cp", vec!["--backup=simple", "--", "{from}", "{to}"]),
+        ("chmod", vec!["4777", "--", "{from}"]),
+        ("chmod", vec!["0777", "--recursive", "--", "{from}"]),
         ("cp", vec!["--reflink={text}", "--", "{from}", "{to}"]),
         ("cp", vec!["{text}", "--", "{from}", "{to}"]),
         ("rm", vec!["--no-preserve-root", "--", "{old}"]),
