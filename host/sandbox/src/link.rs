@@ -9,6 +9,9 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     let mut linker = Linker::new(engine);
     host::types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     host::execute::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    host::service::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    host::job::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    host::dbus::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     host::files::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     host::config::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     host::private_data::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;

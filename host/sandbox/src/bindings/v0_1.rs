@@ -19,6 +19,9 @@ wasmtime::component::bindgen!({
 
         world served {
             import bulkhead:host/execute@0.1.0;
+            import bulkhead:host/service@0.1.0;
+            import bulkhead:host/job@0.1.0;
+            import bulkhead:host/dbus@0.1.0;
             import bulkhead:host/files@0.1.0;
             import bulkhead:host/config@0.1.0;
             import bulkhead:host/private-data@0.1.0;

@@ -200,6 +200,39 @@ async fn a_denial_is_a_value_and_recorded_even_if_the_guest_traps_afterwards() {
 }
 
 #[tokio::test]
+async fn what_runs_beside_and_beyond_a_call_is_denied_as_a_value_too() {
+    let name = "(i32.const 4096) (i32.const 4)";
+    let backends = "(i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)";
+    let nothing = "(i32.const 0) (i32.const 0)";
+    for (interface, function, call) in [
+        ("service", "start", format!("(call $start {name} {backends} {nothing} (i32.const 8192))")),
+        ("service", "stop-group", format!("(call $stop-group {name} {backends} (i32.const 8192))")),
+        ("dbus", "call", format!("(call $call {name} {backends} {nothing} (i32.const 8192))")),
+        ("job", "poll", format!("(call $poll {name} {name} (i32.const 8192))")),
+        ("job", "entries", "(call $entries (i32.const 8192))".to_owned()),
+        ("files", "read-kernel", format!("(call $read-kernel {name} {name} {nothing} (i32.const 8192))")),
+    ] {
+        let is_error = "(i32.ne (i32.load8_u (i32.const 8192)) (i32.const 1))";
+        let guest = Guest::default()
+            .import(interface, function)
+            .with(r#"(data (i32.const 4096) "pool")"#)
+            .body("shares.create-share", format!("{call} (if {is_error} (then (unreachable))) {ZEROS}"));
+        let (host, generation) = guest.generation(DriverLimits::default()).await;
+        assert_eq!(generation.create_share(&reason(), &share()).await, Ok(Vec::new()), "{function}");
+        let records = host.ledger.tail(None, 10).await.expect("the ledger");
+        let recorded = records.iter().any(|record| match &record.entry {
+            LedgerEntry::Effect(effect) => {
+                effect.outcome == EffectOutcome::Denied
+                    && effect.capability == format!("{interface}.{function}")
+                    && effect.detail.contains("grant.capabilities")
+            }
+            LedgerEntry::StateChange(_) => false,
+        });
+        assert!(recorded, "{interface}.{function}: {records:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_panic_of_the_host_costs_one_call_and_is_the_hosts_fault() {
     let guest = Guest::default()
         .import("private-data", "next-number")

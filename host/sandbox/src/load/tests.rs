@@ -99,7 +99,7 @@ fn an_import_that_nobody_offers_is_refused_by_name() {
     };
     let text = import("acme:tools/shell@1.0.0");
     assert!(text.contains("acme:tools/shell@1.0.0"), "{text}");
-    assert!(text.contains("execute, config"), "{text}");
+    assert!(text.contains("execute, service, job, dbus, config"), "{text}");
     let text = import("wasi:cli/environment@0.2.0");
     assert!(text.contains("--stub-wasi"), "{text}");
 }

@@ -67,7 +67,8 @@ pub(crate) fn error_to_wit(error: CapabilityError) -> wit::CapabilityError {
     }
 }
 
-fn exit_to_wit(exit: CommandExit) -> wit::CommandExit {
+/// How a command ended, as the guest sees it.
+pub(crate) fn exit_to_wit(exit: CommandExit) -> wit::CommandExit {
     wit::CommandExit {
         exit_code: exit.exit_code,
         signal: exit.signal,

@@ -3,11 +3,14 @@
 
 mod clock;
 mod config;
+mod dbus;
 mod execute;
 mod files;
+mod job;
 mod lock;
 mod log;
 mod private_data;
+mod service;
 
 use crate::bindings::convert::capability::error_to_wit;
 use crate::bindings::v0_1::bulkhead::{driver, host};
