@@ -27,6 +27,7 @@ pub struct Site {
     /// The pool of each backend: `nas1`, `nas2`.
     pub pools: Vec<Pool>,
     folder: PathBuf,
+    backends: usize,
     before: Inventory,
 }
 
@@ -63,7 +64,7 @@ impl Site {
         let before = Inventory::take(folder, &pools.iter().collect::<Vec<_>>())?;
         let daemon = Daemon::start(&lab).await?;
         daemon.ready().await?;
-        Ok(Self { daemon, lab, pools, folder: folder.to_owned(), before })
+        Ok(Self { daemon, lab, pools, folder: folder.to_owned(), backends: plan.backends, before })
     }
 
     fn with_backend(lab: Lab, number: usize, pools: &[Pool], driver: &Path) -> anyhow::Result<Lab> {
@@ -148,7 +149,7 @@ impl Site {
 
     /// Let the operator end it all, and fail if anything was left behind on the machine.
     pub async fn end(self) -> anyhow::Result<()> {
-        for number in 1..=self.pools.len() {
+        for number in 1..=self.backends {
             self.operator()
                 .post(&format!("/v1/backends/{}/unload", name(number)), &serde_json::json!({}))
                 .await?;

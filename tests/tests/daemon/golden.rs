@@ -1,14 +1,14 @@
-//! What a reviewer reads of the reference driver, word for word. After a change that is meant: `BLESS=1 cargo xtask test`.
+//! What a reviewer reads of the reference drivers, word for word. After a change that is meant: `BLESS=1 cargo xtask test`.
 
 use bulkhead_tests::programs;
 use std::process::Command;
 
-#[test]
+/// What `inspect` says of a driver of this repository, compared with what was said before.
 #[expect(clippy::disallowed_methods, reason = "a test is told by its environment to rewrite its golden file")]
-fn inspect_of_directory_states_every_path_and_program_it_can_reach() {
+fn inspected(driver: &str) -> String {
     let output = Command::new(programs::program("bulkhead").expect("built"))
         .args(["driver", "inspect"])
-        .arg(programs::guest("directory").expect("built"))
+        .arg(programs::guest(driver).expect("built"))
         .output()
         .expect("started");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -16,10 +16,10 @@ fn inspect_of_directory_states_every_path_and_program_it_can_reach() {
     // Size and digest of the bytes change with every compiler; what the driver may do does not.
     let shown: String = text
         .lines()
-        .filter(|line| !line.trim_start().starts_with("digest") && !line.trim_start().starts_with("size"))
+        .filter(|line| !line.starts_with("  digest ") && !line.starts_with("  size "))
         .flat_map(|line| [line.trim_end(), "\n"])
         .collect();
-    let golden = programs::repository().join("drivers/directory/inspect.txt");
+    let golden = programs::repository().join("drivers").join(driver).join("inspect.txt");
     if std::env::var("BLESS").is_ok() {
         std::fs::write(&golden, &shown).expect("written");
     }
@@ -28,7 +28,32 @@ fn inspect_of_directory_states_every_path_and_program_it_can_reach() {
         std::fs::read_to_string(&golden).unwrap_or_default(),
         "after a change that is meant: BLESS=1"
     );
+    shown
+}
+
+#[test]
+fn inspect_of_directory_states_every_path_and_program_it_can_reach() {
+    let shown = inspected("directory");
     for reached in ["{share}", "{share}@{snapshot}", "cp --archive", "{share}.exports"] {
+        assert!(shown.contains(reached), "{reached} is not stated");
+    }
+}
+
+#[test]
+fn inspect_of_btrfs_ganesha_states_every_program_argument_path_service_and_file_text() {
+    let shown = inspected("btrfs-ganesha");
+    let reached = [
+        "btrfs subvolume delete",
+        "ganesha.nfsd -F -f",
+        "rpcbind -f",
+        "dbus-daemon --config-file=",
+        "/run/exports/{share}",
+        "Export_Id = {id};",
+        "RemoveExport",
+        "send-increment",
+        "exports/{share}.conf",
+    ];
+    for reached in reached {
         assert!(shown.contains(reached), "{reached} is not stated");
     }
 }
