@@ -267,7 +267,9 @@ impl State {
         let filled = self.fill(name, template, slots)?;
         let mut text = file.text.clone();
         for (slot, value) in &filled.values {
-            text = text.replace(&format!("{{{slot}}}"), &value.in_file(slot, file.format)?);
+            while let Some((before, after)) = text.split_once(&format!("{{{slot}}}")) {
+                text = format!("{before}{}{after}", value.in_file(slot, file.format, before)?);
+            }
         }
         self.record_owned(&checked.root, &checked.place);
         fs::write(&checked.full, text).map_err(io)

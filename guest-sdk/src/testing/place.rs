@@ -112,7 +112,9 @@ impl Target {
 
     /// Fill a pattern.
     pub(super) fn place(&self, pattern: &str, named: Option<&Resource>) -> Answer<Place> {
-        let names = self.names(named)?;
+        // A pattern without names needs no subject: `setup` has none.
+        let is_of_backend = named.is_none() && !pattern.contains('{');
+        let names = if is_of_backend { Names::default() } else { self.names(named)? };
         let mut relative = String::new();
         let mut rest = pattern;
         while let Some((before, after)) = rest.split_once('{') {
@@ -142,7 +144,7 @@ impl Target {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Names {
     share: Option<String>,
     snapshot: Option<String>,

@@ -53,12 +53,16 @@ pub(super) enum Look {
 }
 
 impl Printed {
-    /// As it stands in a file. What its format has no place for is refused.
-    pub(super) fn in_file(&self, slot: &str, format: FileFormat) -> Answer<String> {
+    /// As it stands in a file, behind the text `before`. What its format has no place for is refused.
+    pub(super) fn in_file(&self, slot: &str, format: FileFormat, before: &str) -> Answer<String> {
+        let in_quotes = before.matches('"').count() % 2 == 1;
         match (format, self.form) {
             (_, Form::Free) => invalid(format!("slot {slot} is of a type that cannot stand in a file")),
             (FileFormat::Json, Form::Text | Form::Rules) => Ok(format!("\"{}\"", self.text)),
-            (FileFormat::Ganesha, Form::Text) => Ok(format!("\"{}\"", self.text)),
+            (FileFormat::Ganesha, Form::Rules) if in_quotes => {
+                invalid(format!("slot {slot} is of a type that cannot stand in quotes"))
+            }
+            (FileFormat::Ganesha, Form::Text) if !in_quotes => Ok(format!("\"{}\"", self.text)),
             _ => Ok(self.text.clone()),
         }
     }
@@ -224,9 +228,22 @@ fn ganesha<'a>(clients: impl Iterator<Item = (&'a str, AccessLevel)>) -> String 
             AccessLevel::Rw => "RW",
             AccessLevel::Ro => "RO",
         };
-        format!("CLIENT {{ Clients = {address}; Access_Type = {access}; Protocols = 3, 4; }}")
+        let clients = ganesha_clients(address)?;
+        Some(format!("CLIENT {{ Clients = {clients}; Access_Type = {access}; Protocols = 3, 4; }}"))
     };
-    clients.into_iter().map(block).collect::<Vec<_>>().join(" ")
+    clients.into_iter().filter_map(block).collect::<Vec<_>>().join(" ")
+}
+
+/// A network as NFS-Ganesha reads one; none if it cannot: it takes prefixes of one or two digits and not `0`.
+fn ganesha_clients(address: &str) -> Option<String> {
+    match address.split_once('/') {
+        Some((host, "32")) if !host.contains(':') => Some(host.to_owned()),
+        Some((host, "128")) => Some(host.to_owned()),
+        Some((host, "0")) if host.contains(':') => Some("::/1, 8000::/1".to_owned()),
+        Some((_, "0")) => Some("0.0.0.0/1, 128.0.0.0/1".to_owned()),
+        Some((_, length)) if length.len() > 2 => None,
+        _ => Some(address.to_owned()),
+    }
 }
 
 fn is_network(text: &str) -> bool {

@@ -1,0 +1,197 @@
+//! btrfs, played on plain directories: what a subvolume is beyond one stands in a table, found by the directory's inode, which stays
+//! the same when it is renamed or exchanged.
+
+use bulkhead_sdk::execute::Output;
+use bulkhead_sdk::testing::{Command, Lab};
+use bulkhead_sdk::{CapabilityError, CommandExit};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+type Answer = Result<Output, CapabilityError>;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Subvolume {
+    pub(crate) id: u64,
+    pub(crate) parent: Option<u64>,
+    pub(crate) received: Option<u64>,
+    pub(crate) read_only: bool,
+    pub(crate) limit: u64,
+}
+
+/// The filesystem below roots `pool` and `peer`, whose quotas root `kernel` shows.
+#[derive(Debug, Clone)]
+pub(crate) struct Btrfs {
+    kernel: PathBuf,
+    known: Rc<RefCell<BTreeMap<u64, Subvolume>>>,
+    next: Rc<RefCell<u64>>,
+}
+
+impl Btrfs {
+    pub(crate) fn mount(lab: &Lab) -> Self {
+        let btrfs = Self {
+            kernel: lab.root("kernel"),
+            known: Rc::default(),
+            next: Rc::new(RefCell::new(256)),
+        };
+        fs::create_dir(btrfs.kernel.join("qgroups")).expect("a directory");
+        fs::write(btrfs.kernel.join("qgroups/mode"), "qgroup\n").expect("a file");
+        fs::write(btrfs.kernel.join("qgroups/inconsistent"), "0\n").expect("a file");
+        btrfs.answer(lab);
+        btrfs
+    }
+
+    fn answer(&self, lab: &Lab) {
+        let on = |template: &str, work: fn(&Self, &Command) -> Answer| {
+            let btrfs = self.clone();
+            lab.answer(template, move |command| work(&btrfs, command));
+        };
+        on("look-at-pool", |_, _| says("btrfs\n"));
+        on("create-subvolume", Self::create);
+        on("open-to-clients", |_, _| says(""));
+        on("limit-size", |btrfs, command| {
+            btrfs.set_limit(&command.path("at"), command.value("size").parse().expect("a number"))
+        });
+        on("lift-limit", |btrfs, command| btrfs.set_limit(&command.path("at"), 0));
+        on("take-snapshot", |btrfs, command| btrfs.snapshot(command, true));
+        on("clone", |btrfs, command| btrfs.snapshot(command, false));
+        on("delete-subvolume", Self::delete);
+        on("subvolume-id", |btrfs, command| says(&format!("{}\n", btrfs.of(&command.path("at")).id)));
+        on("show-subvolume", Self::show);
+        on("sync-pool", |_, _| says(""));
+        on("peer-base", |btrfs, command| btrfs.snapshot(command, true));
+        on("delete-peer-base", Self::delete);
+        on("freeze-peer", |btrfs, command| {
+            btrfs.change(&command.path("at"), |subvolume| subvolume.read_only = true);
+            says("")
+        });
+        on("show-peer-subvolume", Self::show);
+        on("whole-stream", Self::send);
+        on("increment-stream", Self::send);
+    }
+
+    /// What stands at a path.
+    pub(crate) fn of(&self, at: &Path) -> Subvolume {
+        self.known.borrow().get(&inode(at)).cloned().unwrap_or_default()
+    }
+
+    /// Somebody makes a subvolume by hand.
+    pub(crate) fn make(&self, at: &Path) {
+        fs::create_dir(at).expect("a new name");
+        self.register(at, None, false);
+    }
+
+    /// Say how much a subvolume holds.
+    pub(crate) fn set_used(&self, at: &Path, bytes: u64) {
+        fs::write(self.counts(self.of(at).id).join("referenced"), format!("{bytes}\n")).expect("a file");
+    }
+
+    pub(crate) fn change(&self, at: &Path, edit: impl FnOnce(&mut Subvolume)) {
+        let mut known = self.known.borrow_mut();
+        let subvolume = known.get_mut(&inode(at)).expect("a subvolume");
+        edit(subvolume);
+        let directory = self.counts(subvolume.id);
+        fs::write(directory.join("max_referenced"), format!("{}\n", subvolume.limit)).expect("a file");
+    }
+
+    fn counts(&self, id: u64) -> PathBuf {
+        self.kernel.join(format!("qgroups/0_{id}"))
+    }
+
+    fn register(&self, at: &Path, origin: Option<&Subvolume>, read_only: bool) {
+        let mut next = self.next.borrow_mut();
+        *next += 1;
+        let subvolume = Subvolume {
+            id: *next,
+            parent: origin.map(|origin| origin.id),
+            received: None,
+            read_only,
+            limit: origin.map_or(0, |origin| origin.limit),
+        };
+        fs::create_dir(self.counts(*next)).expect("a directory");
+        fs::write(self.counts(*next).join("referenced"), "16384\n").expect("a file");
+        self.known.borrow_mut().insert(inode(at), subvolume);
+        self.change(at, |_| {});
+    }
+
+    fn create(&self, command: &Command) -> Answer {
+        let at = command.path("at");
+        if at.exists() {
+            return fails("target path already exists");
+        }
+        self.make(&at);
+        says("")
+    }
+
+    fn set_limit(&self, at: &Path, bytes: u64) -> Answer {
+        self.change(at, |subvolume| subvolume.limit = bytes);
+        says("")
+    }
+
+    fn snapshot(&self, command: &Command, read_only: bool) -> Answer {
+        let (from, to) = (command.path("from"), command.path("to"));
+        if to.exists() {
+            return fails("target path already exists");
+        }
+        copy(&from, &to);
+        self.register(&to, Some(&self.of(&from)), read_only);
+        says("")
+    }
+
+    fn delete(&self, command: &Command) -> Answer {
+        let at = command.path("at");
+        if fs::read_dir(&at).expect("a directory").flatten().any(|entry| entry.file_name() == "nested") {
+            return fails("Could not destroy subvolume/snapshot: Directory not empty");
+        }
+        self.known.borrow_mut().remove(&inode(&at));
+        fs::remove_dir_all(&at).expect("it goes");
+        says("")
+    }
+
+    fn show(&self, command: &Command) -> Answer {
+        let Some(subvolume) = self.known.borrow().get(&inode(&command.path("at"))).cloned() else {
+            return fails("Not a Btrfs subvolume: Invalid argument");
+        };
+        let uuid = |id: Option<u64>| id.map_or_else(|| "-".to_owned(), |id| format!("uuid-{id}"));
+        says(&format!(
+            "shares/x\n\tName: \t\t\tx\n\tUUID: \t\t\t{}\n\tParent UUID: \t\t{}\n\tReceived UUID: \t\t{}\n\tSubvolume ID: \t\t{}\n\tFlags: \t\t\t{}\n\tSnapshot(s):\n",
+            uuid(Some(subvolume.id)),
+            uuid(subvolume.parent),
+            uuid(subvolume.received),
+            subvolume.id,
+            if subvolume.read_only { "readonly" } else { "-" },
+        ))
+    }
+
+    fn send(&self, command: &Command) -> Answer {
+        let (source, into) = (command.path("source"), command.path("into"));
+        copy(&source, &into);
+        self.register(&into, None, true);
+        let origin = self.of(&source).id;
+        self.change(&into, |subvolume| subvolume.received = Some(origin));
+        says("")
+    }
+}
+
+fn inode(at: &Path) -> u64 {
+    fs::metadata(at).map(|status| status.ino()).unwrap_or_default()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("a new name");
+    for entry in fs::read_dir(from).expect("a directory").flatten() {
+        fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
+    }
+}
+
+fn says(text: &str) -> Answer {
+    Ok(Output { stdout: text.as_bytes().to_vec(), ..Output::default() })
+}
+
+pub(crate) fn fails(stderr: &str) -> Answer {
+    let exit = CommandExit { exit_code: Some(1), stderr: format!("ERROR: {stderr}\n"), ..CommandExit::default() };
+    Err(CapabilityError::command_failed("btrfs ended with 1", exit))
+}
