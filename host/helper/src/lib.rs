@@ -11,6 +11,7 @@
 
 mod child;
 mod command;
+mod dbus;
 mod executable;
 pub mod frame;
 pub mod listen;

@@ -3,7 +3,8 @@
 //! Without one the helper trusts its daemon's grants; with one, both must allow a command. The file is JSON:
 //! `{"programs": {"cp": "/usr/bin/cp"}, "roots": ["/srv/shares"], "unreviewed-programs": []}`.
 
-use crate::protocol::{Refusal, RunRequest, Unreviewed};
+use crate::protocol::{Refusal, RootBinding, RunRequest, Unreviewed};
+use bulkhead_model::id::Label;
 use bulkhead_model::manifest::CommandTemplate;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::process::geteuid;
@@ -70,6 +71,20 @@ impl Policy {
         serde_json::from_str(&text).map(|rules| Self(Some(rules))).map_err(PolicyError::Malformed)
     }
 
+    /// Denied unless the policy names every one of these roots.
+    pub(crate) fn check_roots(&self, roots: &BTreeMap<Label, RootBinding>) -> Result<(), Refusal> {
+        let Self(Some(rules)) = self else { return Ok(()) };
+        for (root, binding) in roots {
+            if !rules.roots.contains(&binding.path) {
+                return Err(Refusal::denied(
+                    format!("root '{root}' at '{}'", binding.path),
+                    format!("\"roots\": [\"{}\"] in the helper's policy file", binding.path),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Each request with its template, if the policy allows them all.
     pub(crate) fn read_stages(
         &self,
@@ -95,14 +110,7 @@ impl Policy {
                 format!("\"programs\": {{\"{name}\": \"{}\"}} in the helper's policy file", request.program),
             ));
         }
-        for (root, binding) in &request.roots {
-            if !rules.roots.contains(&binding.path) {
-                return Err(Refusal::denied(
-                    format!("root '{root}' at '{}'", binding.path),
-                    format!("\"roots\": [\"{}\"] in the helper's policy file", binding.path),
-                ));
-            }
-        }
+        self.check_roots(&request.roots)?;
         if request.unreviewed == Unreviewed::Allowed
             && crate::program::find(name).is_none()
             && !rules.unreviewed_programs.contains(name)
@@ -119,7 +127,6 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::RootBinding;
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 

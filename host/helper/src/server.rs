@@ -1,12 +1,13 @@
 //! The loop: one thread, one connection, a list of commands, and `poll` over all of them.
 
 use crate::command::{CLOSING_GRACE, Command, Counting, GRACE, Line, Progress};
+use crate::dbus::Calls;
 use crate::frame::{FrameError, FrameReader, encode};
 use crate::lock::Lock;
 use crate::policy::Policy;
 use crate::protocol::{
-    Ending, Finished, FromHelper, LARGEST_ANSWER, LARGEST_REQUEST, MOST_COMMANDS, PipeFinished, Refusal,
-    RunRequest, ToHelper, VERSION,
+    DbusRequest, Ending, Finished, FromHelper, LARGEST_ANSWER, LARGEST_REQUEST, MOST_COMMANDS, PipeFinished,
+    Refusal, RunRequest, ToHelper, VERSION,
 };
 use crate::tree::{Left, Trees, reap};
 use bulkhead_model::error::CapabilityCode;
@@ -119,11 +120,12 @@ struct Session<'server> {
     stage: Stage,
     last_id: u64,
     commands: Vec<Running>,
+    calls: Calls,
     aftermath: Option<Instant>,
 }
 
 impl<'server> Session<'server> {
-    const fn new(server: &'server mut Server, connection: UnixStream) -> Self {
+    fn new(server: &'server mut Server, connection: UnixStream) -> Self {
         Self {
             server,
             connection,
@@ -132,6 +134,7 @@ impl<'server> Session<'server> {
             stage: Stage::Silent,
             last_id: 0,
             commands: Vec::new(),
+            calls: Calls::default(),
             aftermath: None,
         }
     }
@@ -146,6 +149,9 @@ impl<'server> Session<'server> {
                 self.answer(message)?;
             }
             self.advance()?;
+            for (id, answer) in self.calls.advance() {
+                self.tell(&FromHelper::Dbus { id, answer })?;
+            }
             self.sweep()?;
             if self.send()? == Peer::Gone {
                 return Ok(());
@@ -155,6 +161,7 @@ impl<'server> Session<'server> {
 
     /// Nobody listens any more: end everything.
     fn close(&mut self) {
+        self.calls = Calls::default();
         while !self.commands.is_empty() {
             for running in &mut self.commands {
                 running.command.stop(Ending::Cancelled, CLOSING_GRACE);
@@ -176,9 +183,10 @@ impl<'server> Session<'server> {
         for running in &self.commands {
             running.command.watch(&mut watched);
         }
+        self.calls.watch(&mut watched);
         let now = Instant::now();
-        let due =
-            self.commands.iter().map(|running| running.command.due().saturating_duration_since(now)).min();
+        let due = self.commands.iter().map(|running| running.command.due()).chain(self.calls.due()).min();
+        let due = due.map(|due| due.saturating_duration_since(now));
         let looks_again = self.stage == Stage::Sweeping || self.aftermath.is_some();
         let due = if looks_again { Some(LOOK_AGAIN.min(due.unwrap_or(LOOK_AGAIN))) } else { due };
         let timeout = due.map(|due| Timespec::try_from(due).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 }));
@@ -255,13 +263,19 @@ impl<'server> Session<'server> {
                 for running in self.commands.iter_mut().filter(|running| running.id == id) {
                     running.command.stop(Ending::Cancelled, GRACE);
                 }
-                Ok(())
+                match self.calls.cancel(id) {
+                    Some(answer) => self.tell(&FromHelper::Dbus { id, answer }),
+                    None => Ok(()),
+                }
             }
             ToHelper::Pipe(request) => self.start(request.id, Asked::Pipeline, request.stages),
             ToHelper::Run(request) => self.start(request.id, Asked::Command, vec![*request]),
             ToHelper::Service { id, .. } => self.tell(&FromHelper::Service { id, answer: Err(not_served()) }),
             ToHelper::Job { id, .. } => self.tell(&FromHelper::Job { id, answer: Err(not_served()) }),
-            ToHelper::Dbus { id, .. } => self.tell(&FromHelper::Dbus { id, answer: Err(not_served()) }),
+            ToHelper::Dbus { id, call } => match self.call(id, &call) {
+                Ok(()) => Ok(()),
+                Err(refusal) => self.tell(&FromHelper::Dbus { id, answer: Err(refusal) }),
+            },
         }
     }
 
@@ -289,6 +303,12 @@ impl<'server> Session<'server> {
             ));
         }
         Ok(())
+    }
+
+    fn call(&mut self, id: u64, request: &DbusRequest) -> Result<(), Refusal> {
+        self.admit(id)?;
+        self.server.policy.check_roots(&request.roots)?;
+        self.calls.begin(id, request, || Err(not_served()))
     }
 
     fn try_to_start(&mut self, id: u64, asked: Asked, stages: Vec<RunRequest>) -> Result<Command, Refusal> {
