@@ -82,7 +82,10 @@ impl Site {
             ("kernel", Some(pool.kernel()?)),
             ("peer", peer.map(|(_, peer)| peer.path().to_owned())),
         ];
-        lab.backend_text(&name(number), driver, &options(number), &bound)
+        let domain = peer.map_or("", |_| "replication_domain = \"pair\"\n");
+        let exports = lab.root(&name(number), "config").join("exports");
+        std::fs::create_dir_all(&exports)?;
+        lab.backend_text(&name(number), driver, &options(number, domain), &bound)
     }
 
     /// The tenants' door.
@@ -172,7 +175,10 @@ pub fn ports(number: usize) -> (u16, u16) {
     if number == 1 { (2049, 20048) } else { (12049, 12048) }
 }
 
-fn options(number: usize) -> String {
+/// The options of backend `number`. What listens at several addresses listens at all of the machine's.
+fn options(number: usize, domain: &str) -> String {
     let (nfs, mount) = ports(number);
-    format!("export_addresses = [\"{SERVER}\", \"{SERVER_V6}\"]\nnfs_port = {nfs}\nmount_port = {mount}\n")
+    format!(
+        "export_addresses = [\"{SERVER}\", \"{SERVER_V6}\"]\nnfs_port = {nfs}\nmount_port = {mount}\n{domain}"
+    )
 }
