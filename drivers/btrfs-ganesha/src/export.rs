@@ -13,8 +13,7 @@ use bulkhead_sdk::lock::{self, Guard};
 use bulkhead_sdk::private_data::{self, Expected, Owner};
 use bulkhead_sdk::service::{self, Instance};
 use bulkhead_sdk::{
-    CapabilityCode, CapabilityError, Error, ExportLocation, OrAbsent, Resource, Result, Share, Slots,
-    Snapshot, log,
+    CapabilityCode, Error, ExportLocation, OrAbsent, Resource, Result, Share, Slots, Snapshot, log,
 };
 use std::net::IpAddr;
 use std::time::Duration;

@@ -18,6 +18,7 @@
 mod access;
 mod export;
 mod fingerprint;
+mod manage;
 mod number;
 mod options;
 mod place;

@@ -14,6 +14,7 @@
 mod base;
 mod peer;
 mod pull;
+mod role;
 
 use base::Turn;
 use bulkhead_sdk::{Resource, Result, log};
@@ -29,5 +30,6 @@ pub(crate) fn forget(resource: &Resource) -> Result<()> {
             log::warning(&format!("a base of {resource:?} stays behind: {error}"));
         }
     }
+    role::forget(resource)?;
     base::forget(resource)
 }

@@ -46,6 +46,11 @@ pub(crate) fn freeze(active: &Resource) -> Result<()> {
     subvolume::run("freeze-peer", Slots::new().path_of("at", place::SHARE, active.clone())).map(drop)
 }
 
+/// Let its clients write to the active replica again.
+pub(crate) fn thaw(active: &Resource) -> Result<()> {
+    subvolume::run("thaw-peer", Slots::new().path_of("at", place::SHARE, active.clone())).map(drop)
+}
+
 /// Delete what was made there for a pull. Nothing there is success.
 pub(crate) fn delete(pattern: &str, resource: &Resource) -> Result<()> {
     if files::status(&place::peer(pattern, resource)).or_absent()?.is_none() {

@@ -8,10 +8,12 @@
 //! again, and the job is found by its key. A stream that broke leaves a subvolume that is writable and says of no origin: it is
 //! deleted, and the pull begins anew.
 
-use super::{base::Base, peer};
+use super::base::{self, Base, Turn};
+use super::peer;
+use crate::place::{PULLED_SNAPSHOT, SHARE, SNAPSHOT};
 use crate::subvolume::{self, Access};
 use bulkhead_sdk::job::{self, State};
-use bulkhead_sdk::{Error, OrAbsent, Resource, Result, Slots, clock, log};
+use bulkhead_sdk::{Error, OrAbsent, Resource, Result, Share, Slots, clock, log};
 use std::time::Duration;
 
 const WHOLE: &str = "pull-whole";
@@ -148,4 +150,42 @@ impl Pull {
         subvolume::delete(self.via.pattern, &self.via.resource)?;
         peer::delete(self.via.pattern, &self.via.resource)
     }
+}
+
+/// Pull what changed in the active replica since the last pull; from then on both pools hold one more instant.
+pub(crate) fn share(subject: &Share, active: &Share) -> Result<()> {
+    let (subject, active) = (Resource::from(subject), Resource::from(active));
+    let turn = base::recorded(&subject)?.map_or(Turn::A, Turn::other);
+    let pull = Pull {
+        of: Place { pattern: SHARE, resource: active.clone() },
+        via: Place { pattern: turn.pattern(), resource: subject.clone() },
+        since: base::find(&subject, &active)?,
+        key: format!("share-{}", turn.word()),
+    };
+    pull.advance()?;
+    base::record(&subject, turn)?;
+    base::delete(&subject, turn.other())
+}
+
+/// Pull a snapshot of the active replica, and keep it under the name of this replica's own instance. One that is there is left alone.
+pub(crate) fn snapshot(of: &Resource, own: &Resource, since: Option<Base>) -> Result<()> {
+    if subvolume::is_there(SNAPSHOT, own)? {
+        return Ok(());
+    }
+    let pull = Pull {
+        of: Place { pattern: SNAPSHOT, resource: of.clone() },
+        via: Place { pattern: PULLED_SNAPSHOT, resource: own.clone() },
+        since,
+        key: match own {
+            Resource::Share(id) | Resource::Snapshot(id) => format!("snapshot-{id}"),
+        },
+    };
+    if !pull.is_received()? {
+        pull.advance()?;
+    }
+    let slots =
+        Slots::new().path_of("from", PULLED_SNAPSHOT, own.clone()).path_of("to", SNAPSHOT, own.clone());
+    subvolume::run("take-snapshot", slots)?;
+    subvolume::sync(SNAPSHOT, own)?;
+    pull.clean()
 }

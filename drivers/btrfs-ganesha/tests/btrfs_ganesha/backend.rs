@@ -31,7 +31,10 @@ fn nfs_4_alone_needs_no_portmapper() {
     site.lab.set_option("nfs3", Value::Boolean(false));
     site.lab.setup::<BtrfsGanesha>().expect("it is set up");
     let state = |name| site.lab.service(name).state;
-    assert_eq!((state("nfs4"), state("nfs"), state("portmapper")), (State::Ready, State::Stopped, State::Stopped));
+    assert_eq!(
+        (state("nfs4"), state("nfs"), state("portmapper")),
+        (State::Ready, State::Stopped, State::Stopped)
+    );
 }
 
 #[test]

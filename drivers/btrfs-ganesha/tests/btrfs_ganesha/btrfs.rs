@@ -13,12 +13,19 @@ use std::rc::Rc;
 
 type Answer = Result<Output, CapabilityError>;
 
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Access {
+    #[default]
+    Writable,
+    ReadOnly,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Subvolume {
     pub(crate) id: u64,
     pub(crate) parent: Option<u64>,
     pub(crate) received: Option<u64>,
-    pub(crate) read_only: bool,
+    pub(crate) access: Access,
     pub(crate) limit: u64,
 }
 
@@ -32,11 +39,8 @@ pub(crate) struct Btrfs {
 
 impl Btrfs {
     pub(crate) fn mount(lab: &Lab) -> Self {
-        let btrfs = Self {
-            kernel: lab.root("kernel"),
-            known: Rc::default(),
-            next: Rc::new(RefCell::new(256)),
-        };
+        let btrfs =
+            Self { kernel: lab.root("kernel"), known: Rc::default(), next: Rc::new(RefCell::new(256)) };
         fs::create_dir(btrfs.kernel.join("qgroups")).expect("a directory");
         fs::write(btrfs.kernel.join("qgroups/mode"), "qgroup\n").expect("a file");
         fs::write(btrfs.kernel.join("qgroups/inconsistent"), "0\n").expect("a file");
@@ -56,16 +60,20 @@ impl Btrfs {
             btrfs.set_limit(&command.path("at"), command.value("size").parse().expect("a number"))
         });
         on("lift-limit", |btrfs, command| btrfs.set_limit(&command.path("at"), 0));
-        on("take-snapshot", |btrfs, command| btrfs.snapshot(command, true));
-        on("clone", |btrfs, command| btrfs.snapshot(command, false));
+        on("take-snapshot", |btrfs, command| btrfs.snapshot(command, Access::ReadOnly));
+        on("clone", |btrfs, command| btrfs.snapshot(command, Access::Writable));
         on("delete-subvolume", Self::delete);
         on("subvolume-id", |btrfs, command| says(&format!("{}\n", btrfs.of(&command.path("at")).id)));
         on("show-subvolume", Self::show);
         on("sync-pool", |_, _| says(""));
-        on("peer-base", |btrfs, command| btrfs.snapshot(command, true));
+        on("peer-base", |btrfs, command| btrfs.snapshot(command, Access::ReadOnly));
         on("delete-peer-base", Self::delete);
         on("freeze-peer", |btrfs, command| {
-            btrfs.change(&command.path("at"), |subvolume| subvolume.read_only = true);
+            btrfs.change(&command.path("at"), |subvolume| subvolume.access = Access::ReadOnly);
+            says("")
+        });
+        on("thaw-peer", |btrfs, command| {
+            btrfs.change(&command.path("at"), |subvolume| subvolume.access = Access::Writable);
             says("")
         });
         on("show-peer-subvolume", Self::show);
@@ -81,7 +89,7 @@ impl Btrfs {
     /// Somebody makes a subvolume by hand.
     pub(crate) fn make(&self, at: &Path) {
         fs::create_dir(at).expect("a new name");
-        self.register(at, None, false);
+        self.register(at, None, Access::Writable);
     }
 
     /// Say how much a subvolume holds.
@@ -101,14 +109,14 @@ impl Btrfs {
         self.kernel.join(format!("qgroups/0_{id}"))
     }
 
-    fn register(&self, at: &Path, origin: Option<&Subvolume>, read_only: bool) {
+    fn register(&self, at: &Path, origin: Option<&Subvolume>, access: Access) {
         let mut next = self.next.borrow_mut();
         *next += 1;
         let subvolume = Subvolume {
             id: *next,
             parent: origin.map(|origin| origin.id),
             received: None,
-            read_only,
+            access,
             limit: origin.map_or(0, |origin| origin.limit),
         };
         fs::create_dir(self.counts(*next)).expect("a directory");
@@ -131,13 +139,13 @@ impl Btrfs {
         says("")
     }
 
-    fn snapshot(&self, command: &Command, read_only: bool) -> Answer {
+    fn snapshot(&self, command: &Command, access: Access) -> Answer {
         let (from, to) = (command.path("from"), command.path("to"));
         if to.exists() {
             return fails("target path already exists");
         }
         copy(&from, &to);
-        self.register(&to, Some(&self.of(&from)), read_only);
+        self.register(&to, Some(&self.of(&from)), access);
         says("")
     }
 
@@ -162,14 +170,14 @@ impl Btrfs {
             uuid(subvolume.parent),
             uuid(subvolume.received),
             subvolume.id,
-            if subvolume.read_only { "readonly" } else { "-" },
+            if subvolume.access == Access::ReadOnly { "readonly" } else { "-" },
         ))
     }
 
     fn send(&self, command: &Command) -> Answer {
         let (source, into) = (command.path("source"), command.path("into"));
         copy(&source, &into);
-        self.register(&into, None, true);
+        self.register(&into, None, Access::ReadOnly);
         let origin = self.of(&source).id;
         self.change(&into, |subvolume| subvolume.received = Some(origin));
         says("")
@@ -192,6 +200,7 @@ fn says(text: &str) -> Answer {
 }
 
 pub(crate) fn fails(stderr: &str) -> Answer {
-    let exit = CommandExit { exit_code: Some(1), stderr: format!("ERROR: {stderr}\n"), ..CommandExit::default() };
+    let exit =
+        CommandExit { exit_code: Some(1), stderr: format!("ERROR: {stderr}\n"), ..CommandExit::default() };
     Err(CapabilityError::command_failed("btrfs ended with 1", exit))
 }

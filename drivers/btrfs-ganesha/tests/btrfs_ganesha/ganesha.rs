@@ -58,7 +58,9 @@ impl Ganesha {
     fn load(&self, call: &Command, done: &str) -> Answer {
         let [file, expression] = call.words() else { return refuses("wrong arguments") };
         let Ok(text) = fs::read_to_string(file) else {
-            return refuses(&format!("error 2 (No such file or directory) when attempting to stat config file {file}"));
+            return refuses(&format!(
+                "error 2 (No such file or directory) when attempting to stat config file {file}"
+            ));
         };
         let id: u16 = between(&text, "Export_Id = ", ";").parse().expect("a number");
         assert_eq!(expression, &format!("EXPORT(Export_Id={id})"));
@@ -70,7 +72,10 @@ impl Ganesha {
         if done == "added" && exports.contains_key(&id) {
             return refuses(&format!("Selected entries in {file} already active!!!"));
         }
-        let clients = text.lines().flat_map(|line| line.split("CLIENT ").skip(1)).map(|client| client.trim().to_owned());
+        let clients = text
+            .lines()
+            .flat_map(|line| line.split("CLIENT ").skip(1))
+            .map(|client| client.trim().to_owned());
         exports.insert(id, (path, clients.collect()));
         results(vec![Value::Text(format!("1 exports {done}"))])
     }

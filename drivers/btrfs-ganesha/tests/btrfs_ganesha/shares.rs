@@ -5,8 +5,8 @@ use bulkhead_btrfs_ganesha::BtrfsGanesha;
 use bulkhead_sdk::config::Value;
 use bulkhead_sdk::testing::{Moment, sample};
 use bulkhead_sdk::{
-    AccessLevel, AccessRule, AccessType, AccessUpdate, AfterEnsuring, Creation, EnsuredShare, ErrorCode, Health,
-    Protocol, ReplicaState, Share,
+    AccessLevel, AccessRule, AccessType, AccessUpdate, AfterEnsuring, Creation, EnsuredShare, ErrorCode,
+    Health, Protocol, ReplicaState, Share,
 };
 use std::fs;
 
@@ -38,10 +38,7 @@ fn ensure(site: &Site, share: &Share) -> EnsuredShare {
 #[test]
 fn a_share_is_a_limited_subvolume_that_is_exported_to_nobody_yet() {
     let (site, share) = (Site::new(), sample::share(1, 10));
-    site.lab.set_option(
-        "export_addresses",
-        Value::Texts(vec!["10.0.0.1".to_owned(), "fd00::1".to_owned()]),
-    );
+    site.lab.set_option("export_addresses", Value::Texts(vec!["10.0.0.1".to_owned(), "fd00::1".to_owned()]));
     let locations = site.lab.create_share::<BtrfsGanesha>(&share).expect("room enough");
     let paths: Vec<_> = locations.iter().map(|location| location.path.clone()).collect();
     assert_eq!(paths, [format!("10.0.0.1:/{}", share.name), format!("[fd00::1]:/{}", share.name)]);
@@ -57,7 +54,8 @@ fn a_repeated_create_keeps_data_and_rules_and_another_size_is_a_conflict() {
     site.lab.create_share::<BtrfsGanesha>(&share).expect("it is there");
     assert_eq!(content(&site.share(&share)).as_deref(), Some("data"));
     assert_eq!(site.ganesha.served(), served);
-    let error = site.lab.create_share::<BtrfsGanesha>(&Share { size_gib: 11, ..share }).expect_err("another size");
+    let error =
+        site.lab.create_share::<BtrfsGanesha>(&Share { size_gib: 11, ..share }).expect_err("another size");
     assert_eq!(error.code(), ErrorCode::Conflict);
 }
 

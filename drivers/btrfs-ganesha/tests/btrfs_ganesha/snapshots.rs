@@ -1,5 +1,6 @@
 //! Snapshots, and reverting to one.
 
+use crate::btrfs::Access;
 use crate::{Site, content, converges, fill, names_in, share_path};
 use bulkhead_btrfs_ganesha::BtrfsGanesha;
 use bulkhead_sdk::testing::{Moment, sample};
@@ -21,7 +22,7 @@ fn a_snapshot_keeps_its_content_is_read_only_and_has_no_limit() {
     site.lab.create_snapshot::<BtrfsGanesha>(&snapshot).expect("it is there");
     assert_eq!(content(&site.snapshot(&snapshot)).as_deref(), Some("old"));
     let subvolume = site.btrfs.of(&site.snapshot(&snapshot));
-    assert!(subvolume.read_only);
+    assert_eq!(subvolume.access, Access::ReadOnly);
     assert_eq!(subvolume.limit, 0);
     site.lab.delete_snapshot::<BtrfsGanesha>(&snapshot).expect("it goes");
     site.lab.delete_snapshot::<BtrfsGanesha>(&snapshot).expect("it is gone");
@@ -51,7 +52,7 @@ fn a_revert_brings_back_the_old_content_under_the_same_export() {
     assert_eq!(reverted, Reversion::Done);
     assert_eq!(content(&site.share(&snapshot.share)).as_deref(), Some("old"));
     assert_eq!(site.btrfs.of(&site.share(&snapshot.share)).limit, 10 << 30);
-    assert!(!site.btrfs.of(&site.share(&snapshot.share)).read_only);
+    assert_eq!(site.btrfs.of(&site.share(&snapshot.share)).access, Access::Writable);
     assert_eq!(site.ganesha.served(), served);
     assert_eq!(site.names("shares").len(), 1);
 }
