@@ -113,7 +113,7 @@ impl FakeRunner {
         *locked(&self.deed) = Some(Box::new(deed));
     }
 
-    /// Let every command run until nobody waits for it.
+    /// Let every command run until nobody waits for it, and every D-Bus call until [`FakeRunner::release`].
     pub fn hang(&self) {
         *locked(&self.hangs) = Hanging::UntilAbandoned;
     }
@@ -196,7 +196,12 @@ impl CommandRunner for FakeRunner {
     }
 
     async fn dbus(&self, call: DbusRequest) -> Result<DbusReply, RunError> {
-        self.dbus.ask(call).unwrap_or_else(|| Ok(DbusReply::Results(Vec::new())))
+        let answer = self.dbus.ask(call);
+        let hangs = *locked(&self.hangs);
+        if hangs != Hanging::Never {
+            self.released.notified().await;
+        }
+        answer.unwrap_or_else(|| Ok(DbusReply::Results(Vec::new())))
     }
 
     async fn wait_until_swept(&self) -> Result<(), RunError> {

@@ -93,6 +93,8 @@ pub(crate) fn allow_template<'call>(
         }
         (None, None) => return Err(undeclared()),
     };
+    let words: Vec<_> = stages.iter().map(|stage| (stage.template, stage.unreviewed)).collect();
+    program::check_stages(&words)?;
     let slots = request::union(stages.iter().map(|stage| stage.template))?;
     Ok(Allowed { name, stages, slots })
 }
@@ -104,7 +106,6 @@ fn allow_stage<'call>(
     backend.require_template(&template.name, template.digest())?;
     let program = bound_program(backend, &template.program)?;
     let unreviewed = unreviewed(backend, &template.program);
-    program::check(template, unreviewed)?;
     check_roots(backend, template)?;
     let inside = match &template.inside {
         Some(group) => Some(crate::service::allow_group(backend, group.as_str())?.key),

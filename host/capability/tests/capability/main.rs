@@ -7,9 +7,13 @@ mod config;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod ganesha;
+#[cfg(test)]
 mod grant;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod kernel;
 #[cfg(test)]
 mod lab;
 #[cfg(test)]
@@ -18,6 +22,8 @@ mod ledger;
 mod lock;
 #[cfg(test)]
 mod log;
+#[cfg(test)]
+mod managed;
 #[cfg(test)]
 mod ownership;
 #[cfg(test)]
