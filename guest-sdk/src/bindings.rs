@@ -63,3 +63,43 @@ optional_export!(
 optional_export!(revert, "bulkhead:driver/with-revert", "export_revert", "bulkhead_sdk::__internal::revert");
 optional_export!(extend, "bulkhead:driver/with-extend", "export_extend", "bulkhead_sdk::__internal::extend");
 optional_export!(shrink, "bulkhead:driver/with-shrink", "export_shrink", "bulkhead_sdk::__internal::shrink");
+optional_export!(manage, "bulkhead:driver/with-manage", "export_manage", "bulkhead_sdk::__internal::manage");
+optional_export!(
+    manage_snapshots,
+    "bulkhead:driver/with-manage-snapshots",
+    "export_manage_snapshots",
+    "bulkhead_sdk::__internal::manage_snapshots"
+);
+optional_export!(
+    mountable_snapshots,
+    "bulkhead:driver/with-mountable-snapshots",
+    "export_mountable_snapshots",
+    "bulkhead_sdk::__internal::mountable_snapshots"
+);
+optional_export!(usage, "bulkhead:driver/with-usage", "export_usage", "bulkhead_sdk::__internal::usage");
+optional_export!(
+    mountable_snapshots,
+    "bulkhead:driver/with-mountable-snapshots",
+    "export_mountable_snapshots",
+    "bulkhead_sdk::__internal::mountable_snapshots"
+);
+optional_export!(manage, "bulkhead:driver/with-manage", "export_manage", "bulkhead_sdk::__internal::manage");
+optional_export!(
+    manage_snapshots,
+    "bulkhead:driver/with-manage-snapshots",
+    "export_manage_snapshots",
+    "bulkhead_sdk::__internal::manage_snapshots"
+);
+optional_export!(
+    replication,
+    "bulkhead:driver/with-replication",
+    "export_replication",
+    "bulkhead_sdk::__internal::replication"
+);
+optional_export!(
+    replicated_snapshots,
+    "bulkhead:driver/with-replicated-snapshots",
+    "export_replicated_snapshots",
+    "bulkhead_sdk::__internal::replicated_snapshots"
+);
+optional_export!(usage, "bulkhead:driver/with-usage", "export_usage", "bulkhead_sdk::__internal::usage");

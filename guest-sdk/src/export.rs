@@ -2,8 +2,8 @@
 
 /// Export a driver: the required interfaces, and each ability that is named.
 ///
-/// Abilities are `access`, `access_by_rule`, `snapshots`, `share_from_snapshot`, `revert`, `extend`, `shrink`; `access` or
-/// `access_by_rule` must be among them. What is not named is not in the component, and the host does not report it.
+/// Abilities are `access`, `access_by_rule`, `snapshots`, `share_from_snapshot`, `revert`, `mountable_snapshots`, `extend`, `shrink`,
+/// `manage`, `manage_snapshots` and `usage`; `access` or `access_by_rule` must be among them. What is not named is not in the component, and the host does not report it.
 ///
 /// A trait that is missing for a named ability is an error that names both, on every target; the exports themselves exist only in a
 /// component.
@@ -118,11 +118,47 @@ macro_rules! __export_ability {
     (shrink $driver:ty) => {
         $crate::__export_checked!(Shrink, $driver, shrink, export_shrink);
     };
+    (manage $driver:ty) => {
+        $crate::__export_checked!(Manage, $driver, manage, export_manage);
+    };
+    (manage_snapshots $driver:ty) => {
+        $crate::__export_checked!(ManageSnapshots, $driver, manage_snapshots, export_manage_snapshots);
+    };
+    (mountable_snapshots $driver:ty) => {
+        $crate::__export_checked!(
+            MountableSnapshots,
+            $driver,
+            mountable_snapshots,
+            export_mountable_snapshots
+        );
+    };
+    (usage $driver:ty) => {
+        $crate::__export_checked!(Usage, $driver, usage, export_usage);
+    };
+    (mountable_snapshots $driver:ty) => {
+        $crate::__export_checked!(MountableSnapshots, $driver, mountable_snapshots, export_mountable_snapshots);
+    };
+    (manage $driver:ty) => {
+        $crate::__export_checked!(Manage, $driver, manage, export_manage);
+    };
+    (manage_snapshots $driver:ty) => {
+        $crate::__export_checked!(ManageSnapshots, $driver, manage_snapshots, export_manage_snapshots);
+    };
+    (replication $driver:ty) => {
+        $crate::__export_checked!(Replication, $driver, replication, export_replication);
+    };
+    (replicated_snapshots $driver:ty) => {
+        $crate::__export_checked!(ReplicatedSnapshots, $driver, replicated_snapshots, export_replicated_snapshots);
+    };
+    (usage $driver:ty) => {
+        $crate::__export_checked!(Usage, $driver, usage, export_usage);
+    };
     ($other:ident $driver:ty) => {
         ::core::compile_error!(concat!(
             "`",
             stringify!($other),
-            "` is no ability; use access, access_by_rule, snapshots, share_from_snapshot, revert, extend or shrink"
+            "` is no ability; use access, access_by_rule, snapshots, share_from_snapshot, revert, mountable_snapshots, extend, \
+             shrink, manage, manage_snapshots or usage"
         ));
     };
 }

@@ -1,16 +1,27 @@
 //! Between the generated export traits and a driver's own: each function converts, calls, converts back.
 
-use crate::access::{AccessRule, AccessUpdate, RuleOutcome, SnapshotAccessRule};
+use crate::access::{AccessRule, AccessUpdate, RuleOutcome, SnapshotAccessRule, SnapshotAccessUpdate};
 use crate::bindings::base::bulkhead::driver::types as wit;
 use crate::bindings::base::exports::bulkhead::driver::{lifecycle, shares};
-use crate::bindings::{access, access_by_rule, extend, revert, share_from_snapshot, shrink, snapshots};
-use crate::driver::{Access, AccessByRule, Driver, Extend, Revert, ShareFromSnapshot, Shrink, Snapshots};
+use crate::bindings::{
+    access, access_by_rule, extend, manage, manage_snapshots, mountable_snapshots, revert,
+    share_from_snapshot, shrink, snapshots, usage,
+};
+use crate::driver::{
+    Access, AccessByRule, Driver, Extend, Manage, ManageSnapshots, MountableSnapshots, Revert,
+    ShareFromSnapshot, Shrink, Snapshots, Usage,
+};
 use crate::error::Error;
+use crate::manage::{Manage, ManageSnapshots, ManagedShare, ManagedSnapshot};
+use crate::manage::{ManagedShare, ManagedSnapshot};
+use crate::mountable::{MountableSnapshots, SnapshotAccessUpdate};
 use crate::pairs;
 use crate::panic;
 use crate::share::{Creation, EnsuredShare, ExportLocation, Share};
 use crate::snapshot::{Reversion, Snapshot, SnapshotOutcome};
 use crate::statistics::{IpVersion, Statistics};
+use crate::usage::ShareUsage;
+use crate::usage::{ShareUsage, Usage};
 use std::marker::PhantomData;
 
 /// Exports what `D` implements. Only `export_driver!` names it.
@@ -18,7 +29,7 @@ use std::marker::PhantomData;
 pub struct Glue<D>(PhantomData<D>);
 
 /// Everything of a driver runs in here: what it panics with is logged, its error becomes the contract's.
-fn run<T>(function: impl FnOnce() -> crate::error::Result<T>) -> Result<T, wit::Error> {
+pub(crate) fn run<T>(function: impl FnOnce() -> crate::error::Result<T>) -> Result<T, wit::Error> {
     panic::write_to_log();
     function().map_err(Error::into_wit)
 }
@@ -53,16 +64,12 @@ impl<D: Driver> lifecycle::Guest for Glue<D> {
     }
 }
 
-fn locations_to_wit(locations: Vec<ExportLocation>) -> Vec<wit::ExportLocation> {
-    locations.into_iter().map(ExportLocation::into_wit).collect()
-}
-
 impl<D: Driver> shares::Guest for Glue<D> {
     fn create_share(
         share: wit::Share,
         server: Option<wit::ShareServer>,
     ) -> Result<Vec<wit::ExportLocation>, wit::Error> {
-        run(|| D::create_share(&Share::from_wit(share, server)).map(locations_to_wit))
+        run(|| D::create_share(&Share::from_wit(share, server)).map(ExportLocation::list_into_wit))
     }
 
     fn delete_share(share: wit::Share, server: Option<wit::ShareServer>) -> Result<(), wit::Error> {
@@ -178,5 +185,137 @@ impl<D: Shrink> shrink::exports::bulkhead::driver::shrink::Guest for Glue<D> {
         server: Option<wit::ShareServer>,
     ) -> Result<(), wit::Error> {
         run(|| D::shrink_share(&Share::from_wit(share, server), new_size_gib))
+    }
+}
+
+impl<D: Manage> manage::exports::bulkhead::driver::manage::Guest for Glue<D> {
+    fn manage_existing(
+        share: wit::Share,
+        driver_options: Vec<wit::KeyValue>,
+        server: Option<wit::ShareServer>,
+    ) -> Result<manage::exports::bulkhead::driver::manage::ManagedShare, wit::Error> {
+        run(|| {
+            D::manage_existing(&Share::from_wit(share, server), &pairs::from_wit(driver_options))
+                .map(ManagedShare::into_wit)
+        })
+    }
+
+    fn unmanage(share: wit::Share, server: Option<wit::ShareServer>) -> Result<(), wit::Error> {
+        run(|| D::unmanage(&Share::from_wit(share, server)))
+    }
+}
+
+impl<D: ManageSnapshots> manage_snapshots::exports::bulkhead::driver::manage_snapshots::Guest for Glue<D> {
+    fn manage_existing_snapshot(
+        snapshot: wit::Snapshot,
+        driver_options: Vec<wit::KeyValue>,
+        server: Option<wit::ShareServer>,
+    ) -> Result<manage_snapshots::exports::bulkhead::driver::manage_snapshots::ManagedSnapshot, wit::Error>
+    {
+        run(|| {
+            let driver_options = pairs::from_wit(driver_options);
+            Snapshot::from_wit(snapshot, server)
+                .and_then(|snapshot| D::manage_existing_snapshot(&snapshot, &driver_options))
+                .map(ManagedSnapshot::into_wit)
+        })
+    }
+
+    fn unmanage_snapshot(
+        snapshot: wit::Snapshot,
+        server: Option<wit::ShareServer>,
+    ) -> Result<(), wit::Error> {
+        run(|| Snapshot::from_wit(snapshot, server).and_then(|snapshot| D::unmanage_snapshot(&snapshot)))
+    }
+}
+
+impl<D: MountableSnapshots> mountable_snapshots::exports::bulkhead::driver::mountable_snapshots::Guest
+    for Glue<D>
+{
+    fn snapshot_update_access(
+        snapshot: wit::Snapshot,
+        update: mountable_snapshots::exports::bulkhead::driver::mountable_snapshots::SnapshotAccessUpdate,
+        server: Option<wit::ShareServer>,
+    ) -> Result<(), wit::Error> {
+        run(|| {
+            let update = SnapshotAccessUpdate::from_wit(update);
+            Snapshot::from_wit(snapshot, server)
+                .and_then(|snapshot| D::snapshot_update_access(&snapshot, &update))
+        })
+    }
+}
+
+impl<D: Usage> usage::exports::bulkhead::driver::usage::Guest for Glue<D> {
+    fn share_usage_sizes(
+        shares: Vec<wit::Share>,
+    ) -> Result<Vec<usage::exports::bulkhead::driver::usage::ShareUsage>, wit::Error> {
+        run(|| {
+            let shares: Vec<Share> = shares.into_iter().map(|share| Share::from_wit(share, None)).collect();
+            D::share_usage_sizes(&shares).map(|sizes| sizes.into_iter().map(ShareUsage::into_wit).collect())
+        })
+    }
+}
+
+impl<D: MountableSnapshots> mountable_snapshots::exports::bulkhead::driver::mountable_snapshots::Guest
+    for Glue<D>
+{
+    fn snapshot_update_access(
+        snapshot: wit::Snapshot,
+        update: mountable_snapshots::exports::bulkhead::driver::mountable_snapshots::SnapshotAccessUpdate,
+        server: Option<wit::ShareServer>,
+    ) -> Result<(), wit::Error> {
+        run(|| {
+            let snapshot = Snapshot::from_wit(snapshot, server)?;
+            D::snapshot_update_access(&snapshot, &SnapshotAccessUpdate::from_wit(update))
+        })
+    }
+}
+
+impl<D: Manage> manage::exports::bulkhead::driver::manage::Guest for Glue<D> {
+    fn manage_existing(
+        share: wit::Share,
+        driver_options: Vec<wit::KeyValue>,
+        server: Option<wit::ShareServer>,
+    ) -> Result<manage::exports::bulkhead::driver::manage::ManagedShare, wit::Error> {
+        run(|| {
+            D::manage_existing(&Share::from_wit(share, server), &pairs::from_wit(driver_options))
+                .map(ManagedShare::into_wit)
+        })
+    }
+
+    fn unmanage(share: wit::Share, server: Option<wit::ShareServer>) -> Result<(), wit::Error> {
+        run(|| D::unmanage(&Share::from_wit(share, server)))
+    }
+}
+
+impl<D: ManageSnapshots> manage_snapshots::exports::bulkhead::driver::manage_snapshots::Guest for Glue<D> {
+    fn manage_existing_snapshot(
+        snapshot: wit::Snapshot,
+        driver_options: Vec<wit::KeyValue>,
+        server: Option<wit::ShareServer>,
+    ) -> Result<manage_snapshots::exports::bulkhead::driver::manage_snapshots::ManagedSnapshot, wit::Error>
+    {
+        run(|| {
+            let snapshot = Snapshot::from_wit(snapshot, server)?;
+            D::manage_existing_snapshot(&snapshot, &pairs::from_wit(driver_options))
+                .map(ManagedSnapshot::into_wit)
+        })
+    }
+
+    fn unmanage_snapshot(
+        snapshot: wit::Snapshot,
+        server: Option<wit::ShareServer>,
+    ) -> Result<(), wit::Error> {
+        run(|| Snapshot::from_wit(snapshot, server).and_then(|snapshot| D::unmanage_snapshot(&snapshot)))
+    }
+}
+
+impl<D: Usage> usage::exports::bulkhead::driver::usage::Guest for Glue<D> {
+    fn share_usage_sizes(
+        shares: Vec<wit::Share>,
+    ) -> Result<Vec<usage::exports::bulkhead::driver::usage::ShareUsage>, wit::Error> {
+        run(|| {
+            let shares: Vec<Share> = shares.into_iter().map(|share| Share::from_wit(share, None)).collect();
+            D::share_usage_sizes(&shares).map(|sizes| sizes.into_iter().map(ShareUsage::into_wit).collect())
+        })
     }
 }

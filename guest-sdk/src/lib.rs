@@ -31,9 +31,13 @@ mod host;
 pub mod job;
 pub mod lock;
 pub mod log;
+pub mod manage;
+pub mod manage;
+pub mod mountable;
 mod pairs;
 mod panic;
 pub mod private_data;
+pub mod replication;
 mod resource;
 pub mod service;
 pub mod share;
@@ -42,13 +46,27 @@ pub mod snapshot;
 pub mod statistics;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod usage;
+pub mod usage;
 
 pub use access::{
     AccessLevel, AccessRule, AccessType, AccessUpdate, RuleOutcome, RuleState, SnapshotAccessRule,
+    SnapshotAccessUpdate,
 };
 pub use capability::{CapabilityCode, CapabilityError, CommandExit, OrAbsent};
-pub use driver::{Access, AccessByRule, Driver, Extend, Revert, ShareFromSnapshot, Shrink, Snapshots};
+pub use driver::{
+    Access, AccessByRule, Driver, Extend, Manage, ManageSnapshots, MountableSnapshots, Revert,
+    ShareFromSnapshot, Shrink, Snapshots, Usage,
+};
 pub use error::{Error, ErrorCode, Result};
+pub use manage::{Manage, ManageSnapshots, ManagedShare, ManagedSnapshot};
+pub use manage::{ManagedShare, ManagedSnapshot};
+pub use mountable::{MountableSnapshots, SnapshotAccessUpdate};
+pub use replication::{
+    AccessRulesStatus, InstanceStatus, Promotion, Replica, ReplicaOutcome, ReplicaSnapshot,
+    ReplicaSnapshotPair, ReplicaView, ReplicatedSnapshots, Replication, ReplicationType, ShareAccessRule,
+    SnapshotProgress, SnapshotUpdate,
+};
 pub use resource::Resource;
 pub use share::{
     AfterEnsuring, Creation, EnsuredShare, ExportLocation, Health, Protocol, ReplicaState, Share, ShareServer,
@@ -56,12 +74,15 @@ pub use share::{
 pub use slots::Slots;
 pub use snapshot::{Reversion, Snapshot, SnapshotOutcome};
 pub use statistics::{Capacity, IpVersion, Pool, Statistics, Support};
+pub use usage::ShareUsage;
+pub use usage::{ShareUsage, Usage};
 
 /// For `export_driver!` alone.
 #[doc(hidden)]
 pub mod __internal {
     pub use crate::bindings::{
-        access, access_by_rule, base, extend, revert, share_from_snapshot, shrink, snapshots,
+        access, access_by_rule, base, extend, manage, manage_snapshots, mountable_snapshots, revert,
+        share_from_snapshot, shrink, snapshots, usage,
     };
     pub use crate::export::names_access;
     pub use crate::glue::Glue;

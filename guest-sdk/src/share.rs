@@ -63,6 +63,15 @@ impl ReplicaState {
             wit::ReplicaState::Error => Self::Error,
         }
     }
+
+    pub(crate) const fn into_wit(self) -> wit::ReplicaState {
+        match self {
+            Self::Active => wit::ReplicaState::Active,
+            Self::InSync => wit::ReplicaState::InSync,
+            Self::OutOfSync => wit::ReplicaState::OutOfSync,
+            Self::Error => wit::ReplicaState::Error,
+        }
+    }
 }
 
 /// Where clients find a share or a mountable snapshot.
@@ -92,6 +101,10 @@ impl ExportLocation {
             preferred: self.preferred,
             metadata: pairs::into_wit(self.metadata),
         }
+    }
+
+    pub(crate) fn list_into_wit(locations: Vec<Self>) -> Vec<wit::ExportLocation> {
+        locations.into_iter().map(Self::into_wit).collect()
     }
 
     fn from_wit(location: wit::ExportLocation) -> Self {

@@ -2,12 +2,20 @@
 
 use super::lab::Lab;
 use super::place::Target;
-use crate::access::{AccessRule, AccessUpdate, RuleOutcome, SnapshotAccessRule};
-use crate::driver::{Access, AccessByRule, Driver, Extend, Revert, ShareFromSnapshot, Shrink, Snapshots};
+use crate::access::{
+    AccessLevel, AccessRule, AccessUpdate, RuleOutcome, SnapshotAccessRule, SnapshotAccessUpdate,
+};
+use crate::driver::{
+    Access, AccessByRule, Driver, Extend, Manage, ManageSnapshots, MountableSnapshots, Revert,
+    ShareFromSnapshot, Shrink, Snapshots, Usage,
+};
 use crate::error::Result;
+use crate::manage::{ManagedShare, ManagedSnapshot};
+use crate::resource::Resource;
 use crate::share::{Creation, EnsuredShare, ExportLocation, Share};
 use crate::snapshot::{Reversion, Snapshot, SnapshotOutcome};
 use crate::statistics::{IpVersion, Statistics};
+use crate::usage::ShareUsage;
 
 impl Lab {
     /// [`Driver::setup`].
@@ -104,5 +112,75 @@ impl Lab {
     /// [`Shrink::shrink_share`].
     pub fn shrink_share<D: Shrink>(&self, share: &Share, new_size_gib: u64) -> Result<()> {
         self.call(Target::share(share), || D::shrink_share(share, new_size_gib))
+    }
+
+    /// [`MountableSnapshots::snapshot_update_access`]: slots of type `access-rules` hold `update.rules`, all read only.
+    pub fn snapshot_update_access<D: MountableSnapshots>(
+        &self,
+        snapshot: &Snapshot,
+        update: &SnapshotAccessUpdate,
+    ) -> Result<()> {
+        let rules: Vec<AccessRule> = update.rules.iter().map(read_only).collect();
+        self.call(Target::snapshot(snapshot).with_rules(&rules), || {
+            D::snapshot_update_access(snapshot, update)
+        })
+    }
+
+    /// [`Manage::manage_existing`]: `{managed}` is the last component of the share's one export location.
+    pub fn manage_existing<D: Manage>(
+        &self,
+        share: &Share,
+        driver_options: &[(String, String)],
+    ) -> Result<ManagedShare> {
+        let named = share.export_locations.first().map_or("", |location| location.path.as_str());
+        self.taking_over(share, named, || D::manage_existing(share, driver_options))
+    }
+
+    /// [`Manage::unmanage`]. On success the double forgets what the share owned and its private data, as the host does.
+    pub fn unmanage<D: Manage>(&self, share: &Share) -> Result<()> {
+        let ended = self.call(Target::share(share), || D::unmanage(share));
+        self.forget_if_let_go(ended, &Resource::from(share))
+    }
+
+    /// [`ManageSnapshots::manage_existing_snapshot`]: `{managed}` is the last component of the snapshot's provider location.
+    pub fn manage_existing_snapshot<D: ManageSnapshots>(
+        &self,
+        snapshot: &Snapshot,
+        driver_options: &[(String, String)],
+    ) -> Result<ManagedSnapshot> {
+        let named = snapshot.provider_location.as_deref().unwrap_or_default();
+        self.call(Target::snapshot(snapshot).taking_over(named), || {
+            D::manage_existing_snapshot(snapshot, driver_options)
+        })
+    }
+
+    /// [`ManageSnapshots::unmanage_snapshot`]. On success the double forgets what the snapshot owned and its private data.
+    pub fn unmanage_snapshot<D: ManageSnapshots>(&self, snapshot: &Snapshot) -> Result<()> {
+        let ended = self.call(Target::snapshot(snapshot), || D::unmanage_snapshot(snapshot));
+        self.forget_if_let_go(ended, &Resource::from(snapshot))
+    }
+
+    /// [`Usage::share_usage_sizes`].
+    pub fn share_usage_sizes<D: Usage>(&self, shares: &[Share]) -> Result<Vec<ShareUsage>> {
+        self.call(Target::shares(shares), || D::share_usage_sizes(shares))
+    }
+
+    fn forget_if_let_go(&self, ended: Result<()>, resource: &Resource) -> Result<()> {
+        if ended.is_ok() {
+            self.state.owned.borrow_mut().retain(|_, owner| owner != resource);
+            self.state.private_data.borrow_mut().forget(resource);
+        }
+        ended
+    }
+}
+
+/// A snapshot's rule as slots of type `access-rules` print it.
+fn read_only(rule: &SnapshotAccessRule) -> AccessRule {
+    AccessRule {
+        id: rule.id.clone(),
+        mapping_id: rule.mapping_id.clone(),
+        access_type: rule.access_type,
+        access_to: rule.access_to.clone(),
+        access_level: AccessLevel::Ro,
     }
 }

@@ -56,6 +56,11 @@ impl PrivateData {
         Ok(())
     }
 
+    /// Everything of a resource that was let go.
+    pub(super) fn forget(&mut self, resource: &Resource) {
+        self.entries.retain(|(owner, _), _| owner.as_ref() != Some(resource));
+    }
+
     pub(super) fn next_number(&mut self, counter: &str) -> Answer<u64> {
         let value = self.counters.entry(counter.to_owned()).or_default();
         match value.checked_add(1) {

@@ -213,37 +213,32 @@ fn is_uuid(text: &str) -> bool {
         && groups.iter().all(|group| group.chars().all(|digit| digit.is_ascii_hexdigit()))
 }
 
-/// One block a client, the longest prefix first: the server takes the first that fits.
+/// One block a client, the longest prefix first: the server takes the first that fits. A network that it cannot read is left out.
 fn ganesha<'a>(clients: impl Iterator<Item = (&'a str, AccessLevel)>) -> String {
-    let prefix = |address: &str| match address.split_once('/') {
-        Some((_, length)) => length.parse().unwrap_or(0_u8),
-        None if address.contains(':') => 128,
-        None => 32,
+    let network = |(text, level): (&str, AccessLevel)| {
+        let (address, length) = text.split_once('/').map_or((text, None), |(to, length)| (to, Some(length)));
+        let address: IpAddr = address.parse().ok()?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        Some((Reverse(length.map_or(Some(longest), |length| length.parse().ok())?), address, level))
     };
-    let mut clients: Vec<_> =
-        clients.map(|(address, level)| (Reverse(prefix(address)), address, level)).collect();
-    clients.sort_by_key(|(prefix, address, _)| (*prefix, *address));
-    let block = |(_, address, level): (_, &str, AccessLevel)| {
+    let mut networks: Vec<(Reverse<u8>, IpAddr, AccessLevel)> = clients.filter_map(network).collect();
+    networks.sort_by_key(|(length, address, _)| (*length, *address));
+    let block = |(Reverse(length), address, level): (Reverse<u8>, IpAddr, AccessLevel)| {
         let access = match level {
             AccessLevel::Rw => "RW",
             AccessLevel::Ro => "RO",
         };
-        let clients = ganesha_clients(address)?;
+        let clients = match (length, address) {
+            (32, IpAddr::V4(address)) => address.to_string(),
+            (128, IpAddr::V6(address)) => address.to_string(),
+            (0, IpAddr::V4(_)) => "0.0.0.0/1, 128.0.0.0/1".to_owned(),
+            (0, IpAddr::V6(_)) => "::/1, 8000::/1".to_owned(),
+            (1..=99, address) => format!("{address}/{length}"),
+            _ => return None,
+        };
         Some(format!("CLIENT {{ Clients = {clients}; Access_Type = {access}; Protocols = 3, 4; }}"))
     };
-    clients.into_iter().filter_map(block).collect::<Vec<_>>().join(" ")
-}
-
-/// A network as NFS-Ganesha reads one; none if it cannot: it takes prefixes of one or two digits and not `0`.
-fn ganesha_clients(address: &str) -> Option<String> {
-    match address.split_once('/') {
-        Some((host, "32")) if !host.contains(':') => Some(host.to_owned()),
-        Some((host, "128")) => Some(host.to_owned()),
-        Some((host, "0")) if host.contains(':') => Some("::/1, 8000::/1".to_owned()),
-        Some((_, "0")) => Some("0.0.0.0/1, 128.0.0.0/1".to_owned()),
-        Some((_, length)) if length.len() > 2 => None,
-        _ => Some(address.to_owned()),
-    }
+    networks.into_iter().filter_map(block).collect::<Vec<_>>().join(" ")
 }
 
 fn is_network(text: &str) -> bool {
