@@ -24,7 +24,8 @@ fn absent() -> RunError {
     Refusal::new(CapabilityCode::NotFound, "none").into()
 }
 
-fn ended(ending: Ending, success: bool) -> PlaceState {
+fn ended(ending: Ending) -> PlaceState {
+    let success = ending == Ending::Exited(0);
     let finished =
         Finished { ending, stdout: Vec::new(), stderr: b"why".to_vec(), truncated: false, duration_ms: 5 };
     PlaceState::Ended(JobEnd { finished, success, bytes_done: None })
@@ -58,7 +59,7 @@ async fn a_job_that_is_there_is_the_answer_whatever_it_has_made_meanwhile() {
     let lab = Lab::new().await;
     let call = lab.snapshot_call();
     std::fs::create_dir(lab.on_disk("replication/{snapshot}")).expect("what the job made");
-    for state in [RUNNING, ended(Ending::Exited(0), true), PlaceState::Lost] {
+    for state in [RUNNING, ended(Ending::Exited(0)), PlaceState::Lost] {
         lab.fake.answer_job(Ok(JobAnswer::State(state.clone())));
         lab.fake.answer_job(Ok(JobAnswer::State(state.clone())));
         assert_eq!(call.jobs().start("pull", "a", &slots()).await, Ok(state.into()));
@@ -225,9 +226,9 @@ async fn cancelling_and_forgetting_what_is_not_there_succeed() {
 
 #[test]
 fn only_exit_code_0_of_all_stages_is_a_success() {
-    assert!(matches!(JobState::from(ended(Ending::Exited(0), true)), JobState::Succeeded(_)));
+    assert!(matches!(JobState::from(ended(Ending::Exited(0))), JobState::Succeeded(_)));
     for ending in [Ending::Exited(1), Ending::Signalled(9), Ending::TimedOut, Ending::Cancelled] {
-        let JobState::Failed(exit) = JobState::from(ended(ending, false)) else { panic!("{ending:?}") };
+        let JobState::Failed(exit) = JobState::from(ended(ending)) else { panic!("{ending:?}") };
         assert!(exit.exit.exit_code == Some(1) || exit.exit.signal == Some(9), "{exit:?}");
     }
 }

@@ -203,7 +203,7 @@ impl Lab {
 
     /// A lab whose grant lacks a template.
     pub(crate) async fn without_template(name: &str) -> Self {
-        Self::with(|parts| drop(parts.grant.templates.remove(&label(name)))).await
+        Self::with(|parts| parts.grant.templates.retain(|template, _| template.as_str() != name)).await
     }
 
     /// A lab whose grant lacks a program.
@@ -218,7 +218,7 @@ impl Lab {
 
     /// A lab whose grant lacks a capability.
     pub(crate) async fn without(capability: Capability) -> Self {
-        Self::with(|parts| drop(parts.grant.capabilities.remove(&capability))).await
+        Self::with(|parts| parts.grant.capabilities.retain(|granted| *granted != capability)).await
     }
 
     /// A call about the lab's share.
