@@ -3,7 +3,6 @@
 use crate::bindings::access::exports::bulkhead::driver::access as wit_access;
 use crate::bindings::base::bulkhead::driver::types as wit;
 use crate::bindings::base::bulkhead::host::types::SecretRef;
-use crate::bindings::mountable_snapshots::exports::bulkhead::driver::mountable_snapshots as wit_mountable;
 
 /// How a rule names who may come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -168,25 +167,5 @@ impl SnapshotAccessRule {
             access_type: AccessType::from_wit(rule.access_type),
             access_to: rule.access_to,
         }
-    }
-}
-
-/// What is asked of `snapshot_update_access`. With `add` and `remove` both empty it is a full synchronisation.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SnapshotAccessUpdate {
-    /// Everything that must be in force afterwards, `add` included, `remove` excluded. All read only.
-    pub rules: Vec<SnapshotAccessRule>,
-    /// Rules that are new. They may be in force already.
-    pub add: Vec<SnapshotAccessRule>,
-    /// Rules to take away. They may never have been in force.
-    pub remove: Vec<SnapshotAccessRule>,
-}
-
-impl SnapshotAccessUpdate {
-    pub(crate) fn from_wit(update: wit_mountable::SnapshotAccessUpdate) -> Self {
-        let list = |rules: Vec<wit::SnapshotAccessRule>| {
-            rules.into_iter().map(SnapshotAccessRule::from_wit).collect()
-        };
-        Self { rules: list(update.rules), add: list(update.add), remove: list(update.remove) }
     }
 }

@@ -78,19 +78,6 @@ optional_export!(
 );
 optional_export!(usage, "bulkhead:driver/with-usage", "export_usage", "bulkhead_sdk::__internal::usage");
 optional_export!(
-    mountable_snapshots,
-    "bulkhead:driver/with-mountable-snapshots",
-    "export_mountable_snapshots",
-    "bulkhead_sdk::__internal::mountable_snapshots"
-);
-optional_export!(manage, "bulkhead:driver/with-manage", "export_manage", "bulkhead_sdk::__internal::manage");
-optional_export!(
-    manage_snapshots,
-    "bulkhead:driver/with-manage-snapshots",
-    "export_manage_snapshots",
-    "bulkhead_sdk::__internal::manage_snapshots"
-);
-optional_export!(
     replication,
     "bulkhead:driver/with-replication",
     "export_replication",
@@ -102,4 +89,3 @@ optional_export!(
     "export_replicated_snapshots",
     "bulkhead_sdk::__internal::replicated_snapshots"
 );
-optional_export!(usage, "bulkhead:driver/with-usage", "export_usage", "bulkhead_sdk::__internal::usage");

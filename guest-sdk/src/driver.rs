@@ -4,13 +4,11 @@
 //! There is no `self`: every call runs in a fresh instance, so nothing survives in memory. State lives in
 //! [`private_data`](crate::private_data) or at the backend.
 
-use crate::access::{AccessRule, AccessUpdate, RuleOutcome, SnapshotAccessRule, SnapshotAccessUpdate};
+use crate::access::{AccessRule, AccessUpdate, RuleOutcome, SnapshotAccessRule};
 use crate::error::{Error, Result};
-use crate::manage::{ManagedShare, ManagedSnapshot};
 use crate::share::{Creation, EnsuredShare, ExportLocation, Share};
 use crate::snapshot::{Reversion, Snapshot, SnapshotOutcome};
 use crate::statistics::{IpVersion, Statistics};
-use crate::usage::ShareUsage;
 
 fn not_implemented<T>(function: &str) -> Result<T> {
     Err(Error::not_implemented(format!("this driver has no {function}")))
@@ -175,84 +173,4 @@ pub trait Shrink: Driver {
     /// Idempotent: a share that already has this size is a success. Fail with [`Error::possible_data_loss`] if more is used, having
     /// changed nothing. Never two calls at once for one share.
     fn shrink_share(share: &Share, new_size_gib: u64) -> Result<()>;
-}
-
-/// Snapshots that clients can mount, always read only.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` exports `mountable_snapshots` but does not implement `MountableSnapshots`",
-    note = "implement `bulkhead_sdk::MountableSnapshots` for it, or leave `mountable_snapshots` out of `export_driver!`"
-)]
-pub trait MountableSnapshots: Snapshots {
-    /// Make the backend's rules for `snapshot` what `update.rules` says. Whatever it has beside them goes, at the latest when `add`
-    /// and `remove` are both empty.
-    ///
-    /// Idempotent: a rule in `add` may be there, one in `remove` may be absent; neither is an error. A failure sets all rules of
-    /// `add` and `remove` to `error`. Never two calls at once for one snapshot; other calls for its share may overlap.
-    fn snapshot_update_access(snapshot: &Snapshot, update: &SnapshotAccessUpdate) -> Result<()>;
-}
-
-/// Taking over shares that were made outside, and letting shares go without deleting them.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` exports `manage` but does not implement `Manage`",
-    note = "implement `bulkhead_sdk::Manage` for it, or leave `manage` out of `export_driver!`"
-)]
-pub trait Manage: Driver {
-    /// Take over, as `share`, what the operator named: `share.export_locations` has one entry, the path as it was typed, and patterns
-    /// with `{managed}` name its last component. The backend's object gets the name of the share:
-    /// [`files::rename`](crate::files::rename) from such a pattern takes over what nobody owns.
-    ///
-    /// `driver_options` are the operator's words for the driver, unchecked.
-    ///
-    /// Idempotent: an object that has the share's name already is a success with the same answer. Fail with
-    /// [`Error::manage_invalid_share`] if it is not there or cannot be a share, with [`Error::share_type_mismatch`] if its share type
-    /// asks for what it has not, and leave everything as it was. Never two calls at once for one share or one object.
-    fn manage_existing(share: &Share, driver_options: &[(String, String)]) -> Result<ManagedShare>;
-
-    /// Forget `share`; its data and exports stay. Afterwards the host forgets what it owned and its private data, so that it can be
-    /// taken over again.
-    ///
-    /// Idempotent: a share that was let go is a success. Fail with [`Error::unmanage_invalid_share`]. There is nothing to do unless
-    /// a driver says otherwise.
-    fn unmanage(_share: &Share) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// Taking over snapshots that were made outside, and letting snapshots go without deleting them.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` exports `manage_snapshots` but does not implement `ManageSnapshots`",
-    note = "implement `bulkhead_sdk::ManageSnapshots` for it, or leave `manage_snapshots` out of `export_driver!`"
-)]
-pub trait ManageSnapshots: Snapshots {
-    /// Take over, as `snapshot`, what `snapshot.provider_location` names, as the operator typed it; patterns with `{managed}` name its
-    /// last component.
-    ///
-    /// Idempotent: an object that has the snapshot's name already is a success with the same answer. Fail with
-    /// [`Error::manage_invalid_snapshot`] if it is not there or not of `snapshot.share`, and leave everything as it was. Never two
-    /// calls at once for one snapshot.
-    fn manage_existing_snapshot(
-        snapshot: &Snapshot,
-        driver_options: &[(String, String)],
-    ) -> Result<ManagedSnapshot>;
-
-    /// Forget `snapshot`; it stays at the backend.
-    ///
-    /// Idempotent: a snapshot that was let go is a success. Fail with [`Error::unmanage_invalid_snapshot`]. There is nothing to do
-    /// unless a driver says otherwise.
-    fn unmanage_snapshot(_snapshot: &Snapshot) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// How much of their size shares use.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` exports `usage` but does not implement `Usage`",
-    note = "implement `bulkhead_sdk::Usage` for it, or leave `usage` out of `export_driver!`"
-)]
-pub trait Usage: Driver {
-    /// What these shares use. At most 500 a call.
-    ///
-    /// Reads only; called every 300 s where the operator wants usage gathered. A share missing from the answer keeps its last value; a
-    /// failure is logged, and all keep theirs. May overlap with every other call.
-    fn share_usage_sizes(shares: &[Share]) -> Result<Vec<ShareUsage>>;
 }

@@ -3,7 +3,8 @@
 /// Export a driver: the required interfaces, and each ability that is named.
 ///
 /// Abilities are `access`, `access_by_rule`, `snapshots`, `share_from_snapshot`, `revert`, `mountable_snapshots`, `extend`, `shrink`,
-/// `manage`, `manage_snapshots` and `usage`; `access` or `access_by_rule` must be among them. What is not named is not in the component, and the host does not report it.
+/// `manage`, `manage_snapshots`, `replication`, `replicated_snapshots`, `usage`; `access` or `access_by_rule` must be among them. What is
+/// not named is not in the component, and the host does not report it.
 ///
 /// A trait that is missing for a named ability is an error that names both, on every target; the exports themselves exist only in a
 /// component.
@@ -135,30 +136,22 @@ macro_rules! __export_ability {
     (usage $driver:ty) => {
         $crate::__export_checked!(Usage, $driver, usage, export_usage);
     };
-    (mountable_snapshots $driver:ty) => {
-        $crate::__export_checked!(MountableSnapshots, $driver, mountable_snapshots, export_mountable_snapshots);
-    };
-    (manage $driver:ty) => {
-        $crate::__export_checked!(Manage, $driver, manage, export_manage);
-    };
-    (manage_snapshots $driver:ty) => {
-        $crate::__export_checked!(ManageSnapshots, $driver, manage_snapshots, export_manage_snapshots);
-    };
     (replication $driver:ty) => {
         $crate::__export_checked!(Replication, $driver, replication, export_replication);
     };
     (replicated_snapshots $driver:ty) => {
-        $crate::__export_checked!(ReplicatedSnapshots, $driver, replicated_snapshots, export_replicated_snapshots);
-    };
-    (usage $driver:ty) => {
-        $crate::__export_checked!(Usage, $driver, usage, export_usage);
+        $crate::__export_checked!(
+            ReplicatedSnapshots,
+            $driver,
+            replicated_snapshots,
+            export_replicated_snapshots
+        );
     };
     ($other:ident $driver:ty) => {
         ::core::compile_error!(concat!(
             "`",
             stringify!($other),
-            "` is no ability; use access, access_by_rule, snapshots, share_from_snapshot, revert, mountable_snapshots, extend, \
-             shrink, manage, manage_snapshots or usage"
+            "` is no ability; `export_driver!` documents which there are"
         ));
     };
 }

@@ -12,16 +12,13 @@ use crate::driver::{
     ShareFromSnapshot, Shrink, Snapshots, Usage,
 };
 use crate::error::Error;
-use crate::manage::{Manage, ManageSnapshots, ManagedShare, ManagedSnapshot};
 use crate::manage::{ManagedShare, ManagedSnapshot};
-use crate::mountable::{MountableSnapshots, SnapshotAccessUpdate};
 use crate::pairs;
 use crate::panic;
 use crate::share::{Creation, EnsuredShare, ExportLocation, Share};
 use crate::snapshot::{Reversion, Snapshot, SnapshotOutcome};
 use crate::statistics::{IpVersion, Statistics};
 use crate::usage::ShareUsage;
-use crate::usage::{ShareUsage, Usage};
 use std::marker::PhantomData;
 
 /// Exports what `D` implements. Only `export_driver!` names it.
@@ -241,71 +238,6 @@ impl<D: MountableSnapshots> mountable_snapshots::exports::bulkhead::driver::moun
             Snapshot::from_wit(snapshot, server)
                 .and_then(|snapshot| D::snapshot_update_access(&snapshot, &update))
         })
-    }
-}
-
-impl<D: Usage> usage::exports::bulkhead::driver::usage::Guest for Glue<D> {
-    fn share_usage_sizes(
-        shares: Vec<wit::Share>,
-    ) -> Result<Vec<usage::exports::bulkhead::driver::usage::ShareUsage>, wit::Error> {
-        run(|| {
-            let shares: Vec<Share> = shares.into_iter().map(|share| Share::from_wit(share, None)).collect();
-            D::share_usage_sizes(&shares).map(|sizes| sizes.into_iter().map(ShareUsage::into_wit).collect())
-        })
-    }
-}
-
-impl<D: MountableSnapshots> mountable_snapshots::exports::bulkhead::driver::mountable_snapshots::Guest
-    for Glue<D>
-{
-    fn snapshot_update_access(
-        snapshot: wit::Snapshot,
-        update: mountable_snapshots::exports::bulkhead::driver::mountable_snapshots::SnapshotAccessUpdate,
-        server: Option<wit::ShareServer>,
-    ) -> Result<(), wit::Error> {
-        run(|| {
-            let snapshot = Snapshot::from_wit(snapshot, server)?;
-            D::snapshot_update_access(&snapshot, &SnapshotAccessUpdate::from_wit(update))
-        })
-    }
-}
-
-impl<D: Manage> manage::exports::bulkhead::driver::manage::Guest for Glue<D> {
-    fn manage_existing(
-        share: wit::Share,
-        driver_options: Vec<wit::KeyValue>,
-        server: Option<wit::ShareServer>,
-    ) -> Result<manage::exports::bulkhead::driver::manage::ManagedShare, wit::Error> {
-        run(|| {
-            D::manage_existing(&Share::from_wit(share, server), &pairs::from_wit(driver_options))
-                .map(ManagedShare::into_wit)
-        })
-    }
-
-    fn unmanage(share: wit::Share, server: Option<wit::ShareServer>) -> Result<(), wit::Error> {
-        run(|| D::unmanage(&Share::from_wit(share, server)))
-    }
-}
-
-impl<D: ManageSnapshots> manage_snapshots::exports::bulkhead::driver::manage_snapshots::Guest for Glue<D> {
-    fn manage_existing_snapshot(
-        snapshot: wit::Snapshot,
-        driver_options: Vec<wit::KeyValue>,
-        server: Option<wit::ShareServer>,
-    ) -> Result<manage_snapshots::exports::bulkhead::driver::manage_snapshots::ManagedSnapshot, wit::Error>
-    {
-        run(|| {
-            let snapshot = Snapshot::from_wit(snapshot, server)?;
-            D::manage_existing_snapshot(&snapshot, &pairs::from_wit(driver_options))
-                .map(ManagedSnapshot::into_wit)
-        })
-    }
-
-    fn unmanage_snapshot(
-        snapshot: wit::Snapshot,
-        server: Option<wit::ShareServer>,
-    ) -> Result<(), wit::Error> {
-        run(|| Snapshot::from_wit(snapshot, server).and_then(|snapshot| D::unmanage_snapshot(&snapshot)))
     }
 }
 

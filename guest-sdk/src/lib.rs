@@ -32,8 +32,6 @@ pub mod job;
 pub mod lock;
 pub mod log;
 pub mod manage;
-pub mod manage;
-pub mod mountable;
 mod pairs;
 mod panic;
 pub mod private_data;
@@ -47,7 +45,6 @@ pub mod statistics;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod usage;
-pub mod usage;
 
 pub use access::{
     AccessLevel, AccessRule, AccessType, AccessUpdate, RuleOutcome, RuleState, SnapshotAccessRule,
@@ -59,9 +56,7 @@ pub use driver::{
     ShareFromSnapshot, Shrink, Snapshots, Usage,
 };
 pub use error::{Error, ErrorCode, Result};
-pub use manage::{Manage, ManageSnapshots, ManagedShare, ManagedSnapshot};
 pub use manage::{ManagedShare, ManagedSnapshot};
-pub use mountable::{MountableSnapshots, SnapshotAccessUpdate};
 pub use replication::{
     AccessRulesStatus, InstanceStatus, Promotion, Replica, ReplicaOutcome, ReplicaSnapshot,
     ReplicaSnapshotPair, ReplicaView, ReplicatedSnapshots, Replication, ReplicationType, ShareAccessRule,
@@ -75,14 +70,13 @@ pub use slots::Slots;
 pub use snapshot::{Reversion, Snapshot, SnapshotOutcome};
 pub use statistics::{Capacity, IpVersion, Pool, Statistics, Support};
 pub use usage::ShareUsage;
-pub use usage::{ShareUsage, Usage};
 
 /// For `export_driver!` alone.
 #[doc(hidden)]
 pub mod __internal {
     pub use crate::bindings::{
-        access, access_by_rule, base, extend, manage, manage_snapshots, mountable_snapshots, revert,
-        share_from_snapshot, shrink, snapshots, usage,
+        access, access_by_rule, base, extend, manage, manage_snapshots, mountable_snapshots,
+        replicated_snapshots, replication, revert, share_from_snapshot, shrink, snapshots, usage,
     };
     pub use crate::export::names_access;
     pub use crate::glue::Glue;
