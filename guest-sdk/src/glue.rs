@@ -1,24 +1,22 @@
 //! Between the generated export traits and a driver's own: each function converts, calls, converts back.
 
-use crate::access::{AccessRule, AccessUpdate, RuleOutcome, SnapshotAccessRule, SnapshotAccessUpdate};
+use crate::access::{AccessRule, AccessUpdate, RuleOutcome, SnapshotAccessRule};
 use crate::bindings::base::bulkhead::driver::types as wit;
 use crate::bindings::base::exports::bulkhead::driver::{lifecycle, shares};
 use crate::bindings::{
     access, access_by_rule, extend, manage, manage_snapshots, mountable_snapshots, revert,
     share_from_snapshot, shrink, snapshots, usage,
 };
-use crate::driver::{
-    Access, AccessByRule, Driver, Extend, Manage, ManageSnapshots, MountableSnapshots, Revert,
-    ShareFromSnapshot, Shrink, Snapshots, Usage,
-};
+use crate::driver::{Access, AccessByRule, Driver, Extend, Revert, ShareFromSnapshot, Shrink, Snapshots};
 use crate::error::Error;
-use crate::manage::{ManagedShare, ManagedSnapshot};
+use crate::manage::{Manage, ManageSnapshots, ManagedShare, ManagedSnapshot};
+use crate::mountable::{MountableSnapshots, SnapshotAccessUpdate};
 use crate::pairs;
 use crate::panic;
 use crate::share::{Creation, EnsuredShare, ExportLocation, Share};
 use crate::snapshot::{Reversion, Snapshot, SnapshotOutcome};
 use crate::statistics::{IpVersion, Statistics};
-use crate::usage::ShareUsage;
+use crate::usage::{ShareUsage, Usage};
 use std::marker::PhantomData;
 
 /// Exports what `D` implements. Only `export_driver!` names it.

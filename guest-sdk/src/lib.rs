@@ -32,6 +32,7 @@ pub mod job;
 pub mod lock;
 pub mod log;
 pub mod manage;
+pub mod mountable;
 mod pairs;
 mod panic;
 pub mod private_data;
@@ -48,15 +49,12 @@ pub mod usage;
 
 pub use access::{
     AccessLevel, AccessRule, AccessType, AccessUpdate, RuleOutcome, RuleState, SnapshotAccessRule,
-    SnapshotAccessUpdate,
 };
 pub use capability::{CapabilityCode, CapabilityError, CommandExit, OrAbsent};
-pub use driver::{
-    Access, AccessByRule, Driver, Extend, Manage, ManageSnapshots, MountableSnapshots, Revert,
-    ShareFromSnapshot, Shrink, Snapshots, Usage,
-};
+pub use driver::{Access, AccessByRule, Driver, Extend, Revert, ShareFromSnapshot, Shrink, Snapshots};
 pub use error::{Error, ErrorCode, Result};
-pub use manage::{ManagedShare, ManagedSnapshot};
+pub use manage::{Manage, ManageSnapshots, ManagedShare, ManagedSnapshot};
+pub use mountable::{MountableSnapshots, SnapshotAccessUpdate};
 pub use replication::{
     AccessRulesStatus, InstanceStatus, Promotion, Replica, ReplicaOutcome, ReplicaSnapshot,
     ReplicaSnapshotPair, ReplicaView, ReplicatedSnapshots, Replication, ReplicationType, ShareAccessRule,
@@ -69,7 +67,7 @@ pub use share::{
 pub use slots::Slots;
 pub use snapshot::{Reversion, Snapshot, SnapshotOutcome};
 pub use statistics::{Capacity, IpVersion, Pool, Statistics, Support};
-pub use usage::ShareUsage;
+pub use usage::{ShareUsage, Usage};
 
 /// For `export_driver!` alone.
 #[doc(hidden)]

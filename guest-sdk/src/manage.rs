@@ -1,8 +1,50 @@
-//! What a driver says of shares and snapshots that it took over.
+//! Taking over shares and snapshots that were made outside, and letting them go.
 
 use crate::bindings::manage::exports::bulkhead::driver::manage as wit_manage;
 use crate::bindings::manage_snapshots::exports::bulkhead::driver::manage_snapshots as wit_snapshots;
-use crate::share::ExportLocation;
+use crate::driver::Driver;
+use crate::error::Result;
+use crate::share::{ExportLocation, Share};
+use crate::snapshot::Snapshot;
+
+/// Taking over shares that were made outside, and letting shares go without deleting them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` exports `manage` but does not implement `Manage`",
+    note = "implement `bulkhead_sdk::Manage` for it, or leave `manage` out of `export_driver!`"
+)]
+pub trait Manage: Driver {
+    /// Take over what `share.export_locations` (one entry: the path the operator typed) names, as `share`; the backend's object gets
+    /// the name of the share. Its last component fills `{managed}` in patterns.
+    ///
+    /// Idempotent: an object that has the share's name already is a success with the same answer. Fail with
+    /// [`Error::manage_invalid_share`](crate::Error::manage_invalid_share) if it is not there or cannot be a share, having changed
+    /// nothing. Never two calls at once for one share or one object.
+    fn manage_existing(share: &Share, driver_options: &[(String, String)]) -> Result<ManagedShare>;
+
+    /// Forget `share`; its data and exports stay. Idempotent. A driver that has nothing to do answers success.
+    fn unmanage(share: &Share) -> Result<()>;
+}
+
+/// Taking over snapshots that were made outside, and letting snapshots go without deleting them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` exports `manage_snapshots` but does not implement `ManageSnapshots`",
+    note = "implement `bulkhead_sdk::ManageSnapshots` for it, or leave `manage_snapshots` out of `export_driver!`"
+)]
+pub trait ManageSnapshots: Driver {
+    /// Take over what `snapshot.provider_location` (as the operator typed it) names, as `snapshot`. Its last component fills
+    /// `{managed}` in patterns.
+    ///
+    /// Idempotent: an object that has the snapshot's name already is a success with the same answer. Fail with
+    /// [`Error::manage_invalid_snapshot`](crate::Error::manage_invalid_snapshot) if it is not there or not of this share, having
+    /// changed nothing. Never two calls at once for one snapshot.
+    fn manage_existing_snapshot(
+        snapshot: &Snapshot,
+        driver_options: &[(String, String)],
+    ) -> Result<ManagedSnapshot>;
+
+    /// Forget `snapshot`; it stays at the backend. Idempotent. A driver that has nothing to do answers success.
+    fn unmanage_snapshot(snapshot: &Snapshot) -> Result<()>;
+}
 
 /// What the driver found when it took a share over.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,20 @@
 //! How much of their size shares use.
 
 use crate::bindings::usage::exports::bulkhead::driver::usage as wit_usage;
+use crate::driver::Driver;
+use crate::error::Result;
+use crate::share::Share;
+
+/// How much of their size shares use.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` exports `usage` but does not implement `Usage`",
+    note = "implement `bulkhead_sdk::Usage` for it, or leave `usage` out of `export_driver!`"
+)]
+pub trait Usage: Driver {
+    /// What these shares use, at most 500 a call. Reads only; a share missing from the answer keeps its last value. May overlap with
+    /// every other call.
+    fn share_usage_sizes(shares: &[Share]) -> Result<Vec<ShareUsage>>;
+}
 
 /// What a share uses.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,20 +2,16 @@
 
 use super::lab::Lab;
 use super::place::Target;
-use crate::access::{
-    AccessLevel, AccessRule, AccessUpdate, RuleOutcome, SnapshotAccessRule, SnapshotAccessUpdate,
-};
-use crate::driver::{
-    Access, AccessByRule, Driver, Extend, Manage, ManageSnapshots, MountableSnapshots, Revert,
-    ShareFromSnapshot, Shrink, Snapshots, Usage,
-};
+use crate::access::{AccessLevel, AccessRule, AccessUpdate, RuleOutcome, SnapshotAccessRule};
+use crate::driver::{Access, AccessByRule, Driver, Extend, Revert, ShareFromSnapshot, Shrink, Snapshots};
 use crate::error::Result;
-use crate::manage::{ManagedShare, ManagedSnapshot};
+use crate::manage::{Manage, ManageSnapshots, ManagedShare, ManagedSnapshot};
+use crate::mountable::{MountableSnapshots, SnapshotAccessUpdate};
 use crate::resource::Resource;
 use crate::share::{Creation, EnsuredShare, ExportLocation, Share};
 use crate::snapshot::{Reversion, Snapshot, SnapshotOutcome};
 use crate::statistics::{IpVersion, Statistics};
-use crate::usage::ShareUsage;
+use crate::usage::{ShareUsage, Usage};
 
 impl Lab {
     /// [`Driver::setup`].
