@@ -21,8 +21,10 @@ pub trait Manage: Driver {
     /// nothing. Never two calls at once for one share or one object.
     fn manage_existing(share: &Share, driver_options: &[(String, String)]) -> Result<ManagedShare>;
 
-    /// Forget `share`; its data and exports stay. Idempotent. A driver that has nothing to do answers success.
-    fn unmanage(share: &Share) -> Result<()>;
+    /// Forget `share`; its data and exports stay. Idempotent. Without a function of the driver's own there is nothing to do.
+    fn unmanage(_share: &Share) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Taking over snapshots that were made outside, and letting snapshots go without deleting them.
@@ -42,8 +44,10 @@ pub trait ManageSnapshots: Driver {
         driver_options: &[(String, String)],
     ) -> Result<ManagedSnapshot>;
 
-    /// Forget `snapshot`; it stays at the backend. Idempotent. A driver that has nothing to do answers success.
-    fn unmanage_snapshot(snapshot: &Snapshot) -> Result<()>;
+    /// Forget `snapshot`; it stays at the backend. Idempotent. Without a function of the driver's own there is nothing to do.
+    fn unmanage_snapshot(_snapshot: &Snapshot) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// What the driver found when it took a share over.

@@ -20,7 +20,7 @@ pub trait Usage: Driver {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShareUsage {
     /// The share instance.
-    pub share_id: String,
+    pub id: String,
     /// What it uses, in GiB; finite and not negative.
     pub used_gib: f64,
     /// When it was measured, in milliseconds since 1970-01-01 UTC.
@@ -30,7 +30,7 @@ pub struct ShareUsage {
 impl ShareUsage {
     pub(crate) fn into_wit(self) -> wit_usage::ShareUsage {
         wit_usage::ShareUsage {
-            share_id: self.share_id,
+            share_id: self.id,
             used_gib: self.used_gib,
             gathered_at_ms: self.gathered_at_ms,
         }

@@ -73,7 +73,7 @@ impl Snapshots for Directories {
 
 fn take_over(destination: &str) -> Result<()> {
     files::rename(&Path::new("pool", "{managed}"), &Path::new("pool", destination))
-        .map_err(|error| Error::manage_invalid_share(error.message().to_owned()))
+        .map_err(|error| Error::manage_invalid_share(error.to_string()))
 }
 
 impl Manage for Directories {
