@@ -14,6 +14,7 @@ mod command;
 mod dbus;
 mod executable;
 pub mod frame;
+mod job;
 pub mod listen;
 mod lock;
 mod output;
@@ -27,6 +28,7 @@ mod tree;
 mod words;
 
 pub use child::Reserved;
+pub use job::{KeepError, keep as keep_job};
 pub use lock::Lock;
 pub use policy::{Policy, PolicyError};
 pub use server::{ServeError, Server};

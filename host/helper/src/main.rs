@@ -1,7 +1,7 @@
 //! The process `bulkhead-helper`: takes its connection from standard input, or waits for a daemon at a socket.
 
 use bulkhead_helper::listen::listen;
-use bulkhead_helper::{Lock, Policy, Reserved, Server, Trees, ending_method};
+use bulkhead_helper::{Lock, Policy, Reserved, Server, Trees, ending_method, keep_job};
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::Write;
@@ -13,6 +13,7 @@ usage: bulkhead-helper [--lock FILE] [--policy FILE]                          th
        bulkhead-helper [--lock FILE] --policy FILE --listen SOCKET --user UID  waits for a daemon of user UID
        bulkhead-helper --ending                                               says how commands are ended here
 
+  --runtime DIR      keeps there what outlives it: without, it keeps no jobs
   --without-groups   does not use cgroups though they could be made
 ";
 
@@ -24,6 +25,8 @@ struct Arguments {
     user: Option<u32>,
     ending: bool,
     without_groups: bool,
+    runtime: Option<PathBuf>,
+    keep_job: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,9 @@ fn parse(mut words: impl Iterator<Item = OsString>) -> Option<Arguments> {
             "--listen" => arguments.listen = Some(words.next()?.into()),
             "--user" => arguments.user = Some(words.next()?.to_str()?.parse().ok()?),
             "--ending" => arguments.ending = true,
+            "--runtime" => arguments.runtime = Some(words.next()?.into()),
+            // How this process starts itself.
+            "--keep-job" => arguments.keep_job = Some(words.next()?.into()),
             "--without-groups" => arguments.without_groups = true,
             _ => return None,
         }
@@ -66,9 +72,15 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     let reserved = Reserved::take()?;
     let trees = if arguments.without_groups { Trees::prepare_without_groups()? } else { Trees::prepare()? };
+    if let Some(runtime) = &arguments.keep_job {
+        return keep_job(runtime, &trees.into_keeper()?).map_err(Into::into);
+    }
     let lock = arguments.lock.as_deref().map_or(Ok(Lock::none()), Lock::open)?;
     let policy = arguments.policy.as_deref().map_or(Ok(Policy::of_the_daemon()), Policy::read)?;
     let mut server = Server::new(trees, lock, policy);
+    if let Some(runtime) = &arguments.runtime {
+        server = server.with_runtime(runtime.clone());
+    }
     match (&arguments.listen, arguments.user) {
         (Some(path), Some(user)) => match listen(&mut server, path, user, |error| report(error))? {},
         _ => server.serve(reserved.connection()?).map_err(Into::into),

@@ -3,11 +3,12 @@
 use crate::command::{CLOSING_GRACE, Command, Counting, GRACE, Line, Progress};
 use crate::dbus::Calls;
 use crate::frame::{FrameError, FrameReader, encode};
+use crate::job::{Jobs, Means};
 use crate::lock::Lock;
 use crate::policy::Policy;
 use crate::protocol::{
-    DbusRequest, Ending, Finished, FromHelper, LARGEST_ANSWER, LARGEST_REQUEST, MOST_COMMANDS, PipeFinished,
-    Refusal, RunRequest, ToHelper, VERSION,
+    DbusRequest, Ending, Finished, FromHelper, JobAnswer, JobCall, LARGEST_ANSWER, LARGEST_REQUEST,
+    MOST_COMMANDS, PipeFinished, Refusal, RunRequest, ToHelper, VERSION,
 };
 use crate::tree::{Left, Trees, reap};
 use bulkhead_model::error::CapabilityCode;
@@ -16,6 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::getpid;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How soon to look again while a sweep waits, or while adopted children of a command that is over may still have to be reaped.
@@ -55,13 +57,21 @@ pub struct Server {
     trees: Trees,
     lock: Lock,
     policy: Policy,
+    runtime: Option<PathBuf>,
 }
 
 impl Server {
     /// A server that ends commands by `trees`, runs none until it holds `lock`, and none that `policy` does not allow.
     #[must_use]
     pub const fn new(trees: Trees, lock: Lock, policy: Policy) -> Self {
-        Self { trees, lock, policy }
+        Self { trees, lock, policy, runtime: None }
+    }
+
+    /// Keep in `directory` what outlives this process: jobs. It is there, and nobody else may write to it.
+    #[must_use]
+    pub fn with_runtime(mut self, directory: PathBuf) -> Self {
+        self.runtime = Some(directory);
+        self
     }
 
     /// Serve one connection until it closes, then end every command it started. Returns once nothing of them is left.
@@ -121,6 +131,7 @@ struct Session<'server> {
     last_id: u64,
     commands: Vec<Running>,
     calls: Calls,
+    jobs: Jobs,
     aftermath: Option<Instant>,
 }
 
@@ -135,6 +146,7 @@ impl<'server> Session<'server> {
             last_id: 0,
             commands: Vec::new(),
             calls: Calls::default(),
+            jobs: Jobs::default(),
             aftermath: None,
         }
     }
@@ -152,6 +164,9 @@ impl<'server> Session<'server> {
             for (id, answer) in self.calls.advance() {
                 self.tell(&FromHelper::Dbus { id, answer })?;
             }
+            for (id, answer) in self.jobs.advance(&self.server.trees) {
+                self.tell(&FromHelper::Job { id, answer })?;
+            }
             self.sweep()?;
             if self.send()? == Peer::Gone {
                 return Ok(());
@@ -161,7 +176,7 @@ impl<'server> Session<'server> {
 
     /// Nobody listens any more: end everything.
     fn close(&mut self) {
-        self.calls = Calls::default();
+        (self.calls, self.jobs) = (Calls::default(), Jobs::default());
         while !self.commands.is_empty() {
             for running in &mut self.commands {
                 running.command.stop(Ending::Cancelled, CLOSING_GRACE);
@@ -184,8 +199,15 @@ impl<'server> Session<'server> {
             running.command.watch(&mut watched);
         }
         self.calls.watch(&mut watched);
+        self.jobs.watch(&mut watched);
         let now = Instant::now();
-        let due = self.commands.iter().map(|running| running.command.due()).chain(self.calls.due()).min();
+        let due = self
+            .commands
+            .iter()
+            .map(|running| running.command.due())
+            .chain(self.calls.due())
+            .chain(self.jobs.due())
+            .min();
         let due = due.map(|due| due.saturating_duration_since(now));
         let looks_again = self.stage == Stage::Sweeping || self.aftermath.is_some();
         let due = if looks_again { Some(LOOK_AGAIN.min(due.unwrap_or(LOOK_AGAIN))) } else { due };
@@ -271,7 +293,10 @@ impl<'server> Session<'server> {
             ToHelper::Pipe(request) => self.start(request.id, Asked::Pipeline, request.stages),
             ToHelper::Run(request) => self.start(request.id, Asked::Command, vec![*request]),
             ToHelper::Service { id, .. } => self.tell(&FromHelper::Service { id, answer: Err(not_served()) }),
-            ToHelper::Job { id, .. } => self.tell(&FromHelper::Job { id, answer: Err(not_served()) }),
+            ToHelper::Job { id, call } => match self.job(id, *call) {
+                Some(answer) => self.tell(&FromHelper::Job { id, answer }),
+                None => Ok(()),
+            },
             ToHelper::Dbus { id, call } => match self.call(id, &call) {
                 Ok(()) => Ok(()),
                 Err(refusal) => self.tell(&FromHelper::Dbus { id, answer: Err(refusal) }),
@@ -303,6 +328,14 @@ impl<'server> Session<'server> {
             ));
         }
         Ok(())
+    }
+
+    fn job(&mut self, id: u64, call: JobCall) -> Option<Result<JobAnswer, Refusal>> {
+        if let Err(refusal) = self.admit(id) {
+            return Some(Err(refusal));
+        }
+        let Server { trees, policy, runtime, .. } = &*self.server;
+        self.jobs.call(id, call, Means { runtime: runtime.as_deref(), policy, trees })
     }
 
     fn call(&mut self, id: u64, request: &DbusRequest) -> Result<(), Refusal> {

@@ -56,20 +56,22 @@ pub struct JobKey {
 /// What is asked about jobs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JobCall {
-    /// Start one, unless there is one under this key: then its state is the answer; refused with `conflict` if it runs with other words.
+    /// Start one, unless there is one under this key: then its state is the answer; refused with `conflict` if it runs with other words,
+    /// with `busy` if 4 of the backend run.
     Start(StartJob),
     /// How it is; refused with `not-found` if there is none.
     Poll(JobKey),
-    /// All jobs of a backend's subject, in order of name and key.
+    /// All jobs of a backend's subject, in order of name and key, at most 1,000; without standard output, and with the beginning of
+    /// standard error.
     Entries {
         /// The backend's name.
         backend: String,
         /// The host-derived name of the subject.
         subject: String,
     },
-    /// End it with everything it started; it is failed afterwards.
+    /// End it with everything it started; it is failed afterwards. One that was lost stays so; one that has ended, or none, is passed over.
     Cancel(JobKey),
-    /// Forget one that has ended or was lost; refused with `busy` if it runs.
+    /// Forget one that has ended or was lost; refused with `busy` if it runs. None is passed over.
     Forget(JobKey),
 }
 

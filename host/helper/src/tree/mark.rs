@@ -1,6 +1,7 @@
 //! Marks: a limit that nobody uses (bytes in POSIX message queues) is set to a number that names the command. Children inherit it over
 //! fork, exec and setsid, and without privileges it can only be lowered. Helpers carry a mark of their own, so that a command whose
-//! helper is dead can be told from one whose helper lives.
+//! helper is dead can be told from one whose helper lives; so do the keepers of jobs, and what they run, which the kernel gives to the
+//! helper above when a keeper dies.
 
 use super::Left;
 use rustix::io::Errno;
@@ -13,36 +14,45 @@ use crate::protocol::MOST_COMMANDS;
 
 /// Below what systems allow by default (819,200), and a number that nobody sets.
 const HELPER: u64 = 750_019;
+const KEEPER: u64 = 750_018;
+const JOB: u64 = 749_399;
 const FIRST_COMMAND: u64 = 749_501;
 /// How many rounds a sweep makes before it lets its caller reap.
 const ROUNDS: usize = 4;
 
-/// That this process carries the helper's mark.
+/// That this process carries the mark of a helper, or of a job's keeper.
 #[derive(Debug)]
 pub(super) struct Marks {
-    helper: Pid,
+    own: Above,
 }
 
 impl Marks {
     /// Fails without privileges where `RLIMIT_MSGQUEUE` was lowered for this user.
     pub(super) fn take() -> Result<Self, Errno> {
-        let most = Some(HELPER);
-        setrlimit(Resource::Msgqueue, Rlimit { current: most, maximum: most })?;
-        Ok(Self { helper: getpid() })
+        carry(HELPER)?;
+        Ok(Self { own: Above::Helper(getpid()) })
     }
 
-    pub(super) fn of_command(place: usize) -> u64 {
-        FIRST_COMMAND.saturating_add(u64::try_from(place.min(MOST_COMMANDS)).unwrap_or(0))
+    /// The marks of a process that keeps a job.
+    pub(super) fn take_as_keeper() -> Result<Self, Errno> {
+        carry(KEEPER)?;
+        Ok(Self { own: Above::Keeper(getpid()) })
     }
 
-    /// End every marked process above which there is no living helper.
+    /// The mark of this process's command at `place`.
+    pub(super) fn of_command(&self, place: usize) -> u64 {
+        match self.own {
+            Above::Keeper(_) => JOB,
+            _ => FIRST_COMMAND.saturating_add(u64::try_from(place.min(MOST_COMMANDS)).unwrap_or(0)),
+        }
+    }
+
+    /// End every command above which there is no living helper, and every part of a job that no keeper is above.
     pub(super) fn end_strays(&self) -> Left {
         let mut left = Left::Nothing;
         // Twice, because a process that forks and leaves while the list is read is missed.
         for _ in 0..2 {
-            if end_all(|process| if is_command(process.mark) { stray(process) } else { None })
-                == Left::Something
-            {
+            if end_all(stray) == Left::Something {
                 left = Left::Something;
             }
         }
@@ -54,7 +64,7 @@ impl Marks {
     /// Of a process that forks and leaves while the list is read nothing may be seen; but then this helper adopted and reaped it.
     pub(super) fn end(&self, mark: u64) -> Left {
         let meaning = |process: &Process| match process.above() {
-            Above::Helper(helper) => (helper == self.helper).then_some(Meaning::Meant),
+            above @ (Above::Helper(_) | Above::Keeper(_)) => (above == self.own).then_some(Meaning::Meant),
             Above::Nobody => None,
             Above::Unknown => Some(Meaning::Perhaps),
         };
@@ -65,11 +75,18 @@ impl Marks {
     }
 }
 
-/// The nearest helper above a process.
+/// Set this process's mark.
+fn carry(mark: u64) -> Result<(), Errno> {
+    setrlimit(Resource::Msgqueue, Rlimit { current: Some(mark), maximum: Some(mark) })
+}
+
+/// The nearest helper or keeper above a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Above {
-    /// This one.
+    /// This helper.
     Helper(Pid),
+    /// This keeper.
+    Keeper(Pid),
     /// None up to the first process.
     Nobody,
     /// The way up changed while it was walked.
@@ -85,15 +102,20 @@ enum Meaning {
 }
 
 fn stray(process: &Process) -> Option<Meaning> {
+    let job = process.mark == Some(JOB);
+    if !job && !is_command(process.mark) {
+        return None;
+    }
     match process.above() {
-        Above::Helper(_) => None,
+        Above::Keeper(_) => None,
+        Above::Helper(_) => job.then_some(Meaning::Meant),
         Above::Nobody => Some(Meaning::Meant),
         Above::Unknown => Some(Meaning::Perhaps),
     }
 }
 
 fn is_command(mark: Option<u64>) -> bool {
-    let last = Marks::of_command(MOST_COMMANDS);
+    let last = FIRST_COMMAND.saturating_add(u64::try_from(MOST_COMMANDS).unwrap_or(0));
     mark.is_some_and(|mark| (FIRST_COMMAND..=last).contains(&mark))
 }
 
@@ -147,8 +169,10 @@ impl Process {
         for _ in 0..1024 {
             let Some(parent) = next else { return Above::Nobody };
             let Some(found) = Self::read(parent) else { return Above::Unknown };
-            if found.mark == Some(HELPER) {
-                return Above::Helper(parent);
+            match found.mark {
+                Some(HELPER) => return Above::Helper(parent),
+                Some(KEEPER) => return Above::Keeper(parent),
+                _ => {}
             }
             next = found.parent;
         }
@@ -183,9 +207,9 @@ pub(super) fn start_of(process: Pid) -> Option<u64> {
     field(process, 19)?.parse().ok()
 }
 
-/// Whether this very process still runs.
+/// Whether this very process still runs; one that is dead and waits to be reaped does not.
 pub(super) fn is_alive(process: Pid, start: u64) -> bool {
-    start_of(process) == Some(start)
+    start_of(process) == Some(start) && field(process, 0).is_some_and(|state| state != "Z" && state != "X")
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use group::{Group, Groups};
 use mark::Marks;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::process::{WaitOptions, getpid, set_child_subreaper};
+use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper};
 
 /// Whether anything is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,11 @@ impl Trees {
         Ok(Self { marks: Marks::take()?, groups: None })
     }
 
+    /// The same for the process that keeps a job: what it runs is told from what helpers run.
+    pub fn into_keeper(self) -> Result<Self, Errno> {
+        Ok(Self { marks: Marks::take_as_keeper()?, ..self })
+    }
+
     /// Which method it is.
     #[must_use]
     pub const fn method(&self) -> EndingMethod {
@@ -67,7 +72,7 @@ impl Trees {
     /// A tree for the command at `place`: a number below [`MOST_COMMANDS`](crate::protocol::MOST_COMMANDS) that no other running one has.
     pub(crate) fn plant(&self, place: usize, trust: Trust) -> Tree {
         let group = self.groups.as_ref().and_then(|groups| groups.make_one(place));
-        Tree { group, mark: Marks::of_command(place), trust }
+        Tree { group, mark: self.marks.of_command(place), trust }
     }
 
     /// End whatever is left of a command. Call it again until nothing is, reaping children in between.
@@ -115,6 +120,16 @@ impl Tree {
     pub(crate) fn entrance(&self) -> Result<Option<OwnedFd>, Errno> {
         self.group.as_ref().map(Group::entrance).transpose()
     }
+}
+
+/// When a process started, in ticks since the machine did: with its number, which process it is.
+pub(crate) fn start_of(process: Pid) -> Option<u64> {
+    mark::start_of(process)
+}
+
+/// Whether the process that started then still runs.
+pub(crate) fn is_running(process: Pid, start: u64) -> bool {
+    mark::is_alive(process, start)
 }
 
 /// What this process's children have come to.

@@ -2,8 +2,8 @@
 
 use bulkhead_helper::frame::{FrameReader, encode};
 use bulkhead_helper::protocol::{
-    EndingMethod, Finished, FromHelper, LARGEST_ANSWER, LARGEST_REQUEST, PipeFinished, PipeRequest, Refusal,
-    RootBinding, RunRequest, SlotArgument, ToHelper, Unreviewed, VERSION,
+    EndingMethod, Finished, FromHelper, JobAnswer, JobCall, LARGEST_ANSWER, LARGEST_REQUEST, PipeFinished,
+    PipeRequest, Refusal, RootBinding, RunRequest, SlotArgument, ToHelper, Unreviewed, VERSION,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -113,6 +113,16 @@ impl Helper {
                 FromHelper::Refused { id, refusal } if id == wanted => return Err(refusal),
                 other => panic!("{other:?}"),
             }
+        }
+    }
+
+    /// Ask about jobs, and wait for the answer.
+    pub(crate) fn job(&mut self, call: JobCall) -> Result<JobAnswer, Refusal> {
+        let wanted = self.next();
+        self.send(&ToHelper::Job { id: wanted, call: Box::new(call) });
+        match self.receive() {
+            FromHelper::Job { id, answer } if id == wanted => answer,
+            other => panic!("{other:?}"),
         }
     }
 

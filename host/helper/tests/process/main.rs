@@ -9,6 +9,7 @@
 
 mod connection;
 mod helper;
+mod jobs;
 mod limits;
 mod paths;
 mod pipelines;
