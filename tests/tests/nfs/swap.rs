@@ -24,9 +24,9 @@ fn other_build(folder: &Path) -> anyhow::Result<PathBuf> {
 
 fn swap(site: &Site, driver: &Path) -> anyhow::Result<()> {
     let output = Command::new(programs::program("bulkhead")?)
-        .args(["backend", "swap", "--socket"])
-        .arg(site.lab.state().join("operator.sock"))
-        .arg(name(1))
+        .args(["backend", "--state"])
+        .arg(site.lab.state())
+        .args(["swap", &name(1), "--driver"])
         .arg(driver)
         .output()?;
     ensure!(output.status.success(), "the swap failed: {}", String::from_utf8_lossy(&output.stderr));
