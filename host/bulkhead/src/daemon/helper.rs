@@ -24,6 +24,10 @@ pub(crate) fn program(configured: Option<&Path>) -> anyhow::Result<PathBuf> {
 
 /// Start the helper. It is started again by itself whenever it ends.
 pub(super) fn start(configured: Option<&Path>, state: &StateDirectory) -> anyhow::Result<Arc<HelperClient>> {
-    let place = HelperPlace::Beside { program: program(configured)?, lock: state.helper_lock() };
+    let place = HelperPlace::Beside {
+        program: program(configured)?,
+        lock: state.helper_lock(),
+        runtime: state.helper_runtime(),
+    };
     Ok(Arc::new(HelperClient::start(place)))
 }

@@ -56,6 +56,11 @@ impl StateDirectory {
         self.path.join("helper.lock")
     }
 
+    /// What the helper writes down of what outlives it.
+    pub(crate) fn helper_runtime(&self) -> PathBuf {
+        self.path.join("helper")
+    }
+
     /// The operator's socket.
     pub(crate) fn socket(&self) -> PathBuf {
         self.path.join(crate::client::SOCKET)

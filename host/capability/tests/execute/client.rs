@@ -150,8 +150,11 @@ async fn another_version_is_told_with_what_to_do() {
 async fn a_helper_that_cannot_be_started_or_reached_is_told_with_what_to_do() {
     let directory = tempfile::tempdir().expect("a directory");
     let at = |name: &str| -> PathBuf { directory.path().join(name) };
-    let missing =
-        HelperClient::start(HelperPlace::Beside { program: at("bulkhead-helper"), lock: at("lock") });
+    let missing = HelperClient::start(HelperPlace::Beside {
+        program: at("bulkhead-helper"),
+        lock: at("lock"),
+        runtime: at("runtime"),
+    });
     let error = missing.wait_until_swept().await.expect_err("it is not there");
     assert!(error.to_string().contains("install bulkhead-helper"), "{error}");
     let nobody = HelperClient::start(HelperPlace::Socket { path: at("socket") });

@@ -31,8 +31,8 @@ impl Real {
     async fn new() -> Option<Self> {
         let program = built_helper()?;
         let state = tempfile::tempdir().expect("a directory");
-        let lock = state.path().join("helper.lock");
-        let client = Arc::new(HelperClient::start(HelperPlace::Beside { program, lock }));
+        let (lock, runtime) = (state.path().join("helper.lock"), state.path().join("helper"));
+        let client = Arc::new(HelperClient::start(HelperPlace::Beside { program, lock, runtime }));
         client.wait_until_swept().await.expect("the helper is there");
         let runner: Arc<dyn CommandRunner> = Arc::<HelperClient>::clone(&client);
         let lab = Lab::run_by(runner, Arc::new(FakeRunner::default()), |_| {}).await;

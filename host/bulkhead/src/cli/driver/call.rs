@@ -186,11 +186,12 @@ fn check_exported(function: Function, package: &Package) -> anyhow::Result<()> {
 
 /// The helper, for a driver that has commands; one without needs no helper on this machine.
 async fn runner(manifest: &Manifest, scratch: &Path) -> anyhow::Result<Arc<dyn CommandRunner>> {
-    if manifest.commands.is_empty() {
+    if manifest.programs().is_empty() {
         return Ok(Arc::new(NoCommands));
     }
     let program = daemon::helper_program(None).context("the driver runs commands, which need the helper")?;
-    let helper = HelperClient::start(HelperPlace::Beside { program, lock: scratch.join("helper.lock") });
+    let (lock, runtime) = (scratch.join("helper.lock"), scratch.join("helper"));
+    let helper = HelperClient::start(HelperPlace::Beside { program, lock, runtime });
     helper.wait_until_swept().await?;
     Ok(Arc::new(helper))
 }

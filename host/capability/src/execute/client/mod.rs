@@ -36,6 +36,8 @@ pub enum HelperPlace {
         program: PathBuf,
         /// A file in the daemon's state directory: two helpers of one state never run commands at once.
         lock: PathBuf,
+        /// A directory there, made if it is missing: what the helper writes down of groups and jobs, which outlive it.
+        runtime: PathBuf,
     },
     /// Started by the operator, waiting at a socket.
     Socket {

@@ -113,7 +113,7 @@ async fn reach(place: &HelperPlace) -> Result<Helper, LostError> {
             let stream = UnixStream::connect(path).await.map_err(failed)?;
             Ok(Helper { connection: Connection::new(stream), process: None })
         }
-        HelperPlace::Beside { program, lock } => {
+        HelperPlace::Beside { program, lock, runtime } => {
             let failed = |error: std::io::Error| LostError::Start {
                 program: program.display().to_string(),
                 reason: error.to_string(),
@@ -123,6 +123,8 @@ async fn reach(place: &HelperPlace) -> Result<Helper, LostError> {
             let process = Command::new(program)
                 .arg("--lock")
                 .arg(lock)
+                .arg("--runtime")
+                .arg(runtime)
                 .env_clear()
                 .current_dir("/")
                 .stdin(Stdio::from(OwnedFd::from(theirs)))
