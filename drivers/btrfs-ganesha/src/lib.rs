@@ -15,6 +15,7 @@
 //!
 //! Nothing here spells a path or an argument. `driver.toml` beside this file is the whole of what the driver may do.
 
+mod abilities;
 mod access;
 mod export;
 mod fingerprint;
@@ -31,16 +32,18 @@ mod statistics;
 mod subvolume;
 
 use bulkhead_sdk::{
-    Access, AccessRule, AccessUpdate, Creation, Driver, EnsuredShare, ExportLocation, Extend, IpVersion,
-    Result, Reversion, Revert, RuleOutcome, Share, ShareFromSnapshot, Shrink, Snapshot, SnapshotAccessRule,
-    SnapshotOutcome, Snapshots, Statistics,
+    Access, AccessUpdate, Driver, EnsuredShare, ExportLocation, IpVersion, Result, RuleOutcome, Share,
+    Statistics,
 };
 
 /// The driver. It has no state: what must be remembered stands in the pool, in the exports' files or in private data.
 #[derive(Debug)]
 pub struct BtrfsGanesha;
 
-bulkhead_sdk::export_driver!(BtrfsGanesha: access, snapshots, share_from_snapshot, revert, extend, shrink);
+bulkhead_sdk::export_driver!(
+    BtrfsGanesha: access, snapshots, share_from_snapshot, revert, mountable_snapshots, extend, shrink, manage, manage_snapshots,
+    replication, replicated_snapshots, usage
+);
 
 impl Driver for BtrfsGanesha {
     fn setup() -> Result<()> {
@@ -75,43 +78,5 @@ impl Driver for BtrfsGanesha {
 impl Access for BtrfsGanesha {
     fn update_access(share: &Share, update: &AccessUpdate) -> Result<Vec<RuleOutcome>> {
         access::update(share, update)
-    }
-}
-
-impl Snapshots for BtrfsGanesha {
-    fn create_snapshot(snapshot: &Snapshot) -> Result<SnapshotOutcome> {
-        snapshot::create(snapshot)
-    }
-
-    fn delete_snapshot(snapshot: &Snapshot) -> Result<()> {
-        snapshot::delete(snapshot)
-    }
-}
-
-impl ShareFromSnapshot for BtrfsGanesha {
-    fn create_share_from_snapshot(share: &Share, source: &Snapshot) -> Result<Creation> {
-        share::create_from_snapshot(share, source)
-    }
-}
-
-impl Revert for BtrfsGanesha {
-    fn revert_to_snapshot(
-        snapshot: &Snapshot,
-        _share_rules: &[AccessRule],
-        _snapshot_rules: &[SnapshotAccessRule],
-    ) -> Result<Reversion> {
-        snapshot::revert(snapshot)
-    }
-}
-
-impl Extend for BtrfsGanesha {
-    fn extend_share(share: &Share, new_size_gib: u64) -> Result<()> {
-        size::extend(share, new_size_gib)
-    }
-}
-
-impl Shrink for BtrfsGanesha {
-    fn shrink_share(share: &Share, new_size_gib: u64) -> Result<()> {
-        size::shrink(share, new_size_gib)
     }
 }

@@ -5,10 +5,10 @@ use crate::export::Export;
 use crate::place::{self, MANAGED_SHARE, MANAGED_SNAPSHOT, SHARE, SNAPSHOT};
 use crate::subvolume::{self, Access, GIB};
 use crate::{share, snapshot};
-use bulkhead_sdk::{Error, ExportLocation, Resource, Result, Share, Snapshot, SnapshotOutcome, files};
+use bulkhead_sdk::{Error, ManagedShare, ManagedSnapshot, Resource, Result, Share, Snapshot, files};
 
-/// Take over a share: its size in GiB, and where clients find it. Nobody may mount it until there are rules.
-pub(crate) fn take_share(share: &Share) -> Result<(u64, Vec<ExportLocation>)> {
+/// Take over a share. Nobody may mount it until there are rules.
+pub(crate) fn take_share(share: &Share) -> Result<ManagedShare> {
     share::check_protocol(share)?;
     let resource = Resource::from(share);
     let is_new = !subvolume::is_there(SHARE, &resource)?;
@@ -23,7 +23,7 @@ pub(crate) fn take_share(share: &Share) -> Result<(u64, Vec<ExportLocation>)> {
     let export = Export::of_share(share);
     let _held = export.hold()?;
     export.publish_first()?;
-    Ok((size_gib, export.locations()?))
+    Ok(ManagedShare { size_gib, export_locations: Some(export.locations()?) })
 }
 
 fn check_share(share: &Share) -> Result<()> {
@@ -49,13 +49,14 @@ fn size_gib(pattern: &str, resource: &Resource) -> Result<u64> {
 }
 
 /// Take over a snapshot of a share of this backend.
-pub(crate) fn take_snapshot(snapshot: &Snapshot) -> Result<SnapshotOutcome> {
+pub(crate) fn take_snapshot(snapshot: &Snapshot) -> Result<ManagedSnapshot> {
     let resource = Resource::from(snapshot);
     if !subvolume::is_there(SNAPSHOT, &resource)? {
         check_snapshot(snapshot)?;
         files::rename(&place::pool(MANAGED_SNAPSHOT, &resource), &place::pool(SNAPSHOT, &resource))?;
     }
-    snapshot::settle(snapshot)
+    let export_locations = snapshot::settle(snapshot)?.export_locations;
+    Ok(ManagedSnapshot { export_locations, ..ManagedSnapshot::default() })
 }
 
 fn check_snapshot(snapshot: &Snapshot) -> Result<()> {

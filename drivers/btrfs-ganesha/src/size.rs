@@ -1,8 +1,9 @@
 //! Sizes: the limit of a share's quota group. The filesystem enforces it.
 
 use crate::place::SHARE;
+use crate::statistics::in_gib;
 use crate::subvolume::{self, GIB};
-use bulkhead_sdk::{Error, Resource, Result, Share, log};
+use bulkhead_sdk::{Error, Resource, Result, Share, ShareUsage, clock, log};
 
 /// Give a share another, larger size. Shares take space only as they fill, so that no size is too large.
 pub(crate) fn extend(share: &Share, new_size_gib: u64) -> Result<()> {
@@ -42,6 +43,24 @@ pub(crate) fn used_bytes(share: &Share) -> Result<u64> {
     let resource = Resource::from(share);
     subvolume::sync(SHARE, &resource)?;
     subvolume::used_bytes(SHARE, &resource)
+}
+
+/// What shares use. One that cannot be measured is left out, and keeps its last value.
+pub(crate) fn usage(shares: &[Share]) -> Vec<ShareUsage> {
+    let gathered_at_ms = clock::now_ms();
+    let measured = |(number, share): (usize, &Share)| {
+        let resource = Resource::from(share);
+        // The first one brings the counts of the whole pool up to date.
+        let used = if number == 0 { used_bytes(share) } else { subvolume::used_bytes(SHARE, &resource) };
+        match used {
+            Ok(bytes) => Some(ShareUsage { id: share.id.clone(), used_gib: in_gib(bytes), gathered_at_ms }),
+            Err(error) => {
+                log::warning(&format!("{} was not measured: {error}", share.name));
+                None
+            }
+        }
+    };
+    shares.iter().enumerate().filter_map(measured).collect()
 }
 
 fn find(share: &Share) -> Result<()> {

@@ -12,8 +12,8 @@ use bulkhead_sdk::{Error, ErrorCode, Resource, Result, Share, Slots, log};
 /// Private data of a replica: the base that its share was made of when it was promoted last.
 const PROMOTED_KEY: &str = "replication-promoted";
 
-/// Hold what the active replica holds now, and nothing that is served. Only what is served can be deleted for it: it is the content
-/// of an active replica that another one has been promoted over.
+/// Hold what the active replica holds now. What this replica served itself, before another one was promoted, is withdrawn at once and
+/// deleted when the other one's content is here.
 ///
 /// Fails with `backend-unreachable` if the active replica is out of reach, as [`pull::share`] otherwise.
 pub(crate) fn follow(subject: &Share, active: &Share) -> Result<()> {
