@@ -12,10 +12,13 @@ const MESSAGE_BYTES: usize = 512;
 /// The signal of a command whose reader has ended: never the cause of a pipeline's failure.
 const BROKEN_PIPE: i32 = 13;
 
-/// The output of the last stage if all left with 0; else the failure of the first that did not, stages aside whose reader had failed.
+/// The output of the last stage if all left with 0; else the failure of the first that failed by itself: neither because its reader had
+/// ended, nor because the helper ended it when another failed.
 pub(super) fn judge_all(ended: Vec<(Label, Finished)>) -> Result<Output, CapabilityError> {
     let failed = |finished: &Finished| finished.ending != Ending::Exited(0);
-    let cause = |finished: &Finished| failed(finished) && finished.ending != Ending::Signalled(BROKEN_PIPE);
+    let cause = |finished: &Finished| {
+        failed(finished) && !matches!(finished.ending, Ending::Signalled(BROKEN_PIPE) | Ending::Cancelled)
+    };
     let first = ended.iter().position(|(_, finished)| cause(finished));
     let chosen = first.or_else(|| ended.iter().position(|(_, finished)| failed(finished)));
     let chosen = chosen.unwrap_or_else(|| ended.len().saturating_sub(1));
@@ -140,6 +143,9 @@ mod tests {
             (vec![named("send", Ending::Exited(1)), named("receive", Ending::Exited(2))], "'send'"),
             (vec![named("send", Ending::Signalled(13)), named("receive", Ending::Exited(2))], "'receive'"),
             (vec![named("send", Ending::Signalled(13)), received], "'send'"),
+            (vec![named("send", Ending::Cancelled), named("receive", Ending::Exited(2))], "'receive'"),
+            (vec![named("send", Ending::Exited(1)), named("receive", Ending::Cancelled)], "'send'"),
+            (vec![named("send", Ending::Cancelled), named("receive", Ending::Cancelled)], "'send'"),
             (vec![sent, named("receive", Ending::TimedOut)], "'receive'"),
         ] {
             let error = judge_all(stages).expect_err("a failure");
