@@ -103,6 +103,15 @@ pub(crate) fn manifest() -> Manifest {
             template("shell", "read", "sh", &["-c", "id"], json!({})),
             expose(),
             rewrite_export(),
+            template("wait", "read", "sleep", &["60"], json!({})),
+        ],
+        "pipeline": [
+            { "name": "measure-twice", "reason": "a test", "stages": ["measure", "measure"] },
+            { "name": "measure-behind", "reason": "a test", "stages": ["wait", "measure"] },
+        ],
+        "job": [
+            { "name": "measure-job", "reason": "a test", "runs": "measure-twice" },
+            { "name": "wait-job", "reason": "a test", "runs": "wait" },
         ],
     }))
     .expect("a manifest")
@@ -134,7 +143,7 @@ impl Lab {
         let manifest = manifest();
         let mut grant = grant_everything(&manifest, &BTreeMap::from(roots));
         grant.templates.remove(&"not-granted".parse().expect("a label"));
-        grant.programs = ["cp", "rm", "du", "btrfs", "sh", "tool", "sync"]
+        grant.programs = ["cp", "rm", "du", "btrfs", "sh", "tool", "sync", "sleep"]
             .map(|program| (program.to_owned(), PathBuf::from(format!("/usr/bin/{program}"))))
             .into();
         let mut parts = host.parts("lab", manifest, grant).expect("parts");

@@ -3,6 +3,7 @@
 use crate::lab::{Lab, at, code, snapshot_slots};
 use bulkhead_capability::execute::fake::FakeRunner;
 use bulkhead_capability::execute::{CommandRunner, HelperClient, HelperPlace};
+use bulkhead_capability::job::JobState;
 use bulkhead_model::error::CapabilityCode;
 use std::fs;
 use std::path::PathBuf;
@@ -35,7 +36,10 @@ impl Real {
         let client = Arc::new(HelperClient::start(HelperPlace::Beside { program, lock, runtime }));
         client.wait_until_swept().await.expect("the helper is there");
         let runner: Arc<dyn CommandRunner> = Arc::<HelperClient>::clone(&client);
-        let lab = Lab::run_by(runner, Arc::new(FakeRunner::default()), |_| {}).await;
+        let lab = Lab::run_by(runner, Arc::new(FakeRunner::default()), |parts| {
+            parts.ceiling.unreviewed_programs.insert("sleep".to_owned());
+        })
+        .await;
         Some(Self { lab, client, _state: state })
     }
 
@@ -100,4 +104,68 @@ async fn a_killed_helper_is_replaced_and_the_next_command_runs() {
         tokio::time::timeout(Duration::from_secs(30), measured).await.expect("a new helper comes");
     }
     assert_ne!(real.client.process(), first);
+}
+
+#[tokio::test]
+async fn stages_of_a_pipeline_run_and_the_first_that_fails_is_told() {
+    let Some(real) = Real::new().await else { return };
+    let lab = &real.lab;
+    fs::create_dir(lab.on_disk("{share}")).expect("a share");
+    fs::write(lab.on_disk("{share}").join("file"), [7; 3000]).expect("a file");
+    let call = lab.call();
+    let output = call.execute().run("measure-twice", &[at("at", "{share}")]).await.expect("it is measured");
+    assert!(String::from_utf8_lossy(&output.stdout).lines().count() == 1, "the last one's alone: {output:?}");
+    fs::remove_dir_all(lab.on_disk("{share}")).expect("removed");
+    let gone = call.execute().run("measure-twice", &[at("at", "{share}")]).await;
+    assert_eq!(code(gone), CapabilityCode::NotFound);
+}
+
+#[tokio::test]
+async fn a_job_runs_on_when_its_helper_is_killed_and_is_found_by_the_next() {
+    let Some(real) = Real::new().await else { return };
+    let lab = &real.lab;
+    let call = lab.call();
+    let jobs = call.jobs();
+    let started = jobs.start("wait-job", "key", &[]).await.expect("it starts");
+    assert!(matches!(started, JobState::Running(_)), "{started:?}");
+    real.kill_helper();
+    let until = tokio::time::Instant::now() + Duration::from_secs(30);
+    let found = loop {
+        match jobs.poll("wait-job", "key").await {
+            Err(error)
+                if tokio::time::Instant::now() < until
+                    && matches!(error.code, CapabilityCode::OutcomeUnknown | CapabilityCode::Unavailable) => {
+            }
+            answer => break answer.expect("it is found"),
+        }
+    };
+    assert!(matches!(found, JobState::Running(_)), "{found:?}");
+    assert_eq!(
+        jobs.start("wait-job", "key", &[]).await.map(|state| matches!(state, JobState::Running(_))),
+        Ok(true)
+    );
+    assert_eq!(code(jobs.forget("wait-job", "key").await), CapabilityCode::Busy);
+    jobs.cancel("wait-job", "key").await.expect("ended");
+    let ended = jobs.poll("wait-job", "key").await.expect("it is found");
+    assert!(matches!(ended, JobState::Failed(_)), "{ended:?}");
+    assert_eq!(jobs.entries().await.expect("entries").len(), 1);
+    jobs.forget("wait-job", "key").await.expect("forgotten");
+    assert_eq!(code(jobs.poll("wait-job", "key").await), CapabilityCode::NotFound);
+}
+
+#[tokio::test]
+async fn a_job_tells_how_it_ended() {
+    let Some(real) = Real::new().await else { return };
+    let lab = &real.lab;
+    fs::create_dir(lab.on_disk("{share}")).expect("a share");
+    let call = lab.call();
+    let mut state = call.jobs().start("measure-job", "key", &[at("at", "{share}")]).await.expect("it starts");
+    while let JobState::Running(_) = state {
+        state = call.jobs().poll("measure-job", "key").await.expect("it is found");
+    }
+    let JobState::Succeeded(exit) = state else { panic!("{state:?}") };
+    assert!(!exit.exit.stdout.is_empty() && exit.exit.exit_code == Some(0), "{exit:?}");
+    let other = call.jobs().start("measure-job", "key", &[at("at", "{share}")]).await;
+    assert!(matches!(other, Ok(JobState::Succeeded(_))), "it is not run again: {other:?}");
+    call.jobs().forget("measure-job", "key").await.expect("forgotten");
 }

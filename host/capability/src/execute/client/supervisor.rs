@@ -3,8 +3,11 @@
 use super::link::{Connection, Link, LinkError, Reading};
 use super::{HelperPlace, State};
 use bulkhead_helper::protocol::{EndingMethod, FromHelper, ToHelper, VERSION};
+use rustix::fs::Mode;
+use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +37,14 @@ enum LostError {
     Start {
         /// The file.
         program: String,
+        /// Why.
+        reason: String,
+    },
+    /// The directory that it writes to could not be made.
+    #[error("'{path}', where the helper writes down what outlives it, cannot be made: {reason}")]
+    Runtime {
+        /// The directory.
+        path: String,
         /// Why.
         reason: String,
     },
@@ -118,6 +129,7 @@ async fn reach(place: &HelperPlace) -> Result<Helper, LostError> {
                 program: program.display().to_string(),
                 reason: error.to_string(),
             };
+            make_runtime(runtime)?;
             let (ours, theirs) = StdUnixStream::pair().map_err(failed)?;
             ours.set_nonblocking(true).map_err(failed)?;
             let process = Command::new(program)
@@ -135,6 +147,16 @@ async fn reach(place: &HelperPlace) -> Result<Helper, LostError> {
                 .map_err(failed)?;
             let connection = Connection::new(UnixStream::from_std(ours).map_err(failed)?);
             Ok(Helper { connection, process: Some(process) })
+        }
+    }
+}
+
+/// A directory for this user alone, where the helper finds what an earlier one wrote down.
+fn make_runtime(runtime: &Path) -> Result<(), LostError> {
+    match rustix::fs::mkdir(runtime, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(error) => {
+            Err(LostError::Runtime { path: runtime.display().to_string(), reason: error.to_string() })
         }
     }
 }
