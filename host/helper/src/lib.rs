@@ -11,6 +11,7 @@
 
 mod child;
 mod command;
+mod connection;
 mod dbus;
 mod executable;
 pub mod frame;
@@ -28,8 +29,9 @@ mod tree;
 mod words;
 
 pub use child::Reserved;
+pub use connection::ServeError;
 pub use job::{KeepError, keep as keep_job};
 pub use lock::Lock;
 pub use policy::{Policy, PolicyError};
-pub use server::{ServeError, Server};
+pub use server::Server;
 pub use tree::{Trees, ending_method};

@@ -1,6 +1,7 @@
 //! Waiting for a daemon that was not started beside its helper: a unix socket, and a look at who knocks.
 
-use crate::server::{ServeError, Server};
+use crate::connection::ServeError;
+use crate::server::Server;
 use rustix::fs::AtFlags;
 use rustix::fs::{CWD, FileType, Mode, chmodat, statat};
 use rustix::io::Errno;

@@ -1,19 +1,18 @@
 //! The loop: one thread, one connection, a list of commands, and `poll` over all of them.
 
 use crate::command::{CLOSING_GRACE, Command, Counting, GRACE, Line, Progress};
+use crate::connection::{Connection, Peer, ServeError};
 use crate::dbus::Calls;
-use crate::frame::{FrameError, FrameReader, encode};
 use crate::job::{Jobs, Means};
 use crate::lock::Lock;
 use crate::policy::Policy;
 use crate::protocol::{
-    DbusRequest, Ending, Finished, FromHelper, JobAnswer, JobCall, LARGEST_ANSWER, LARGEST_REQUEST,
-    MOST_COMMANDS, PipeFinished, Refusal, RunRequest, ToHelper, VERSION,
+    DbusRequest, Ending, Finished, FromHelper, JobAnswer, JobCall, MOST_COMMANDS, PipeFinished, Refusal,
+    RunRequest, ToHelper, VERSION,
 };
 use crate::tree::{Left, Trees, reap};
 use bulkhead_model::error::CapabilityCode;
-use rustix::buffer::spare_capacity;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::getpid;
 use std::os::unix::net::UnixStream;
@@ -24,32 +23,6 @@ use std::time::{Duration, Instant};
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How long after a command is over its adopted children are reaped: they are dead by then, and only become zombies a moment later.
 const AFTERMATH: Duration = Duration::from_millis(200);
-/// Read from the connection in one go, in bytes.
-const BLOCK: usize = 64 << 10;
-/// Answers that may wait for a daemon that does not read them; beyond, no more requests are taken.
-const MOST_UNSENT: usize = 64 << 20;
-
-/// Why a connection ended otherwise than by the daemon closing it.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The peer does not speak the protocol.
-    #[error("the daemon does not speak this protocol")]
-    Protocol(#[source] FrameError),
-    /// The peer speaks another version.
-    #[error(
-        "the daemon speaks version {daemon} of the protocol, this helper {VERSION}; install both from one release"
-    )]
-    Version {
-        /// What the daemon speaks.
-        daemon: u32,
-    },
-    /// Something else came first.
-    #[error("the daemon did not say hello")]
-    NoHello,
-    /// The kernel failed.
-    #[error("the connection to the daemon failed")]
-    Connection(#[source] Errno),
-}
 
 /// What a helper serves connections with.
 #[derive(Debug)]
@@ -76,8 +49,7 @@ impl Server {
 
     /// Serve one connection until it closes, then end every command it started. Returns once nothing of them is left.
     pub fn serve(&mut self, connection: UnixStream) -> Result<(), ServeError> {
-        connection.set_nonblocking(true).map_err(|error| ServeError::Connection(errno(&error)))?;
-        let mut session = Session::new(self, connection);
+        let mut session = Session::new(self, Connection::new(connection)?);
         let served = session.run();
         session.close();
         served
@@ -124,9 +96,7 @@ impl Running {
 #[derive(Debug)]
 struct Session<'server> {
     server: &'server mut Server,
-    connection: UnixStream,
-    reader: FrameReader,
-    unsent: Vec<u8>,
+    connection: Connection,
     stage: Stage,
     last_id: u64,
     commands: Vec<Running>,
@@ -136,12 +106,10 @@ struct Session<'server> {
 }
 
 impl<'server> Session<'server> {
-    fn new(server: &'server mut Server, connection: UnixStream) -> Self {
+    fn new(server: &'server mut Server, connection: Connection) -> Self {
         Self {
             server,
             connection,
-            reader: FrameReader::new(LARGEST_REQUEST),
-            unsent: Vec::new(),
             stage: Stage::Silent,
             last_id: 0,
             commands: Vec::new(),
@@ -154,21 +122,21 @@ impl<'server> Session<'server> {
     fn run(&mut self) -> Result<(), ServeError> {
         loop {
             self.wait(Peer::There)?;
-            if self.receive()? == Peer::Gone {
+            if self.connection.receive()? == Peer::Gone {
                 return Ok(());
             }
-            while let Some(message) = self.reader.read().map_err(ServeError::Protocol)? {
+            while let Some(message) = self.connection.message()? {
                 self.answer(message)?;
             }
             self.advance()?;
             for (id, answer) in self.calls.advance() {
-                self.tell(&FromHelper::Dbus { id, answer })?;
+                self.connection.tell(&FromHelper::Dbus { id, answer })?;
             }
             for (id, answer) in self.jobs.advance(&self.server.trees) {
-                self.tell(&FromHelper::Job { id, answer })?;
+                self.connection.tell(&FromHelper::Job { id, answer })?;
             }
             self.sweep()?;
-            if self.send()? == Peer::Gone {
+            if self.connection.send()? == Peer::Gone {
                 return Ok(());
             }
         }
@@ -182,7 +150,7 @@ impl<'server> Session<'server> {
                 running.command.stop(Ending::Cancelled, CLOSING_GRACE);
             }
             let _nobody_is_told = self.advance().is_err();
-            self.unsent.clear();
+            self.connection.forget();
             let _goes_on = self.wait(Peer::Gone).is_err();
         }
     }
@@ -190,10 +158,7 @@ impl<'server> Session<'server> {
     fn wait(&self, peer: Peer) -> Result<(), ServeError> {
         let mut watched = Vec::new();
         if peer == Peer::There {
-            let mut flags = PollFlags::empty();
-            flags.set(PollFlags::IN, self.unsent.len() < MOST_UNSENT);
-            flags.set(PollFlags::OUT, !self.unsent.is_empty());
-            watched.push(PollFd::new(&self.connection, flags));
+            self.connection.watch(&mut watched);
         }
         for running in &self.commands {
             running.command.watch(&mut watched);
@@ -218,53 +183,17 @@ impl<'server> Session<'server> {
         }
     }
 
-    fn receive(&mut self) -> Result<Peer, ServeError> {
-        if self.unsent.len() >= MOST_UNSENT {
-            return Ok(Peer::There);
-        }
-        let mut block = Vec::with_capacity(BLOCK);
-        match rustix::io::read(&self.connection, spare_capacity(&mut block)) {
-            Ok(0) | Err(Errno::CONNRESET) => Ok(Peer::Gone),
-            Ok(_) => {
-                self.reader.extend(&block);
-                Ok(Peer::There)
-            }
-            Err(Errno::AGAIN | Errno::INTR) => Ok(Peer::There),
-            Err(error) => Err(ServeError::Connection(error)),
-        }
-    }
-
-    fn send(&mut self) -> Result<Peer, ServeError> {
-        while !self.unsent.is_empty() {
-            match rustix::io::write(&self.connection, &self.unsent) {
-                Ok(written) => {
-                    self.unsent.drain(..written);
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break,
-                Err(Errno::PIPE | Errno::CONNRESET) => return Ok(Peer::Gone),
-                Err(error) => return Err(ServeError::Connection(error)),
-            }
-        }
-        Ok(Peer::There)
-    }
-
-    fn tell(&mut self, message: &FromHelper) -> Result<(), ServeError> {
-        self.unsent.extend(encode(message, LARGEST_ANSWER).map_err(ServeError::Protocol)?);
-        Ok(())
-    }
-
     fn answer(&mut self, message: ToHelper) -> Result<(), ServeError> {
         match message {
             ToHelper::Hello { version } => {
                 let process = u32::try_from(getpid().as_raw_pid()).unwrap_or(0);
-                self.tell(&FromHelper::Hello {
+                self.connection.tell(&FromHelper::Hello {
                     version: VERSION,
                     process,
                     ending: self.server.trees.method(),
                 })?;
                 if version != VERSION {
-                    let _gone = self.send()?;
+                    let _gone = self.connection.send()?;
                     return Err(ServeError::Version { daemon: version });
                 }
                 if self.stage == Stage::Silent {
@@ -273,10 +202,10 @@ impl<'server> Session<'server> {
                 Ok(())
             }
             _ if self.stage == Stage::Silent => Err(ServeError::NoHello),
-            ToHelper::Ping { token } => self.tell(&FromHelper::Pong { token }),
+            ToHelper::Ping { token } => self.connection.tell(&FromHelper::Pong { token }),
             ToHelper::Sweep => {
                 if self.stage == Stage::Swept {
-                    return self.tell(&FromHelper::Swept);
+                    return self.connection.tell(&FromHelper::Swept);
                 }
                 self.stage = Stage::Sweeping;
                 Ok(())
@@ -286,20 +215,22 @@ impl<'server> Session<'server> {
                     running.command.stop(Ending::Cancelled, GRACE);
                 }
                 match self.calls.cancel(id) {
-                    Some(answer) => self.tell(&FromHelper::Dbus { id, answer }),
+                    Some(answer) => self.connection.tell(&FromHelper::Dbus { id, answer }),
                     None => Ok(()),
                 }
             }
             ToHelper::Pipe(request) => self.start(request.id, Asked::Pipeline, request.stages),
             ToHelper::Run(request) => self.start(request.id, Asked::Command, vec![*request]),
-            ToHelper::Service { id, .. } => self.tell(&FromHelper::Service { id, answer: Err(not_served()) }),
+            ToHelper::Service { id, .. } => {
+                self.connection.tell(&FromHelper::Service { id, answer: Err(not_served()) })
+            }
             ToHelper::Job { id, call } => match self.job(id, *call) {
-                Some(answer) => self.tell(&FromHelper::Job { id, answer }),
+                Some(answer) => self.connection.tell(&FromHelper::Job { id, answer }),
                 None => Ok(()),
             },
             ToHelper::Dbus { id, call } => match self.call(id, &call) {
                 Ok(()) => Ok(()),
-                Err(refusal) => self.tell(&FromHelper::Dbus { id, answer: Err(refusal) }),
+                Err(refusal) => self.connection.tell(&FromHelper::Dbus { id, answer: Err(refusal) }),
             },
         }
     }
@@ -308,9 +239,9 @@ impl<'server> Session<'server> {
         match self.try_to_start(id, asked, stages) {
             Ok(command) => {
                 self.commands.push(Running { id, asked, command });
-                self.tell(&FromHelper::Started { id })
+                self.connection.tell(&FromHelper::Started { id })
             }
-            Err(refusal) => self.tell(&FromHelper::Refused { id, refusal }),
+            Err(refusal) => self.connection.tell(&FromHelper::Refused { id, refusal }),
         }
     }
 
@@ -385,7 +316,7 @@ impl<'server> Session<'server> {
             self.aftermath = now.checked_add(AFTERMATH);
         }
         for report in reports {
-            self.tell(&report)?;
+            self.connection.tell(&report)?;
         }
         Ok(())
     }
@@ -398,20 +329,10 @@ impl<'server> Session<'server> {
             return Ok(());
         }
         self.stage = Stage::Swept;
-        self.tell(&FromHelper::Swept)
+        self.connection.tell(&FromHelper::Swept)
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Peer {
-    There,
-    Gone,
 }
 
 fn not_served() -> Refusal {
     Refusal::new(CapabilityCode::Unavailable, "this helper does not serve that yet")
-}
-
-fn errno(error: &std::io::Error) -> Errno {
-    Errno::from_io_error(error).unwrap_or(Errno::IO)
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocol::{LARGEST_REPLY, MOST_ITEMS};
 use proptest::prelude::*;
 
 const METHOD: Method<'_> = Method { destination: "org.a.b", path: "/a", interface: "org.a.b", name: "Do" };
