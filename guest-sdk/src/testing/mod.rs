@@ -47,6 +47,7 @@ mod lab;
 mod manifest;
 mod place;
 mod private_data;
+mod replication;
 pub mod sample;
 mod service;
 mod slots;

@@ -2,6 +2,7 @@
 
 use super::denial::{Answer, deny, invalid};
 use crate::access::AccessRule;
+use crate::replication::Replica;
 use crate::resource::Resource;
 use crate::share::Share;
 use crate::snapshot::Snapshot;
@@ -9,6 +10,8 @@ use crate::snapshot::Snapshot;
 /// What a call is about.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Target {
+    /// Whom a driver means when it names nobody; none: the first snapshot, else the first share.
+    subject: Option<Resource>,
     shares: Vec<String>,
     snapshots: Vec<SnapshotIds>,
     source: Option<SnapshotIds>,
@@ -42,6 +45,20 @@ impl Target {
         Self { snapshots: vec![SnapshotIds::of(snapshot)], ..Self::default() }
     }
 
+    /// All replicas of a share and the snapshots handed over with them; a call about one of them.
+    pub(super) fn replicas<'all>(
+        subject: Resource,
+        replicas: &[Replica],
+        snapshots: impl IntoIterator<Item = &'all Snapshot>,
+    ) -> Self {
+        Self {
+            subject: Some(subject),
+            shares: replicas.iter().map(|replica| replica.share.id.clone()).collect(),
+            snapshots: snapshots.into_iter().map(SnapshotIds::of).collect(),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn made_from(mut self, source: &Snapshot) -> Self {
         self.source = Some(SnapshotIds::of(source));
         self
@@ -64,6 +81,9 @@ impl Target {
     /// The resource meant, if it is of this call.
     pub(super) fn resource(&self, named: Option<&Resource>) -> Answer<Resource> {
         let subject = || {
+            if self.subject.is_some() {
+                return self.subject.clone();
+            }
             let snapshot = self.snapshots.first().map(|ids| Resource::Snapshot(ids.snapshot.clone()));
             snapshot.or_else(|| self.shares.first().cloned().map(Resource::Share))
         };

@@ -1,7 +1,8 @@
 //! Records as the host would hand them over. Equal numbers make equal ids.
 
 use crate::access::{AccessLevel, AccessRule, AccessType};
-use crate::share::{Protocol, Share};
+use crate::replication::{AccessRulesStatus, InstanceStatus, Replica, ReplicationType};
+use crate::share::{Protocol, ReplicaState, Share};
 use crate::snapshot::Snapshot;
 
 fn id(kind: u8, number: u32) -> String {
@@ -59,5 +60,18 @@ pub fn access_rule(
         access_type,
         access_to: access_to.to_owned(),
         access_level,
+    }
+}
+
+/// An available replica of type `dr` on `host`; `share` is its instance.
+#[must_use]
+pub fn replica(share: &Share, host: &str, state: ReplicaState) -> Replica {
+    Replica {
+        share: Share { replica_state: Some(state), ..share.clone() },
+        host: host.to_owned(),
+        availability_zone: None,
+        replication_type: ReplicationType::Dr,
+        status: InstanceStatus::Available,
+        access_rules_status: AccessRulesStatus::Active,
     }
 }
