@@ -48,7 +48,8 @@ impl Btrfs {
         btrfs
     }
 
-    fn answer(&self, lab: &Lab) {
+    /// Another machine's pool is on the same filesystem.
+    pub(crate) fn answer(&self, lab: &Lab) {
         let on = |template: &str, work: fn(&Self, &Command) -> Answer| {
             let btrfs = self.clone();
             lab.answer(template, move |command| work(&btrfs, command));
@@ -174,8 +175,10 @@ impl Btrfs {
         ))
     }
 
-    fn send(&self, command: &Command) -> Answer {
+    pub(crate) fn send(&self, command: &Command) -> Answer {
         let (source, into) = (command.path("source"), command.path("into"));
+        assert_eq!(source.file_name(), into.file_name(), "a received subvolume has its origin's name");
+        assert_eq!(self.of(&source).access, Access::ReadOnly, "only what cannot change is sent");
         copy(&source, &into);
         self.register(&into, None, Access::ReadOnly);
         let origin = self.of(&source).id;

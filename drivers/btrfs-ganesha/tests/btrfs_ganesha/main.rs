@@ -7,6 +7,8 @@ mod access;
 mod backend;
 mod btrfs;
 mod ganesha;
+mod managed;
+mod replicas;
 mod shares;
 mod sizes;
 mod snapshots;
