@@ -19,6 +19,7 @@ pub mod execute;
 pub mod files;
 mod grant;
 pub mod job;
+mod let_go;
 pub mod lock;
 pub mod log;
 mod number;

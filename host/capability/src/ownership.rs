@@ -200,7 +200,10 @@ pub async fn claim(call: &Call, at: &ResolvedPath, kind: OwnedKind) -> Result<Re
 
 /// Take back a record of this call whose object turned out to be somebody else's. A record changed meanwhile stays.
 pub async fn withdraw(call: &Call, at: &ResolvedPath, revision: Revision) -> Result<(), CapabilityError> {
-    let key = key_of(call, at);
+    withdraw_key(call, key_of(call, at), revision).await
+}
+
+async fn withdraw_key(call: &Call, key: Key, revision: Revision) -> Result<(), CapabilityError> {
     let transaction = Transaction::default().unchanged(key.clone(), revision).delete(key);
     match call.backend().store().commit(transaction).await {
         Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
@@ -212,6 +215,28 @@ pub async fn withdraw(call: &Call, at: &ResolvedPath, revision: Revision) -> Res
 pub async fn forget(call: &Call, at: &ResolvedPath) -> Result<(), CapabilityError> {
     let Some(found) = find_own(call, at).await? else { return Ok(()) };
     withdraw(call, at, found.revision).await
+}
+
+/// Delete every record of `resource` at this backend, whatever stands at its paths. Answers how many there were.
+pub(crate) async fn forget_all(call: &Call, resource: Resource) -> Result<usize, CapabilityError> {
+    let backend = call.backend();
+    let prefix = Key::prefix(&[key::OWNED, backend.name().as_str()]);
+    let (mut forgotten, mut after) = (0_usize, None);
+    loop {
+        let page = backend.store().scan_page(&prefix, after.as_ref(), PAGE).await;
+        let page = page.map_err(|error| unusable(&error))?;
+        for (key, versioned) in &page {
+            let record: Option<OwnedRecord> = serde_json::from_slice(&versioned.value).ok();
+            if record.is_some_and(|record| record.resource == Some(resource)) {
+                withdraw_key(call, key.clone(), versioned.revision).await?;
+                forgotten = forgotten.saturating_add(1);
+            }
+        }
+        match page.into_iter().last() {
+            Some((last, _)) => after = Some(last),
+            None => return Ok(forgotten),
+        }
+    }
 }
 
 /// Before a take-over: record the destination of what nobody owns. Answers the revision of that record, for [`withdraw`].

@@ -3,6 +3,7 @@
 use crate::lab::{Lab, at, code, data, path_slot};
 use bulkhead_capability::backend::{Backend, BackendParts};
 use bulkhead_capability::call::Call;
+use bulkhead_capability::private_data::{DataOwner, Expected};
 use bulkhead_capability::testing::{grant_everything, origin};
 use bulkhead_model::call::CallOrigin;
 use bulkhead_model::error::CapabilityCode;
@@ -127,6 +128,29 @@ fn directory_of(lab: &Lab, name: &str) -> Arc<Backend> {
     let manifest = crate::lab::manifest();
     let grant = grant_everything(&manifest, &roots);
     lab.host.backend(name, manifest, grant).expect("a backend")
+}
+
+#[tokio::test]
+async fn what_was_let_go_is_nobodys_and_can_be_managed_again() {
+    let lab = lab().await;
+    let call = lab.call();
+    call.files().create_directory(&data("{share}")).await.expect("made");
+    call.files().write(&at("state", "{share}.json", None), b"{}").await.expect("written");
+    let owner = DataOwner::Subject;
+    call.private_data().set(owner, "key", "value", Expected::Anything).await.expect("set");
+    let other = lab.call_about(CallTarget::share(ShareInstanceId::random()));
+    other.files().create_directory(&data("{share}")).await.expect("made");
+    for _ in 0..2 {
+        call.let_go().await.expect("let go");
+    }
+    assert!(lab.on_disk("{share}").is_dir(), "it stays where it is");
+    assert_eq!(code(call.files().remove(&data("{share}")).await), CapabilityCode::NotOwned);
+    assert_eq!(call.private_data().get_all(owner).await, Ok(Vec::new()));
+    other.files().remove(&data("{share}")).await.expect("another's is still its own");
+    let new = ShareInstanceId::random();
+    let managed = Some(share_name(lab.share).parse().expect("a name"));
+    let again = lab.call_about(CallTarget { managed, ..CallTarget::share(new) });
+    again.files().rename(&data("{managed}"), &data("{share}")).await.expect("taken over");
 }
 
 #[tokio::test]
