@@ -1,7 +1,7 @@
 //! The driver against the double of the host: each function, and each function cut short at every host call. btrfs and the NFS server
 //! are played (`btrfs.rs`, `ganesha.rs`); with real ones the end-to-end tests go on.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests fail as tests do")]
 
 mod access;
 mod backend;

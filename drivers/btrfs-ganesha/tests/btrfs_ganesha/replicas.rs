@@ -98,7 +98,7 @@ impl Pair {
     /// How a pull was made last.
     fn last_stream(&self, lab: &Lab) -> String {
         let streams = lab.commands().into_iter().filter(|command| command.template().ends_with("-stream"));
-        streams.map(|command| command.template().to_owned()).last().unwrap_or_default()
+        streams.map(|command| command.template().to_owned()).next_back().unwrap_or_default()
     }
 }
 
