@@ -97,8 +97,13 @@ impl Files {
         let new = self.write_beside(&at, record)?;
         match renameat_with(CWD, &new, CWD, &at, RenameFlags::NOREPLACE) {
             Ok(()) => Ok(()),
-            Err(rustix::io::Errno::EXIST) => Err(super::busy("it is being started already")),
-            Err(error) => Err(Refusal::io(at.display(), error)),
+            Err(error) => {
+                let _stays_behind = fs::remove_file(new).is_err();
+                Err(match error {
+                    rustix::io::Errno::EXIST => super::busy("it is being started already"),
+                    error => Refusal::io(at.display(), error),
+                })
+            }
         }
     }
 
@@ -114,9 +119,9 @@ impl Files {
     }
 
     pub(super) fn remove(&self, key: &JobKey) -> Result<(), Refusal> {
+        let half_written = self.record(key).map(|record| half_written(&self.path(key, "job"), record.keeper));
         // The record last: while there is one, what else there is belongs to it.
-        for kind in ["end", "job"] {
-            let at = self.path(key, kind);
+        for at in half_written.into_iter().chain(["end", "job"].map(|kind| self.path(key, kind))) {
             match fs::remove_file(&at) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     return Err(Refusal::io(at.display(), error));
@@ -178,7 +183,7 @@ impl Files {
     }
 
     fn write_beside<T: Serialize>(&self, at: &Path, value: &T) -> Result<PathBuf, Refusal> {
-        let new = at.with_extension(format!("new-{}", getpid().as_raw_pid()));
+        let new = half_written(at, getpid().as_raw_pid());
         let failed = |error: std::io::Error| Refusal::io(new.display(), error);
         let bytes =
             postcard::to_stdvec(&(VERSION, value)).map_err(|error| Refusal::io(at.display(), error))?;
@@ -188,6 +193,11 @@ impl Files {
         file.write_all(&bytes).and_then(|()| file.sync_data()).map_err(failed)?;
         Ok(new)
     }
+}
+
+/// What a process writes before it has the name `at`.
+fn half_written(at: &Path, process: i32) -> PathBuf {
+    at.with_extension(format!("new-{process}"))
 }
 
 /// What tells one job's words from another's: not its numbers, its time, or which directory a root was when it was bound.
@@ -305,9 +315,12 @@ mod tests {
         let record = record(key("share", "k"));
         files.add(&record).expect("it is new");
         assert!(files.add(&record).is_err());
+        assert_eq!(fs::read_dir(&files.directory).expect("a directory").count(), 1);
         files.end(&record.key, &end()).expect("it is written");
+        files.write_beside(&files.path(&record.key, "end"), &end()).expect("a keeper that was killed there");
         files.remove(&record.key).expect("it goes");
         files.remove(&record.key).expect("it is gone");
+        assert_eq!(fs::read_dir(&files.directory).expect("a directory").count(), 0);
         files.add(&record).expect("it is new");
         assert!(files.runs(&record), "the end of an earlier one is not its own");
     }

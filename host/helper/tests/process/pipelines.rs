@@ -1,5 +1,5 @@
 use crate::helper::{Helper, METHODS, Request, Token, is_as_asked};
-use bulkhead_helper::protocol::{Ending, FromHelper, PipeFinished, ToHelper};
+use bulkhead_helper::protocol::{Ending, FromHelper, JobCall, PipeFinished, PipeRequest, ToHelper};
 use bulkhead_model::error::CapabilityCode;
 use rustix::process::Signal;
 use serde_json::json;
@@ -160,4 +160,25 @@ fn a_stage_that_is_refused_leaves_the_others_unstarted() {
         assert_eq!(refused.expect_err("too few or many").code, CapabilityCode::InvalidArgument, "{count}");
     }
     assert_eq!(token.carriers(), 0);
+}
+
+#[test]
+fn every_kind_of_request_is_taken_once_and_only_after_a_sweep() {
+    let mut helper = Helper::start(&[]);
+    helper.pipe(vec![copy(), copy()]).expect("it runs");
+    let stages = vec![copy().build(0), copy().build(0)];
+    helper.send(&ToHelper::Pipe(Box::new(PipeRequest { id: 1, stages: stages.clone() })));
+    let FromHelper::Refused { id: 1, refusal } = helper.receive() else { panic!("it is not refused") };
+    assert_eq!(refusal.code, CapabilityCode::Denied);
+    let job = JobCall::Entries { backend: "b".to_owned(), subject: "s".to_owned() };
+    helper.send(&ToHelper::Job { id: 1, call: Box::new(job) });
+    let FromHelper::Job { id: 1, answer: Err(refusal) } = helper.receive() else {
+        panic!("it is not refused")
+    };
+    assert_eq!(refusal.code, CapabilityCode::Denied);
+    let mut early = Helper::start_silent(&[]);
+    early.greet();
+    early.send(&ToHelper::Pipe(Box::new(PipeRequest { id: 1, stages })));
+    let FromHelper::Refused { refusal, .. } = early.receive() else { panic!("it is not refused") };
+    assert_eq!(refusal.code, CapabilityCode::Busy);
 }
