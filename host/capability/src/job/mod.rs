@@ -16,12 +16,12 @@ use crate::call::Call;
 use crate::execute::claim::Claims;
 use crate::execute::policy::{self, Allowed};
 use crate::execute::request::{self, Prepared};
-use crate::execute::{RunError, once};
+use crate::execute::{CommandRequest, RunError, once};
 use crate::ownership;
 use crate::record::Deed;
 use crate::service::undeclared;
 use crate::slot::Slot;
-use bulkhead_helper::protocol::{JobAnswer, JobCall, JobKey, StartJob};
+use bulkhead_helper::protocol::{JobAnswer, JobCall, JobEntry as PlaceEntry, JobKey, StartJob};
 use bulkhead_model::ability::Capability;
 use bulkhead_model::effect::EffectOutcome;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
@@ -29,6 +29,7 @@ use bulkhead_model::manifest::JobTemplate;
 use bulkhead_model::target::Resource;
 use bulkhead_model::text::GuestText;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
 
 /// The longest key, in bytes.
@@ -106,7 +107,7 @@ impl<'call> Jobs<'call> {
         let work = async {
             let key = self.key(name, key)?;
             let alone = self.alone(&key).await?;
-            self.done_or_absent(self.change(JobCall::Cancel(key), alone).await)
+            done_or_absent(self.change(JobCall::Cancel(key), alone).await)
         };
         self.call.recorded(deed("job.cancel", name, key), work).await
     }
@@ -116,7 +117,7 @@ impl<'call> Jobs<'call> {
         let work = async {
             let key = self.key(name, key)?;
             let alone = self.alone(&key).await?;
-            self.done_or_absent(self.change(JobCall::Forget(key), alone).await)
+            done_or_absent(self.change(JobCall::Forget(key), alone).await)
         };
         self.call.recorded(deed("job.forget", name, key), work).await
     }
@@ -225,13 +226,6 @@ impl<'call> Jobs<'call> {
             Err(RunError::OutcomeUnknown { reason: "the host failed inside".to_owned() })
         })
     }
-
-    fn done_or_absent(&self, answer: Result<JobAnswer, CapabilityError>) -> Result<(), CapabilityError> {
-        match answer {
-            Err(error) if error.code == CapabilityCode::NotFound => Ok(()),
-            answer => answer.map(drop),
-        }
-    }
 }
 
 /// A job that may start.
@@ -246,13 +240,11 @@ struct Start<'call> {
 impl Start<'_> {
     /// As the place takes it. What a job may take is what its templates say, whatever is left of the call.
     fn request(&self) -> Result<JobCall, CapabilityError> {
-        let stage = |request: &crate::execute::CommandRequest| {
-            let timeout = std::time::Duration::from_secs(request.template.timeout);
-            crate::execute::CommandRequest { timeout, ..request.clone() }.to_helper(0).map_err(|error| {
-                CapabilityError::new(
-                    CapabilityCode::InvalidArgument,
-                    format!("the request cannot be sent: {error}"),
-                )
+        let stage = |request: &CommandRequest| {
+            let timeout = Duration::from_secs(request.template.timeout);
+            CommandRequest { timeout, ..request.clone() }.to_helper(0).map_err(|error| {
+                let message = format!("the request cannot be sent: {error}");
+                CapabilityError::new(CapabilityCode::InvalidArgument, message)
             })
         };
         let stages = self.prepared.stages.iter().map(stage).collect::<Result<_, _>>()?;
@@ -272,17 +264,23 @@ fn state_of(answer: JobAnswer) -> Result<JobState, CapabilityError> {
     }
 }
 
-fn sorted(entries: Vec<bulkhead_helper::protocol::JobEntry>) -> Vec<JobEntry> {
-    let mut entries = entries;
-    entries
-        .sort_by(|first, second| (&first.key.job, &first.key.key).cmp(&(&second.key.job, &second.key.key)));
+fn sorted(mut entries: Vec<PlaceEntry>) -> Vec<JobEntry> {
+    entries.sort_by(|first, second| first.key.cmp(&second.key));
     entries.truncate(MOST_ENTRIES);
-    let entry = |entry: bulkhead_helper::protocol::JobEntry| JobEntry {
+    let entry = |entry: PlaceEntry| JobEntry {
         name: entry.key.job.as_str().to_owned(),
         key: entry.key.key,
         state: entry.state.into(),
     };
     entries.into_iter().map(entry).collect()
+}
+
+/// What is not there has ended and is forgotten.
+fn done_or_absent(answer: Result<JobAnswer, CapabilityError>) -> Result<(), CapabilityError> {
+    match answer {
+        Err(error) if error.code == CapabilityCode::NotFound => Ok(()),
+        answer => answer.map(drop),
+    }
 }
 
 fn nothing_told() -> CapabilityError {

@@ -89,7 +89,7 @@ impl<'call> Services<'call> {
         slots: &[Slot],
     ) -> Result<ServiceStatus, CapabilityError> {
         let call = self.call;
-        let deed = self.deed("service.start", name);
+        let deed = deed("service.start", name);
         let allowed = policy::allow(call, name, instance);
         let request = match &allowed {
             Ok((group, service)) => policy::start_request(call, (group, service), slots).await,
@@ -124,7 +124,7 @@ impl<'call> Services<'call> {
             let status = ServiceCall::Status { group: group.key, service: service.name.clone() };
             status_of(self.ask(status).await?)
         };
-        self.call.recorded(self.deed("service.status", name), work).await
+        self.call.recorded(deed("service.status", name), work).await
     }
 
     /// Stop the service `name`, after those that come after it. Idempotent. Fails with `timed-out` if something cannot be ended.
@@ -134,7 +134,7 @@ impl<'call> Services<'call> {
             let stop = ServiceCall::Stop { group: group.key.clone(), service: service.name.clone() };
             self.change(&group.key, stop).await.map(drop)
         };
-        self.call.recorded(self.deed("service.stop", name), work).await
+        self.call.recorded(deed("service.stop", name), work).await
     }
 
     /// Stop all services of the group `name` and take it down. Idempotent. Fails with `timed-out` if something cannot be ended.
@@ -145,7 +145,7 @@ impl<'call> Services<'call> {
             let stop = ServiceCall::StopGroup { group: group.key.clone() };
             self.change(&group.key, stop).await.map(drop)
         };
-        self.call.recorded(self.deed("service.stop-group", name), work).await
+        self.call.recorded(deed("service.stop-group", name), work).await
     }
 
     /// Show `source` to the group `group` at the place that its bind `bind` derives. Idempotent.
@@ -167,7 +167,7 @@ impl<'call> Services<'call> {
             self.change(&group.key, ServiceCall::Bind(shown.request)).await?;
             Ok(((), detail))
         };
-        self.call.recorded_with_detail(self.deed_of_bind("service.bind", group, bind), work).await
+        self.call.recorded_with_detail(deed_of_bind("service.bind", group, bind), work).await
     }
 
     /// Take it away again. Idempotent: succeeds if it is not shown, the source is gone or the group does not run.
@@ -185,7 +185,7 @@ impl<'call> Services<'call> {
             self.change(&group.key, ServiceCall::Unbind(shown.request)).await?;
             Ok(((), detail))
         };
-        self.call.recorded_with_detail(self.deed_of_bind("service.unbind", group, bind), work).await
+        self.call.recorded_with_detail(deed_of_bind("service.unbind", group, bind), work).await
     }
 
     async fn ask(&self, asked: ServiceCall) -> Result<ServiceAnswer, CapabilityError> {
@@ -210,14 +210,14 @@ impl<'call> Services<'call> {
         });
         Ok(answer?)
     }
+}
 
-    fn deed(&self, function: &'static str, name: &str) -> Deed {
-        Deed::new(function, GuestText::new(name, SHOWN).as_str())
-    }
+fn deed(function: &'static str, name: &str) -> Deed {
+    Deed::new(function, GuestText::new(name, SHOWN).as_str())
+}
 
-    fn deed_of_bind(&self, function: &'static str, group: &str, bind: &str) -> Deed {
-        Deed::new(function, format!("{}: {}", GuestText::new(group, SHOWN), GuestText::new(bind, SHOWN)))
-    }
+fn deed_of_bind(function: &'static str, group: &str, bind: &str) -> Deed {
+    Deed::new(function, format!("{}: {}", GuestText::new(group, SHOWN), GuestText::new(bind, SHOWN)))
 }
 
 fn status_of(answer: ServiceAnswer) -> Result<ServiceStatus, CapabilityError> {
