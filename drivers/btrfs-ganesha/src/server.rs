@@ -40,6 +40,9 @@ pub(crate) fn set_up(options: &Options) -> Result<()> {
 }
 
 /// Start what does not run, and wait until it serves.
+///
+/// One file that somebody broke keeps the server from starting at all. Then it is started without any, and ensuring tells it of each
+/// export; the next start finds them as they were mended.
 pub(crate) fn start(options: &Options) -> Result<Status> {
     let (wanted, _) = services(options.protocols);
     match start_server(wanted, options) {
@@ -49,14 +52,36 @@ pub(crate) fn start(options: &Options) -> Result<Status> {
             service::stop(wanted, &Instance::Backend)?;
             Ok(start_server(wanted, options)?)
         }
-        Err(error) => Err(match error.code() {
-            CapabilityCode::CommandFailed | CapabilityCode::TimedOut => Error::bad_configuration(format!(
+        Err(error) if does_not_start(&error) => {
+            log::warning(&format!("the NFS server does not start with its exports: {error}"));
+            start_without_exports(wanted, options)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn does_not_start(error: &CapabilityError) -> bool {
+    matches!(error.code(), CapabilityCode::CommandFailed | CapabilityCode::TimedOut)
+}
+
+fn start_without_exports(wanted: &str, options: &Options) -> Result<Status> {
+    files::write_template("no-exports", Slots::new())?;
+    let started = start_server(wanted, options);
+    name_exports()?;
+    started.map_err(|error| {
+        if does_not_start(&error) {
+            Error::bad_configuration(format!(
                 "the NFS server does not start at {} port {}; does something else listen there? {error}",
                 options.listen_address, options.nfs_port
-            )),
-            _ => error.into(),
-        }),
-    }
+            ))
+        } else {
+            error.into()
+        }
+    })
+}
+
+fn name_exports() -> Result<()> {
+    Ok(files::write_template("all-exports", Slots::new().path("exports", "exports"))?)
 }
 
 /// Start a server with its bus and its portmapper: the slots are those of all of them.
@@ -94,8 +119,9 @@ fn configuration() -> Result<Option<Vec<u8>>> {
 
 fn write_configuration(options: &Options) -> Result<()> {
     files::write_template("bus-config", Slots::new())?;
+    name_exports()?;
     let slots = Slots::new()
-        .path("exports", "exports")
+        .path("exports", "exports.conf")
         .text("address", options.listen_address.to_string())
         .unsigned("port", u64::from(options.nfs_port));
     match options.protocols {

@@ -4,7 +4,7 @@ use crate::Site;
 use bulkhead_btrfs_ganesha::BtrfsGanesha;
 use bulkhead_sdk::config::Value;
 use bulkhead_sdk::service::State;
-use bulkhead_sdk::{Capacity, CommandExit, ErrorCode, IpVersion};
+use bulkhead_sdk::{CapabilityError, Capacity, CommandExit, ErrorCode, IpVersion};
 use std::fs;
 
 fn refused(site: &Site) -> String {
@@ -102,4 +102,14 @@ fn statistics_are_those_of_the_filesystem_and_versions_those_of_the_addresses() 
     assert_eq!(site.lab.ip_versions::<BtrfsGanesha>(), Ok(vec![IpVersion::V4]));
     site.lab.set_option("replication_domain", Value::Text("one".to_owned()));
     assert_eq!(site.lab.stats::<BtrfsGanesha>().expect("statistics").replication_types, ["dr"]);
+}
+
+#[test]
+fn a_server_that_does_not_start_is_named_with_its_port_and_finds_its_exports_next_time() {
+    let site = Site::bare();
+    let exit = CommandExit { exit_code: Some(2), ..CommandExit::default() };
+    site.lab.refuse_service("nfs", CapabilityError::command_failed("ganesha.nfsd ended with 2", exit));
+    assert!(refused(&site).contains("10.0.0.1 port 2049"));
+    let text = fs::read_to_string(site.lab.root("config").join("exports.conf")).expect("it is written");
+    assert!(text.starts_with("%dir \"/"), "{text}");
 }
