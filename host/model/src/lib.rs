@@ -19,6 +19,7 @@ pub mod key;
 pub mod manifest;
 pub mod operation;
 pub mod pattern;
+pub mod replica;
 pub mod scope;
 pub mod share;
 pub mod size;

@@ -4,7 +4,7 @@ use crate::access::AccessRule;
 use crate::export::StoredExportLocation;
 use crate::id::{BackendName, ProjectId, ShareId, ShareInstanceId, ShareTypeId, SnapshotId, UserId};
 use crate::size::Gibibytes;
-use crate::status::{AccessRulesStatus, ShareStatus};
+use crate::status::{AccessRulesStatus, ReplicaState, ReplicationType, ShareStatus};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -118,6 +118,15 @@ pub struct Share {
     pub is_public: bool,
     /// What the type promised at creation.
     pub support: ShareSupport,
+    /// How its type said it may be replicated; none for a share that never has a second replica.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replication_type: Option<ReplicationType>,
+    /// The extra specs of its type when it was made; empty for the built-in type.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra_specs: BTreeMap<String, String>,
+    /// Under which instance's id its access rules stand: the first one's, also after that is gone. None while there was only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules_home: Option<ShareInstanceId>,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -152,10 +161,17 @@ pub struct ShareInstance {
     pub progress_percent: Option<u8>,
     /// Whether its rules are in force.
     pub access_rules_status: AccessRulesStatus,
+    /// Its state as a replica; none unless its share can be replicated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica_state: Option<ReplicaState>,
     /// Where clients find it, in the driver's order.
     pub export_locations: Vec<StoredExportLocation>,
     /// When it became available.
     pub launched_at: Option<Timestamp>,
+    /// Since when it is in `error` because its backend said that it is not sound: it is `available` again when the backend says that it
+    /// is. None in every other status, and in an `error` that something else is the reason of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsound_since: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -193,6 +209,8 @@ pub struct ShareForDriver {
     pub pool: Option<String>,
     /// The snapshot it was made from.
     pub source_snapshot: Option<SnapshotId>,
+    /// Its state as a replica; none unless it is replicated.
+    pub replica_state: Option<ReplicaState>,
     /// Whether its snapshots can be mounted.
     pub mount_snapshot_support: bool,
     /// Where clients find it now.
@@ -214,6 +232,26 @@ pub struct EnsuredShare {
     pub reapply_access_rules: bool,
     /// Whether it is there and sound.
     pub healthy: bool,
+}
+
+/// What a driver found when it took a share over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagedShare {
+    /// Its size.
+    pub size: Gibibytes,
+    /// Its locations, replacing what the operator typed, even by nothing; none leaves that.
+    pub export_locations: Option<Vec<crate::export::ExportLocation>>,
+}
+
+/// What a share uses.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ShareUsage {
+    /// The share instance.
+    pub id: ShareInstanceId,
+    /// What it uses in GiB; finite and not negative.
+    pub used_gib: f64,
+    /// When it was measured.
+    pub gathered_at: Timestamp,
 }
 
 /// How far a share made from a snapshot is.

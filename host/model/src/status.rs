@@ -72,6 +72,42 @@ words!(
         RevertingToSnapshot = "reverting_to_snapshot",
         /// Taken out of use.
         Inactive = "inactive",
+        /// A replica that is becoming the active one.
+        ReplicationChange = "replication_change",
+        /// Being taken over.
+        ManageStarting = "manage_starting",
+        /// Could not be taken over.
+        ManageError = "manage_error",
+        /// Being let go.
+        UnmanageStarting = "unmanage_starting",
+        /// Could not be let go.
+        UnmanageError = "unmanage_error",
+    }
+);
+
+words!(
+    /// State of a replica beside its status (contract 2.15).
+    ReplicaState {
+        /// Serves clients.
+        Active = "active",
+        /// Holds what the active one holds.
+        InSync = "in_sync",
+        /// Lags behind.
+        OutOfSync = "out_of_sync",
+        /// Broken.
+        Error = "error",
+    }
+);
+
+words!(
+    /// How the replicas of a share serve clients.
+    ReplicationType {
+        /// Every replica can be read.
+        Readable = "readable",
+        /// Every replica can be written.
+        Writable = "writable",
+        /// Only the active replica is exported.
+        Dr = "dr",
     }
 );
 
@@ -90,6 +126,14 @@ words!(
         ErrorDeleting = "error_deleting",
         /// Its share is being put back to it.
         Restoring = "restoring",
+        /// Being taken over.
+        ManageStarting = "manage_starting",
+        /// Could not be taken over.
+        ManageError = "manage_error",
+        /// Being let go.
+        UnmanageStarting = "unmanage_starting",
+        /// Could not be let go.
+        UnmanageError = "unmanage_error",
     }
 );
 
@@ -140,6 +184,9 @@ impl ShareStatus {
                 | Self::Shrinking
                 | Self::Reverting
                 | Self::RevertingToSnapshot
+                | Self::ReplicationChange
+                | Self::ManageStarting
+                | Self::UnmanageStarting
         )
     }
 }
@@ -148,7 +195,10 @@ impl SnapshotStatus {
     /// Whether an operation is at work on it.
     #[must_use]
     pub const fn is_transient(self) -> bool {
-        matches!(self, Self::Creating | Self::Deleting | Self::Restoring)
+        matches!(
+            self,
+            Self::Creating | Self::Deleting | Self::Restoring | Self::ManageStarting | Self::UnmanageStarting
+        )
     }
 }
 

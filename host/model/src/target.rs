@@ -103,6 +103,9 @@ pub struct CallTarget {
     pub access_rules: Option<Vec<AccessRule>>,
     /// What the operator named in a manage call: what the subject is made of.
     pub managed: Option<ManagedName>,
+    /// All replicas of the one share that a call about replication is about, the subject among them; empty in every other call. They may
+    /// be named as the subject may, and count as one share.
+    pub replicas: Vec<ShareInstanceId>,
 }
 
 /// Something that is not of the call's target.
@@ -121,6 +124,13 @@ impl CallTarget {
     #[must_use]
     pub fn snapshot(snapshot: SnapshotInstanceId, share: ShareInstanceId) -> Self {
         Self { snapshots: vec![TargetSnapshot { snapshot, share }], ..Self::default() }
+    }
+
+    /// Whether two share instances are one share in this call: the same one, or replicas of each other.
+    #[must_use]
+    pub fn is_one_share(&self, one: Option<ShareInstanceId>, other: Option<ShareInstanceId>) -> bool {
+        let is_replica = |id: Option<ShareInstanceId>| id.is_some_and(|id| self.replicas.contains(&id));
+        one == other || (is_replica(one) && is_replica(other))
     }
 
     /// The subject: whom a guest means when it names nobody.
@@ -143,8 +153,9 @@ impl CallTarget {
         match resource.or_else(|| self.subject()) {
             None => Err(NotOfTarget("a share or snapshot".to_owned())),
             Some(Resource::Share(id)) => {
-                let known =
-                    self.shares.contains(&id) || self.snapshots.iter().any(|target| target.share == id);
+                let known = self.shares.contains(&id)
+                    || self.replicas.contains(&id)
+                    || self.snapshots.iter().any(|target| target.share == id);
                 if known {
                     Ok(source(Names { share: Some(id), ..Names::default() }))
                 } else {
@@ -212,6 +223,18 @@ mod tests {
         assert_eq!(target.subject(), Some(Resource::Snapshot(snapshot)));
         assert_eq!(target.names(None).map(|names| names.share), Ok(Some(share)));
         assert!(target.names(Some(Resource::Share(share))).is_ok_and(|names| names.snapshot.is_none()));
+    }
+
+    #[test]
+    fn replicas_of_the_share_are_of_the_target_and_one_share() {
+        let (one, other, foreign) =
+            (ShareInstanceId::random(), ShareInstanceId::random(), ShareInstanceId::random());
+        let target = CallTarget { replicas: vec![one, other], ..CallTarget::share(one) };
+        assert_eq!(target.names(Some(Resource::Share(other))).map(|names| names.share), Ok(Some(other)));
+        assert!(target.is_one_share(Some(one), Some(other)));
+        assert!(!target.is_one_share(Some(one), Some(foreign)));
+        assert!(!CallTarget::share(one).is_one_share(Some(one), Some(other)));
+        assert!(target.names(Some(Resource::Share(foreign))).is_err());
     }
 
     #[test]

@@ -312,6 +312,7 @@ pub(crate) fn share() -> ShareForDriver {
         protocol: Protocol::Nfs,
         pool: None,
         source_snapshot: None,
+        replica_state: None,
         mount_snapshot_support: false,
         export_locations: Vec::new(),
         extra_specs: BTreeMap::new(),

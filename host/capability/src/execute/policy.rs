@@ -194,7 +194,7 @@ pub(crate) fn of_one_share(target: &CallTarget, given: &[Slot]) -> Result<(), Ca
         // Whoever is not of the target is denied where the slot is filled.
         let Ok(names) = target.names(named) else { continue };
         match first {
-            Some(first) if first.share != names.share => {
+            Some(first) if !target.is_one_share(first.share, names.share) => {
                 return Err(CapabilityError::new(
                     CapabilityCode::InvalidArgument,
                     "the slots name resources of two shares; a command is about one",
