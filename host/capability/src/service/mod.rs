@@ -10,6 +10,7 @@
 
 mod bind;
 mod policy;
+mod retire;
 
 pub(crate) use policy::{allow_group, allow_instance, as_text, undeclared};
 
@@ -25,6 +26,7 @@ use bulkhead_helper::protocol::{
 use bulkhead_model::ability::Capability;
 use bulkhead_model::effect::EffectOutcome;
 use bulkhead_model::error::{CapabilityCode, CapabilityError, CommandExit};
+use bulkhead_model::manifest::ServiceTemplate;
 use bulkhead_model::target::Resource;
 use bulkhead_model::text::GuestText;
 use std::sync::Arc;
@@ -104,8 +106,8 @@ impl<'call> Services<'call> {
             match self.change(&group.key, ServiceCall::Start(request)).await {
                 Ok(answer) => Ok((status_of(answer)?, detail)),
                 Err(error) if error.code == CapabilityCode::CommandFailed => {
-                    let status = ServiceCall::Status { group: group.key, service: service.name.clone() };
-                    Err(with_exit(error, self.ask(status).await))
+                    let exit = Some(self.exit(&group.key, service).await);
+                    Err(CapabilityError { exit, ..error })
                 }
                 Err(error) => Err(error),
             }
@@ -188,6 +190,18 @@ impl<'call> Services<'call> {
         self.call.recorded_with_detail(deed_of_bind("service.unbind", group, bind), work).await
     }
 
+    /// How the service ended, or the first of those it comes after that did, where the place still knows.
+    async fn exit(&self, group: &GroupKey, service: &ServiceTemplate) -> CommandExit {
+        let order = policy::start_order(self.call.backend(), service).unwrap_or_default();
+        for service in order {
+            let status = ServiceCall::Status { group: group.clone(), service: service.name.clone() };
+            if let Ok(ServiceAnswer::Status(PlaceStatus { exit: Some(exit), .. })) = self.ask(status).await {
+                return exit_of(exit);
+            }
+        }
+        CommandExit { exit_code: None, signal: None, stdout: Vec::new(), stderr: String::new() }
+    }
+
     async fn ask(&self, asked: ServiceCall) -> Result<ServiceAnswer, CapabilityError> {
         self.call.check_time()?;
         Ok(self.call.backend().runner().service(asked).await?)
@@ -228,16 +242,6 @@ fn status_of(answer: ServiceAnswer) -> Result<ServiceStatus, CapabilityError> {
             "the helper told nothing about the service",
         )),
     }
-}
-
-/// How the service ended, where the place still knows.
-fn with_exit(error: CapabilityError, status: Result<ServiceAnswer, CapabilityError>) -> CapabilityError {
-    let exit = match status {
-        Ok(ServiceAnswer::Status(status)) => status.exit.map(exit_of),
-        _ => None,
-    };
-    let unknown = || CommandExit { exit_code: None, signal: None, stdout: Vec::new(), stderr: String::new() };
-    CapabilityError { exit: Some(exit.unwrap_or_else(unknown)), ..error }
 }
 
 fn exit_of(exit: ServiceExit) -> CommandExit {

@@ -131,7 +131,7 @@ fn unowned(value: &Filled) -> Option<&crate::resolve::ResolvedPath> {
 }
 
 /// What `wanted` comes after, each before what comes after it, then itself.
-fn start_order<'backend>(
+pub(super) fn start_order<'backend>(
     backend: &'backend Backend,
     wanted: &ServiceTemplate,
 ) -> Result<Vec<&'backend ServiceTemplate>, CapabilityError> {

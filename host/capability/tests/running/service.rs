@@ -132,6 +132,12 @@ async fn a_service_that_ended_before_it_was_ready_tells_how() {
     let lab = Lab::new().await;
     let refusal = Refusal::new(CapabilityCode::CommandFailed, "'server' ended before it was ready");
     lab.fake.answer_service(Err(RunError::Refused(refusal)));
+    lab.fake.answer_service(Ok(ServiceAnswer::Status(ServiceStatus {
+        state: PlaceState::Ready,
+        started_at_ms: Some(1),
+        adopted: false,
+        exit: None,
+    })));
     let exit = ServiceExit { code: Some(2), signal: None, stderr: b"no such port\n".to_vec() };
     lab.fake.answer_service(Ok(ServiceAnswer::Status(ServiceStatus {
         state: PlaceState::Failed,
