@@ -124,6 +124,24 @@ async fn slots_of_two_shares_do_not_meet_in_a_pipeline() {
 }
 
 #[tokio::test]
+async fn replicas_of_one_share_do() {
+    let lab = Lab::new().await;
+    let other = ShareInstanceId::random();
+    let target = |replicas: &[ShareInstanceId]| CallTarget {
+        replicas: replicas.to_vec(),
+        ..CallTarget::snapshot(lab.snapshot, lab.share)
+    };
+    let slots = [
+        at("source", "snapshots/{snapshot}"),
+        at_of("into", "replication/{share}.a", Some(Resource::Share(other))),
+    ];
+    let call = lab.call_of(origin("replication.update-replica-state"), target(&[lab.share, other]));
+    call.execute().run("stream", &slots).await.expect("it runs");
+    let foreign = lab.call_of(origin("replication.update-replica-state"), target(&[lab.share]));
+    assert_eq!(code(foreign.execute().run("stream", &slots).await), CapabilityCode::Denied);
+}
+
+#[tokio::test]
 async fn one_stage_that_must_not_be_repeated_holds_for_the_whole() {
     let lab = Lab::new().await;
     let first = origin("snapshots.create-snapshot");
