@@ -154,11 +154,18 @@ impl Backend {
         crate::grant::check(&parts.manifest, &parts.grant, &parts.ceiling)?;
         let roots = crate::grant::open_roots(&parts.manifest, &parts.grant)?;
         let shared = parts.locks.of(&parts.name);
-        shared.command_slots().set_size(parts.limits.concurrent_commands);
         let places = roots.iter().filter_map(|(name, root)| Some((name.clone(), *root.ancestry().first()?)));
         shared.add_roots(places);
-        shared.set_peer_options(PeerOptions::of(&parts.manifest, &parts.options));
-        Ok(Arc::new(Self { parts, roots, shared }))
+        let backend = Arc::new(Self { parts, roots, shared });
+        backend.lead();
+        Ok(backend)
+    }
+
+    /// Let this generation decide what all generations of the backend share: how many commands run at once, and which options peers read.
+    /// A generation that was made later, and not taken, had decided it meanwhile.
+    pub fn lead(&self) {
+        self.shared.command_slots().set_size(self.parts.limits.concurrent_commands);
+        self.shared.set_peer_options(PeerOptions::of(&self.parts.manifest, &self.parts.options));
     }
 
     /// Begin a call: its rights are `target`, and everything it holds ends with it or at `deadline`.

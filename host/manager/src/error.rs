@@ -65,6 +65,34 @@ pub enum ManagerError {
         /// How many operations are unfinished.
         unfinished: usize,
     },
+    /// Another change of the backend's generation runs.
+    #[error(
+        "a change of backend {backend} is running; wait for its end, which 'bulkhead backend show {backend}' tells"
+    )]
+    ChangeRunning {
+        /// The backend.
+        backend: BackendName,
+    },
+    /// The backend has a generation already.
+    #[error(
+        "backend {backend} is loaded already; 'bulkhead backend swap {backend}' gives it another driver or configuration"
+    )]
+    BackendExists {
+        /// The backend.
+        backend: BackendName,
+    },
+    /// The backend cannot be let go.
+    #[error(
+        "backend {backend} holds {shares} shares and has {unfinished} unfinished operations; delete or forget them first, or detach them"
+    )]
+    BackendInUse {
+        /// The backend.
+        backend: BackendName,
+        /// How many shares it holds.
+        shares: usize,
+        /// How many operations are unfinished.
+        unfinished: usize,
+    },
     /// A limit of this host.
     #[error("{what}: at most {limit}")]
     LimitExceeded {
@@ -142,6 +170,9 @@ impl ManagerError {
             Self::Unsupported { .. } => "unsupported",
             Self::BackendUnreachable { .. } => "backend-unreachable",
             Self::Busy { .. } => "busy",
+            Self::ChangeRunning { .. } => "change-running",
+            Self::BackendExists { .. } => "backend-exists",
+            Self::BackendInUse { .. } => "backend-in-use",
             Self::LimitExceeded { .. } => "limit-exceeded",
             Self::KeyReused => "idempotency-key-reused",
             Self::ShuttingDown => "shutting-down",
@@ -159,9 +190,13 @@ impl ManagerError {
         match self {
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Conflict(denial) if denial.is_about_arguments() => ErrorKind::Invalid,
-            Self::Conflict(_) | Self::Unsupported { .. } | Self::KeyReused | Self::Contended => {
-                ErrorKind::Conflict
-            }
+            Self::Conflict(_)
+            | Self::Unsupported { .. }
+            | Self::KeyReused
+            | Self::Contended
+            | Self::ChangeRunning { .. }
+            | Self::BackendExists { .. }
+            | Self::BackendInUse { .. } => ErrorKind::Conflict,
             Self::Invalid { .. } | Self::LimitExceeded { .. } => ErrorKind::Invalid,
             Self::Forbidden { .. } => ErrorKind::Forbidden,
             Self::NoBackend { .. }

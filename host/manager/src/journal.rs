@@ -157,7 +157,7 @@ impl Inner {
 
     /// Journal that a driver call of the operation begins, with what `also` changes. None if the operation has ended.
     ///
-    /// With `is_fresh` the attempt that was journalled with the operation itself is taken, if it is for this generation.
+    /// With `is_fresh` the attempt that was journalled with the operation itself is taken; for another generation if that serves by now.
     pub(crate) async fn begin_attempt(
         &self,
         id: OperationId,
@@ -168,14 +168,17 @@ impl Inner {
             let Some(stored) = unfinished(tables, id) else { return Ok(Proposal::Settled(None)) };
             let generation = Some(serving.description.generation);
             let attempt = |operation: Operation| Some(Attempt { operation, serving: Arc::clone(serving) });
-            if is_fresh == Freshness::Journalled
+            let is_journalled = is_fresh == Freshness::Journalled
                 && stored.state == OperationState::Running
-                && stored.attempts == 1
-                && stored.generation == generation
-            {
+                && stored.attempts == 1;
+            if is_journalled && stored.generation == generation {
                 return Ok(Proposal::Settled(attempt((*stored.value).clone())));
             }
-            let operation = next_attempt(&stored, serving);
+            let mut operation = next_attempt(&stored, serving);
+            if is_journalled {
+                // Its call never began.
+                operation.attempts = stored.attempts;
+            }
             let mut change = Change::default();
             change.put(Expect::Unchanged(stored.revision), Row::Operation(operation.clone()));
             Ok(Proposal::Commit(operation.backend.clone(), change, attempt(operation)))

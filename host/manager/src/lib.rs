@@ -49,11 +49,15 @@ mod snapshot;
 mod view;
 mod wait;
 
-pub use backend::ConfigurationIdentity;
+pub use backend::{
+    Asked, Candidate, ChangeState, ChangeView, ConfigurationIdentity, Detach, DriverLoader, GenerationState,
+    GenerationView, Needed, Offer, PackageSource, Step, Wanted, Written,
+};
 pub use context::RequestContext;
 pub use denial::Denial;
 pub use error::{ErrorKind, ManagerError};
 pub use manager::{Event, Manager};
+pub use records::Origin;
 pub use request::{
     Force, METADATA_KEY_LETTERS, METADATA_PAIRS, METADATA_VALUE_LETTERS, NewAccessRule, NewShare,
     NewSnapshot, TEXT_LETTERS, Update,

@@ -3,7 +3,7 @@
 //! The verbs stand in one file for each noun. Every verb that changes something runs in a task of its own, so that a caller who hangs
 //! up in the middle tears nothing: commits and what follows them always happen together.
 
-use crate::backend::Backends;
+use crate::backend::{Backends, DriverLoader};
 use crate::error::ManagerError;
 use crate::gate::Gates;
 use crate::records::{Change, CommitError, Records, Tables};
@@ -13,7 +13,7 @@ use crate::settings::ManagerSettings;
 use bulkhead_ledger::Ledger;
 use bulkhead_model::id::{BackendName, OperationId, ShareId, SnapshotId};
 use bulkhead_store::Store;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::broadcast;
 use tracing::Instrument as _;
@@ -44,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) records: Records,
     pub(crate) settings: ManagerSettings,
     pub(crate) backends: Backends,
+    /// What brings drivers in.
+    pub(crate) loader: OnceLock<Arc<dyn DriverLoader>>,
     pub(crate) gates: Gates,
     pub(crate) runners: Runners,
     pub(crate) inherited: Inherited,
@@ -74,6 +76,7 @@ impl Manager {
             records,
             settings,
             backends: Backends::default(),
+            loader: OnceLock::new(),
             gates: Gates::default(),
             runners: Runners::default(),
         };

@@ -21,12 +21,12 @@ use crate::operation::{Judgement, judge};
 use crate::wait::Waits;
 use crate::{call, settle, share};
 use bulkhead_model::error::{Blame, CallError};
-use bulkhead_model::id::OperationId;
+use bulkhead_model::id::{BackendName, OperationId};
 use bulkhead_model::operation::{Operation, OperationFailure, Verb};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tracing::Instrument as _;
 
 /// The tasks that drive operations.
@@ -201,10 +201,10 @@ async fn attempt(
     operation: &Operation,
     progress: &mut Progress,
 ) -> Result<Step, ManagerError> {
-    let Some(serving) = inner.backends.get(&operation.backend).and_then(|backend| backend.serving()) else {
+    if inner.serving(&operation.backend).is_none() {
         inner.wait(operation.id, "waiting for the backend", unreachable_backend()).await?;
         return Ok(Step::WaitForBackend);
-    };
+    }
     let Some(instance) = inner.records.read().instance_of(operation.share).map(|instance| instance.id) else {
         return settle::without_share(inner, operation).await;
     };
@@ -212,26 +212,43 @@ async fn attempt(
     match operation.verb {
         Verb::UpdateAccess => {
             let _passed = gate.access.lock().await;
-            let _slot = slot(&serving).await?;
+            let Some((serving, _slot)) = enter(inner, &operation.backend).await? else {
+                return Ok(Step::Again);
+            };
             access::update::attempt(inner, operation.id, &serving, progress).await
         }
         Verb::DeleteShare { .. } => {
             let _changing = gate.change.lock().await;
             let _accessing = gate.access.lock().await;
-            let _slot = slot(&serving).await?;
+            let Some((serving, _slot)) = enter(inner, &operation.backend).await? else {
+                return Ok(Step::Again);
+            };
             share::removal::attempt(inner, operation.id, &serving, progress).await
         }
         _ => {
             let _passed = gate.change.lock().await;
-            let _slot = slot(&serving).await?;
+            let Some((serving, _slot)) = enter(inner, &operation.backend).await? else {
+                return Ok(Step::Again);
+            };
             call_once(inner, operation.id, &serving, progress).await
         }
     }
 }
 
-async fn slot(serving: &Serving) -> Result<tokio::sync::OwnedSemaphorePermit, ManagerError> {
-    // The semaphore is never closed.
-    Arc::clone(&serving.slots).acquire_owned().await.map_err(|_| ManagerError::ShuttingDown)
+/// A slot on the generation that serves when the call begins, however long it waited for its turn. None if none serves any more.
+async fn enter(
+    inner: &Inner,
+    backend: &BackendName,
+) -> Result<Option<(Arc<Serving>, OwnedSemaphorePermit)>, ManagerError> {
+    while let Some(serving) = inner.serving(backend) {
+        // The semaphore is never closed.
+        let slot =
+            Arc::clone(&serving.slots).acquire_owned().await.map_err(|_| ManagerError::ShuttingDown)?;
+        if inner.serving(backend).is_some_and(|now| Arc::ptr_eq(&now, &serving)) {
+            return Ok(Some((serving, slot)));
+        }
+    }
+    Ok(None)
 }
 
 /// One call, one answer, one transaction: every verb but the two with steps of their own.

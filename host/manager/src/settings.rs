@@ -23,6 +23,8 @@ pub struct ManagerSettings {
     pub unfinished_operations: usize,
     /// The most finished operations kept for `operation list` (10,000).
     pub finished_operations: usize,
+    /// The most generations of a backend that are kept for `rollback` beside the current one (5), and of those that failed.
+    pub kept_generations: usize,
 }
 
 impl Default for ManagerSettings {
@@ -37,6 +39,7 @@ impl Default for ManagerSettings {
             statistics_stale_after: Duration::from_secs(300),
             unfinished_operations: 1000,
             finished_operations: 10_000,
+            kept_generations: 5,
         }
     }
 }

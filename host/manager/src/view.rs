@@ -1,5 +1,6 @@
 //! What callers get to see: records put together for reading.
 
+use crate::backend::ChangeView;
 use bulkhead_model::ability::Abilities;
 use bulkhead_model::access::AccessRule;
 use bulkhead_model::call::DriverLimits;
@@ -126,7 +127,7 @@ pub enum BackendState {
 }
 
 /// Why a backend is unusable, not ready, or its statistics are old. For operators.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackendFailure {
     /// A stable word.
     pub code: String,
@@ -159,6 +160,8 @@ pub struct BackendView {
     pub provisioned_gib: u64,
     /// How many unfinished operations it has.
     pub unfinished_operations: usize,
+    /// The latest attempt to give it another generation; none since the daemon started.
+    pub last_change: Option<ChangeView>,
 }
 
 /// A share type. In this version there is one, built in.

@@ -28,6 +28,10 @@ pub trait Driver: Send + Sync + Debug {
     /// What it exports.
     fn abilities(&self) -> &Abilities;
 
+    /// From now on this is the generation that serves: what all generations of a backend share is bounded as this one says. Called when it
+    /// becomes current, and again when another one was tried and not taken.
+    fn lead(&self) {}
+
     /// `lifecycle.setup`: at start and at every swap, until it succeeds.
     async fn setup(&self, reason: &CallReason) -> Result<(), CallError>;
 

@@ -68,5 +68,6 @@ fn view(backend: &BackendView) -> Value {
         "shares": backend.shares,
         "provisioned_gib": backend.provisioned_gib,
         "unfinished_operations": backend.unfinished_operations,
+        "last_change": backend.last_change,
     })
 }

@@ -1,8 +1,9 @@
-//! The operator API under `/v1`: backends, drivers, operations, the ledger, and the last resort for a share.
+//! The operator API under `/v1`: backends, their generations, drivers, operations, the ledger, and the last resort for a share.
 //!
 //! Reached through the unix socket in the state directory only.
 
 mod backends;
+mod generations;
 mod ledger;
 mod operations;
 mod shares;
@@ -13,6 +14,7 @@ use bulkhead_manager::Manager;
 pub(crate) fn routes(manager: Manager) -> Router {
     Router::new()
         .merge(backends::routes())
+        .merge(generations::routes())
         .merge(ledger::routes())
         .merge(operations::routes())
         .merge(shares::routes())

@@ -17,7 +17,7 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let configuration = config::load(&self.config)?;
+        let configuration = config::load_main(&self.config)?;
         start_log(configuration.log_format, &configuration.log_filter)?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;

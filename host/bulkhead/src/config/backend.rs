@@ -2,11 +2,11 @@
 
 use bulkhead_model::call::DriverLimits;
 use bulkhead_model::grant::Grant;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// `[backend.NAME]`, or the whole of `NAME.toml` in the directory of backends.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct BackendConfiguration {
     /// The driver's package, relative to the file that names it.
@@ -20,4 +20,23 @@ pub(crate) struct BackendConfiguration {
     /// What bounds its calls.
     #[serde(default)]
     pub(crate) limits: DriverLimits,
+}
+
+/// What makes a generation beside its driver: kept in the records, so that it can be gone back to.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct BackendSettings {
+    /// The driver's options.
+    pub(crate) options: toml::Table,
+    /// What it may touch.
+    pub(crate) grant: Grant,
+    /// What bounds its calls.
+    pub(crate) limits: DriverLimits,
+}
+
+impl From<BackendConfiguration> for BackendSettings {
+    fn from(configuration: BackendConfiguration) -> Self {
+        let BackendConfiguration { driver: _, options, grant, limits } = configuration;
+        Self { options, grant, limits }
+    }
 }

@@ -27,6 +27,14 @@ pub(crate) enum ConfigurationError {
         /// Which.
         path: PathBuf,
     },
+    /// A backend cannot be written down for the records.
+    #[error("{}: the backend cannot be recorded", path.display())]
+    Unwritable {
+        /// Which.
+        path: PathBuf,
+        #[source]
+        source: toml::ser::Error,
+    },
     /// A backend is there twice.
     #[error("the backend {name} stands both in {} and in {}; remove one of them", file.display(), path.display())]
     Duplicate {
@@ -39,32 +47,38 @@ pub(crate) enum ConfigurationError {
     },
 }
 
-/// Read and check a configuration. Relative paths in it are relative to the file they stand in, and absolute afterwards: the helper
-/// works elsewhere.
+/// Read and check a configuration with all its backends. Relative paths in it are relative to the file they stand in, and absolute
+/// afterwards: the helper works elsewhere.
 pub(crate) fn load(file: &Path) -> Result<Configuration, ConfigurationError> {
-    let mut configuration: Configuration = read(file, check)?;
-    let file = std::path::absolute(file)
-        .map_err(|source| ConfigurationError::Read { path: file.to_owned(), source })?;
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    configuration.state_directory = folder.join(&configuration.state_directory);
-    configuration.helper = configuration.helper.map(|helper| folder.join(helper));
-    for backend in configuration.backends.values_mut() {
-        backend.driver = folder.join(&backend.driver);
-    }
-    if let Some(directory) = &configuration.backend_directory {
-        let directory = folder.join(directory);
-        for path in backend_files(&directory)? {
-            let (name, backend) = read_backend(&path, &directory)?;
-            if configuration.backends.insert(name.clone(), backend).is_some() {
-                return Err(ConfigurationError::Duplicate { name, file, path });
-            }
+    let mut configuration = load_main(file)?;
+    let files = configuration.backend_directory.as_deref().map(backend_files).transpose()?;
+    for path in files.unwrap_or_default() {
+        let name = backend_name(&path)?;
+        let backend = parse_backend(&read(&path)?, &path)?;
+        if configuration.backends.insert(name.clone(), backend).is_some() {
+            return Err(ConfigurationError::Duplicate { name, file: configuration.file, path });
         }
-        configuration.backend_directory = Some(directory);
     }
     Ok(configuration)
 }
 
-fn backend_files(directory: &Path) -> Result<Vec<PathBuf>, ConfigurationError> {
+/// The same without the directory of backends.
+pub(crate) fn load_main(file: &Path) -> Result<Configuration, ConfigurationError> {
+    let mut configuration: Configuration = parse(&read(file)?, file, check)?;
+    configuration.file = std::path::absolute(file)
+        .map_err(|source| ConfigurationError::Read { path: file.to_owned(), source })?;
+    let folder = configuration.file.parent().unwrap_or(Path::new("/"));
+    configuration.state_directory = folder.join(&configuration.state_directory);
+    configuration.helper = configuration.helper.map(|helper| folder.join(helper));
+    configuration.backend_directory = configuration.backend_directory.map(|directory| folder.join(directory));
+    for backend in configuration.backends.values_mut() {
+        backend.driver = folder.join(&backend.driver);
+    }
+    Ok(configuration)
+}
+
+/// The files of backends in a directory, in order.
+pub(crate) fn backend_files(directory: &Path) -> Result<Vec<PathBuf>, ConfigurationError> {
     let unreadable = |source| ConfigurationError::Read { path: directory.to_owned(), source };
     let mut files = Vec::new();
     for entry in directory.read_dir().map_err(unreadable)? {
@@ -77,26 +91,31 @@ fn backend_files(directory: &Path) -> Result<Vec<PathBuf>, ConfigurationError> {
     Ok(files)
 }
 
-fn read_backend(
-    path: &Path,
-    directory: &Path,
-) -> Result<(BackendName, BackendConfiguration), ConfigurationError> {
+/// The backend that a file of the directory is for.
+pub(crate) fn backend_name(path: &Path) -> Result<BackendName, ConfigurationError> {
     let name = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
     let name = name.filter(|name: &BackendName| name.as_str() != HOST_CHAIN);
-    let name = name.ok_or_else(|| ConfigurationError::BackendName { path: path.to_owned() })?;
-    let mut backend: BackendConfiguration = read(path, |_| Vec::new())?;
-    backend.driver = directory.join(&backend.driver);
-    Ok((name, backend))
+    name.ok_or_else(|| ConfigurationError::BackendName { path: path.to_owned() })
 }
 
-fn read<T: DeserializeOwned>(
+/// A backend as the text of its file, which stands at `path`, says.
+pub(crate) fn parse_backend(text: &str, path: &Path) -> Result<BackendConfiguration, ConfigurationError> {
+    let mut backend: BackendConfiguration = parse(text, path, |_| Vec::new())?;
+    backend.driver = path.parent().unwrap_or(Path::new("/")).join(&backend.driver);
+    Ok(backend)
+}
+
+fn read(path: &Path) -> Result<String, ConfigurationError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigurationError::Read { path: path.to_owned(), source })
+}
+
+fn parse<T: DeserializeOwned>(
+    text: &str,
     path: &Path,
     check: impl Fn(&T) -> Vec<Finding>,
 ) -> Result<T, ConfigurationError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigurationError::Read { path: path.to_owned(), source })?;
     let name = path.display().to_string();
-    let file = TomlFile::parse(&text, &name).map_err(ConfigurationError::Problems)?;
+    let file = TomlFile::parse(text, &name).map_err(ConfigurationError::Problems)?;
     let value = file.deserialize().map_err(|problem| ConfigurationError::Problems(vec![*problem]))?;
     let problems: Vec<_> = check(&value).into_iter().map(|finding| file.place(finding)).collect();
     if problems.is_empty() { Ok(value) } else { Err(ConfigurationError::Problems(problems)) }

@@ -1,15 +1,15 @@
 //! The daemon's configuration: one TOML file and a directory of backends.
 //!
-//! The only reader of configuration files. Unknown keys are errors with file, line and a suggestion; a configuration that has an
-//! error is refused whole.
+//! The only reader of configuration files. Unknown keys are errors with file, line and a suggestion; a file that has an error is refused
+//! whole. The daemon reads the files of backends one by one, so that a mistake in one stops no other.
 
 mod authentication;
 mod backend;
 mod load;
 
 pub(crate) use authentication::TokenConfiguration;
-pub(crate) use backend::BackendConfiguration;
-pub(crate) use load::load;
+pub(crate) use backend::{BackendConfiguration, BackendSettings};
+pub(crate) use load::{ConfigurationError, backend_files, backend_name, load, load_main, parse_backend};
 
 use bulkhead_model::grant::Ceiling;
 use bulkhead_model::id::BackendName;
@@ -35,6 +35,9 @@ pub(crate) struct Configuration {
     pub(crate) host_names: Vec<String>,
     /// A directory of backends, one `NAME.toml` each, relative to this file.
     pub(crate) backend_directory: Option<PathBuf>,
+    /// Where this stands, absolute.
+    #[serde(skip)]
+    pub(crate) file: PathBuf,
     /// Static tokens; none means no authentication, which only a loopback address may have.
     #[serde(rename = "token")]
     pub(crate) tokens: Vec<TokenConfiguration>,
@@ -58,6 +61,7 @@ impl Default for Configuration {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8786)),
             host_names: Vec::new(),
             backend_directory: None,
+            file: PathBuf::new(),
             tokens: Vec::new(),
             ceiling: Ceiling::default(),
             backends: BTreeMap::new(),

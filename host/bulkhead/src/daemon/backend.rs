@@ -1,27 +1,37 @@
-//! From a backend's configuration to a driver that serves: read the package, check options and grant, compile, link, hand over.
+//! From a backend's configuration to a driver that serves: read it, verify the package, check options and pins, compile, link, hand over.
 //!
-//! Whatever fails shows in `backend show`, and everything from reading the package on is tried again by the manager, with growing
-//! waits: a root that is mounted later or a package that is put right needs nobody to tell the daemon.
+//! The manager takes the steps one by one and decides what a failure means; here is how each is done. Everything that blocks runs where
+//! a thread may be blocked, so that compiling a large driver holds up no call.
 
 use super::load_failure::LoadFailure;
-use super::state::StateDirectory;
-use crate::config::BackendConfiguration;
+use super::packages::{Lease, Packages};
+use super::{files, pins};
+use crate::config::{self, BackendSettings};
+use async_trait::async_trait;
 use bulkhead_capability::backend::{Backend, BackendParts};
 use bulkhead_capability::execute::CommandRunner;
 use bulkhead_capability::lock::Locks;
 use bulkhead_ledger::Ledger;
-use bulkhead_manager::{BackendDescription, ConfigurationIdentity, Manager};
+use bulkhead_manager::{
+    BackendDescription, BackendFailure, Candidate, ConfigurationIdentity, DriverLoader, Needed,
+    PackageSource, Wanted, Written,
+};
 use bulkhead_model::call::DriverLimits;
 use bulkhead_model::canonical;
 use bulkhead_model::grant::{Ceiling, Grant};
 use bulkhead_model::id::{BackendName, Digest, GenerationNumber};
 use bulkhead_model::manifest::OptionValue;
-use bulkhead_package::{Package, options};
-use bulkhead_sandbox::{Driver, Engine, EngineConfig, Generation};
+use bulkhead_package::{Package, PackageError, options};
+use bulkhead_sandbox::{Component, Driver, Engine, EngineConfig, Generation};
 use bulkhead_store::Store;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use super::state::StateDirectory;
 
 /// Manila's default for `max_over_subscription_ratio`.
 const OVER_SUBSCRIPTION: f64 = 20.0;
@@ -33,140 +43,267 @@ pub(super) fn start_engine(state: &StateDirectory) -> anyhow::Result<Arc<Engine>
 }
 
 /// What all backends are made with.
-pub(super) struct Loader {
+pub(super) struct Parts {
     pub(super) engine: Arc<Engine>,
     pub(super) store: Arc<dyn Store>,
     pub(super) ledger: Ledger,
     pub(super) runner: Arc<dyn CommandRunner>,
     pub(super) locks: Arc<Locks>,
     pub(super) ceiling: Ceiling,
-    pub(super) manager: Manager,
+    pub(super) packages: Arc<Packages>,
+    /// The daemon's configuration file.
+    pub(super) main_file: PathBuf,
+    /// The directory of backends.
+    pub(super) backend_directory: Option<PathBuf>,
 }
 
-/// A backend as far as it is known without the engine.
-struct Prepared {
-    name: BackendName,
-    package: Package,
-    options: BTreeMap<String, OptionValue>,
-}
+/// How this daemon brings drivers in.
+#[derive(Clone)]
+pub(super) struct Loader(Arc<Parts>);
 
 impl Loader {
-    /// Let the manager load a backend, set it up, and show what goes wrong.
-    pub(super) fn attach(self: Arc<Self>, name: &BackendName, configuration: BackendConfiguration) {
-        let manager = self.manager.clone();
-        let backend = name.clone();
-        let configuration = Arc::new(configuration);
-        manager.load_backend(name, move || {
-            let loading = Arc::clone(&self).load(backend.clone(), Arc::clone(&configuration));
-            async { loading.await.map_err(LoadFailure::told) }
-        });
+    pub(super) fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self(Arc::new(parts)))
+    }
+}
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Loader").field("main_file", &self.0.main_file).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl DriverLoader for Loader {
+    async fn read(&self, backend: &BackendName, recorded: Option<&Path>) -> Result<Written, BackendFailure> {
+        let (parts, name) = (Arc::clone(&self.0), backend.clone());
+        let recorded = recorded.map(Path::to_owned);
+        blocking(move || parts.read_configured(&name, recorded)).await
     }
 
-    async fn load(
-        self: Arc<Self>,
-        name: BackendName,
-        configuration: Arc<BackendConfiguration>,
-    ) -> Result<(BackendDescription, Arc<dyn Driver>), LoadFailure> {
-        let read = Arc::clone(&configuration);
-        let prepared = blocking(move || prepare(name, &read)).await?;
-        let identity = identify(&prepared, &configuration);
-        let generation =
-            self.manager.generation_of(&prepared.name, identity).await.map_err(LoadFailure::Generation)?;
-        blocking(move || self.link(prepared, &configuration, generation)).await
+    async fn read_file(&self, _backend: &BackendName, file: &Path) -> Result<Written, BackendFailure> {
+        let file = file.to_owned();
+        blocking(move || Ok(files::read(&file)?)).await
     }
 
-    fn link(
+    async fn verify(
         &self,
-        prepared: Prepared,
-        configuration: &BackendConfiguration,
-        generation: GenerationNumber,
-    ) -> Result<(BackendDescription, Arc<dyn Driver>), LoadFailure> {
-        let description = describe(&prepared, configuration, generation);
-        let Prepared { name, package, options } = prepared;
-        let component = self.engine.load(package.digest, &package.bytes).map_err(LoadFailure::Component)?;
-        let backend = Backend::new(BackendParts {
-            name,
-            generation,
-            manifest: Arc::new(package.manifest),
-            grant: configuration.grant.clone(),
-            ceiling: self.ceiling.clone(),
-            options,
-            limits: configuration.limits.clone(),
-            store: Arc::clone(&self.store),
-            ledger: self.ledger.clone(),
-            helper: Arc::clone(&self.runner),
-            locks: Arc::clone(&self.locks),
-        })
-        .map_err(LoadFailure::Grant)?;
-        let driver = Generation::new(&self.engine, component, backend).map_err(LoadFailure::Component)?;
-        Ok((description, Arc::new(driver)))
+        backend: &BackendName,
+        wanted: &Wanted,
+    ) -> Result<Box<dyn Candidate>, BackendFailure> {
+        let (parts, name, wanted) = (Arc::clone(&self.0), backend.clone(), wanted.clone());
+        let verified = blocking(move || Verified::new(parts, name, &wanted)).await?;
+        Ok(Box::new(verified))
+    }
+
+    async fn keep_only(&self, needed: Needed) {
+        let packages = Arc::clone(&self.0.packages);
+        let removing = blocking(move || {
+            packages.keep_only(needed);
+            Ok(())
+        });
+        if let Err(failure) = removing.await {
+            tracing::warn!("packages that no generation needs were not removed: {}", failure.message);
+        }
+    }
+}
+
+impl Parts {
+    /// A file of its own in the directory, else a table of the main file, else where it was loaded from.
+    fn read_configured(&self, name: &BackendName, recorded: Option<PathBuf>) -> Result<Written, LoadFailure> {
+        let own = self.backend_directory.as_ref().map(|directory| directory.join(format!("{name}.toml")));
+        if let Some(own) = own.filter(|own| own.exists()) {
+            return Ok(files::read(&own)?);
+        }
+        if let Some(configuration) = config::load_main(&self.main_file)?.backends.remove(name) {
+            return Ok(files::written_in(&self.main_file, name, configuration)?);
+        }
+        match recorded.filter(|file| *file != self.main_file && file.exists()) {
+            Some(file) => Ok(files::read(&file)?),
+            None => Err(LoadFailure::NotConfigured { backend: name.clone() }),
+        }
     }
 }
 
 /// Reading, compiling and opening roots block; a large driver compiles for seconds.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, LoadFailure> + Send + 'static,
-) -> Result<T, LoadFailure> {
-    tokio::task::spawn_blocking(work).await.map_err(LoadFailure::Interrupted)?
+) -> Result<T, BackendFailure> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(LoadFailure::Interrupted);
+    done.flatten().map_err(LoadFailure::told)
 }
 
-fn prepare(name: BackendName, configuration: &BackendConfiguration) -> Result<Prepared, LoadFailure> {
-    let package = Package::open(&configuration.driver)
-        .map_err(|source| LoadFailure::Package { path: configuration.driver.clone(), source })?;
-    let options =
-        options::validate(&package.manifest.options, &configuration.options).map_err(LoadFailure::Options)?;
-    Ok(Prepared { name, package, options })
+/// A package and settings that fit each other.
+struct Verified {
+    parts: Arc<Parts>,
+    name: BackendName,
+    package: Package,
+    options: BTreeMap<String, OptionValue>,
+    settings: BackendSettings,
+    identity: ConfigurationIdentity,
+    component: Option<Component>,
+    lease: Option<Lease>,
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Verified")
+            .field("name", &self.name)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Verified {
+    fn new(parts: Arc<Parts>, name: BackendName, wanted: &Wanted) -> Result<Self, LoadFailure> {
+        let settings: BackendSettings = toml::from_str(&wanted.settings).map_err(LoadFailure::Settings)?;
+        let package = match &wanted.package {
+            PackageSource::File(path) => open_package(path)?,
+            PackageSource::Kept(digest) => open_kept(&parts.packages, digest)?,
+        };
+        let options =
+            options::validate(&package.manifest.options, &settings.options).map_err(LoadFailure::Options)?;
+        let lines = pins::lines_to_change(&package.manifest, &settings.grant);
+        if !lines.is_empty() {
+            return Err(LoadFailure::Pins { lines });
+        }
+        let identity = identify(&package, &options, &settings);
+        Ok(Self { parts, name, package, options, settings, identity, component: None, lease: None })
+    }
+
+    fn compiled(&self) -> Result<Component, LoadFailure> {
+        let Package { digest, bytes, .. } = &self.package;
+        match &self.component {
+            Some(component) => Ok(component.clone()),
+            None => self.parts.engine.load(*digest, bytes).map_err(LoadFailure::Component),
+        }
+    }
+
+    fn bind(
+        self,
+        generation: GenerationNumber,
+    ) -> Result<(BackendDescription, Arc<dyn Driver>), LoadFailure> {
+        let component = self.compiled()?;
+        let description = self.describe(generation);
+        let Self { parts, name, package, options, settings, .. } = self;
+        let backend = Backend::new(BackendParts {
+            name,
+            generation,
+            manifest: Arc::new(package.manifest),
+            grant: settings.grant,
+            ceiling: parts.ceiling.clone(),
+            options,
+            limits: settings.limits,
+            store: Arc::clone(&parts.store),
+            ledger: parts.ledger.clone(),
+            helper: Arc::clone(&parts.runner),
+            locks: Arc::clone(&parts.locks),
+        })
+        .map_err(LoadFailure::Grant)?;
+        let driver = Generation::new(&parts.engine, component, backend).map_err(LoadFailure::Component)?;
+        Ok((description, Arc::new(driver)))
+    }
+
+    fn describe(&self, generation: GenerationNumber) -> BackendDescription {
+        let driver = &self.package.manifest.driver;
+        let ratio = match self.options.get("max_over_subscription_ratio") {
+            Some(OptionValue::Float(ratio)) => *ratio,
+            _ => OVER_SUBSCRIPTION,
+        };
+        BackendDescription {
+            name: self.name.clone(),
+            driver: driver.name.clone(),
+            driver_version: driver.version.to_string(),
+            vendor: driver.vendor.clone(),
+            digest: self.package.digest,
+            generation,
+            protocols: driver.protocols.clone(),
+            limits: self.settings.limits.clone(),
+            max_over_subscription_ratio: ratio,
+        }
+    }
+}
+
+#[async_trait]
+impl Candidate for Verified {
+    fn identity(&self) -> &ConfigurationIdentity {
+        &self.identity
+    }
+
+    async fn keep(&mut self) -> Result<(), BackendFailure> {
+        let packages = Arc::clone(&self.parts.packages);
+        let (digest, bytes) = (self.package.digest, Arc::clone(&self.package.bytes));
+        self.lease = Some(blocking(move || packages.keep(digest, &bytes)).await?);
+        Ok(())
+    }
+
+    async fn compile(&mut self) -> Result<(), BackendFailure> {
+        let engine = Arc::clone(&self.parts.engine);
+        let (digest, bytes) = (self.package.digest, Arc::clone(&self.package.bytes));
+        let compiling = move || engine.load(digest, &bytes).map_err(LoadFailure::Component);
+        self.component = Some(blocking(compiling).await?);
+        Ok(())
+    }
+
+    async fn link(
+        self: Box<Self>,
+        generation: GenerationNumber,
+    ) -> Result<(BackendDescription, Arc<dyn Driver>), BackendFailure> {
+        blocking(move || self.bind(generation)).await
+    }
+}
+
+fn open_package(path: &Path) -> Result<Package, LoadFailure> {
+    let failed = |source| LoadFailure::Package { path: path.to_owned(), source };
+    // A pipe would be waited for without end.
+    match path.metadata() {
+        Ok(metadata) if !metadata.is_file() => {
+            let source = io::Error::other("it is not a regular file");
+            Err(failed(PackageError::Read { path: path.to_owned(), source }))
+        }
+        _ => Package::open(path).map_err(failed),
+    }
+}
+
+fn open_kept(packages: &Packages, digest: &Digest) -> Result<Package, LoadFailure> {
+    let path = packages.path(digest);
+    match Package::open(&path) {
+        Ok(package) if package.digest == *digest => Ok(package),
+        Ok(_) => Err(LoadFailure::Kept { digest: *digest, source: None }),
+        Err(source) => Err(LoadFailure::Kept { digest: *digest, source: Some(source) }),
+    }
 }
 
 /// Everything that makes a generation: what is equal in all of it runs and may touch the same.
 #[derive(Serialize)]
-struct Parts<'a> {
+struct GenerationParts<'a> {
     package: Digest,
     options: &'a BTreeMap<String, OptionValue>,
     grant: &'a Grant,
     limits: &'a DriverLimits,
 }
 
-fn identify(prepared: &Prepared, configuration: &BackendConfiguration) -> ConfigurationIdentity {
-    let identity = &prepared.package.manifest.driver;
+fn identify(
+    package: &Package,
+    options: &BTreeMap<String, OptionValue>,
+    settings: &BackendSettings,
+) -> ConfigurationIdentity {
     ConfigurationIdentity {
-        digest: digest(&Parts {
-            package: prepared.package.digest,
-            options: &prepared.options,
-            grant: &configuration.grant,
-            limits: &configuration.limits,
+        digest: digest(&GenerationParts {
+            package: package.digest,
+            options,
+            grant: &settings.grant,
+            limits: &settings.limits,
         }),
-        driver: identity.name.clone(),
-        driver_version: identity.version.to_string(),
-        package: prepared.package.digest,
+        driver: package.manifest.driver.name.clone(),
+        driver_version: package.manifest.driver.version.to_string(),
+        package: package.digest,
     }
 }
 
-fn digest(parts: &Parts<'_>) -> Digest {
+fn digest(parts: &GenerationParts<'_>) -> Digest {
     canonical::digest("backend", parts)
-}
-
-fn describe(
-    prepared: &Prepared,
-    configuration: &BackendConfiguration,
-    generation: GenerationNumber,
-) -> BackendDescription {
-    let identity = &prepared.package.manifest.driver;
-    let ratio = match prepared.options.get("max_over_subscription_ratio") {
-        Some(OptionValue::Float(ratio)) => *ratio,
-        _ => OVER_SUBSCRIPTION,
-    };
-    BackendDescription {
-        name: prepared.name.clone(),
-        driver: identity.name.clone(),
-        driver_version: identity.version.to_string(),
-        vendor: identity.vendor.clone(),
-        digest: prepared.package.digest,
-        generation,
-        protocols: identity.protocols.clone(),
-        limits: configuration.limits.clone(),
-        max_over_subscription_ratio: ratio,
-    }
 }
 
 #[cfg(test)]
@@ -177,24 +314,22 @@ mod tests {
     fn whatever_makes_a_generation_changes_its_digest_and_nothing_else_does() {
         let options = BTreeMap::from([("a".to_owned(), OptionValue::Integer(1))]);
         let (grant, limits) = (Grant::default(), DriverLimits::default());
-        let parts =
-            Parts { package: Digest::from_bytes([1; 32]), options: &options, grant: &grant, limits: &limits };
-        let base = digest(&parts);
-        assert_eq!(digest(&Parts { options: &options.clone(), ..parts }), base);
-        let other_options = BTreeMap::from([("a".to_owned(), OptionValue::Integer(2))]);
-        let other_grant = Grant { export_addresses: vec!["10.0.0.1".to_owned()], ..Grant::default() };
-        let other_limits = DriverLimits { memory_mib: 65, ..DriverLimits::default() };
-        let parts = || Parts {
+        let parts = || GenerationParts {
             package: Digest::from_bytes([1; 32]),
             options: &options,
             grant: &grant,
             limits: &limits,
         };
+        let base = digest(&parts());
+        assert_eq!(digest(&GenerationParts { options: &options.clone(), ..parts() }), base);
+        let other_options = BTreeMap::from([("a".to_owned(), OptionValue::Integer(2))]);
+        let other_grant = Grant { export_addresses: vec!["10.0.0.1".to_owned()], ..Grant::default() };
+        let other_limits = DriverLimits { memory_mib: 65, ..DriverLimits::default() };
         for other in [
-            Parts { package: Digest::from_bytes([2; 32]), ..parts() },
-            Parts { options: &other_options, ..parts() },
-            Parts { grant: &other_grant, ..parts() },
-            Parts { limits: &other_limits, ..parts() },
+            GenerationParts { package: Digest::from_bytes([2; 32]), ..parts() },
+            GenerationParts { options: &other_options, ..parts() },
+            GenerationParts { grant: &other_grant, ..parts() },
+            GenerationParts { limits: &other_limits, ..parts() },
         ] {
             assert_ne!(digest(&other), base);
         }

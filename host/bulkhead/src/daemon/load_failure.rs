@@ -1,8 +1,10 @@
 //! Why a backend cannot be loaded, in the words of `backend show`.
 
+use crate::config::ConfigurationError;
 use bulkhead_capability::backend::GrantError;
-use bulkhead_manager::{BackendFailure, ManagerError};
+use bulkhead_manager::BackendFailure;
 use bulkhead_model::error::Blame;
+use bulkhead_model::id::{BackendName, Digest};
 use bulkhead_package::PackageError;
 use bulkhead_package::options::OptionsError;
 use bulkhead_sandbox::LoadError;
@@ -21,9 +23,39 @@ pub(super) enum LoadFailure {
     /// The backend's options do not fit the driver's manifest.
     #[error("the backend's options do not fit the driver")]
     Options(#[source] OptionsError),
-    /// The backend's generation could not be recorded.
-    #[error("the backend's generation could not be recorded")]
-    Generation(#[source] ManagerError),
+    /// The backend's file is not what it should be.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+    /// Nothing says what the backend shall be.
+    #[error(
+        "no file says what backend {backend} shall be any more; write one, or name a package with --driver"
+    )]
+    NotConfigured { backend: BackendName },
+    /// Settings that were recorded are not understood.
+    #[error(
+        "the recorded settings are not understood by this version; 'bulkhead backend swap' reads the backend's file"
+    )]
+    Settings(#[source] toml::de::Error),
+    /// The driver declares other things than were granted.
+    #[error(
+        "the driver declares other things than the grant pins; review them with 'bulkhead driver inspect', then change in the backend's file:\n  {}",
+        lines.join("\n  ")
+    )]
+    Pins { lines: Vec<String> },
+    /// A package could not be kept for restarts and rollbacks.
+    #[error("the package could not be kept at {}", path.display())]
+    Keep {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// A kept package is not there, or is not what it was.
+    #[error("the kept package {digest} is lost or damaged; 'bulkhead backend swap' takes the vendor's file")]
+    Kept {
+        digest: Digest,
+        #[source]
+        source: Option<PackageError>,
+    },
     /// The engine refuses the component.
     #[error("the driver cannot be compiled or linked")]
     Component(#[source] LoadError),
@@ -48,7 +80,13 @@ impl LoadFailure {
             Self::Package { source: PackageError::Read { .. }, .. } => "driver-unreadable",
             Self::Package { .. } => "driver-invalid",
             Self::Options(_) => "options-invalid",
-            Self::Generation(_) | Self::Interrupted(_) => "host",
+            Self::Configuration(_) => "configuration-invalid",
+            Self::NotConfigured { .. } => "not-configured",
+            Self::Settings(_) => "settings-unreadable",
+            Self::Pins { .. } => "pins-changed",
+            Self::Keep { .. } => "package-not-kept",
+            Self::Kept { .. } => "package-lost",
+            Self::Interrupted(_) => "host",
             Self::Component(_) => "driver-refused",
             Self::Grant(GrantError::Root { .. }) => "root-unusable",
             Self::Grant(_) => "grant-invalid",
@@ -57,9 +95,13 @@ impl LoadFailure {
 
     const fn blame(&self) -> Blame {
         match self {
-            Self::Package { source: PackageError::Read { .. }, .. } | Self::Options(_) => Blame::Caller,
+            Self::Package { source: PackageError::Read { .. }, .. }
+            | Self::Options(_)
+            | Self::Configuration(_)
+            | Self::NotConfigured { .. }
+            | Self::Pins { .. } => Blame::Caller,
             Self::Package { .. } | Self::Component(_) => Blame::Driver,
-            Self::Generation(_) | Self::Interrupted(_) => Blame::Host,
+            Self::Settings(_) | Self::Keep { .. } | Self::Kept { .. } | Self::Interrupted(_) => Blame::Host,
             // Not mounted yet, as a rule.
             Self::Grant(GrantError::Root { .. }) => Blame::Backend,
             Self::Grant(_) => Blame::Caller,

@@ -1,20 +1,24 @@
 //! The daemon: builds all parts from the configuration, serves, and ends in order.
 //!
-//! Start: state directory → store → ledger → doors bound → helper → engine → backends, each in a task of its own → recovery, once the
-//! helper has confirmed that no command of an earlier daemon is left. A backend that cannot be loaded shows why, is tried again, and stops
-//! nobody else.
+//! Start: state directory → store → ledger → doors bound → helper → engine → backends, each in a task of its own, on its recorded
+//! generation → what their files say now → recovery, once the helper has confirmed that no command of an earlier daemon is left. A
+//! backend that cannot be loaded shows why, is tried again, and stops nobody else.
 //! End: no new request is taken, running operations get [`DRAIN`], the rest is in the journal and goes on at the next start.
 
 mod backend;
+mod files;
 mod helper;
 mod load_failure;
+mod packages;
+mod pins;
 mod state;
 
 pub(crate) use helper::program as helper_program;
+pub(crate) use state::StateDirectory;
 
 use crate::config::Configuration;
 use anyhow::Context;
-use backend::Loader;
+use backend::{Loader, Parts};
 use bulkhead_api::{ApiSettings, Authentication, OperatorSocket, Token};
 use bulkhead_capability::execute::{CommandRunner as _, HelperClient};
 use bulkhead_capability::lock::Locks;
@@ -22,11 +26,13 @@ use bulkhead_ledger::{Ledger, LedgerKey};
 use bulkhead_manager::{Manager, ManagerError, ManagerSettings};
 use bulkhead_model::scope::Actor;
 use bulkhead_store::{SqliteStore, Store};
-use state::StateDirectory;
+use files::BackendFiles;
+use packages::Packages;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How long running operations may take to end after the daemon was told to.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -56,18 +62,18 @@ pub(crate) async fn run(
     })?;
     let manager = Manager::open(Arc::clone(&store), ledger.clone(), ManagerSettings::default()).await?;
     let helper = helper::start(configuration.helper.as_deref(), &state)?;
-    let loader = Arc::new(Loader {
+    manager.load_drivers_with(Loader::new(Parts {
         engine: backend::start_engine(&state)?,
         store,
         ledger: ledger.clone(),
         runner: Arc::<HelperClient>::clone(&helper),
         locks: Arc::new(Locks::default()),
         ceiling: configuration.ceiling.clone(),
-        manager: manager.clone(),
-    });
-    for (name, backend) in configuration.backends.clone() {
-        Arc::clone(&loader).attach(&name, backend);
-    }
+        packages: Packages::open(state.packages()).context("the directory of packages cannot be made")?,
+        main_file: configuration.file.clone(),
+        backend_directory: configuration.backend_directory.clone(),
+    }));
+    start_backends(&configuration, &manager).await?;
     tokio::spawn(recover(manager.clone(), helper));
     tracing::info!(listen = %configuration.listen, state = %configuration.state_directory.display(), "serving");
     serve(&configuration, manager.clone(), listener, socket, stop).await?;
@@ -77,6 +83,15 @@ pub(crate) async fn run(
     );
     manager.drain(DRAIN).await;
     ledger.flush_all().await?;
+    Ok(())
+}
+
+/// Serve what is recorded, then take in what the files say now, and from now on.
+async fn start_backends(configuration: &Configuration, manager: &Manager) -> anyhow::Result<()> {
+    let hangups = signal(SignalKind::hangup())?;
+    manager.resume_backends().await?;
+    let (file, directory) = (configuration.file.clone(), configuration.backend_directory.clone());
+    tokio::spawn(BackendFiles::begin(manager.clone(), file, directory).await.watch(hangups));
     Ok(())
 }
 

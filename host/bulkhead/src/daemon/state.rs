@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// Bits that others than the owner hold.
 const OTHERS: u32 = 0o077;
 
+/// Files that a copy of the state must have. The key of the cache is not among them: what it protects is made again.
+const KEPT: [&str; 1] = ["ledger.key"];
+
 /// A state directory, made if it was missing.
 #[derive(Debug, Clone)]
 pub(crate) struct StateDirectory {
@@ -41,6 +44,31 @@ impl StateDirectory {
         Ok(Self { path: path.to_owned() })
     }
 
+    /// Open the directory, which must be there.
+    pub(crate) fn find(path: &Path) -> anyhow::Result<Self> {
+        if !path.is_dir() {
+            bail!(
+                "{} is no state directory\nhint: name the one of a daemon, or a copy of it",
+                path.display()
+            );
+        }
+        Self::open(path)
+    }
+
+    /// Copy what stands beside the store and cannot be made again. Fails if `to` has another of the same name.
+    pub(crate) fn copy_kept_files(&self, to: &Self) -> anyhow::Result<()> {
+        for name in KEPT {
+            let (from, to) = (self.path.join(name), to.path.join(name));
+            let key = read_key(&from)?;
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&to);
+            let mut file = made.with_context(|| format!("cannot make {}", to.display()))?;
+            file.write_all(&key)
+                .and_then(|()| file.sync_all())
+                .with_context(|| format!("cannot write {}", to.display()))?;
+        }
+        Ok(())
+    }
+
     /// Where the store keeps its files.
     pub(crate) fn store(&self) -> PathBuf {
         self.path.join("store")
@@ -49,6 +77,11 @@ impl StateDirectory {
     /// Where compiled drivers are cached.
     pub(crate) fn cache(&self) -> PathBuf {
         self.path.join("cache")
+    }
+
+    /// Where the packages of generations are kept.
+    pub(crate) fn packages(&self) -> PathBuf {
+        self.path.join("packages")
     }
 
     /// What keeps two helpers of this state from running commands at once.

@@ -154,12 +154,7 @@ async fn remember(inner: &Inner, serving: &Serving, fingerprint: Option<String>)
             }
             let mut record = match stored {
                 Some(stored) => (*stored.value).clone(),
-                None => BackendRecord {
-                    name: name.clone(),
-                    fingerprint: None,
-                    generation: *generation,
-                    configuration: None,
-                },
+                None => BackendRecord::new(name.clone(), *generation),
             };
             record.fingerprint.clone_from(&fingerprint);
             let mut change = Change::default();

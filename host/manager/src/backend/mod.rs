@@ -8,25 +8,40 @@
 //! ```
 //!
 //! One supervisor task per backend: a backend that cannot be loaded or set up never holds up another, nor the start of the daemon. The driver
-//! that serves stands behind a watched pointer with its generation; attaching the same name again sets the new driver up beside the
-//! old one and then moves the pointer. A call that runs keeps the driver it began with.
+//! that serves stands behind a watched pointer with its generation. A call that runs keeps the driver it began with.
+//!
+//! What a backend shall be comes from files ([`Manager::offer_backend`]), from commands ([`Manager::swap_backend`] and its like), and after
+//! a restart from the records ([`Manager::resume_backends`]). Each change goes through the steps of [`steps`], one at a time for each
+//! backend; [`generation`] keeps what is current in the records, [`change`] what people see.
 
+mod change;
 mod ensure;
 mod generation;
+mod loader;
+mod offer;
+mod resume;
+mod steps;
 mod supervisor;
+mod verbs;
 
-pub use generation::ConfigurationIdentity;
+pub use change::{Asked, ChangeState, ChangeView, Step};
+pub use generation::{GenerationState, GenerationView};
+pub use loader::{Candidate, ConfigurationIdentity, DriverLoader, Needed, PackageSource, Wanted, Written};
+pub use offer::Offer;
+pub use verbs::Detach;
 
 use crate::error::ManagerError;
 use crate::manager::{Inner, Manager};
 use crate::view::{BackendDescription, BackendFailure, BackendState, BackendView, LoadedDriver};
 use bulkhead_model::call::CallKind;
-use bulkhead_model::id::BackendName;
+use bulkhead_model::id::{BackendName, GenerationNumber, RequestId};
 use bulkhead_model::statistics::{IpVersion, Statistics};
 use bulkhead_model::time::Timestamp;
 use bulkhead_sandbox::Driver;
+use change::History;
+use offer::Offered;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
@@ -46,6 +61,16 @@ impl Serving {
     pub(crate) fn deadline_at(&self, kind: CallKind) -> Timestamp {
         Timestamp::after_now(self.description.limits.deadline(kind))
     }
+
+    /// Calls for shares that run on it now.
+    pub(crate) fn running_calls(&self) -> usize {
+        concurrent_calls(&self.description).saturating_sub(self.slots.available_permits())
+    }
+}
+
+fn concurrent_calls(description: &BackendDescription) -> usize {
+    let calls = usize::try_from(description.limits.concurrent_calls).unwrap_or(usize::MAX);
+    calls.clamp(1, Semaphore::MAX_PERMITS)
 }
 
 /// The latest statistics.
@@ -73,8 +98,25 @@ pub(crate) struct Backend {
     state: RwLock<BackendState>,
     serving: watch::Sender<Option<Arc<Serving>>>,
     reported: RwLock<Reported>,
-    supervisor: Mutex<Option<AbortHandle>>,
+    supervision: Mutex<Supervision>,
+    /// Held by the one change of generation that runs.
+    changing: Arc<tokio::sync::Mutex<()>>,
+    /// The content of its file that is being taken in, or could not be.
+    offered: Mutex<Option<Offered>>,
+    /// Generations that served before, as long as calls run on them.
+    draining: Mutex<Vec<Weak<Serving>>>,
 }
+
+/// Who looks after a backend.
+#[derive(Debug, Default)]
+struct Supervision {
+    task: Option<AbortHandle>,
+    term: Term,
+}
+
+/// Which supervisor: one that has been replaced moves no pointer any more, even if it has not noticed yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Term(u64);
 
 impl Backend {
     /// The driver loaded last; none before one could be.
@@ -110,13 +152,73 @@ impl Backend {
         change(&mut self.reported.write().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Run `task` for this backend instead of the one that ran for it before.
-    fn supervise_with(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let task = tokio::spawn(task);
-        let mut supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(earlier) = supervisor.replace(task.abort_handle()) {
+    /// Show the driver of a backend that is loaded for the first time before it is set up.
+    fn show_first(&self, description: &BackendDescription, driver: &dyn Driver, inner: &Inner) {
+        let has_current = inner.records.read().current_generation(&self.name).is_some();
+        if !has_current {
+            self.set_loaded(description, driver);
+        }
+    }
+
+    /// Run a task for this backend instead of the one that ran for it before.
+    fn supervise_with<Task>(&self, task: impl FnOnce(Term) -> Task)
+    where
+        Task: Future<Output = ()> + Send + 'static,
+    {
+        let mut supervision = self.supervision.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(earlier) = supervision.task.take() {
             earlier.abort();
         }
+        supervision.term = Term(supervision.term.0.wrapping_add(1));
+        supervision.task = Some(tokio::spawn(task(supervision.term)).abort_handle());
+    }
+
+    /// Nobody looks after this backend any more.
+    fn end_supervision(&self) {
+        let mut supervision = self.supervision.lock().unwrap_or_else(PoisonError::into_inner);
+        supervision.term = Term(supervision.term.0.wrapping_add(1));
+        if let Some(task) = supervision.task.take() {
+            task.abort();
+        }
+    }
+
+    /// Move the pointer, unless the supervisor of `term` has been replaced.
+    fn publish(&self, term: Term, serving: &Arc<Serving>) {
+        let supervision = self.supervision.lock().unwrap_or_else(PoisonError::into_inner);
+        if supervision.term == term {
+            self.point_to(Some(serving));
+            self.set_state(BackendState::Ready);
+        }
+    }
+
+    /// Move the pointer. Only for who holds `supervision`.
+    fn point_to(&self, serving: Option<&Arc<Serving>>) {
+        let before = self.serving.send_replace(serving.cloned());
+        let mut draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
+        draining.retain(|earlier| earlier.strong_count() > 0);
+        draining.extend(before.iter().map(Arc::downgrade));
+    }
+
+    /// Nothing serves any more.
+    fn withdraw(&self) {
+        self.end_supervision();
+        let _supervision = self.supervision.lock().unwrap_or_else(PoisonError::into_inner);
+        self.point_to(None);
+        self.set_state(BackendState::Starting { failed_attempts: 0, failure: None, next_attempt_at: None });
+    }
+
+    /// How many calls for shares run on which generation.
+    fn running_calls(&self) -> BTreeMap<GenerationNumber, usize> {
+        let earlier: Vec<_> = {
+            let draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
+            draining.iter().filter_map(Weak::upgrade).collect()
+        };
+        let mut calls = BTreeMap::new();
+        for serving in earlier.iter().chain(self.serving().iter()) {
+            let running: &mut usize = calls.entry(serving.description.generation).or_default();
+            *running = running.saturating_add(serving.running_calls());
+        }
+        calls
     }
 
     /// Count a share that was just placed, until the next statistics show it.
@@ -132,13 +234,15 @@ impl Backend {
 #[derive(Debug)]
 pub(crate) struct Backends {
     all: RwLock<BTreeMap<BackendName, Arc<Backend>>>,
+    /// What changed since the daemon started; outlives a backend that could not be loaded.
+    histories: Mutex<BTreeMap<BackendName, History>>,
     /// Counts attachments and set-ups: what runners wait for.
     changes: watch::Sender<u64>,
 }
 
 impl Default for Backends {
     fn default() -> Self {
-        Self { all: RwLock::default(), changes: watch::Sender::new(0) }
+        Self { all: RwLock::default(), histories: Mutex::default(), changes: watch::Sender::new(0) }
     }
 }
 
@@ -163,11 +267,32 @@ impl Backends {
     /// End the supervisors: nothing more is set up or measured.
     pub(crate) fn stop(&self) {
         for backend in self.list() {
-            let supervisor = backend.supervisor.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(supervisor) = supervisor {
-                supervisor.abort();
-            }
+            backend.end_supervision();
+            backend.end_offer();
         }
+    }
+
+    /// Look at or add to the changes of a backend.
+    fn with_history<T>(&self, name: &BackendName, look: impl FnOnce(&mut History) -> T) -> T {
+        let mut histories = self.histories.lock().unwrap_or_else(PoisonError::into_inner);
+        look(histories.entry(name.clone()).or_default())
+    }
+
+    fn alter_change(&self, name: &BackendName, request: &RequestId, alter: impl FnOnce(&mut ChangeView)) {
+        self.with_history(name, |history| history.alter(request, alter));
+    }
+
+    /// Take a backend off the list; calls that run go on.
+    fn leave(&self, name: &BackendName) -> Option<Arc<Backend>> {
+        let left = self.all.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.changed();
+        left
+    }
+
+    /// Put back a backend that was taken off the list.
+    fn come_back(&self, backend: Arc<Backend>) {
+        self.all.write().unwrap_or_else(PoisonError::into_inner).insert(backend.name.clone(), backend);
+        self.changed();
     }
 
     /// The backend with this name, made if there is none yet.
@@ -183,7 +308,10 @@ impl Backends {
             state: RwLock::new(starting),
             serving: watch::Sender::new(None),
             reported: RwLock::default(),
-            supervisor: Mutex::default(),
+            supervision: Mutex::default(),
+            changing: Arc::default(),
+            offered: Mutex::default(),
+            draining: Mutex::default(),
         });
         all.insert(name.clone(), Arc::clone(&backend));
         backend
@@ -191,7 +319,8 @@ impl Backends {
 }
 
 impl Manager {
-    /// Serve a backend with `driver`. Returns at once: set-up goes on in a task of its own and is tried again until it succeeds.
+    /// Serve a backend with `driver`, which is in no record. Returns at once: set-up goes on in a task of its own and is tried again until
+    /// it succeeds.
     ///
     /// Attaching a name again replaces its driver once the new one is set up; running calls keep theirs.
     pub fn attach(&self, description: BackendDescription, driver: Arc<dyn Driver>) {
@@ -199,27 +328,7 @@ impl Manager {
         backend.set_loaded(&description, &*driver);
         self.inner.backends.changed();
         let (inner, supervised) = (Arc::clone(&self.inner), Arc::clone(&backend));
-        backend.supervise_with(supervisor::supervise(inner, supervised, description, driver));
-    }
-
-    /// Serve the backend `name` with the driver that `load` brings. Returns at once: the backend is listed from now on, and is
-    /// [`BackendState::Unusable`] while `load` fails; it is called again after 2, 4, 8 … 600 s (the waits of set-up) until it succeeds.
-    /// What it brings is then attached as by [`Manager::attach`].
-    pub fn load_backend<Loading>(
-        &self,
-        name: &BackendName,
-        load: impl Fn() -> Loading + Send + Sync + 'static,
-    ) where
-        Loading: Future<Output = Result<(BackendDescription, Arc<dyn Driver>), BackendFailure>> + Send,
-    {
-        let backend = self.inner.backends.enter(name);
-        let (inner, supervised) = (Arc::clone(&self.inner), Arc::clone(&backend));
-        backend.supervise_with(async move {
-            let (description, driver) = supervisor::load(&inner, &supervised, load).await;
-            supervised.set_loaded(&description, &*driver);
-            inner.backends.changed();
-            supervisor::supervise(inner, supervised, description, driver).await;
-        });
+        backend.supervise_with(|term| supervisor::supervise(inner, supervised, term, (description, driver)));
     }
 
     /// All backends, by name.
@@ -237,6 +346,11 @@ impl Manager {
 }
 
 impl Inner {
+    /// The generation that serves a backend now.
+    pub(crate) fn serving(&self, name: &BackendName) -> Option<Arc<Serving>> {
+        self.backends.get(name)?.serving()
+    }
+
     /// The backend that holds a share. Fails if it is not configured any more.
     pub(crate) fn backend(&self, name: &BackendName) -> Result<Arc<Backend>, ManagerError> {
         self.backends.get(name).ok_or_else(|| self.unreachable(name))
@@ -270,6 +384,7 @@ impl Inner {
             shares,
             provisioned_gib,
             unfinished_operations,
+            last_change: self.backends.with_history(&backend.name, |history| history.newest()),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Loading, set-up and statistics of one backend, for as long as it is configured.
 
-use super::{Backend, Serving, ensure};
+use super::{Backend, Serving, Term, concurrent_calls, ensure};
 use crate::begun;
 use crate::failure::describe;
 use crate::manager::Inner;
@@ -9,7 +9,7 @@ use crate::wait::Waits;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::CallError;
 use bulkhead_model::id::RequestId;
-use bulkhead_model::statistics::IpVersion;
+use bulkhead_model::statistics::{IpVersion, Statistics};
 use bulkhead_model::time::Timestamp;
 use bulkhead_sandbox::Driver;
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
-/// Load the backend's driver: again and again, until it can be.
+/// Load the driver of the backend's recorded generation: again and again, until it can be.
 pub(super) async fn load<Loading>(
     inner: &Inner,
     backend: &Backend,
@@ -52,8 +52,8 @@ where
 pub(super) async fn supervise(
     inner: Arc<Inner>,
     backend: Arc<Backend>,
-    description: BackendDescription,
-    driver: Arc<dyn Driver>,
+    term: Term,
+    (description, driver): (BackendDescription, Arc<dyn Driver>),
 ) {
     if backend.serving().is_none() {
         let starting = BackendState::Starting { failed_attempts: 0, failure: None, next_attempt_at: None };
@@ -62,7 +62,7 @@ pub(super) async fn supervise(
     let mut waits = Waits::new(inner.settings.first_setup_repeat, inner.settings.longest_setup_repeat);
     let mut failed_attempts: u32 = 0;
     let serving = loop {
-        match set_up(&inner, &description, &driver).await {
+        match bring_up(&inner, &description, &driver).await {
             Ok(serving) => break serving,
             Err(error) => {
                 failed_attempts = failed_attempts.saturating_add(1);
@@ -85,23 +85,68 @@ pub(super) async fn supervise(
         }
     };
     waits.reset();
-    let mut pause = measure(&inner, &backend, &serving, &mut waits).await;
+    let pause = measure(&inner, &backend, &serving, &mut waits).await;
     tracing::info!(
         backend.name = %backend.name, generation = %serving.description.generation, "backend is ready"
     );
-    backend.serving.send_replace(Some(Arc::clone(&serving)));
-    backend.set_state(BackendState::Ready);
+    serving.driver.lead();
+    backend.publish(term, &serving);
     inner.backends.changed();
+    watch_over(&inner, &backend, &serving, pause).await;
+}
+
+/// Let a generation that is set up and measured serve from now on, and bring the shares in line with it beside their calls: what it
+/// changes there is as if the daemon had been restarted with it.
+pub(super) fn move_pointer(
+    inner: &Arc<Inner>,
+    backend: &Arc<Backend>,
+    serving: Arc<Serving>,
+    statistics: Statistics,
+) {
+    let (within, supervised) = (Arc::clone(inner), Arc::clone(backend));
+    backend.supervise_with(|_| {
+        serving.driver.lead();
+        backend.set_loaded(&serving.description, &*serving.driver);
+        backend.take_statistics(statistics);
+        backend.point_to(Some(&serving));
+        backend.set_state(BackendState::Ready);
+        async move {
+            if let Err(error) = ensure::ensure(&within, &serving).await {
+                tracing::warn!(
+                    backend.name = %supervised.name, "the shares were not ensured on the new generation: {error}"
+                );
+            }
+            let pause = within.settings.statistics_period;
+            watch_over(&within, &supervised, &serving, pause).await;
+        }
+    });
+    inner.backends.changed();
+}
+
+/// Read the statistics for ever.
+async fn watch_over(inner: &Arc<Inner>, backend: &Backend, serving: &Serving, first_pause: Duration) {
+    let mut waits = Waits::new(inner.settings.first_setup_repeat, inner.settings.longest_setup_repeat);
+    let mut pause = first_pause;
     loop {
-        begun::sweep(&inner, &backend.name).await;
+        begun::sweep(inner, &backend.name).await;
         tokio::time::sleep(pause).await;
-        pause = measure(&inner, &backend, &serving, &mut waits).await;
+        pause = measure(inner, backend, serving, &mut waits).await;
     }
 }
 
-/// Call `setup`, ask for the addresses it exports on, and bring its shares in line (contract 4.1).
-async fn set_up(
+/// Set up, and bring the shares in line (contract 4.1).
+async fn bring_up(
     inner: &Arc<Inner>,
+    description: &BackendDescription,
+    driver: &Arc<dyn Driver>,
+) -> Result<Arc<Serving>, CallError> {
+    let serving = set_up(description, driver).await?;
+    ensure::ensure(inner, &serving).await?;
+    Ok(serving)
+}
+
+/// Call `setup` and ask for the addresses it exports on.
+pub(super) async fn set_up(
     description: &BackendDescription,
     driver: &Arc<dyn Driver>,
 ) -> Result<Arc<Serving>, CallError> {
@@ -112,15 +157,12 @@ async fn set_up(
         Err(error) if error.is_not_implemented() => BTreeSet::from([IpVersion::V4]),
         Err(error) => return Err(error),
     };
-    let calls = usize::try_from(description.limits.concurrent_calls).unwrap_or(usize::MAX);
-    let serving = Arc::new(Serving {
+    Ok(Arc::new(Serving {
         description: description.clone(),
         driver: Arc::clone(driver),
         ip_versions,
-        slots: Arc::new(Semaphore::new(calls.clamp(1, Semaphore::MAX_PERMITS))),
-    });
-    ensure::ensure(inner, &serving).await?;
-    Ok(serving)
+        slots: Arc::new(Semaphore::new(concurrent_calls(description))),
+    }))
 }
 
 /// Read the statistics once; returns when to read them next. A failure keeps the last good ones until they are stale, and is tried
@@ -134,30 +176,36 @@ async fn measure(inner: &Inner, backend: &Backend, serving: &Serving, waits: &mu
         }
         Err(_) => waits.next().min(inner.settings.statistics_period),
     };
-    backend.change_reported(|reported| match answer {
-        Ok(statistics) => {
-            reported.statistics = Some(Arc::new(statistics));
-            reported.at = Some((Timestamp::now(), Instant::now()));
-            reported.failure = None;
-            reported.placed_gib.clear();
-        }
+    match answer {
+        Ok(statistics) => backend.take_statistics(statistics),
         Err(error) => {
             let failure = failure_of(&error);
             tracing::warn!(
                 backend.name = %backend.name, code = %failure.code, pause_ms = pause.as_millis(),
                 "statistics failed: {}", failure.message
             );
-            reported.failure = Some(failure);
+            backend.change_reported(|reported| reported.failure = Some(failure));
         }
-    });
+    }
     pause
+}
+
+impl Backend {
+    fn take_statistics(&self, statistics: Statistics) {
+        self.change_reported(|reported| {
+            reported.statistics = Some(Arc::new(statistics));
+            reported.at = Some((Timestamp::now(), Instant::now()));
+            reported.failure = None;
+            reported.placed_gib.clear();
+        });
+    }
 }
 
 pub(super) fn reason(task: &str) -> CallReason {
     CallReason { request: RequestId::internal(task), operation: None, earlier_attempts: 0 }
 }
 
-fn failure_of(error: &CallError) -> BackendFailure {
+pub(super) fn failure_of(error: &CallError) -> BackendFailure {
     let failure = describe(error);
     BackendFailure { code: failure.code, blame: failure.blame, message: failure.message }
 }

@@ -13,7 +13,8 @@ mod row;
 mod tables;
 
 pub(crate) use change::{Cause, Change, Expect};
-pub(crate) use row::{BackendRecord, FirstResult, Row, RowKey, RuleChunk};
+pub use row::Origin;
+pub(crate) use row::{BackendRecord, FirstResult, GenerationRecord, Row, RowKey, RuleChunk, Stage};
 pub(crate) use tables::{Stored, Tables};
 
 use crate::error::ManagerError;
@@ -70,6 +71,7 @@ impl Records {
         load(store, row::RULES, rule_chunk, loaded).await?;
         load(store, row::FIRST_RESULT, |_, value| Ok(Row::FirstResult(row::decode(value)?)), loaded).await?;
         load(store, row::BACKEND, |_, value| Ok(Row::Backend(row::decode(value)?)), loaded).await?;
+        load(store, row::GENERATION, |_, value| Ok(Row::Generation(row::decode(value)?)), loaded).await?;
         let (events, _) = broadcast::channel(EVENTS_KEPT);
         Ok(Self { ledger, memory: Arc::new(Memory { tables: RwLock::new(tables), events }) })
     }

@@ -1,9 +1,10 @@
 //! Rows: one record each, with its key in the store.
 
-use crate::view::StoredAccessRule;
+use crate::backend::{ConfigurationIdentity, Step};
+use crate::view::{BackendFailure, StoredAccessRule};
 use bulkhead_model::id::{
-    BackendName, Digest, GenerationNumber, OperationId, ProjectId, ShareId, ShareInstanceId, SnapshotId,
-    SnapshotInstanceId,
+    BackendName, Digest, GenerationNumber, OperationId, ProjectId, RequestId, ShareId, ShareInstanceId,
+    SnapshotId, SnapshotInstanceId,
 };
 use bulkhead_model::key::RECORD;
 use bulkhead_model::operation::Operation;
@@ -13,6 +14,7 @@ use bulkhead_model::time::Timestamp;
 use bulkhead_store::{Key, KeyPrefix};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What a request with an idempotency key led to.
@@ -42,6 +44,67 @@ pub(crate) struct BackendRecord {
     /// The digest of the configuration that is this generation; none in records of versions that did not count generations.
     #[serde(default)]
     pub(crate) configuration: Option<Digest>,
+    /// The generation that serves, now and after a restart; none before the first one and after the backend was unloaded.
+    #[serde(default)]
+    pub(crate) current: Option<GenerationNumber>,
+    /// The file whose content was taken or overruled last: as long as the content is this one, the file asks for nothing.
+    #[serde(default)]
+    pub(crate) file: Option<Origin>,
+}
+
+impl BackendRecord {
+    /// What is remembered of a backend that nothing is known of yet.
+    pub(crate) const fn new(name: BackendName, generation: GenerationNumber) -> Self {
+        Self { name, fingerprint: None, generation, configuration: None, current: None, file: None }
+    }
+}
+
+/// A backend's file, and which content of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The file, absolute.
+    pub file: PathBuf,
+    /// The digest of its path and content.
+    pub content: Digest,
+}
+
+/// A generation, with everything that is needed to go back to it beside its package, which the loader keeps by digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GenerationRecord {
+    /// Of which backend.
+    pub(crate) backend: BackendName,
+    /// Its number.
+    pub(crate) number: GenerationNumber,
+    /// Driver, package and the digest of everything.
+    pub(crate) identity: ConfigurationIdentity,
+    /// Options, grant and limits, as the loader reads them.
+    pub(crate) settings: String,
+    /// How far it came.
+    pub(crate) stage: Stage,
+    /// Who asked for it.
+    pub(crate) asked_by: String,
+    /// The request.
+    pub(crate) request: RequestId,
+    /// When.
+    pub(crate) asked_at: Timestamp,
+    /// When it last became current.
+    pub(crate) current_since: Option<Timestamp>,
+    /// When another one took its place.
+    pub(crate) retired_at: Option<Timestamp>,
+    /// Where the last attempt to make it current failed, and why.
+    pub(crate) failure: Option<(Step, BackendFailure)>,
+}
+
+/// How far a generation came. Which one is current stands in the backend's record, so that there is never more than one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Stage {
+    /// It is being compiled, linked, set up or measured.
+    Prepared,
+    /// It is or was current.
+    Accepted,
+    /// It never became current.
+    Failed,
 }
 
 /// Part of the rules of a share instance. Rules stand in chunks so that a change writes a few of them, not all.
@@ -66,6 +129,7 @@ pub(crate) enum RowKey {
     Rules(ShareInstanceId, u32),
     FirstResult(ProjectId, String),
     Backend(BackendName),
+    Generation(BackendName, GenerationNumber),
 }
 
 /// A row to be written.
@@ -79,6 +143,7 @@ pub(crate) enum Row {
     Rules(RuleChunk),
     FirstResult(FirstResult),
     Backend(BackendRecord),
+    Generation(GenerationRecord),
 }
 
 impl Row {
@@ -92,6 +157,7 @@ impl Row {
             Self::Rules(row) => RowKey::Rules(row.instance, row.number),
             Self::FirstResult(row) => RowKey::FirstResult(row.project.clone(), row.key.clone()),
             Self::Backend(row) => RowKey::Backend(row.name.clone()),
+            Self::Generation(row) => RowKey::Generation(row.backend.clone(), row.number),
         }
     }
 
@@ -105,6 +171,7 @@ impl Row {
             Self::Rules(row) => serde_json::to_vec(&*row.rules),
             Self::FirstResult(row) => serde_json::to_vec(row),
             Self::Backend(row) => serde_json::to_vec(row),
+            Self::Generation(row) => serde_json::to_vec(row),
         }
     }
 }
@@ -123,6 +190,9 @@ impl RowKey {
             }
             Self::FirstResult(project, key) => Key::new(&[RECORD, FIRST_RESULT, project.as_str(), key]),
             Self::Backend(name) => Key::new(&[RECORD, BACKEND, name.as_str()]),
+            Self::Generation(backend, number) => {
+                Key::new(&[RECORD, GENERATION, backend.as_str(), &format!("{:020}", number.0)])
+            }
         }
     }
 }
@@ -135,6 +205,7 @@ pub(crate) const OPERATION: &str = "operation";
 pub(crate) const RULES: &str = "access";
 pub(crate) const FIRST_RESULT: &str = "first-result";
 pub(crate) const BACKEND: &str = "backend";
+pub(crate) const GENERATION: &str = "generation";
 
 /// The prefix of all rows of a kind.
 pub(crate) fn rows_of(kind: &str) -> KeyPrefix {

@@ -1,9 +1,9 @@
 //! The rows in memory, with the indexes that answer every question of this crate. Loaded once, changed with every commit.
 
-use super::row::{BackendRecord, FirstResult, Row, RowKey, RuleChunk};
+use super::row::{BackendRecord, FirstResult, GenerationRecord, Row, RowKey, RuleChunk};
 use bulkhead_model::id::{
-    AccessRuleId, BackendName, OperationId, ProjectId, ShareId, ShareInstanceId, SnapshotId,
-    SnapshotInstanceId,
+    AccessRuleId, BackendName, GenerationNumber, OperationId, ProjectId, ShareId, ShareInstanceId,
+    SnapshotId, SnapshotInstanceId,
 };
 use bulkhead_model::operation::Operation;
 use bulkhead_model::scope::Scope;
@@ -56,6 +56,7 @@ pub(crate) struct Tables {
     rules: HashMap<ShareInstanceId, BTreeMap<u32, Stored<RuleChunk>>>,
     first_results: HashMap<(ProjectId, String), Stored<FirstResult>>,
     backends: BTreeMap<BackendName, Stored<BackendRecord>>,
+    generations: BTreeMap<BackendName, BTreeMap<GenerationNumber, Stored<GenerationRecord>>>,
 
     shares_of_project: Index<ProjectId, ShareId>,
     instance_of_share: HashMap<ShareId, ShareInstanceId>,
@@ -217,6 +218,33 @@ impl Tables {
         self.backends.get(name)
     }
 
+    /// What is remembered of all backends.
+    pub(crate) fn backends(&self) -> impl Iterator<Item = &Stored<BackendRecord>> {
+        self.backends.values()
+    }
+
+    /// The generations of a backend that are still remembered, oldest first.
+    pub(crate) fn generations(
+        &self,
+        backend: &BackendName,
+    ) -> impl DoubleEndedIterator<Item = &Stored<GenerationRecord>> {
+        self.generations.get(backend).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// A generation of a backend.
+    pub(crate) fn generation(
+        &self,
+        backend: &BackendName,
+        number: GenerationNumber,
+    ) -> Option<&Stored<GenerationRecord>> {
+        self.generations.get(backend)?.get(&number)
+    }
+
+    /// The generation that serves, or will after a restart.
+    pub(crate) fn current_generation(&self, backend: &BackendName) -> Option<&Stored<GenerationRecord>> {
+        self.generation(backend, self.backend(backend)?.current?)
+    }
+
     /// Take in what was committed as `revision`; none takes the row away.
     pub(crate) fn apply(&mut self, key: RowKey, row: Option<Row>, revision: Revision) {
         self.remove(&key);
@@ -262,6 +290,10 @@ impl Tables {
             }
             Row::Backend(backend) => {
                 self.backends.insert(backend.name.clone(), Stored::new(revision, backend));
+            }
+            Row::Generation(row) => {
+                let of_backend = self.generations.entry(row.backend.clone()).or_default();
+                of_backend.insert(row.number, Stored::new(revision, row));
             }
         }
     }
@@ -320,6 +352,11 @@ impl Tables {
             }
             RowKey::Backend(name) => {
                 self.backends.remove(name);
+            }
+            RowKey::Generation(backend, number) => {
+                if let Some(of_backend) = self.generations.get_mut(backend) {
+                    of_backend.remove(number);
+                }
             }
         }
     }

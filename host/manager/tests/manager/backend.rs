@@ -4,21 +4,16 @@ use crate::fake::{Act, FakeDriver, answered};
 use crate::house::{
     House, code, description, gib, new_share, open, open_with, ready, settled, tenant, until,
 };
-use bulkhead_manager::{BackendFailure, BackendState};
-use bulkhead_model::error::{Blame, DriverErrorCode};
-use bulkhead_model::id::{BackendName, GenerationNumber};
+use crate::shelf::{Shelf, nas, refusal};
+use bulkhead_manager::{BackendState, Step};
+use bulkhead_model::error::DriverErrorCode;
+use bulkhead_model::id::GenerationNumber;
 use bulkhead_model::operation::OperationState;
 use bulkhead_model::scope::Scope;
 use bulkhead_model::share::EnsuredShare;
 use bulkhead_model::status::{AccessRulesStatus, ShareStatus};
-use bulkhead_sandbox::Driver;
 use bulkhead_store::MemoryStore;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-fn nas() -> BackendName {
-    "nas".parse().expect("a name")
-}
 
 #[tokio::test]
 async fn a_backend_that_cannot_be_set_up_is_tried_again_and_holds_up_no_other() {
@@ -220,17 +215,16 @@ async fn a_state_of_a_newer_format_is_refused_with_both_numbers() {
     assert!(matches!(opened, Err(ManagerError::NewerFormat { found: 99, known: 1 })));
 }
 
-fn not_loaded(code: &str) -> BackendFailure {
-    BackendFailure { code: code.to_owned(), blame: Blame::Caller, message: "because: of this".to_owned() }
-}
-
 #[tokio::test]
 async fn a_backend_that_cannot_be_loaded_is_listed_with_the_reason_and_tenants_learn_only_that() {
     let manager = open(Arc::new(MemoryStore::new())).await;
-    manager.load_backend(&nas(), async || Err(not_loaded("driver-invalid")));
+    let shelf = Shelf::new(&Arc::default());
+    shelf.write("/backends/nas.toml", "/nothing.wasm", "");
+    manager.load_drivers_with(Arc::new(shelf.clone()));
+    manager.offer_backend(&nas(), shelf.offer("/backends/nas.toml"));
     until("loading has failed twice", async || {
         let state = manager.show_backend(&nas()).expect("listed").state;
-        matches!(state, BackendState::Unusable { failed_attempts: 2.., failure, .. } if failure == not_loaded("driver-invalid"))
+        matches!(state, BackendState::Unusable { failed_attempts: 2.., failure, .. } if failure == refusal("driver-unreadable"))
     })
     .await;
     assert_eq!(manager.list_backends().len(), 1);
@@ -248,13 +242,12 @@ async fn a_backend_is_loaded_as_soon_as_it_can_be_and_its_operations_go_on() {
     let share = house.share().await.share.id;
     house.manager.drain(std::time::Duration::from_secs(5)).await;
     let manager = open(Arc::clone(&house.store) as Arc<_>).await;
-    let (driver, may_load) = (Arc::new(FakeDriver::new(&house.world)), Arc::new(AtomicBool::new(false)));
-    let gate = Arc::clone(&may_load);
-    manager.load_backend(&nas(), move || {
-        let loaded: Arc<dyn Driver> = driver.clone();
-        let is_open = gate.load(Ordering::SeqCst);
-        async move { if is_open { Ok((description("nas", 1), loaded)) } else { Err(not_loaded("root-unusable")) } }
-    });
+    let shelf = Shelf::new(&house.world);
+    shelf.put("/1.wasm", 1);
+    shelf.write("/backends/nas.toml", "/1.wasm", "");
+    shelf.fail(1, Step::Link, refusal("root-unusable"));
+    manager.load_drivers_with(Arc::new(shelf.clone()));
+    manager.offer_backend(&nas(), shelf.offer("/backends/nas.toml"));
     until("loading has failed", async || {
         matches!(manager.show_backend(&nas()).expect("listed").state, BackendState::Unusable { .. })
     })
@@ -266,7 +259,7 @@ async fn a_backend_is_loaded_as_soon_as_it_can_be_and_its_operations_go_on() {
         operations[0].state == OperationState::Waiting
     })
     .await;
-    may_load.store(true, Ordering::SeqCst);
+    shelf.heal(1);
     ready(&manager, "nas").await;
     settled(&manager).await;
     assert!(manager.list_shares(&Scope::Everything).is_empty());

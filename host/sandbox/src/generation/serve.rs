@@ -36,6 +36,10 @@ impl Driver for Generation {
         self.caller.component.abilities()
     }
 
+    fn lead(&self) {
+        self.caller.backend.lead();
+    }
+
     async fn setup(&self, reason: &CallReason) -> Result<(), CallError> {
         self.call::<Setup, _>(reason, CallTarget::default(), (), Ok).await
     }

@@ -1,5 +1,6 @@
 //! `bulkhead backend`.
 
+mod generations;
 mod init;
 mod make_pool;
 
@@ -35,6 +36,16 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Load a backend from a file that no configuration names
+    Load(generations::Load),
+    /// Give a backend another driver, or what its configuration says now, while it serves
+    Swap(generations::Swap),
+    /// Go back to an earlier generation of a backend
+    Rollback(generations::Rollback),
+    /// Let a backend go
+    Unload(generations::Unload),
+    /// List the generations of a backend: what serves, what can be gone back to, and why others failed
+    Generations(generations::Generations),
     /// Write a backend's file for a driver, with every option, grant and its reason, for you to edit
     Init(init::Init),
     /// Make and mount a btrfs filesystem on a sparse file, for a driver that wants one; safe to repeat
@@ -76,6 +87,11 @@ impl BackendCommand {
                 printer.pairs(&pairs(&found));
                 Ok(())
             }
+            Verb::Load(load) => load.run(&self.connection, printer).await,
+            Verb::Swap(swap) => swap.run(&self.connection, printer).await,
+            Verb::Rollback(rollback) => rollback.run(&self.connection, printer).await,
+            Verb::Unload(unload) => unload.run(&self.connection, printer).await,
+            Verb::Generations(generations) => generations.run(&self.connection, printer).await,
             Verb::Init(init) => init.run(printer),
             Verb::MakePool(make_pool) => make_pool.run(printer),
         }
@@ -109,7 +125,18 @@ fn pairs(backend: &Value) -> Vec<(String, String)> {
     ];
     let mut pairs: Vec<_> = plain.iter().map(|name| ((*name).to_owned(), field(backend, name))).collect();
     pairs.push(("status".to_owned(), state_of(backend)));
-    for (what, place) in [("failure", "/status/failure"), ("statistics failure", "/statistics_failure")] {
+    if let Some(change) = backend.get("last_change").filter(|change| !change.is_null()) {
+        let names = ["asked", "asked_by", "state", "step", "generation", "asked_at"];
+        let [asked, by, state, step, generation, at] = names.map(|name| field(change, name));
+        let words = format!("{asked} by {by} at {at}: {state} at {step}, generation {generation}");
+        pairs.push(("last change".to_owned(), words));
+    }
+    let failures = [
+        ("failure", "/status/failure"),
+        ("statistics failure", "/statistics_failure"),
+        ("change failure", "/last_change/failure"),
+    ];
+    for (what, place) in failures {
         if let Some(failure) = backend.pointer(place).filter(|failure| !failure.is_null()) {
             let head = format!("{} (blame: {})", field(failure, "code"), field(failure, "blame"));
             pairs.push((what.to_owned(), head));
