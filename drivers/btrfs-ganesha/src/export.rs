@@ -307,13 +307,20 @@ impl Export {
     }
 }
 
-/// Call the server; one that does not run is started first.
+/// Call the server. One that does not run is started first; one that runs without its bus is started anew.
 fn call(template: &str, slots: impl Fn() -> Slots) -> Result<Reply> {
-    match dbus::call(template, &Instance::Backend, slots()) {
-        Err(error) if error.code() == CapabilityCode::Unavailable => {
-            server::start(&Options::read()?)?;
-            Ok(dbus::call(template, &Instance::Backend, slots())?)
-        }
-        other => Ok(other?),
+    let call = || match dbus::call(template, &Instance::Backend, slots()) {
+        Err(error) if error.code() == CapabilityCode::Unavailable => Ok(None),
+        answer => answer.map(Some),
+    };
+    if let Some(reply) = call()? {
+        return Ok(reply);
     }
+    let options = Options::read()?;
+    server::start(&options)?;
+    if let Some(reply) = call()? {
+        return Ok(reply);
+    }
+    server::restart(&options)?;
+    call()?.ok_or_else(|| Error::backend_unreachable("the NFS server does not answer on its bus"))
 }

@@ -52,12 +52,23 @@ pub(crate) fn start(options: &Options) -> Result<Status> {
             service::stop(wanted, &Instance::Backend)?;
             Ok(start_server(wanted, options)?)
         }
-        Err(error) if does_not_start(&error) => {
-            log::warning(&format!("the NFS server does not start with its exports: {error}"));
-            start_without_exports(wanted, options)
-        }
+        // Once more as it is: it may have met a bus that was just starting.
+        Err(error) if does_not_start(&error) => match start_server(wanted, options) {
+            Err(error) if does_not_start(&error) => {
+                log::warning(&format!("the NFS server does not start with its exports: {error}"));
+                start_without_exports(wanted, options)
+            }
+            answer => Ok(answer?),
+        },
         Err(error) => Err(error.into()),
     }
+}
+
+/// Start anew a server that runs but does not answer on its bus, as after the bus itself died.
+pub(crate) fn restart(options: &Options) -> Result<Status> {
+    log::warning("the NFS server does not answer on its bus: it is started anew");
+    service::stop(services(options.protocols).0, &Instance::Backend)?;
+    start(options)
 }
 
 fn does_not_start(error: &CapabilityError) -> bool {
@@ -94,13 +105,17 @@ fn start_server(name: &str, options: &Options) -> Result<Status, CapabilityError
     service::start(name, &Instance::Backend, slots)
 }
 
-/// How the server is, in words that change whenever it was started anew.
+/// How the server and its bus are, in words that change whenever one of them was started anew.
 pub(crate) fn fingerprint(options: &Options) -> Result<String> {
-    let status = service::status(services(options.protocols).0, &Instance::Backend)?;
-    Ok(match (status.state, status.started_at_ms) {
-        (State::Ready, Some(started_at_ms)) => format!("started at {started_at_ms}"),
-        _ => "not running".to_owned(),
-    })
+    let mut words = Vec::new();
+    for name in ["bus", services(options.protocols).0] {
+        let status = service::status(name, &Instance::Backend)?;
+        words.push(match (status.state, status.started_at_ms) {
+            (State::Ready, Some(started_at_ms)) => format!("{name} started at {started_at_ms}"),
+            _ => format!("{name} not running"),
+        });
+    }
+    Ok(words.join(", "))
 }
 
 fn check_directory() -> Result<()> {
