@@ -87,7 +87,7 @@ impl Ganesha {
         }
     }
 
-    fn display(&self, call: &Command) -> Answer {
+    pub(crate) fn display(&self, call: &Command) -> Answer {
         let exports = self.exports.borrow();
         let Some((path, clients)) = exports.get(&number(call)) else {
             return refuses("lookup_export failed with Export id not found");

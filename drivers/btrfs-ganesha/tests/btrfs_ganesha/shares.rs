@@ -5,8 +5,8 @@ use bulkhead_btrfs_ganesha::BtrfsGanesha;
 use bulkhead_sdk::config::Value;
 use bulkhead_sdk::testing::{Moment, sample};
 use bulkhead_sdk::{
-    AccessLevel, AccessRule, AccessType, AccessUpdate, AfterEnsuring, Creation, EnsuredShare, ErrorCode,
-    Health, Protocol, ReplicaState, Share,
+    AccessLevel, AccessRule, AccessType, AccessUpdate, AfterEnsuring, CapabilityCode, CapabilityError,
+    Creation, EnsuredShare, ErrorCode, Health, Protocol, ReplicaState, Share,
 };
 use std::fs;
 
@@ -193,4 +193,20 @@ fn a_replica_that_is_not_active_is_exported_to_nobody() {
     assert_eq!(ensure(&site, &replica).health, Health::Sound);
     allow(&site, &replica);
     site.expect_nothing_left();
+}
+
+#[test]
+fn a_server_that_lost_its_bus_is_started_anew_and_asked_again() {
+    let (site, share) = (with_share(), sample::share(1, 10));
+    let (ganesha, lost) = (site.ganesha.clone(), std::cell::Cell::new(2));
+    site.lab.answer_dbus("display-export", move |call| match lost.get() {
+        0 => ganesha.display(call),
+        left => {
+            lost.set(left - 1);
+            Err(CapabilityError::new(CapabilityCode::Unavailable, "nobody has this name on the bus"))
+        }
+    });
+    assert_eq!(ensure(&site, &share).access_rules, AfterEnsuring::KeepRules);
+    let warned = |(_, line): &(bulkhead_sdk::log::Level, String)| line.contains("started anew");
+    assert!(site.lab.log_lines().iter().any(warned), "{:?}", site.lab.log_lines());
 }
