@@ -1,12 +1,14 @@
 //! What joins a stage to the next one.
 //!
 //! The pipe's ends are held open here until a stage has ended well. So a stage never takes the end of one that failed for the end of
-//! what it reads, and none breaks off because its reader failed: whoever fails first is known, and the others are ended.
+//! what it reads, and none breaks off because its reader failed: whoever fails first is known, and the others are ended. What is written
+//! to a reader that has ended well, content with what it had, is thrown away: its writer has not failed.
 
 use crate::child::Stream;
+use crate::output::Output;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::OwnedFd;
-use rustix::io::{Errno, ioctl_fionread};
+use rustix::io::{Errno, ioctl_fionbio, ioctl_fionread};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
 /// What a pipe holds at most, in bytes, where the kernel allows so much.
@@ -32,6 +34,8 @@ pub(super) struct Link {
     writer: Option<OwnedFd>,
     /// Where this process reads what the earlier stage writes, if it counts.
     source: Option<OwnedFd>,
+    /// What is still written to a reader that has ended.
+    rest: Option<Output>,
     moved: u64,
     broken: bool,
 }
@@ -56,7 +60,8 @@ impl Link {
                 (Some(source), output)
             }
         };
-        let link = Self { reader: Some(reader), writer: Some(writer), source, moved: 0, broken: false };
+        let link =
+            Self { reader: Some(reader), writer: Some(writer), source, rest: None, moved: 0, broken: false };
         Ok((link, Ends { output: Stream::Given(output), input }))
     }
 
@@ -70,8 +75,16 @@ impl Link {
         self.broken
     }
 
+    /// Bytes that were written to a reader that had ended.
+    pub(super) fn thrown_away(&self) -> u64 {
+        self.rest.as_ref().map_or(0, Output::total)
+    }
+
     /// Add what the moving waits for.
     pub(super) fn watch<'link>(&'link self, list: &mut Vec<PollFd<'link>>) {
+        if let Some(rest) = self.rest.as_ref().and_then(Output::stream) {
+            list.push(PollFd::from_borrowed_fd(rest, PollFlags::IN));
+        }
         if self.broken {
             return;
         }
@@ -85,6 +98,9 @@ impl Link {
 
     /// Move what is there, where it is counted.
     pub(super) fn advance(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.read();
+        }
         for _ in 0..TURN {
             let (Some(source), Some(writer), false) = (&self.source, &self.writer, self.broken) else {
                 return;
@@ -108,17 +124,24 @@ impl Link {
         }
     }
 
-    /// The later stage has ended well: whoever still writes to it may see that.
+    /// The later stage has ended well.
     pub(super) fn reader_ended(&mut self) {
-        self.reader = None;
-        if self.source.take().is_some() {
-            self.writer = None;
+        if self.rest.is_some() {
+            return;
         }
+        self.writer = None;
+        let rest = self.source.take().or_else(|| self.reader.take());
+        self.reader = None;
+        let rest = rest.filter(|rest| ioctl_fionbio(rest, true).is_ok());
+        self.rest = Some(Output::new(rest, 0));
     }
 
     /// Hold nothing open any more.
     pub(super) fn close(&mut self) {
         (self.reader, self.writer, self.source) = (None, None, None);
+        if let Some(rest) = &mut self.rest {
+            rest.close();
+        }
     }
 }
 
@@ -184,12 +207,18 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_is_told_only_once_its_reader_has_ended_well() {
-        let (mut link, ends) = Link::make(Counting::No).expect("a pipe");
-        let output = given(ends.output);
-        drop(ends.input);
-        assert_eq!(write(&output, b"a"), Ok(1));
-        link.reader_ended();
-        assert_eq!(write(&output, b"a"), Err(Errno::PIPE));
+    fn what_is_written_to_a_reader_that_has_ended_is_thrown_away() {
+        for counting in [Counting::No, Counting::Yes] {
+            let (mut link, ends) = Link::make(counting).expect("pipes");
+            let output = given(ends.output);
+            drop(ends.input);
+            assert_eq!(write(&output, b"abc"), Ok(3), "its end is not known yet");
+            link.reader_ended();
+            assert_eq!(write(&output, b"def"), Ok(3));
+            link.advance();
+            assert_eq!((link.thrown_away(), link.moved()), (6, 0));
+            link.close();
+            assert_eq!(write(&output, b"g"), Err(Errno::PIPE));
+        }
     }
 }

@@ -214,6 +214,9 @@ impl Command {
         for stage in &mut self.stages {
             written = written.saturating_add(stage.advance());
         }
+        for link in &self.links {
+            written = written.saturating_add(link.thrown_away());
+        }
         let now = Instant::now();
         if written > FLOOD_BYTES && !matches!(self.phase, Phase::Terminating { .. } | Phase::Ending { .. }) {
             for stage in &mut self.stages {

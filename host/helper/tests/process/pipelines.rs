@@ -108,15 +108,16 @@ fn a_stage_that_is_killed_from_outside_has_failed() {
 }
 
 #[test]
-fn a_reader_that_is_content_with_less_does_not_make_its_writer_succeed() {
+fn a_reader_that_is_content_with_less_does_not_make_its_writer_fail() {
     let mut helper = Helper::start(&[]);
-    let stages = vec![
-        Request::victim(&["flood-and-exit", "50000000", "0"]),
-        Request::victim(&["read-and-exit", "10", "0"]),
-    ];
-    let finished = helper.pipe(stages).expect("it runs");
-    assert_ne!(finished.stages[0].ending, Ending::Cancelled);
-    assert_eq!(finished.stages[1].ending, Ending::Exited(0));
+    let reader = || Request::victim(&["read-and-exit", "10", "0"]);
+    let finished = helper.pipe(vec![Request::victim(&["flood", "50000000"]), reader()]).expect("it runs");
+    assert!(finished.success(), "{finished:?}");
+    let failing = Request::victim(&["flood-and-exit", "5000000", "7"]);
+    let finished = helper.pipe(vec![failing, reader()]).expect("it runs");
+    assert_eq!(endings(&finished), [Ending::Exited(7), Ending::Exited(0)]);
+    let finished = helper.pipe(vec![Request::victim(&["flood", "5000000000"]), reader()]).expect("it runs");
+    assert_eq!(ending(&finished), Ending::Flooded, "nobody reads what is thrown away for ever");
 }
 
 #[test]
