@@ -104,12 +104,15 @@ impl<'call> Jobs<'call> {
 
     /// End the job with everything it started. Idempotent. Fails with `timed-out` if something cannot be ended.
     pub async fn cancel(&self, name: &str, key: &str) -> Result<(), CapabilityError> {
+        let deed = deed("job.cancel", name, key);
+        let begun = deed.clone();
         let work = async {
             let key = self.key(name, key)?;
             let alone = self.alone(&key).await?;
+            self.call.record(&begun, EffectOutcome::Begun, "").await?;
             done_or_absent(self.change(JobCall::Cancel(key), alone).await)
         };
-        self.call.recorded(deed("job.cancel", name, key), work).await
+        self.call.recorded(deed, work).await
     }
 
     /// Forget a job that has ended or was lost. Idempotent. Fails with `busy` if it is running.

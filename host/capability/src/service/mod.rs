@@ -131,23 +131,29 @@ impl<'call> Services<'call> {
 
     /// Stop the service `name`, after those that come after it. Idempotent. Fails with `timed-out` if something cannot be ended.
     pub async fn stop(&self, name: &str, instance: &ServiceInstance) -> Result<(), CapabilityError> {
+        let deed = deed("service.stop", name);
+        let begun = deed.clone();
         let work = async {
             let (group, service) = policy::allow(self.call, name, instance)?;
+            self.call.record(&begun, EffectOutcome::Begun, "").await?;
             let stop = ServiceCall::Stop { group: group.key.clone(), service: service.name.clone() };
             self.change(&group.key, stop).await.map(drop)
         };
-        self.call.recorded(deed("service.stop", name), work).await
+        self.call.recorded(deed, work).await
     }
 
     /// Stop all services of the group `name` and take it down. Idempotent. Fails with `timed-out` if something cannot be ended.
     pub async fn stop_group(&self, name: &str, instance: &ServiceInstance) -> Result<(), CapabilityError> {
+        let deed = deed("service.stop-group", name);
+        let begun = deed.clone();
         let work = async {
             self.call.require(Capability::Service)?;
             let group = policy::allow_instance(self.call, name, instance)?;
+            self.call.record(&begun, EffectOutcome::Begun, "").await?;
             let stop = ServiceCall::StopGroup { group: group.key.clone() };
             self.change(&group.key, stop).await.map(drop)
         };
-        self.call.recorded(deed("service.stop-group", name), work).await
+        self.call.recorded(deed, work).await
     }
 
     /// Show `source` to the group `group` at the place that its bind `bind` derives. Idempotent.

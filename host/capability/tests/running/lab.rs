@@ -181,12 +181,20 @@ impl Lab {
 
     /// A lab whose backend is made of changed parts.
     pub(crate) async fn with(change: impl FnOnce(&mut BackendParts)) -> Self {
+        let fake = Arc::new(FakeRunner::default());
+        let runner: Arc<dyn CommandRunner> = Arc::<FakeRunner>::clone(&fake);
+        Self::run_by(runner, fake, change).await
+    }
+
+    pub(crate) async fn run_by(
+        runner: Arc<dyn CommandRunner>,
+        fake: Arc<FakeRunner>,
+        change: impl FnOnce(&mut BackendParts),
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         for path in ["pool/shares", "pool/snapshots", "pool/replication", "config/exports"] {
             std::fs::create_dir_all(directory.path().join(path)).expect("a directory");
         }
-        let fake = Arc::new(FakeRunner::default());
-        let runner: Arc<dyn CommandRunner> = Arc::<FakeRunner>::clone(&fake);
         let host = TestHost::new(runner).await.expect("a host");
         let roots = ["pool", "config"].map(|root| (root, directory.path().join(root)));
         let manifest = manifest();

@@ -181,6 +181,9 @@ async fn stops_reach_the_place_for_this_backends_group_alone() {
     };
     assert_eq!((group.backend.as_str(), service.as_str()), ("nas1", "bus"));
     assert_eq!((other.backend.as_str(), other.group.as_str()), ("nas1", "quiet"));
+    let outcomes: Vec<_> = lab.effects().await.iter().map(|effect| effect.outcome).collect();
+    let both = [EffectOutcome::Begun, EffectOutcome::Done];
+    assert_eq!(outcomes, [both, both].concat(), "what a crash leaves open is seen");
 }
 
 #[tokio::test]

@@ -311,7 +311,8 @@ pub enum AccessRulesStyle {
     /// As exports(5) lists clients: `10.0.0.0/24(rw) 10.0.0.9(ro)`. Rules of another type than `ip` are left out; a list without any
     /// client names one that nobody is.
     Exports5,
-    /// As `CLIENT` blocks of NFS-Ganesha. Rules of another type than `ip` are left out; without any rule there is no block.
+    /// As `CLIENT` blocks of NFS-Ganesha, the longest prefix first, because the first that fits an address decides. Rules of another type
+    /// than `ip` are left out, as are IPv6 networks of /100 to /127, which the server cannot read; without any rule there is no block.
     Ganesha,
 }
 
