@@ -13,7 +13,7 @@ use bulkhead_sdk::lock::{self, Guard};
 use bulkhead_sdk::private_data::{self, Expected, Owner};
 use bulkhead_sdk::service::{self, Instance};
 use bulkhead_sdk::{
-    CapabilityCode, Error, ExportLocation, OrAbsent, Resource, Result, Share, Slots, Snapshot, log,
+    CapabilityCode, Error, ErrorCode, ExportLocation, OrAbsent, Resource, Result, Share, Slots, Snapshot, log,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -94,6 +94,15 @@ pub(crate) enum Soundness {
     RulesLost,
 }
 
+/// What the server did with an export's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Told {
+    /// It took all of it.
+    Taken,
+    /// It took nothing of it, and said why.
+    Refused(String),
+}
+
 impl Export {
     /// The export of a share.
     pub(crate) fn of_share(share: &Share) -> Self {
@@ -125,7 +134,7 @@ impl Export {
         })
     }
 
-    /// Serve it to `clients`; who else is served now is not any more, from his next request on.
+    /// Serve it to `clients`; whoever else is served now is not any more, from the next request on.
     pub(crate) fn publish(&self, clients: Clients) -> Result<()> {
         let id = number::of(&self.resource, &self.name)?;
         self.show()?;
@@ -133,10 +142,8 @@ impl Export {
             Clients::Nobody => self.kind.closed_template(),
             Clients::OfCall => self.kind.open_template(),
         };
-        let slots = Slots::new().signed("id", id).name_of("name", self.resource.clone());
-        files::write_template(template, slots)?;
-        self.tell("update-export", id, "1 exports updated")?;
-        self.remember(id)
+        files::write_template(template, self.file_slots(id))?;
+        self.offer(id)
     }
 
     /// Serve it to nobody, if it is not served at all yet.
@@ -153,8 +160,9 @@ impl Export {
     /// Stop serving it, and leave nothing of it. Nothing there is success.
     pub(crate) fn withdraw(&self) -> Result<()> {
         if let Some(id) = number::recorded(&self.resource)? {
+            // The file first: a server that is being started must not find it.
+            files::remove_template(self.kind.closed_template(), self.file_slots(id))?;
             self.forget_in_server(id)?;
-            files::remove_template(self.kind.closed_template(), self.closed_slots(id))?;
             self.hide()?;
             number::release(&self.resource, &self.name, id)?;
         }
@@ -178,15 +186,15 @@ impl Export {
         self.show()?;
         // A server that was started in between has met the file without its mount.
         self.forget_in_server(id)?;
-        self.tell("add-export", id, "1 exports added")?;
-        self.remember(id)
+        self.add(id)
     }
 
     /// Bring mount and server in line with the file; tell whether the file itself is as this driver wrote it.
     pub(crate) fn restore(&self) -> Result<Soundness> {
         let Some(id) = number::recorded(&self.resource)? else { return Ok(Soundness::RulesLost) };
         self.show()?;
-        if self.file()?.is_none() || self.file()? != self.record(FILE_KEY)? {
+        let file = self.file()?;
+        if file.is_none() || file != self.record(FILE_KEY)? {
             log::warning(&format!(
                 "the export of {} is not as this driver wrote it; its rules are written anew",
                 self.name
@@ -198,13 +206,20 @@ impl Export {
             return Ok(Soundness::Sound);
         }
         log::warning(&format!("the server does not serve {} as its file says; it is told again", self.name));
-        if self.tell("update-export", id, "1 exports updated").is_err() {
-            // It serves another path under this number, which it does not change.
-            self.forget_in_server(id)?;
-            self.tell("add-export", id, "1 exports added")?;
-        }
-        self.remember(id)?;
+        self.offer(id)?;
         Ok(Soundness::Sound)
+    }
+
+    /// Let the server serve it as its file says, whether it knows it or not, without disturbing clients that stay.
+    fn offer(&self, id: i64) -> Result<()> {
+        match self.tell("update-export", id, "1 exports updated")? {
+            Told::Taken => self.remember(id),
+            // It may serve another path under this number, which it does not change.
+            Told::Refused(_) => {
+                self.forget_in_server(id)?;
+                self.add(id)
+            }
+        }
     }
 
     /// Show the server the directory; a server that is not there is started.
@@ -233,37 +248,46 @@ impl Export {
     /// Let the server read the export's file.
     ///
     /// It reports success for a file of which it took only a part, so that nothing but the exact answer counts.
-    fn tell(&self, template: &str, id: i64, expected: &str) -> Result<()> {
+    fn tell(&self, template: &str, id: i64, expected: &str) -> Result<Told> {
         let slots = || Slots::new().path_of("file", self.kind.file(), self.resource.clone()).signed("id", id);
         let reply = call(template, slots)?;
-        let refused = |words: &str| {
-            Error::backend_failed(format!(
-                "the NFS server does not take the export of {}: {words}",
-                self.name
-            ))
-        };
         match (reply.value(&[0]), reply.fault()) {
-            (Some(Value::Text(text)), _) if text == expected => Ok(()),
-            (Some(Value::Text(text)), _) => Err(refused(text)),
-            (_, Some(fault)) => Err(refused(&fault.message)),
-            _ => Err(refused("it answered nothing")),
+            (Some(Value::Text(text)), _) if text == expected => Ok(Told::Taken),
+            (Some(Value::Text(text)), _) => Err(self.refused(text)),
+            (_, Some(fault)) => Ok(Told::Refused(fault.message.clone())),
+            _ => Err(self.refused("it answered nothing")),
         }
     }
 
-    /// The server answers a number it does not know with an error, which is what is wanted.
+    fn refused(&self, words: &str) -> Error {
+        Error::backend_failed(format!("the NFS server does not take the export of {}: {words}", self.name))
+    }
+
+    /// Let the server serve what it does not know yet.
+    fn add(&self, id: i64) -> Result<()> {
+        match self.tell("add-export", id, "1 exports added")? {
+            Told::Taken => self.remember(id),
+            Told::Refused(words) => Err(self.refused(&words)),
+        }
+    }
+
+    /// The server answers a number it does not know with an error, which is what is wanted. A server that cannot be started serves
+    /// nothing.
     fn forget_in_server(&self, id: i64) -> Result<()> {
-        let slots = || Slots::new().signed("id", id);
-        match dbus::call("remove-export", &Instance::Backend, slots()) {
-            Ok(reply) => match reply.fault() {
-                Some(fault) if !fault.message.contains("not found") => Err(Error::backend_failed(format!(
-                    "the NFS server does not stop serving {}: {}",
-                    self.name, fault.message
-                ))),
-                _ => Ok(()),
-            },
-            // A server that does not run serves nothing.
-            Err(error) if error.code() == CapabilityCode::Unavailable => Ok(()),
-            Err(error) => Err(error.into()),
+        let reply = match call("remove-export", || Slots::new().signed("id", id)) {
+            Err(error)
+                if matches!(error.code(), ErrorCode::BadConfiguration | ErrorCode::BackendUnreachable) =>
+            {
+                return Ok(());
+            }
+            answer => answer?,
+        };
+        match reply.fault() {
+            Some(fault) if !fault.message.contains("not found") => Err(Error::backend_failed(format!(
+                "the NFS server does not stop serving {}: {}",
+                self.name, fault.message
+            ))),
+            _ => Ok(()),
         }
     }
 
@@ -302,7 +326,7 @@ impl Export {
         Owner::Of(self.resource.clone())
     }
 
-    fn closed_slots(&self, id: i64) -> Slots {
+    fn file_slots(&self, id: i64) -> Slots {
         Slots::new().signed("id", id).name_of("name", self.resource.clone())
     }
 }

@@ -3,9 +3,11 @@
 //! They belong to the backend and run on when this driver or the whole host is replaced. They are stopped only where what they read
 //! has changed since they were started.
 
+use crate::fingerprint;
 use crate::options::{Options, Protocols};
 use crate::place::CONFIG;
 use bulkhead_sdk::files::{self, Path};
+use bulkhead_sdk::private_data::{self, Expected, Owner};
 use bulkhead_sdk::service::{self, Instance, State, Status};
 use bulkhead_sdk::{CapabilityCode, CapabilityError, Error, OrAbsent, Result, Slots, log};
 
@@ -13,6 +15,8 @@ use bulkhead_sdk::{CapabilityCode, CapabilityError, Error, OrAbsent, Result, Slo
 pub(crate) const GROUP: &str = "ganesha";
 const PORTMAPPER: &str = "portmapper";
 const MAIN_FILE: &str = "ganesha.conf";
+/// Private data of the backend: what the running server's configuration looked like.
+const STARTED_WITH_KEY: &str = "server-configuration";
 
 /// The service that serves these protocols, and the one that must not run beside it.
 const fn services(protocols: Protocols) -> (&'static str, &'static str) {
@@ -22,21 +26,24 @@ const fn services(protocols: Protocols) -> (&'static str, &'static str) {
     }
 }
 
-/// Write what they read, and start them. A server that runs with another configuration is started anew.
+/// Write what they read, and start them. A server that was started with another configuration is started anew.
 pub(crate) fn set_up(options: &Options) -> Result<()> {
     check_directory()?;
-    let before = configuration()?;
     write_configuration(options)?;
     let (wanted, other) = services(options.protocols);
     service::stop(other, &Instance::Backend)?;
     if options.protocols == Protocols::Nfs4 {
         service::stop(PORTMAPPER, &Instance::Backend)?;
     }
-    if before.is_some() && before != configuration()? {
+    let written = fingerprint::of(&files::read(&Path::new(CONFIG, MAIN_FILE))?);
+    let started_with = private_data::get(&Owner::Backend, STARTED_WITH_KEY)?;
+    if started_with.is_some_and(|entry| entry.value != written) {
         log::info("the server's configuration has changed: it is started anew");
         service::stop(wanted, &Instance::Backend)?;
     }
-    start(options).map(drop)
+    start(options)?;
+    private_data::set(&Owner::Backend, STARTED_WITH_KEY, &written, Expected::Anything)?;
+    Ok(())
 }
 
 /// Start what does not run, and wait until it serves.
@@ -126,10 +133,6 @@ fn check_directory() -> Result<()> {
     Err(Error::bad_configuration(format!(
         "root {CONFIG} has no directory for exports; type: mkdir -m 0755 {main}"
     )))
-}
-
-fn configuration() -> Result<Option<Vec<u8>>> {
-    Ok(files::read(&Path::new(CONFIG, MAIN_FILE)).or_absent()?)
 }
 
 fn write_configuration(options: &Options) -> Result<()> {
