@@ -348,6 +348,7 @@ fn what_the_operator_named_is_taken_over_while_nobody_owns_it() {
     });
     let victim = sample::share(1, 1).name;
     lab.taking_over(&sample::share(2, 1), &victim, || {
+        assert_eq!(code(files::status(&managed)), CapabilityCode::NotOwned);
         assert_eq!(code(files::rename(&managed, &share)), CapabilityCode::NotOwned);
     });
     in_call(&lab, || {

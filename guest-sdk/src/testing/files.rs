@@ -46,8 +46,18 @@ impl State {
             return deny(&format!("root {} is the kernel's", at.root), line);
         }
         let place = self.target().place(&at.pattern, at.of.as_ref())?;
+        self.check_nobodys(&at.root, &place)?;
         let full = self.root_directory(&at.root).join(&place.relative);
         Ok(Checked { root: at.root.clone(), place, full })
+    }
+
+    /// What is to be taken over is looked at only while nobody owns it.
+    pub(super) fn check_nobodys(&self, root: &str, place: &Place) -> Answer<()> {
+        let key = (root.to_owned(), place.relative.clone());
+        if place.is_managed && self.owned.borrow().contains_key(&key) {
+            return fail(CapabilityCode::NotOwned, format!("{} is somebody's", place.relative));
+        }
+        Ok(())
     }
 
     pub(super) fn read_kernel(&self, root: &str, pattern: &str, numbers: &[u64]) -> Answer<Vec<u8>> {
@@ -200,9 +210,6 @@ impl State {
         }
         if !from.full.is_dir() {
             return fail(CapabilityCode::NotFound, format!("no directory {} is there", from.place.relative));
-        }
-        if self.owned.borrow().contains_key(&from.key()) {
-            return fail(CapabilityCode::NotOwned, format!("{} is somebody's", from.place.relative));
         }
         self.record_owned(&to.root, &to.place);
         fs::rename(&from.full, &to.full).map_err(io)

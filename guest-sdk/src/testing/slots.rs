@@ -99,6 +99,7 @@ impl State {
                 (_, None) => return invalid(format!("slot {slot} of template {name} is not filled")),
                 (SlotType::Path { kind, root, patterns }, Some(SlotValue::Path { pattern, of })) => {
                     let place = self.path_slot(slot, patterns, &pattern, of.as_ref())?;
+                    self.check_nobodys(root, &place)?;
                     let full = self.root_directory(root).join(&place.relative);
                     let text = slot_path(kind, &full, &place, look)?;
                     filled.places.insert(slot.clone(), (root.clone(), place));
