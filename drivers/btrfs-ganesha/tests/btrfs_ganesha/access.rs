@@ -1,8 +1,8 @@
 //! Who may mount.
 
-use crate::Site;
+use crate::{Site, converges};
 use bulkhead_btrfs_ganesha::BtrfsGanesha;
-use bulkhead_sdk::testing::sample;
+use bulkhead_sdk::testing::{Moment, sample};
 use bulkhead_sdk::{AccessLevel, AccessRule, AccessType, AccessUpdate, RuleState, Share};
 
 fn rule(number: u32, to: &str, level: AccessLevel) -> AccessRule {
@@ -57,4 +57,20 @@ fn a_server_that_takes_only_a_part_of_a_file_is_not_believed() {
     let rules = vec![rule(1, "10.0.0.9", AccessLevel::Rw)];
     let error = site.lab.update_access::<BtrfsGanesha>(&share, &update(rules)).expect_err("a part");
     assert!(error.message().contains("Syntax error"), "{error}");
+}
+
+#[test]
+fn changing_rules_converges_wherever_it_is_interrupted() {
+    let share = sample::share(1, 10);
+    let rules = update(vec![rule(1, "10.0.0.9", AccessLevel::Ro)]);
+    converges(
+        || site_with_share().0,
+        |lab| lab.update_access::<BtrfsGanesha>(&share, &rules),
+        |_, _, ganesha, moment| {
+            if moment == Moment::Done {
+                let clients = ganesha.clients(&share.name).expect("it is served");
+                assert!(matches!(clients.as_slice(), [client] if client.contains("10.0.0.9")), "{clients:?}");
+            }
+        },
+    );
 }

@@ -1,9 +1,9 @@
 //! Taking over what somebody made by hand.
 
 use crate::btrfs::Access;
-use crate::{Site, content, fill};
+use crate::{Site, content, converges, fill, names_in, share_path};
 use bulkhead_btrfs_ganesha::BtrfsGanesha;
-use bulkhead_sdk::testing::sample;
+use bulkhead_sdk::testing::{Moment, sample};
 use bulkhead_sdk::{ErrorCode, ExportLocation, Share, Snapshot};
 
 const GIB: u64 = 1 << 30;
@@ -69,4 +69,26 @@ fn a_snapshot_is_taken_over_only_if_it_is_one_of_its_share() {
     site.lab.manage_existing_snapshot::<BtrfsGanesha>(&snapshot, &[]).expect("it is fit");
     site.lab.manage_existing_snapshot::<BtrfsGanesha>(&snapshot, &[]).expect("it is there");
     assert_eq!(site.names("snapshots"), [snapshot.name]);
+}
+
+#[test]
+fn taking_over_converges_wherever_it_is_interrupted() {
+    let share = named("10.0.0.1:/by-hand");
+    converges(
+        || {
+            let site = Site::new();
+            let by_hand = site.lab.root("pool").join("shares/by-hand");
+            site.btrfs.make(&by_hand);
+            fill(&by_hand, "data");
+            site
+        },
+        |lab| lab.manage_existing::<BtrfsGanesha>(&share, &[]),
+        |lab, _, ganesha, moment| {
+            if moment == Moment::Done {
+                assert_eq!(names_in(lab, "shares"), std::slice::from_ref(&share.name));
+                assert_eq!(content(&share_path(lab, &share)).as_deref(), Some("data"));
+                assert_eq!(ganesha.served().len(), 1);
+            }
+        },
+    );
 }

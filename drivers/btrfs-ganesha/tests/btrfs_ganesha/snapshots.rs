@@ -86,3 +86,38 @@ fn a_revert_to_a_snapshot_that_is_gone_changes_nothing() {
     assert_eq!(error.code(), ErrorCode::SnapshotNotFound);
     assert_eq!(content(&site.share(&snapshot.share)).as_deref(), Some("new"));
 }
+
+#[test]
+fn taking_and_deleting_a_mountable_snapshot_converge_wherever_they_are_interrupted() {
+    let share = Share { mount_snapshot_support: true, ..sample::share(1, 10) };
+    let snapshot = sample::snapshot(1, &share);
+    let with_share = || {
+        let site = Site::new();
+        site.lab.create_share::<BtrfsGanesha>(&share).expect("room enough");
+        site
+    };
+    converges(
+        with_share,
+        |lab| lab.create_snapshot::<BtrfsGanesha>(&snapshot),
+        |lab, _, ganesha, moment| {
+            if moment == Moment::Done {
+                assert_eq!(names_in(lab, "snapshots"), std::slice::from_ref(&snapshot.name));
+                assert_eq!(ganesha.clients(&snapshot.name), Some(Vec::new()));
+            }
+        },
+    );
+    converges(
+        || {
+            let site = with_share();
+            site.lab.create_snapshot::<BtrfsGanesha>(&snapshot).expect("it is taken");
+            site
+        },
+        |lab| lab.delete_snapshot::<BtrfsGanesha>(&snapshot),
+        |lab, _, ganesha, moment| {
+            if moment == Moment::Done {
+                assert!(names_in(lab, "snapshots").is_empty());
+                assert_eq!(ganesha.clients(&snapshot.name), None);
+            }
+        },
+    );
+}
