@@ -2,7 +2,8 @@
 //!
 //! The daemon opens no program and no path of a command: it sends a template with typed slots, and the process `bulkhead-helper` checks
 //! both again, opens what they name, builds the words, runs them, and ends everything they started. It has one thread, no async
-//! runtime, no wasm and few dependencies; it runs beside the daemon or, later, at the far end of SSH.
+//! runtime, no wasm and few dependencies; it runs beside the daemon or, later, at the far end of SSH. What is to outlive it runs under
+//! keepers: this binary in another mode.
 //!
 //! Callers: the process itself (`server`, `listen`), the capability `execute` (`protocol`, `frame`, `program`), and `doctor`
 //! ([`ending_method`]). A failure is a [`Refusal`](protocol::Refusal) before anything was started, or a

@@ -44,6 +44,10 @@ impl<'request> Plan<'request> {
         template: &'request CommandTemplate,
         (review, timeout): (Review, Duration),
     ) -> Result<Self, Refusal> {
+        if let Some(group) = &template.inside {
+            let message = format!("this helper runs nothing inside a group, '{group}' or another");
+            return Err(Refusal::new(CapabilityCode::Unavailable, message));
+        }
         let program = crate::executable::open(&request.program)?;
         let environment = words::environment(template)?;
         let words = words::build(template, request)?;

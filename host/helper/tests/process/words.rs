@@ -125,3 +125,10 @@ fn exit_codes_and_signals_are_told_apart() {
     let aborted = helper.run(Request::victim(&["die-by", "abort"])).expect("it runs").ending;
     assert_eq!(aborted, Ending::Signalled(rustix::process::Signal::ABORT.as_raw()));
 }
+
+#[test]
+fn what_belongs_inside_a_group_does_not_run_outside() {
+    let mut helper = Helper::start(&[]);
+    let refused = helper.run(Request::victim(&["exit", "0"]).with("inside", json!("nfs")));
+    assert!(refused.is_err());
+}
