@@ -18,12 +18,13 @@ use rustix::process::{
     setsid, umask,
 };
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
-    remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
+    CapabilitySet, CapabilitySets, LinkNameSpaceType, UnshareFlags, capabilities,
+    clear_ambient_capability_set, move_into_link_name_space, remove_capability_from_bounding_set,
+    set_capabilities, set_no_new_privs, unshare_unsafe,
 };
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Stdio};
 
@@ -149,6 +150,31 @@ pub(crate) struct Start<'request> {
     pub(crate) limits: Limits,
     /// What it keeps of root's rights.
     pub(crate) privilege: Privilege,
+    /// The mounts that it sees; none: this process's.
+    pub(crate) mounts: Option<OwnedFd>,
+}
+
+/// A service to start: what it may do is bounded, how long and how much is not.
+#[derive(Debug)]
+pub(crate) struct ServiceStart<'order> {
+    /// The program, opened and checked.
+    pub(crate) program: &'order OwnedFd,
+    /// What it is called as.
+    pub(crate) name: &'order str,
+    /// Its arguments behind the name.
+    pub(crate) arguments: &'order [String],
+    /// Its whole environment.
+    pub(crate) environment: &'order BTreeMap<String, String>,
+    /// What it keeps of root's rights.
+    pub(crate) privilege: Privilege,
+}
+
+/// A service that runs.
+#[derive(Debug)]
+pub(crate) struct StartedService {
+    pub(crate) leader: Pid,
+    /// What it writes on both streams; reading does not wait.
+    pub(crate) output: Option<OwnedFd>,
 }
 
 /// A process that runs.
@@ -177,11 +203,12 @@ pub(crate) fn start(start: Start<'_>) -> Result<Started, Refusal> {
         .stdin(Stdio::from(start.stdin))
         .stdout(Stdio::from(start.stdout))
         .stderr(Stdio::piped());
-    let (descriptors, group) = (start.descriptors, start.group);
+    let (descriptors, group, mounts) = (start.descriptors, start.group, start.mounts);
     // SAFETY: the closure makes system calls only: it neither allocates nor locks, and it owns every descriptor it uses.
     unsafe {
-        command
-            .pre_exec(move || preparation.apply(&descriptors, group.as_ref()).map_err(std::io::Error::from));
+        command.pre_exec(move || {
+            preparation.apply(&descriptors, group.as_ref(), mounts.as_ref()).map_err(std::io::Error::from)
+        });
     }
     let mut child = command.spawn().map_err(failed)?;
     let leader = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
@@ -194,6 +221,62 @@ pub(crate) fn start(start: Start<'_>) -> Result<Started, Refusal> {
     })
 }
 
+/// Give this process mounts, and its children process numbers, of their own. It has one thread.
+pub(crate) fn leave_namespaces() -> Result<(), Errno> {
+    // SAFETY: neither flag touches the table of descriptors, which is what makes the call unsafe.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::NEWPID) }
+}
+
+/// Let go of the streams that this process was started with: it outlives whoever reads them.
+pub(crate) fn close_streams() -> Result<(), Errno> {
+    let nothing = open_nothing()?;
+    for number in [std::io::stdin().as_raw_fd(), std::io::stderr().as_raw_fd()] {
+        // SAFETY: the standard streams stay open and keep their numbers: only what they stand for is exchanged.
+        let mut place = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) });
+        dup2(&nothing, &mut place)?;
+    }
+    Ok(())
+}
+
+/// Start a service of this keeper. It outlives whoever asked; only this process's end ends it.
+pub(crate) fn start_service(start: ServiceStart<'_>) -> Result<StartedService, Refusal> {
+    let failed =
+        |error: std::io::Error| Refusal::io(format!("program '{}' could not be started", start.name), error);
+    let (output, theirs) = std::io::pipe().map_err(failed)?;
+    let keep =
+        capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective) & kept(start.privilege);
+    let mut command = std::process::Command::new(format!("/proc/self/fd/{}", start.program.as_raw_fd()));
+    command
+        .arg0(start.name)
+        .args(start.arguments)
+        .env_clear()
+        .envs(start.environment)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(theirs.try_clone().map_err(failed)?)
+        .stderr(theirs);
+    // SAFETY: the closure makes system calls only: it neither allocates nor locks.
+    unsafe {
+        command.pre_exec(move || {
+            let prepare = || {
+                setsid()?;
+                umask(Mode::from_raw_mode(0o022));
+                setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+                drop_privileges(keep)?;
+                set_no_new_privs(true)
+            };
+            prepare().map_err(std::io::Error::from)
+        });
+    }
+    let child = command.spawn().map_err(failed)?;
+    let leader = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let leader = leader.ok_or_else(|| Refusal::invalid("the service's process has no number"))?;
+    let output = OwnedFd::from(output);
+    rustix::io::ioctl_fionbio(&output, true)
+        .map_err(|error| Refusal::io("a stream of the service", error))?;
+    Ok(StartedService { leader, output: Some(output) })
+}
+
 /// What is done to the child between fork and exec, computed before the fork.
 #[derive(Debug, Clone, Copy)]
 struct Preparation {
@@ -201,7 +284,6 @@ struct Preparation {
     limits: [(Resource, u64); 7],
     limited: usize,
     keep: CapabilitySet,
-    drops: bool,
 }
 
 impl Preparation {
@@ -221,14 +303,21 @@ impl Preparation {
             ],
             limited: if start.limits.file_size.is_some() { 7 } else { 6 },
             keep: held & kept(start.privilege),
-            drops: held.contains(CapabilitySet::SETPCAP),
         }
     }
 
-    fn apply(&self, descriptors: &[OwnedFd], group: Option<&OwnedFd>) -> Result<(), Errno> {
+    fn apply(
+        &self,
+        descriptors: &[OwnedFd],
+        group: Option<&OwnedFd>,
+        mounts: Option<&OwnedFd>,
+    ) -> Result<(), Errno> {
         setsid()?;
         if let Some(group) = group {
             rustix::io::write(group, b"0")?;
+        }
+        if let Some(mounts) = mounts {
+            move_into_link_name_space(mounts.as_fd(), Some(LinkNameSpaceType::Mount))?;
         }
         for (number, descriptor) in (FIRST_DESCRIPTOR..).zip(descriptors) {
             // SAFETY: the number is reserved, and whoever owns it in this copy of the process never runs again.
@@ -240,36 +329,33 @@ impl Preparation {
             let most = getrlimit(resource).maximum.map_or(most, |hard| hard.min(most));
             setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
         }
-        self.drop_privileges()?;
+        drop_privileges(self.keep)?;
         set_no_new_privs(true)?;
         set_parent_process_death_signal(Some(Signal::KILL))?;
         // The helper may have died before the line above: then nobody sends the signal.
         if getppid() == Some(self.helper) { Ok(()) } else { Err(Errno::OWNERDEAD) }
     }
+}
 
-    fn drop_privileges(&self) -> Result<(), Errno> {
-        if self.drops {
-            for number in 0..u64::BITS {
-                let capability = CapabilitySet::from_bits_retain(1 << number);
-                if self.keep.contains(capability) {
-                    continue;
-                }
-                match remove_capability_from_bounding_set(capability) {
-                    Ok(()) => {}
-                    // The kernel knows no more.
-                    Err(Errno::INVAL) => break,
-                    Err(error) => return Err(error),
-                }
+/// Let go of every right but `keep`, for ever where this process may.
+fn drop_privileges(keep: CapabilitySet) -> Result<(), Errno> {
+    if capabilities(None)?.effective.contains(CapabilitySet::SETPCAP) {
+        for number in 0..u64::BITS {
+            let capability = CapabilitySet::from_bits_retain(1 << number);
+            if keep.contains(capability) {
+                continue;
+            }
+            match remove_capability_from_bounding_set(capability) {
+                Ok(()) => {}
+                // The kernel knows no more.
+                Err(Errno::INVAL) => break,
+                Err(error) => return Err(error),
             }
         }
-        clear_ambient_capability_set()?;
-        let sets = CapabilitySets {
-            effective: self.keep,
-            permitted: self.keep,
-            inheritable: CapabilitySet::empty(),
-        };
-        set_capabilities(None, sets)
     }
+    clear_ambient_capability_set()?;
+    let sets = CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() };
+    set_capabilities(None, sets)
 }
 
 const fn kept(privilege: Privilege) -> CapabilitySet {
@@ -284,5 +370,11 @@ const fn kept(privilege: Privilege) -> CapabilitySet {
         Privilege::Files => files,
         Privilege::Filesystems => files.union(CapabilitySet::SYS_ADMIN),
         Privilege::Replicas => files.union(CapabilitySet::SYS_ADMIN).union(CapabilitySet::MKNOD),
+        Privilege::Server => files
+            .union(CapabilitySet::SETUID)
+            .union(CapabilitySet::SETGID)
+            .union(CapabilitySet::NET_BIND_SERVICE)
+            .union(CapabilitySet::SYS_RESOURCE)
+            .union(CapabilitySet::MKNOD),
     }
 }

@@ -1,11 +1,13 @@
 //! The process `bulkhead-helper`: takes its connection from standard input, or waits for a daemon at a socket.
 
 use bulkhead_helper::listen::listen;
-use bulkhead_helper::{Lock, Policy, Reserved, Server, Trees, ending_method, keep_job};
+use bulkhead_helper::{
+    Lock, Policy, Reserved, Runtime, Server, Trees, ending_method, keep_group, keep_inside, keep_job,
+};
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -13,7 +15,7 @@ usage: bulkhead-helper [--lock FILE] [--policy FILE]                          th
        bulkhead-helper [--lock FILE] --policy FILE --listen SOCKET --user UID  waits for a daemon of user UID
        bulkhead-helper --ending                                               says how commands are ended here
 
-  --runtime DIR      keeps there what outlives it: without, it keeps no jobs
+  --runtime DIR      keeps there what outlives it: without, it keeps no jobs and no services
   --without-groups   does not use cgroups though they could be made
 ";
 
@@ -30,16 +32,38 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let Some(arguments) = parse(std::env::args_os().skip(1)) else {
-        say(USAGE);
-        return ExitCode::from(1);
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let outcome = match keeper(&words) {
+        Some(outcome) => outcome,
+        None => {
+            let Some(arguments) = parse(words.into_iter()) else {
+                say(USAGE);
+                return ExitCode::from(1);
+            };
+            run(&arguments)
+        }
     };
-    match run(&arguments) {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report(&*error);
             ExitCode::from(2)
         }
+    }
+}
+
+/// What a helper starts its own program as, to keep a group of services; none for every other use. Standard input is the keeper's socket.
+fn keeper(words: &[OsString]) -> Option<Result<(), Box<dyn Error>>> {
+    let text = |words: &[OsString]| -> Vec<String> {
+        words.iter().filter_map(|word| word.to_str().map(str::to_owned)).collect()
+    };
+    let (first, rest) = words.split_first()?;
+    match (first.to_str()?, rest) {
+        ("--keep-group", [record, group, tmpfs @ ..]) => {
+            Some(keep_group(Path::new(record), Path::new(group), &text(tmpfs)))
+        }
+        ("--keep-inside", tmpfs) => Some(keep_inside(&text(tmpfs))),
+        _ => None,
     }
 }
 
@@ -79,7 +103,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let policy = arguments.policy.as_deref().map_or(Ok(Policy::of_the_daemon()), Policy::read)?;
     let mut server = Server::new(trees, lock, policy);
     if let Some(runtime) = &arguments.runtime {
-        server = server.with_runtime(runtime.clone());
+        server = server.with_runtime(runtime.clone(), Runtime::open(&runtime.join("groups"))?);
     }
     match (&arguments.listen, arguments.user) {
         (Some(path), Some(user)) => match listen(&mut server, path, user, |error| report(error))? {},

@@ -3,9 +3,9 @@
 //! Without one the helper trusts its daemon's grants; with one, both must allow a command. The file is JSON:
 //! `{"programs": {"cp": "/usr/bin/cp"}, "roots": ["/srv/shares"], "unreviewed-programs": []}`.
 
-use crate::protocol::{Refusal, RootBinding, RunRequest, Unreviewed};
+use crate::protocol::{Refusal, RootBinding, RunRequest, StartService, Unreviewed};
 use bulkhead_model::id::Label;
-use bulkhead_model::manifest::CommandTemplate;
+use bulkhead_model::manifest::{CommandTemplate, ServiceTemplate};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::process::geteuid;
 use serde::Deserialize;
@@ -85,6 +85,23 @@ impl Policy {
         Ok(())
     }
 
+    /// Denied unless the policy names the service's program as this file, and every root.
+    pub(crate) fn check_service(
+        &self,
+        service: &StartService,
+        template: &ServiceTemplate,
+    ) -> Result<(), Refusal> {
+        let Self(Some(rules)) = self else { return Ok(()) };
+        rules.check_program(&template.program, &service.program)?;
+        self.check_roots(&service.roots)?;
+        if service.unreviewed == Unreviewed::Allowed
+            && !crate::program::is_reviewed_service(&template.program)
+        {
+            rules.check_unreviewed(&template.program)?;
+        }
+        Ok(())
+    }
+
     /// Each request with its template, if the policy allows them all.
     pub(crate) fn read_stages(
         &self,
@@ -104,23 +121,34 @@ impl Policy {
     pub(crate) fn check(&self, request: &RunRequest, template: &CommandTemplate) -> Result<(), Refusal> {
         let Self(Some(rules)) = self else { return Ok(()) };
         let name = &template.program;
-        if rules.programs.get(name) != Some(&request.program) {
-            return Err(Refusal::denied(
-                format!("program '{name}' as '{}'", request.program),
-                format!("\"programs\": {{\"{name}\": \"{}\"}} in the helper's policy file", request.program),
-            ));
-        }
+        rules.check_program(name, &request.program)?;
         self.check_roots(&request.roots)?;
-        if request.unreviewed == Unreviewed::Allowed
-            && crate::program::find(name).is_none()
-            && !rules.unreviewed_programs.contains(name)
-        {
-            return Err(Refusal::denied(
-                format!("program '{name}', which is not in the reviewed table,"),
-                format!("\"unreviewed-programs\": [\"{name}\"] in the helper's policy file"),
-            ));
+        if request.unreviewed == Unreviewed::Allowed && crate::program::find(name).is_none() {
+            rules.check_unreviewed(name)?;
         }
         Ok(())
+    }
+}
+
+impl Rules {
+    fn check_program(&self, name: &str, file: &str) -> Result<(), Refusal> {
+        if self.programs.get(name).map(String::as_str) == Some(file) {
+            return Ok(());
+        }
+        Err(Refusal::denied(
+            format!("program '{name}' as '{file}'"),
+            format!("\"programs\": {{\"{name}\": \"{file}\"}} in the helper's policy file"),
+        ))
+    }
+
+    fn check_unreviewed(&self, name: &str) -> Result<(), Refusal> {
+        if self.unreviewed_programs.contains(name) {
+            return Ok(());
+        }
+        Err(Refusal::denied(
+            format!("program '{name}', which is not in the reviewed table,"),
+            format!("\"unreviewed-programs\": [\"{name}\"] in the helper's policy file"),
+        ))
     }
 }
 

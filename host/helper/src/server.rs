@@ -4,11 +4,12 @@ use crate::command::{CLOSING_GRACE, Command, Counting, GRACE, Line, Progress};
 use crate::connection::{Connection, Peer, ServeError};
 use crate::dbus::Calls;
 use crate::job::{Jobs, Means};
+use crate::keeper::{self, Begun, Groups, Runtime};
 use crate::lock::Lock;
 use crate::policy::Policy;
 use crate::protocol::{
     DbusRequest, Ending, Finished, FromHelper, JobAnswer, JobCall, MOST_COMMANDS, PipeFinished, Refusal,
-    RunRequest, ToHelper, VERSION,
+    RunRequest, ServiceCall, ToHelper, VERSION,
 };
 use crate::tree::{Left, Trees, reap};
 use bulkhead_model::error::CapabilityCode;
@@ -31,19 +32,22 @@ pub struct Server {
     lock: Lock,
     policy: Policy,
     runtime: Option<PathBuf>,
+    groups: Groups,
 }
 
 impl Server {
     /// A server that ends commands by `trees`, runs none until it holds `lock`, and none that `policy` does not allow.
     #[must_use]
-    pub const fn new(trees: Trees, lock: Lock, policy: Policy) -> Self {
-        Self { trees, lock, policy, runtime: None }
+    pub fn new(trees: Trees, lock: Lock, policy: Policy) -> Self {
+        Self { trees, lock, policy, runtime: None, groups: Groups::default() }
     }
 
-    /// Keep in `directory` what outlives this process: jobs. It is there, and nobody else may write to it.
+    /// Keep in `directory` what outlives this process: jobs, and in `groups` the keepers of services. It is there, and nobody else may write
+    /// to it.
     #[must_use]
-    pub fn with_runtime(mut self, directory: PathBuf) -> Self {
+    pub fn with_runtime(mut self, directory: PathBuf, groups: Runtime) -> Self {
         self.runtime = Some(directory);
+        self.groups = Groups::new(groups);
         self
     }
 
@@ -102,6 +106,7 @@ struct Session<'server> {
     commands: Vec<Running>,
     calls: Calls,
     jobs: Jobs,
+    questions: Vec<keeper::Call>,
     aftermath: Option<Instant>,
 }
 
@@ -115,6 +120,7 @@ impl<'server> Session<'server> {
             commands: Vec::new(),
             calls: Calls::default(),
             jobs: Jobs::default(),
+            questions: Vec::new(),
             aftermath: None,
         }
     }
@@ -135,6 +141,7 @@ impl<'server> Session<'server> {
             for (id, answer) in self.jobs.advance(&self.server.trees) {
                 self.connection.tell(&FromHelper::Job { id, answer })?;
             }
+            self.advance_questions()?;
             self.sweep()?;
             if self.connection.send()? == Peer::Gone {
                 return Ok(());
@@ -145,6 +152,8 @@ impl<'server> Session<'server> {
     /// Nobody listens any more: end everything.
     fn close(&mut self) {
         (self.calls, self.jobs) = (Calls::default(), Jobs::default());
+        // What was begun goes on: services belong to nobody's connection.
+        self.questions.clear();
         while !self.commands.is_empty() {
             for running in &mut self.commands {
                 running.command.stop(Ending::Cancelled, CLOSING_GRACE);
@@ -165,6 +174,9 @@ impl<'server> Session<'server> {
         }
         self.calls.watch(&mut watched);
         self.jobs.watch(&mut watched);
+        for question in &self.questions {
+            question.watch(&mut watched);
+        }
         let now = Instant::now();
         let due = self
             .commands
@@ -172,6 +184,7 @@ impl<'server> Session<'server> {
             .map(|running| running.command.due())
             .chain(self.calls.due())
             .chain(self.jobs.due())
+            .chain(self.questions.iter().map(keeper::Call::due))
             .min();
         let due = due.map(|due| due.saturating_duration_since(now));
         let looks_again = self.stage == Stage::Sweeping || self.aftermath.is_some();
@@ -221,9 +234,16 @@ impl<'server> Session<'server> {
             }
             ToHelper::Pipe(request) => self.start(request.id, Asked::Pipeline, request.stages),
             ToHelper::Run(request) => self.start(request.id, Asked::Command, vec![*request]),
-            ToHelper::Service { id, .. } => {
-                self.connection.tell(&FromHelper::Service { id, answer: Err(not_served()) })
-            }
+            ToHelper::Service { id, call } => match self.ask(id, &call) {
+                Ok(Begun::Waits(question)) => {
+                    self.questions.push(question);
+                    Ok(())
+                }
+                Ok(Begun::Answered(answer)) => {
+                    self.connection.tell(&FromHelper::Service { id, answer: Ok(answer) })
+                }
+                Err(refusal) => self.connection.tell(&FromHelper::Service { id, answer: Err(refusal) }),
+            },
             ToHelper::Job { id, call } => match self.job(id, *call) {
                 Some(answer) => self.connection.tell(&FromHelper::Job { id, answer }),
                 None => Ok(()),
@@ -272,7 +292,35 @@ impl<'server> Session<'server> {
     fn call(&mut self, id: u64, request: &DbusRequest) -> Result<(), Refusal> {
         self.admit(id)?;
         self.server.policy.check_roots(&request.roots)?;
-        self.calls.begin(id, request, || Err(not_served()))
+        let groups = &self.server.groups;
+        self.calls.begin(id, request, || groups.root_of(&request.group))
+    }
+
+    fn ask(&mut self, id: u64, call: &ServiceCall) -> Result<Begun, Refusal> {
+        self.admit(id)?;
+        if self.questions.len() >= keeper::MOST_CALLS {
+            let message =
+                format!("{} questions about services wait already; try again later", keeper::MOST_CALLS);
+            return Err(Refusal::new(CapabilityCode::Busy, message));
+        }
+        let Server { groups, policy, .. } = &mut *self.server;
+        groups.begin(id, call, policy)
+    }
+
+    fn advance_questions(&mut self) -> Result<(), ServeError> {
+        let mut answers = Vec::new();
+        let groups = &mut self.server.groups;
+        self.questions.retain_mut(|question| match groups.advance(question) {
+            Some(answer) => {
+                answers.push((question.id(), answer));
+                false
+            }
+            None => true,
+        });
+        for (id, answer) in answers {
+            self.connection.tell(&FromHelper::Service { id, answer })?;
+        }
+        Ok(())
     }
 
     fn try_to_start(&mut self, id: u64, asked: Asked, stages: Vec<RunRequest>) -> Result<Command, Refusal> {
@@ -286,7 +334,8 @@ impl<'server> Session<'server> {
             return Err(Refusal::new(CapabilityCode::Busy, message));
         };
         let stages = self.server.policy.read_stages(stages)?;
-        Command::start(&Line { stages: &stages, counting: Counting::No }, (place, &self.server.trees))
+        let line = Line { stages: &stages, counting: Counting::No, groups: &self.server.groups };
+        Command::start(&line, (place, &self.server.trees))
     }
 
     fn advance(&mut self) -> Result<(), ServeError> {
@@ -331,8 +380,4 @@ impl<'server> Session<'server> {
         self.stage = Stage::Swept;
         self.connection.tell(&FromHelper::Swept)
     }
-}
-
-fn not_served() -> Refusal {
-    Refusal::new(CapabilityCode::Unavailable, "this helper does not serve that yet")
 }

@@ -6,8 +6,10 @@ use bulkhead_model::manifest::SlotType;
 use bulkhead_model::pattern::{Part, Pattern, RelativePath, parts};
 use bulkhead_model::share::share_name;
 use bulkhead_model::snapshot::snapshot_name;
+use bulkhead_model::target::ManagedName;
 use bulkhead_model::text::is_harmless;
 use ipnet::IpNet;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 const SHARE_NAME_BYTES: usize = "share-".len() + 36;
@@ -71,25 +73,37 @@ fn is_snapshot_name(text: &str) -> bool {
 
 /// Whether `path` is `pattern` with names of resources in its places.
 fn matches(pattern: &Pattern, path: &RelativePath) -> bool {
+    names_in(pattern, path).is_some()
+}
+
+/// The names of resources in the places of `pattern` that make it `path`; none if nothing does.
+pub(crate) fn names_in(pattern: &Pattern, path: &RelativePath) -> Option<BTreeMap<Label, String>> {
+    let mut names = BTreeMap::new();
     let mut rest = path.as_str();
     for part in parts(pattern.as_str()) {
         let (length, fits): (usize, fn(&str) -> bool) = match &part {
             Part::Literal(text) => {
-                let Some(after) = rest.strip_prefix(text.as_str()) else { return false };
-                rest = after;
+                rest = rest.strip_prefix(text.as_str())?;
                 continue;
+            }
+            Part::Place(label) if label.as_str() == "managed" => {
+                let end = rest.find('/').unwrap_or(rest.len());
+                (end, |name| name.parse::<ManagedName>().is_ok())
             }
             Part::Place(label) if label.as_str().ends_with("snapshot") => {
                 (SNAPSHOT_NAME_BYTES, is_snapshot_name)
             }
             Part::Place(_) => (SHARE_NAME_BYTES, is_share_name),
         };
-        match rest.split_at_checked(length) {
-            Some((name, after)) if fits(name) => rest = after,
-            _ => return false,
+        let (name, after) = rest.split_at_checked(length).filter(|(name, _)| fits(name))?;
+        rest = after;
+        if let Part::Place(label) = part
+            && names.insert(label, name.to_owned()).is_some_and(|other| other != name)
+        {
+            return None;
         }
     }
-    rest.is_empty()
+    rest.is_empty().then_some(names)
 }
 
 #[cfg(test)]

@@ -99,6 +99,11 @@ impl<'template> Slots<'template> {
         }
     }
 
+    /// A word with values in its places. Fails for a value that may not stand there.
+    pub(crate) fn argument(&self, word: &str) -> Result<String, Refusal> {
+        argument(word, &self.printed)
+    }
+
     /// The slot with its value.
     pub(crate) fn get(&self, label: &Label) -> Result<&Printed<'template>, Refusal> {
         value_of(&self.printed, label)
@@ -186,11 +191,20 @@ fn check_text(text: &str) -> Result<(), Refusal> {
 ///
 /// Fails with `invalid-argument` for a variable that would change which code runs.
 pub(crate) fn environment(template: &CommandTemplate) -> Result<BTreeMap<String, String>, Refusal> {
+    fixed_environment(&template.env)
+}
+
+/// What is always there, and these.
+///
+/// Fails as [`environment`] does.
+pub(crate) fn fixed_environment(
+    declared: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Refusal> {
     let mut variables = BTreeMap::from([
         ("PATH".to_owned(), "/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
         ("LC_ALL".to_owned(), "C".to_owned()),
     ]);
-    for (name, value) in &template.env {
+    for (name, value) in declared {
         let sound = name.starts_with(|letter: char| letter.is_ascii_uppercase())
             && name
                 .chars()

@@ -16,6 +16,7 @@ mod stage;
 pub(crate) use link::Counting;
 
 use crate::child::Stream;
+use crate::keeper::Groups;
 use crate::protocol::{Ending, FLOOD_BYTES, Finished, MOST_STAGES, Refusal, RunRequest};
 use crate::tree::{Children, Left, Tree, Trees, Trust};
 use bulkhead_model::error::CapabilityCode;
@@ -54,6 +55,8 @@ pub(crate) struct Line<'request> {
     pub(crate) stages: &'request [(RunRequest, CommandTemplate)],
     /// Whether what passes from the first to the second is counted.
     pub(crate) counting: Counting,
+    /// The groups that a command may run inside.
+    pub(crate) groups: &'request Groups,
 }
 
 /// A command that was started.
@@ -94,7 +97,7 @@ impl Command {
         let timeout = Duration::from_millis(shortest).min(LONGEST);
         let mut plans: Vec<Plan<'_>> = Vec::new();
         for ((request, template), review) in line.stages.iter().zip(&reviews) {
-            let plan = Plan::make(request, template, (*review, timeout))?;
+            let plan = Plan::make(request, template, (*review, timeout), line.groups)?;
             plan.check_joint(plans.last())?;
             plans.push(plan);
         }

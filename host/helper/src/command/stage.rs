@@ -1,6 +1,7 @@
 //! One process of a command: what it is started with, its streams, and how it ended.
 
 use crate::child::{self, Limits, Start, Stream};
+use crate::keeper::Groups;
 use crate::output::Output;
 use crate::program::Review;
 use crate::protocol::{
@@ -35,6 +36,8 @@ pub(super) struct Plan<'request> {
     /// The last component of the path that its last word names, if that is one.
     name: Option<&'request str>,
     timeout: Duration,
+    /// The mounts of the group it runs inside.
+    mounts: Option<OwnedFd>,
 }
 
 impl<'request> Plan<'request> {
@@ -43,6 +46,7 @@ impl<'request> Plan<'request> {
         request: &'request RunRequest,
         template: &'request CommandTemplate,
         (review, timeout): (Review, Duration),
+        groups: &Groups,
     ) -> Result<Self, Refusal> {
         if let Some(group) = &template.inside {
             let message = format!("this helper runs nothing inside a group, '{group}' or another");
@@ -55,7 +59,8 @@ impl<'request> Plan<'request> {
             reviewed.program.check_files(template)?;
         }
         let name = last_name(template, request);
-        Ok(Self { template, review, program, environment, words, name, timeout })
+        let mounts = mounts(template, request, groups)?;
+        Ok(Self { template, review, program, environment, words, name, timeout, mounts })
     }
 
     /// What is made by a program under the name that it is sent is made under the name that was claimed.
@@ -91,6 +96,7 @@ impl<'request> Plan<'request> {
             mark: tree.mark(),
             limits: limits(self.template, self.review, self.timeout),
             privilege: self.review.privilege(),
+            mounts: self.mounts,
         })?;
         let capture = self.template.capture.min(LARGEST_CAPTURE);
         Ok(Stage {
@@ -248,6 +254,19 @@ fn limits(template: &CommandTemplate, review: Review, timeout: Duration) -> Limi
         address_space: ADDRESS_SPACE,
         processor_seconds: timeout.as_secs().saturating_add(1),
         file_size: reads.then_some(0),
+    }
+}
+
+/// The mounts of the group that the template names and the request says the instance of.
+fn mounts(
+    template: &CommandTemplate,
+    request: &RunRequest,
+    groups: &Groups,
+) -> Result<Option<OwnedFd>, Refusal> {
+    match (&template.inside, &request.inside) {
+        (None, None) => Ok(None),
+        (Some(name), Some(group)) if *name == group.group => groups.mounts_of(group).map(Some),
+        _ => Err(Refusal::invalid(format!("template '{}' runs inside another group", template.name))),
     }
 }
 

@@ -13,13 +13,14 @@ mod arguments;
 mod bus;
 mod wire;
 
-use crate::protocol::{DbusReply, DbusRequest, LARGEST_REPLY, MOST_ITEMS, Refusal};
+use crate::protocol::{DbusItem, DbusReply, DbusRequest, DbusValue, LARGEST_REPLY, MOST_ITEMS, Refusal};
 use arguments::Argument;
 use bulkhead_model::error::CapabilityCode;
 use bulkhead_model::manifest::{DbusTemplate, GroupTemplate};
 use rustix::buffer::spare_capacity;
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use std::os::unix::net::UnixStream;
@@ -39,6 +40,8 @@ const LONGEST_LINE: usize = 1024;
 const BUS: &str = "org.freedesktop.DBus";
 const HELLO: Method<'_> =
     Method { destination: BUS, path: "/org/freedesktop/DBus", interface: BUS, name: "Hello" };
+/// How long a look at who is on a bus may take, in milliseconds.
+const LOOK_MS: u64 = 1000;
 const HELLO_SERIAL: u32 = 1;
 const CALL_SERIAL: u32 = 2;
 /// The bus says that the call reached nobody.
@@ -70,6 +73,25 @@ struct Call {
     call: Vec<u8>,
     unsent: Vec<u8>,
     received: Vec<u8>,
+}
+
+/// Whether `name` has an owner on the bus that listens at `bus`, an absolute path as this process sees it. Waits for at most a second.
+pub(crate) fn has_owner(bus: &str, name: &str) -> bool {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Ok(root) = openat(CWD, "/", flags, Mode::empty()) else { return false };
+    let Ok(stream) = bus::connect_below(&root, bus) else { return false };
+    let method = Method { name: "NameHasOwner", ..HELLO };
+    let mut call = Call::begin((0, LOOK_MS), method, &[Argument::Text(name.to_owned())], stream);
+    loop {
+        if let Some(answer) = call.advance() {
+            let is_true = |item: &DbusItem| item.value == DbusValue::Boolean(true);
+            return matches!(answer, Ok(DbusReply::Results(items)) if items.first().is_some_and(is_true));
+        }
+        let mut watched = Vec::new();
+        call.watch(&mut watched);
+        let pause = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+        let _looked_at_again = poll(&mut watched, Some(&pause)).is_err();
+    }
 }
 
 /// The outcome of a call.
@@ -111,12 +133,14 @@ impl Calls {
             )
         })?;
         let arguments = arguments::build(&template, request)?;
-        self.0.push(Call::begin(
-            (id, request.timeout_ms),
-            &template,
-            &arguments,
-            bus::connect_below(&root()?, &bus)?,
-        ));
+        let method = Method {
+            destination: &template.destination,
+            path: &template.path,
+            interface: &template.interface,
+            name: &template.method,
+        };
+        let stream = bus::connect_below(&root()?, &bus)?;
+        self.0.push(Call::begin((id, request.timeout_ms), method, &arguments, stream));
         Ok(())
     }
 
@@ -153,16 +177,10 @@ impl Calls {
 impl Call {
     fn begin(
         (id, timeout_ms): (u64, u64),
-        template: &DbusTemplate,
+        method: Method<'_>,
         arguments: &[Argument],
         stream: UnixStream,
     ) -> Self {
-        let method = Method {
-            destination: &template.destination,
-            path: &template.path,
-            interface: &template.interface,
-            name: &template.method,
-        };
         let now = Instant::now();
         let user: String =
             geteuid().as_raw().to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
@@ -171,7 +189,7 @@ impl Call {
             stream,
             deadline: now.checked_add(Duration::from_millis(timeout_ms).min(LONGEST)).unwrap_or(now),
             step: Step::Greeting,
-            destination: template.destination.clone(),
+            destination: method.destination.to_owned(),
             call: wire::method_call(CALL_SERIAL, method, arguments),
             unsent: format!("\0AUTH EXTERNAL {user}\r\n").into_bytes(),
             received: Vec::new(),

@@ -4,6 +4,7 @@
 use super::files::{Files, Record, words_of};
 use crate::command::{Command, Counting, Line, Progress};
 use crate::frame::encode;
+use crate::keeper::{Groups, Runtime};
 use crate::protocol::{Finished, JobEnd, LARGEST_ANSWER, PipeFinished, Refusal, StartJob};
 use crate::tree::{Trees, reap};
 use rustix::event::{Timespec, poll};
@@ -74,7 +75,10 @@ fn begin(runtime: &Path, trees: &Trees, start: StartJob) -> Result<Kept, Refusal
     let stages: Vec<_> = start.stages.into_iter().zip(templates).collect();
     // Before anything runs: what runs without a record would never be found again.
     files.add(&record)?;
-    match Command::start(&Line { stages: &stages, counting }, (0, trees)) {
+    let groups = Groups::new(
+        Runtime::open(&runtime.join("groups")).map_err(|error| Refusal::io("the groups", error))?,
+    );
+    match Command::start(&Line { stages: &stages, counting, groups: &groups }, (0, trees)) {
         Ok(command) => Ok(Kept { files, record, command }),
         Err(refusal) => {
             files.remove(&record.key)?;

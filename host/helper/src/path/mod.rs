@@ -47,18 +47,7 @@ impl Roots {
         bindings: &BTreeMap<Label, RootBinding>,
         slot: &PathSlot<'_>,
     ) -> Result<OpenedPath, Refusal> {
-        let binding = bindings.get(slot.root).ok_or_else(|| {
-            Refusal::denied(
-                format!("root '{}'", slot.root),
-                format!(
-                    "grant.roots.{} = {{ path = \"/absolute/directory\", pin = \"the digest that `bulkhead driver inspect` shows\" }}",
-                    slot.root
-                ),
-            )
-        })?;
-        if !self.opened.contains_key(slot.root) {
-            self.opened.insert(slot.root.clone(), open_root(slot.root, binding)?);
-        }
+        let binding = self.open_binding(bindings, slot.root)?;
         let Some(root) = self.opened.get(slot.root) else {
             return Err(Refusal::invalid(format!("root '{}' is not bound", slot.root)));
         };
@@ -87,6 +76,39 @@ impl Roots {
                 Ok(OpenedPath::Text(format!("{}/{}", binding.path.trim_end_matches('/'), slot.path)))
             }
         }
+    }
+
+    /// Open the directory that a slot names, below its root.
+    pub(crate) fn open_directory(
+        &mut self,
+        bindings: &BTreeMap<Label, RootBinding>,
+        slot: &PathSlot<'_>,
+    ) -> Result<OwnedFd, Refusal> {
+        self.open_binding(bindings, slot.root)?;
+        let root = self.opened.get(slot.root);
+        let root = root.ok_or_else(|| Refusal::invalid(format!("root '{}' is not bound", slot.root)))?;
+        openat2(root, slot.path.as_str(), DIRECTORY | OFlags::NOFOLLOW, Mode::empty(), BENEATH)
+            .map_err(|error| slot.failed(error))
+    }
+
+    fn open_binding<'bindings>(
+        &mut self,
+        bindings: &'bindings BTreeMap<Label, RootBinding>,
+        root: &Label,
+    ) -> Result<&'bindings RootBinding, Refusal> {
+        let binding = bindings.get(root).ok_or_else(|| {
+            Refusal::denied(
+                format!("root '{root}'"),
+                format!(
+                    "grant.roots.{} = {{ path = \"/absolute/directory\", pin = \"the digest that `bulkhead driver inspect` shows\" }}",
+                    root
+                ),
+            )
+        })?;
+        if !self.opened.contains_key(root) {
+            self.opened.insert(root.clone(), open_root(root, binding)?);
+        }
+        Ok(binding)
     }
 }
 

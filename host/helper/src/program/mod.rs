@@ -4,7 +4,10 @@
 //! run only where the site's ceiling names it; one that runs other programs may not run at all, whatever it is called.
 
 mod form;
+mod service;
 mod table;
+
+pub use service::{check_service, is_reviewed_service};
 
 use crate::protocol::{Refusal, Unreviewed};
 use bulkhead_model::manifest::{CommandEffect, CommandTemplate, PathKind, SlotType};
@@ -30,7 +33,7 @@ enum Links {
 }
 
 /// What root keeps for a command; everything else is dropped before it starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Privilege {
     /// Nothing.
     None,
@@ -40,6 +43,8 @@ pub enum Privilege {
     Filesystems,
     /// `Filesystems`, and to make the device nodes that a received tree holds.
     Replicas,
+    /// `Files`, and what a file server does for its clients: to act as other users, to listen at low ports, to make special files.
+    Server,
 }
 
 /// What is known about a template's program.

@@ -9,10 +9,14 @@ use rustix::io::Errno;
 use rustix::process::{Pid, getpid};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Processes of one command, where the controller is there.
 const MOST_PROCESSES: &str = "512";
 const PREFIX: &str = "bulkhead-";
+/// How often and how long it is waited for a killed service's cgroup to become empty.
+const ENDING_ROUNDS: u32 = 100;
+const ENDING_PAUSE: Duration = Duration::from_millis(2);
 
 /// The helper's cgroups. The directory is removed when this is dropped.
 #[derive(Debug)]
@@ -85,6 +89,31 @@ impl Drop for Groups {
     fn drop(&mut self) {
         let _ended_by_the_next_helper = end(&self.directory);
     }
+}
+
+/// Where the cgroups of services stand, below the cgroup of whichever helper made them.
+const SERVICES: &str = "bulkhead-services";
+
+/// A cgroup for what outlives this helper; none where none can be made. Who is to be in it writes itself into its `cgroup.procs`.
+pub(crate) fn make_service_group(name: &str) -> Option<PathBuf> {
+    let directory = own_directory()?.join(SERVICES).join(name);
+    match fs::create_dir_all(&directory) {
+        Ok(()) if directory.join("cgroup.kill").exists() => Some(directory),
+        _ => None,
+    }
+}
+
+/// End everything in such a cgroup and remove it, as far as the kernel lets go of it at once.
+pub(crate) fn end_service_group(name: &str) {
+    let Some(services) = own_directory().map(|own| own.join(SERVICES)) else { return };
+    let directory = services.join(name);
+    for _ in 0..ENDING_ROUNDS {
+        if end(&directory) == Left::Nothing {
+            break;
+        }
+        std::thread::sleep(ENDING_PAUSE);
+    }
+    let _others_are_in_it = fs::remove_dir(&services).is_err();
 }
 
 fn helper_of(name: &str) -> Option<(Pid, u64)> {

@@ -6,6 +6,8 @@
 mod group;
 mod mark;
 
+pub(crate) use group::{end_service_group, make_service_group};
+
 use crate::protocol::EndingMethod;
 use group::{Group, Groups};
 use mark::Marks;

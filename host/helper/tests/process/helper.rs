@@ -3,7 +3,8 @@
 use bulkhead_helper::frame::{FrameReader, encode};
 use bulkhead_helper::protocol::{
     EndingMethod, Finished, FromHelper, JobAnswer, JobCall, LARGEST_ANSWER, LARGEST_REQUEST, PipeFinished,
-    PipeRequest, Refusal, RootBinding, RunRequest, SlotArgument, ToHelper, Unreviewed, VERSION,
+    PipeRequest, Refusal, RootBinding, RunRequest, ServiceAnswer, ServiceCall, SlotArgument, ToHelper,
+    Unreviewed, VERSION,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -124,6 +125,22 @@ impl Helper {
             FromHelper::Job { id, answer } if id == wanted => answer,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Ask about services, and wait for the answer.
+    pub(crate) fn service(&mut self, call: ServiceCall) -> Result<ServiceAnswer, Refusal> {
+        let wanted = self.begin_service(call);
+        match self.receive() {
+            FromHelper::Service { id, answer } if id == wanted => answer,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Ask about services without waiting; answers the question's id.
+    pub(crate) fn begin_service(&mut self, call: ServiceCall) -> u64 {
+        let id = self.next();
+        self.send(&ToHelper::Service { id, call: Box::new(call) });
+        id
     }
 
     /// The next request's id.
@@ -261,7 +278,7 @@ impl Request {
 }
 
 /// Where the program that misbehaves was built; nobody but its owner may write to it, as the helper wants it.
-fn victim() -> String {
+pub(crate) fn victim() -> String {
     let path = std::path::Path::new(HELPER).with_file_name("examples").join("victim");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
         .expect("the example `victim` is built");

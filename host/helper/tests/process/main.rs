@@ -15,5 +15,6 @@ mod paths;
 mod pipelines;
 mod pool;
 mod replicas;
+mod services;
 mod tree;
 mod words;

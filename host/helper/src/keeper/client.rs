@@ -1,0 +1,339 @@
+//! The helper's side: what is asked about groups is checked here, programs and directories are opened here, keepers are found or started.
+
+use super::message::{Answer, Ask, Request, VERSION};
+use super::order;
+use super::place::Runtime;
+use super::wire::{Wire, WireError};
+use crate::path::{PathSlot, Roots};
+use crate::policy::Policy;
+use crate::protocol::{
+    BindRequest, GroupKey, Refusal, ServiceAnswer, ServiceCall, ServiceState, ServiceStatus, StartServices,
+};
+use crate::tree;
+use bulkhead_model::error::CapabilityCode;
+use bulkhead_model::manifest::{GroupTemplate, PathKind};
+use rustix::event::{PollFd, PollFlags};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
+use rustix::io::Errno;
+use rustix::mount::{OpenTreeFlags, open_tree};
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How many questions about services one helper has at once.
+pub(crate) const MOST_CALLS: usize = 64;
+/// The longest a keeper may take to answer, beyond what its services may.
+const ANSWER: Duration = Duration::from_secs(15);
+/// The longest a service may take to be ready or to stop: a manifest may not ask for more.
+const LONGEST_SERVICE: u64 = 600;
+/// Between two looks whether a keeper that was told to end has.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// The keepers of this helper's groups.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    runtime: Option<Runtime>,
+    /// The groups whose keeper this helper started: what runs in the others was adopted.
+    started: BTreeSet<GroupKey>,
+}
+
+/// A question to a keeper whose answer has not come.
+#[derive(Debug)]
+pub(crate) struct Call {
+    id: u64,
+    group: GroupKey,
+    until: Instant,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Asking {
+        wire: Wire,
+        ends: bool,
+    },
+    /// The keeper said that it ends.
+    Ending {
+        keeper: Option<OwnedFd>,
+    },
+}
+
+/// What a question came to at once.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    Answered(ServiceAnswer),
+    Waits(Call),
+}
+
+impl Groups {
+    /// Keepers are found in `runtime`.
+    pub(crate) fn new(runtime: Runtime) -> Self {
+        Self { runtime: Some(runtime), started: BTreeSet::new() }
+    }
+
+    fn runtime(&self) -> Result<&Runtime, Refusal> {
+        self.runtime.as_ref().ok_or_else(|| {
+            Refusal::new(
+                CapabilityCode::Unavailable,
+                "this helper has no runtime directory, so it keeps no services; start it with --runtime DIRECTORY",
+            )
+        })
+    }
+
+    /// Begin what is asked, or refuse it: then nothing was begun.
+    pub(crate) fn begin(&mut self, id: u64, call: &ServiceCall, policy: &Policy) -> Result<Begun, Refusal> {
+        match call {
+            ServiceCall::Start(start) => self.start(id, start, policy),
+            ServiceCall::Status { group, service } => {
+                self.ask(id, group, Request::Status(service.to_string()), stopped)
+            }
+            ServiceCall::Stop { group, service } => {
+                self.ask(id, group, Request::Stop(service.to_string()), || ServiceAnswer::Done)
+            }
+            ServiceCall::StopGroup { group } => {
+                let begun = self.ask(id, group, Request::End, || ServiceAnswer::Done)?;
+                if matches!(begun, Begun::Answered(_)) {
+                    self.clear(group);
+                }
+                Ok(begun)
+            }
+            ServiceCall::Bind(bind) => self.bind(id, bind, policy),
+            ServiceCall::Unbind(bind) => {
+                order::check_bind(bind)?;
+                self.ask(id, &bind.group, Request::Unbind { at: bind.at.clone() }, || ServiceAnswer::Done)
+            }
+        }
+    }
+
+    fn start(&mut self, id: u64, start: &StartServices, policy: &Policy) -> Result<Begun, Refusal> {
+        let template = order::group(&start.template)?;
+        let (orders, programs) = order::make(start, &template, policy)?;
+        let seconds = |order: &super::message::Order| order.ready.seconds.saturating_add(order.stop_seconds);
+        let needed = orders.iter().fold(0, |sum: u64, order| sum.saturating_add(seconds(order)));
+        let wire = match self.connect(&start.group)? {
+            Some(wire) => wire,
+            None => self.make(&start.group, &template)?,
+        };
+        let until = Duration::from_secs(needed.min(LONGEST_SERVICE.saturating_mul(4)));
+        put(id, &start.group, (wire, Request::Start(orders), programs), until)
+    }
+
+    fn bind(&self, id: u64, bind: &BindRequest, policy: &Policy) -> Result<Begun, Refusal> {
+        let read_only = order::check_bind(bind)?;
+        let template = order::group(&bind.template)?;
+        let root = order::root_of(&template, bind)?;
+        let roots = std::collections::BTreeMap::from([(root.clone(), bind.root.clone())]);
+        policy.check_roots(&roots)?;
+        let slot = PathSlot { kind: PathKind::Existing, root: &root, path: &bind.source };
+        let source = Roots::default().open_directory(&roots, &slot)?;
+        let status = fstat(&source).map_err(|error| Refusal::io("the source", error))?;
+        let flags =
+            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+        let mount =
+            open_tree(&source, "", flags).map_err(|error| Refusal::io("a mount of the source", error))?;
+        let Some(wire) = self.connect(&bind.group)? else { return Err(not_running(&bind.group)) };
+        let request =
+            Request::Bind { at: bind.at.clone(), source: (status.st_dev, status.st_ino), read_only };
+        put(id, &bind.group, (wire, request, vec![mount]), Duration::ZERO)
+    }
+
+    /// Ask the keeper of a group; without one `otherwise` is the answer.
+    fn ask(
+        &self,
+        id: u64,
+        group: &GroupKey,
+        request: Request,
+        otherwise: impl FnOnce() -> ServiceAnswer,
+    ) -> Result<Begun, Refusal> {
+        let stops = matches!(request, Request::Stop(_) | Request::End);
+        let longest = if stops { LONGEST_SERVICE } else { 0 };
+        match self.connect(group)? {
+            Some(wire) => put(id, group, (wire, request, Vec::new()), Duration::from_secs(longest)),
+            None => Ok(Begun::Answered(otherwise())),
+        }
+    }
+
+    fn connect(&self, group: &GroupKey) -> Result<Option<Wire>, Refusal> {
+        let failed = |error: Errno| Refusal::io("the keeper of the group", error);
+        let Some(stream) = self.runtime()?.connect(group).map_err(failed)? else { return Ok(None) };
+        Wire::new(stream).map(Some).map_err(failed)
+    }
+
+    /// Start a keeper. What a dead one left goes first.
+    fn make(&mut self, group: &GroupKey, template: &GroupTemplate) -> Result<Wire, Refusal> {
+        self.clear(group);
+        let failed = |error: Errno| Refusal::io("a keeper for the group", error);
+        let listener = self.runtime()?.listen(group).map_err(failed)?;
+        let mut command = Command::new("/proc/self/exe");
+        command.arg("--keep-group").arg(self.runtime()?.record(group));
+        command.arg(tree::make_service_group(&super::place::name_of(group)).unwrap_or_default());
+        command.args(&template.tmpfs).env_clear().current_dir("/");
+        command.stdin(OwnedFd::from(listener)).stdout(Stdio::null()).stderr(Stdio::inherit());
+        command.spawn().map_err(|error| Refusal::io("a keeper for the group cannot be started", error))?;
+        // Dropping the command closes this process's copy of the socket: if the keeper fails, the connection ends.
+        drop(command);
+        self.started.insert(group.clone());
+        self.connect(group)?.ok_or_else(|| not_running(group))
+    }
+
+    /// End what is left of a group whose keeper does not answer, and remove its files.
+    fn clear(&mut self, group: &GroupKey) {
+        let Some(runtime) = &self.runtime else { return };
+        if let Some(keeper) = runtime.keeper_of(group)
+            && let Ok(held) = pidfd_open(keeper, PidfdFlags::empty())
+            && runtime.keeper_of(group).is_some()
+        {
+            let _has_ended = pidfd_send_signal(&held, Signal::KILL).is_err();
+        }
+        tree::end_service_group(&super::place::name_of(group));
+        runtime.forget(group);
+        self.started.remove(group);
+    }
+
+    /// The group's own view of the file system: its root directory.
+    pub(crate) fn root_of(&self, group: &GroupKey) -> Result<OwnedFd, Refusal> {
+        let keeper = self.runtime()?.keeper_of(group).ok_or_else(|| not_running(group))?;
+        let way = format!("/proc/{}/root", keeper.as_raw_pid());
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        openat(CWD, way, flags, Mode::empty()).map_err(|error| Refusal::io("the group's root", error))
+    }
+
+    /// The group's mounts, for a command that runs inside.
+    pub(crate) fn mounts_of(&self, group: &GroupKey) -> Result<OwnedFd, Refusal> {
+        let keeper = self.runtime()?.keeper_of(group).ok_or_else(|| not_running(group))?;
+        let way = format!("/proc/{}/ns/mnt", keeper.as_raw_pid());
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        openat(CWD, way, flags, Mode::empty()).map_err(|error| Refusal::io("the group's mounts", error))
+    }
+
+    /// Go on with a question; its answer, once it has come.
+    pub(crate) fn advance(&mut self, call: &mut Call) -> Option<Result<ServiceAnswer, Refusal>> {
+        let is_late = Instant::now() >= call.until;
+        match &mut call.stage {
+            Stage::Asking { wire, ends } => {
+                let ends = *ends;
+                match exchange(wire) {
+                    Ok(Some(Answer::Done)) if ends => {
+                        call.stage = Stage::Ending { keeper: self.keeper(&call.group) };
+                        self.advance(call)
+                    }
+                    Ok(Some(answer)) => Some(self.told(&call.group, answer)),
+                    Ok(None) if is_late => Some(Err(Refusal::new(
+                        CapabilityCode::TimedOut,
+                        format!("the keeper of group '{}' does not answer", call.group.group),
+                    ))),
+                    Ok(None) => None,
+                    // A keeper that ends hangs up, perhaps before its answer is read.
+                    Err(_) if ends => {
+                        call.stage = Stage::Ending { keeper: self.keeper(&call.group) };
+                        self.advance(call)
+                    }
+                    Err(error) => Some(Err(Refusal::new(
+                        CapabilityCode::Unavailable,
+                        format!("the keeper of group '{}' is gone: {error}", call.group.group),
+                    ))),
+                }
+            }
+            Stage::Ending { keeper } => {
+                let is_there = keeper.as_ref().is_some_and(|keeper| !has_ended(keeper));
+                if is_there && !is_late {
+                    return None;
+                }
+                self.clear(&call.group);
+                Some(Ok(ServiceAnswer::Done))
+            }
+        }
+    }
+
+    fn keeper(&self, group: &GroupKey) -> Option<OwnedFd> {
+        let keeper = self.runtime.as_ref()?.keeper_of(group)?;
+        pidfd_open(keeper, PidfdFlags::empty()).ok()
+    }
+
+    fn told(&self, group: &GroupKey, answer: Answer) -> Result<ServiceAnswer, Refusal> {
+        match answer {
+            Answer::Status(status) => {
+                let adopted = status.started_at_ms.is_some() && !self.started.contains(group);
+                Ok(ServiceAnswer::Status(ServiceStatus { adopted, ..status }))
+            }
+            Answer::Done => Ok(ServiceAnswer::Done),
+            Answer::Refused(refusal) => Err(refusal),
+            Answer::Version(theirs) => Err(Refusal::new(
+                CapabilityCode::Unavailable,
+                format!(
+                    "the keeper of group '{}' speaks version {theirs}, this helper {VERSION}; stop the group with the older helper, \
+                     then start it again",
+                    group.group
+                ),
+            )),
+        }
+    }
+}
+
+impl Call {
+    pub(crate) const fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn watch<'call>(&'call self, list: &mut Vec<PollFd<'call>>) {
+        match &self.stage {
+            Stage::Asking { wire, .. } => list.push(wire.watch()),
+            Stage::Ending { keeper } => {
+                list.extend(keeper.as_ref().map(|keeper| PollFd::new(keeper, PollFlags::IN)));
+            }
+        }
+    }
+
+    /// When it must be looked at though nothing happens.
+    pub(crate) fn due(&self) -> Instant {
+        match self.stage {
+            Stage::Asking { .. } => self.until,
+            Stage::Ending { .. } => super::service::later(Instant::now(), LOOK_AGAIN),
+        }
+    }
+}
+
+fn put(
+    id: u64,
+    group: &GroupKey,
+    (mut wire, request, beside): (Wire, Request, Vec<OwnedFd>),
+    longest: Duration,
+) -> Result<Begun, Refusal> {
+    let ends = matches!(request, Request::End);
+    wire.put(&Ask { version: VERSION, request }, beside)
+        .map_err(|error| Refusal::invalid(format!("the request is too large: {error}")))?;
+    let until = super::service::later(Instant::now(), longest.saturating_add(ANSWER));
+    Ok(Begun::Waits(Call { id, group: group.clone(), until, stage: Stage::Asking { wire, ends } }))
+}
+
+fn exchange(wire: &mut Wire) -> Result<Option<Answer>, WireError> {
+    wire.send()?;
+    wire.receive()
+}
+
+fn has_ended(process: &OwnedFd) -> bool {
+    let mut watched = [PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::event::poll(&mut watched, Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
+fn stopped() -> ServiceAnswer {
+    ServiceAnswer::Status(ServiceStatus {
+        state: ServiceState::Stopped,
+        started_at_ms: None,
+        adopted: false,
+        exit: None,
+    })
+}
+
+fn not_running(group: &GroupKey) -> Refusal {
+    Refusal::new(
+        CapabilityCode::NotFound,
+        format!(
+            "group '{}' of backend '{}' does not run; start a service of it first",
+            group.group, group.backend
+        ),
+    )
+}
