@@ -170,8 +170,15 @@ impl Ability {
         Self::Snapshots,
         Self::ShareFromSnapshot,
         Self::Revert,
+        Self::MountableSnapshots,
+        Self::Replication,
+        Self::ReplicatedSnapshots,
+        Self::ReplicatedRevert,
         Self::Extend,
         Self::Shrink,
+        Self::Manage,
+        Self::ManageSnapshots,
+        Self::Usage,
     ];
 }
 
@@ -195,7 +202,7 @@ impl Abilities {
             snapshot,
             create_share_from_snapshot: snapshot && self.has(Ability::ShareFromSnapshot),
             revert_to_snapshot: snapshot && self.has(Ability::Revert),
-            mount_snapshot: false,
+            mount_snapshot: snapshot && self.has(Ability::MountableSnapshots),
         }
     }
 }
@@ -208,5 +215,13 @@ mod tests {
     fn a_share_from_a_snapshot_needs_snapshots() {
         let abilities = Abilities(BTreeSet::from([Ability::ShareFromSnapshot]));
         assert!(!abilities.share_support().create_share_from_snapshot);
+    }
+
+    #[test]
+    fn only_snapshots_that_there_are_can_be_mounted() {
+        let mountable = |abilities| Abilities(BTreeSet::from_iter(abilities)).share_support().mount_snapshot;
+        assert!(mountable(vec![Ability::Snapshots, Ability::MountableSnapshots]));
+        assert!(!mountable(vec![Ability::MountableSnapshots]));
+        assert!(!mountable(vec![Ability::Snapshots]));
     }
 }

@@ -1,10 +1,14 @@
 //! Operations: journalled changes of resources (design.md 7).
 
 use crate::error::Blame;
-use crate::id::{BackendName, GenerationNumber, OperationId, ProjectId, RequestId, ShareId, SnapshotId};
+use crate::id::{
+    BackendName, GenerationNumber, OperationId, ProjectId, RequestId, ShareId, ShareInstanceId, SnapshotId,
+};
 use crate::size::Gibibytes;
+use crate::target::ManagedName;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// What an operation does. It carries what a repeat needs: nothing of the request is read again.
@@ -52,9 +56,67 @@ pub enum Verb {
         /// The snapshot.
         snapshot: SnapshotId,
     },
+    /// Make a replica of a share.
+    CreateReplica {
+        /// The share instance that becomes it.
+        replica: ShareInstanceId,
+    },
+    /// Remove a replica.
+    DeleteReplica {
+        /// Which.
+        replica: ShareInstanceId,
+        /// Whether a driver's failure still forgets the replica.
+        force: bool,
+    },
+    /// Make a replica the active one.
+    PromoteReplica {
+        /// Which.
+        replica: ShareInstanceId,
+        /// How long writes may be held back before the roles change, in seconds; none lets the driver decide.
+        quiesce_wait_seconds: Option<u32>,
+    },
+    /// Take over as a share what somebody made at its backend. What the operator typed stands in the instance until it has succeeded.
+    ManageShare {
+        /// What it is called there.
+        managed: ManagedName,
+        /// The operator's words for the driver.
+        driver_options: BTreeMap<String, String>,
+    },
+    /// Let a share go and leave its data at the backend.
+    UnmanageShare {
+        /// Whether its access rules are taken away before.
+        remove_access_rules: bool,
+    },
+    /// Take over as a snapshot what somebody made at the share's backend.
+    ManageSnapshot {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// What it is called there.
+        managed: ManagedName,
+        /// The operator's words for the driver.
+        driver_options: BTreeMap<String, String>,
+    },
+    /// Let a snapshot go and leave its data at the backend.
+    UnmanageSnapshot {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// Whether its access rules are taken away before.
+        remove_access_rules: bool,
+    },
+    /// Bring the rules of a mountable snapshot in force.
+    UpdateSnapshotAccess {
+        /// The snapshot.
+        snapshot: SnapshotId,
+    },
 }
 
 impl Verb {
+    /// Whether it brings access rules in force, of a share or a snapshot: such operations run beside others.
+    #[must_use]
+    pub const fn updates_rules(&self) -> bool {
+        matches!(self, Self::UpdateAccess | Self::UpdateSnapshotAccess { .. })
+    }
+
     /// The verb's name: for logs, the ledger and people.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -68,6 +130,14 @@ impl Verb {
             Self::CreateSnapshot { .. } => "create-snapshot",
             Self::DeleteSnapshot { .. } => "delete-snapshot",
             Self::RevertShare { .. } => "revert-share",
+            Self::CreateReplica { .. } => "create-replica",
+            Self::DeleteReplica { .. } => "delete-replica",
+            Self::PromoteReplica { .. } => "promote-replica",
+            Self::ManageShare { .. } => "manage-share",
+            Self::UnmanageShare { .. } => "unmanage-share",
+            Self::ManageSnapshot { .. } => "manage-snapshot",
+            Self::UnmanageSnapshot { .. } => "unmanage-snapshot",
+            Self::UpdateSnapshotAccess { .. } => "update-snapshot-access",
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct InvalidSize(pub i128);
 impl Gibibytes {
     /// The largest size a share may have: 8 EiB less 1 GiB, so that its bytes fit a signed 64-bit number as every tool expects.
     pub const LARGEST: u64 = (1 << 33) - 1;
+    /// The smallest size: 1 GiB.
+    pub const SMALLEST: Self = Self(1);
 
     /// Check a number from outside.
     pub fn new(gib: u64) -> Result<Self, InvalidSize> {

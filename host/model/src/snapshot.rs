@@ -1,10 +1,11 @@
 //! Snapshots and snapshot instances. In part 1 a snapshot has exactly one instance.
 
-use crate::export::ExportLocation;
+use crate::access::AccessRule;
+use crate::export::{ExportLocation, StoredExportLocation};
 use crate::id::{ProjectId, ShareId, ShareInstanceId, SnapshotId, SnapshotInstanceId, UserId};
 use crate::share::{Protocol, ShareForDriver};
 use crate::size::Gibibytes;
-use crate::status::SnapshotStatus;
+use crate::status::{AccessRuleState, SnapshotStatus};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -50,6 +51,47 @@ pub struct SnapshotInstance {
     /// Its status.
     pub status: SnapshotStatus,
     /// The driver's own handle.
+    pub provider_location: Option<String>,
+    /// Where it can be mounted; empty unless its share's snapshots are mountable.
+    pub export_locations: Vec<StoredExportLocation>,
+    /// Who may mount it, in the order they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access_rules: Vec<StoredSnapshotRule>,
+}
+
+/// A rule of a mountable snapshot as the store keeps it: always read only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredSnapshotRule {
+    /// The rule.
+    #[serde(flatten)]
+    pub rule: AccessRule,
+    /// How far it is; never [`AccessRuleState::QueuedToUpdate`] or [`AccessRuleState::Updating`], for there are no levels.
+    pub state: AccessRuleState,
+    /// Why it is in `error`, in the host's words.
+    pub failure: Option<String>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What `snapshot-update-access` is asked (contract 3.6).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SnapshotAccessUpdate {
+    /// Everything that must be in force afterwards.
+    pub rules: Vec<AccessRule>,
+    /// New ones among them.
+    pub add: Vec<AccessRule>,
+    /// To be taken away; not in `rules`.
+    pub remove: Vec<AccessRule>,
+}
+
+/// What a driver found when it took a snapshot over.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ManagedSnapshot {
+    /// Its size; none takes the share's.
+    pub size: Option<Gibibytes>,
+    /// The driver's own handle from now on, at most 255 bytes; none leaves what the operator typed.
     pub provider_location: Option<String>,
     /// Where it can be mounted.
     pub export_locations: Vec<ExportLocation>,

@@ -22,6 +22,13 @@ impl Timestamp {
         Self(now.checked_add(wait).unwrap_or(now))
     }
 
+    /// The moment this many milliseconds after 1970-01-01 UTC; none beyond all calendars.
+    #[must_use]
+    pub fn from_milliseconds(milliseconds: u64) -> Option<Self> {
+        let milliseconds = i64::try_from(milliseconds).ok()?;
+        jiff::Timestamp::from_millisecond(milliseconds).ok().map(Self)
+    }
+
     /// Milliseconds since 1970-01-01 UTC; 0 before that.
     #[must_use]
     pub fn milliseconds(self) -> u64 {
@@ -49,5 +56,11 @@ mod tests {
     fn the_openstack_form_has_six_digits_and_no_zone() {
         let timestamp = Timestamp(jiff::Timestamp::UNIX_EPOCH);
         assert_eq!(timestamp.openstack(), "1970-01-01T00:00:00.000000");
+    }
+
+    #[test]
+    fn milliseconds_beyond_all_calendars_are_no_moment() {
+        assert_eq!(Timestamp::from_milliseconds(1500).map(Timestamp::milliseconds), Some(1500));
+        assert_eq!(Timestamp::from_milliseconds(u64::MAX), None);
     }
 }

@@ -16,7 +16,7 @@ use crate::limits::{Limiter, MOST_HANDLES, saturating_usize};
 use crate::slots::Slots;
 use crate::state::State;
 use bulkhead_capability::backend::Backend;
-use bulkhead_model::call::{CallOrigin, CallReason};
+use bulkhead_model::call::{CallKind, CallOrigin, CallReason};
 use bulkhead_model::error::CallError;
 use bulkhead_model::id::CallId;
 use bulkhead_model::target::CallTarget;
@@ -28,6 +28,9 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 use wasmtime::Store;
 use wasmtime::component::ComponentExportIndex;
+
+/// The function that the ledger names for what the host forgets by itself.
+const LET_GO: &str = "host.let-go";
 
 /// What all calls of one generation share.
 #[derive(Debug)]
@@ -47,13 +50,7 @@ impl Caller {
     ) -> Result<Result<E::Answer, Error>, CallError> {
         let missing = CallError::NotExported { interface: E::ABILITY.interface() };
         let function = self.component.function(E::LABEL).ok_or(missing)?;
-        let origin = CallOrigin {
-            call: CallId::next(),
-            function: E::LABEL.to_owned(),
-            request: reason.request.clone(),
-            operation: reason.operation,
-            generation: self.backend.generation(),
-        };
+        let origin = self.origin(reason, E::LABEL);
         let span = tracing::info_span!(
             "driver.call",
             driver.function = E::LABEL,
@@ -70,6 +67,29 @@ impl Caller {
             span.record("error.blame", tracing::field::display(error.blame()));
         }
         outcome
+    }
+
+    /// Forget what the host keeps of the subject of `target`, recorded as a call of its own that runs no guest.
+    pub(crate) async fn let_go(&self, reason: &CallReason, target: CallTarget) -> Result<(), CallError> {
+        let origin = self.origin(reason, LET_GO);
+        let deadline = Instant::now() + self.backend.limits().deadline(CallKind::Change);
+        let call = self.backend.begin(origin, target, deadline, reason.earlier_attempts);
+        let done = call.let_go().await;
+        let flushed = call.end().await;
+        done.map_err(|error| CallError::Host {
+            reason: format!("what was let go cannot be forgotten: {error}"),
+        })?;
+        flushed.map_err(|error| unrecorded(&error))
+    }
+
+    fn origin(&self, reason: &CallReason, function: &str) -> CallOrigin {
+        CallOrigin {
+            call: CallId::next(),
+            function: function.to_owned(),
+            request: reason.request.clone(),
+            operation: reason.operation,
+            generation: self.backend.generation(),
+        }
     }
 
     async fn run<E: Export>(
@@ -98,9 +118,7 @@ impl Caller {
             }
         };
         // What cannot be recorded is not reported as done.
-        flushed.map_err(|error| CallError::Host {
-            reason: format!("the ledger cannot record the effects: {error}"),
-        })?;
+        flushed.map_err(|error| unrecorded(&error))?;
         Ok(answer)
     }
 
@@ -134,6 +152,10 @@ struct Prepared {
     origin: CallOrigin,
     target: CallTarget,
     earlier_attempts: u32,
+}
+
+fn unrecorded(error: &impl std::fmt::Display) -> CallError {
+    CallError::Host { reason: format!("the ledger cannot record the effects: {error}") }
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> String {

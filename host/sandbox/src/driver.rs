@@ -7,20 +7,30 @@
 //! fresh instance. Answers are validated: what arrives keeps the contract.
 
 use async_trait::async_trait;
-use bulkhead_model::ability::Abilities;
+use bulkhead_model::ability::{Abilities, Ability};
 use bulkhead_model::access::{AccessOutcome, AccessUpdate};
 use bulkhead_model::call::CallReason;
-use bulkhead_model::error::CallError;
+use bulkhead_model::error::{CallError, CapabilityError};
 use bulkhead_model::export::ExportLocation;
-use bulkhead_model::share::{Creation, EnsuredShare, Reversion, RevertRules, ShareForDriver};
+use bulkhead_model::id::ShareInstanceId;
+use bulkhead_model::replica::{
+    Promotion, ReplicaOutcome, ReplicaRemoval, ReplicaView, ReplicatedReversion, ReplicatedSnapshot, SnapshotUpdate,
+};
+use bulkhead_model::share::{
+    Creation, EnsuredShare, ManagedShare, Reversion, RevertRules, ShareForDriver, ShareUsage,
+};
 use bulkhead_model::size::Gibibytes;
-use bulkhead_model::snapshot::{SnapshotForDriver, SnapshotOutcome};
+use bulkhead_model::snapshot::{ManagedSnapshot, SnapshotAccessUpdate, SnapshotForDriver, SnapshotOutcome};
 use bulkhead_model::statistics::{IpVersion, Statistics};
+use bulkhead_model::status::ReplicaState;
+use bulkhead_model::target::{CallTarget, ManagedName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 /// The most shares of one call of [`Driver::ensure_shares`].
 pub const ENSURE_BATCH: usize = 500;
+/// The most shares of one call of [`Driver::share_usage_sizes`].
+pub const USAGE_BATCH: usize = 500;
 
 /// A driver on one backend. What each function does, what a repeat of it meets and which errors it may answer stands in `wit/`.
 #[async_trait]
@@ -31,6 +41,13 @@ pub trait Driver: Send + Sync + Debug {
     /// From now on this is the generation that serves: what all generations of a backend share is bounded as this one says. Called when it
     /// becomes current, and again when another one was tried and not taken.
     fn lead(&self) {}
+
+    /// End everything that the backend keeps running beside its calls. Called when the backend is let go, once no call of it runs.
+    ///
+    /// Idempotent. Fails if something could not be ended; the rest is ended nevertheless.
+    async fn end_services(&self) -> Result<(), CapabilityError> {
+        Ok(())
+    }
 
     /// `lifecycle.setup`: at start and at every swap, until it succeeds.
     async fn setup(&self, reason: &CallReason) -> Result<(), CallError>;
@@ -119,6 +136,75 @@ pub trait Driver: Send + Sync + Debug {
         rules: &RevertRules,
     ) -> Result<Reversion, CallError>;
 
+    /// `replication.create-replica`; the answer is about `view.replica`.
+    async fn create_replica(
+        &self,
+        _reason: &CallReason,
+        _view: &ReplicaView,
+    ) -> Result<ReplicaOutcome, CallError> {
+        Err(CallError::NotExported { interface: Ability::Replication.interface() })
+    }
+
+    /// `replication.delete-replica`.
+    async fn delete_replica(&self, _reason: &CallReason, _removal: &ReplicaRemoval) -> Result<(), CallError> {
+        Err(CallError::NotExported { interface: Ability::Replication.interface() })
+    }
+
+    /// `replication.promote-replica`; the answer is about replicas of this share, each at most once.
+    async fn promote_replica(
+        &self,
+        _reason: &CallReason,
+        _promotion: &Promotion,
+    ) -> Result<Vec<ReplicaOutcome>, CallError> {
+        Err(CallError::NotExported { interface: Ability::Replication.interface() })
+    }
+
+    /// `replication.update-replica-state`: every 300 s; none for no change, also where the driver called the replica active.
+    async fn update_replica_state(
+        &self,
+        _reason: &CallReason,
+        _view: &ReplicaView,
+    ) -> Result<Option<ReplicaState>, CallError> {
+        Err(CallError::NotExported { interface: Ability::Replication.interface() })
+    }
+
+    /// `replicated-snapshots.create-replicated-snapshot`; the answer is about instances of this snapshot, each at most once.
+    async fn create_replicated_snapshot(
+        &self,
+        _reason: &CallReason,
+        _snapshot: &ReplicatedSnapshot,
+    ) -> Result<Vec<SnapshotUpdate>, CallError> {
+        Err(CallError::NotExported { interface: Ability::ReplicatedSnapshots.interface() })
+    }
+
+    /// `replicated-snapshots.delete-replicated-snapshot`; as [`Driver::create_replicated_snapshot`].
+    async fn delete_replicated_snapshot(
+        &self,
+        _reason: &CallReason,
+        _snapshot: &ReplicatedSnapshot,
+    ) -> Result<Vec<SnapshotUpdate>, CallError> {
+        Err(CallError::NotExported { interface: Ability::ReplicatedSnapshots.interface() })
+    }
+
+    /// `replicated-snapshots.update-replicated-snapshot` of the instance on `replica`: every 300 s; none for no change.
+    async fn update_replicated_snapshot(
+        &self,
+        _reason: &CallReason,
+        _replica: ShareInstanceId,
+        _snapshot: &ReplicatedSnapshot,
+    ) -> Result<Option<SnapshotUpdate>, CallError> {
+        Err(CallError::NotExported { interface: Ability::ReplicatedSnapshots.interface() })
+    }
+
+    /// `replicated-revert.revert-to-replicated-snapshot`.
+    async fn revert_to_replicated_snapshot(
+        &self,
+        _reason: &CallReason,
+        _reversion: &ReplicatedReversion,
+    ) -> Result<(), CallError> {
+        Err(CallError::NotExported { interface: Ability::ReplicatedRevert.interface() })
+    }
+
     /// `extend.extend-share`.
     async fn extend_share(
         &self,
@@ -134,4 +220,51 @@ pub trait Driver: Send + Sync + Debug {
         share: &ShareForDriver,
         new_size: Gibibytes,
     ) -> Result<(), CallError>;
+
+    /// `mountable-snapshots.snapshot-update-access`: every rule is read only, whatever its level says.
+    async fn snapshot_update_access(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+        update: &SnapshotAccessUpdate,
+    ) -> Result<(), CallError>;
+
+    /// `manage.manage-existing`; `managed` is what patterns with `{managed}` name.
+    async fn manage_existing(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        managed: &ManagedName,
+        driver_options: &BTreeMap<String, String>,
+    ) -> Result<ManagedShare, CallError>;
+
+    /// `manage.unmanage`. A driver that does not export it has nothing to do.
+    async fn unmanage(&self, reason: &CallReason, share: &ShareForDriver) -> Result<(), CallError>;
+
+    /// `manage-snapshots.manage-existing-snapshot`; `managed` is what patterns with `{managed}` name.
+    async fn manage_existing_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+        managed: &ManagedName,
+        driver_options: &BTreeMap<String, String>,
+    ) -> Result<ManagedSnapshot, CallError>;
+
+    /// `manage-snapshots.unmanage-snapshot`. A driver that does not export it has nothing to do.
+    async fn unmanage_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+    ) -> Result<(), CallError>;
+
+    /// `usage.share-usage-sizes`: at most [`USAGE_BATCH`] shares; more are refused with blame on the host.
+    async fn share_usage_sizes(
+        &self,
+        reason: &CallReason,
+        shares: &[ShareForDriver],
+    ) -> Result<Vec<ShareUsage>, CallError>;
+
+    /// Forget what the host keeps for the driver of the subject of `target`, which was let go: who owns what was made for it, and its private
+    /// data. No call of the driver; what stands at the backend stays, is nobody's, and can be taken over again. Idempotent.
+    async fn let_go(&self, reason: &CallReason, target: CallTarget) -> Result<(), CallError>;
 }

@@ -5,13 +5,16 @@
 
 use crate::bindings::v0_1::bulkhead::driver::access::AccessUpdate;
 use crate::bindings::v0_1::bulkhead::driver::lifecycle::Statistics;
+use crate::bindings::v0_1::bulkhead::driver::manage::ManagedShare;
+use crate::bindings::v0_1::bulkhead::driver::manage_snapshots::ManagedSnapshot;
+use crate::bindings::v0_1::bulkhead::driver::mountable_snapshots::SnapshotAccessUpdate;
+use crate::bindings::v0_1::bulkhead::driver::replicated_revert::ReplicatedReversion;
+use crate::bindings::v0_1::bulkhead::driver::replication::{Promotion, ReplicaOutcome, ReplicaView};
 use crate::bindings::v0_1::bulkhead::driver::revert::Reversion;
 use crate::bindings::v0_1::bulkhead::driver::shares::EnsuredShare;
 use crate::bindings::v0_1::bulkhead::driver::snapshots::SnapshotOutcome;
-use crate::bindings::v0_1::bulkhead::driver::types::{
-    AccessRule, Creation, Error, ExportLocation, IpVersion, KeyValue, RuleOutcome, Share, ShareServer,
-    Snapshot, SnapshotAccessRule,
-};
+use crate::bindings::v0_1::bulkhead::driver::types::{AccessRule, Creation, Error, ExportLocation, IpVersion, KeyValue, Replica, ReplicaSnapshot, ReplicaState, RuleOutcome, Share, ShareServer, Snapshot, SnapshotAccessRule, SnapshotUpdate};
+use crate::bindings::v0_1::bulkhead::driver::usage::ShareUsage;
 use bulkhead_model::ability::Ability;
 use bulkhead_model::call::CallKind;
 use wasmtime::component::types;
@@ -107,8 +110,37 @@ exports! {
     RevertToSnapshot<'a> = Revert "revert" "revert-to-snapshot" Change
         (&'a Snapshot, &'a [AccessRule], &'a [SnapshotAccessRule], Option<&'a ShareServer>) -> Reversion;
 
+    CreateReplica<'a> = Replication "replication" "create-replica" Change (&'a ReplicaView) -> ReplicaOutcome;
+    DeleteReplica<'a> = Replication "replication" "delete-replica" Change
+        (&'a [Replica], &'a Replica, &'a [Snapshot], Option<&'a ShareServer>) -> ();
+    PromoteReplica<'a> = Replication "replication" "promote-replica" Change (&'a Promotion) -> Vec<ReplicaOutcome>;
+    UpdateReplicaState<'a> = Replication "replication" "update-replica-state" Change
+        (&'a ReplicaView) -> Option<ReplicaState>;
+    CreateReplicatedSnapshot<'a> = ReplicatedSnapshots "replicated-snapshots" "create-replicated-snapshot" Change
+        (&'a [Replica], &'a [ReplicaSnapshot], Option<&'a ShareServer>) -> Vec<SnapshotUpdate>;
+    DeleteReplicatedSnapshot<'a> = ReplicatedSnapshots "replicated-snapshots" "delete-replicated-snapshot" Change
+        (&'a [Replica], &'a [ReplicaSnapshot], Option<&'a ShareServer>) -> Vec<SnapshotUpdate>;
+    UpdateReplicatedSnapshot<'a> = ReplicatedSnapshots "replicated-snapshots" "update-replicated-snapshot" Change
+        (&'a [Replica], &'a Replica, &'a [ReplicaSnapshot], &'a ReplicaSnapshot, Option<&'a ShareServer>)
+        -> Option<SnapshotUpdate>;
+    RevertToReplicatedSnapshot<'a> = ReplicatedRevert "replicated-revert" "revert-to-replicated-snapshot" Change
+        (&'a ReplicatedReversion) -> ();
+
     ExtendShare<'a> = Extend "extend" "extend-share" Change (&'a Share, u64, Option<&'a ShareServer>) -> ();
     ShrinkShare<'a> = Shrink "shrink" "shrink-share" Change (&'a Share, u64, Option<&'a ShareServer>) -> ();
+
+    SnapshotUpdateAccess<'a> = MountableSnapshots "mountable-snapshots" "snapshot-update-access" Access
+        (&'a Snapshot, &'a SnapshotAccessUpdate, Option<&'a ShareServer>) -> ();
+
+    ManageExisting<'a> = Manage "manage" "manage-existing" Change
+        (&'a Share, &'a [KeyValue], Option<&'a ShareServer>) -> ManagedShare;
+    Unmanage<'a> = Manage "manage" "unmanage" Change (&'a Share, Option<&'a ShareServer>) -> ();
+    ManageExistingSnapshot<'a> = ManageSnapshots "manage-snapshots" "manage-existing-snapshot" Change
+        (&'a Snapshot, &'a [KeyValue], Option<&'a ShareServer>) -> ManagedSnapshot;
+    UnmanageSnapshot<'a> = ManageSnapshots "manage-snapshots" "unmanage-snapshot" Change
+        (&'a Snapshot, Option<&'a ShareServer>) -> ();
+
+    ShareUsageSizes<'a> = Usage "usage" "share-usage-sizes" Statistics (&'a [Share]) -> Vec<ShareUsage>;
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! What each function is about, derived from its arguments here and nowhere else: no caller can widen the rights of a call by mistake.
 
-use bulkhead_model::access::AccessUpdate;
+use bulkhead_model::access::{AccessLevel, AccessRule, AccessUpdate};
+use bulkhead_model::id::ShareInstanceId;
+use bulkhead_model::replica::{
+    Promotion, Replica, ReplicaRemoval, ReplicaSnapshot, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
+};
 use bulkhead_model::share::{RevertRules, ShareForDriver};
-use bulkhead_model::snapshot::SnapshotForDriver;
-use bulkhead_model::target::{CallTarget, TargetSnapshot};
+use bulkhead_model::snapshot::{SnapshotAccessUpdate, SnapshotForDriver};
+use bulkhead_model::target::{CallTarget, ManagedName, TargetSnapshot};
 
 /// One share.
 pub(crate) fn share(share: &ShareForDriver) -> CallTarget {
@@ -36,6 +40,89 @@ pub(crate) fn revert(snapshot: &SnapshotForDriver, rules: &RevertRules) -> CallT
     CallTarget { access_rules: Some(rules.share.clone()), ..self::snapshot(snapshot) }
 }
 
+/// A share, and what the operator named for it.
+pub(crate) fn managed_share(share: &ShareForDriver, managed: &ManagedName) -> CallTarget {
+    CallTarget { managed: Some(managed.clone()), ..self::share(share) }
+}
+
+/// A snapshot, and what the operator named for it.
+pub(crate) fn managed_snapshot(snapshot: &SnapshotForDriver, managed: &ManagedName) -> CallTarget {
+    CallTarget { managed: Some(managed.clone()), ..self::snapshot(snapshot) }
+}
+
+/// A snapshot with the rules that shall be in force, all read only.
+pub(crate) fn snapshot_access(snapshot: &SnapshotForDriver, update: &SnapshotAccessUpdate) -> CallTarget {
+    let read_only = |rule: &AccessRule| AccessRule { level: AccessLevel::Ro, ..rule.clone() };
+    CallTarget {
+        access_rules: Some(update.rules.iter().map(read_only).collect()),
+        ..self::snapshot(snapshot)
+    }
+}
+
+/// A replica, the others of its share, and the snapshots on both it and the active one.
+pub(crate) fn replica(view: &ReplicaView) -> CallTarget {
+    let pairs = view.snapshots.iter().flat_map(|pair| [&pair.replica, &pair.active]);
+    CallTarget {
+        access_rules: Some(view.access_rules.clone()),
+        ..of_replica(&view.replica, &view.replicas, pairs)
+    }
+}
+
+/// A replica to be removed, the others of its share, and its own snapshots.
+pub(crate) fn removal(removal: &ReplicaRemoval) -> CallTarget {
+    of_replica(&removal.replica, &removal.replicas, &removal.snapshots)
+}
+
+/// A replica to be promoted, the others of its share, all their snapshots, and the rules that shall be in force.
+pub(crate) fn promotion(promotion: &Promotion) -> CallTarget {
+    let snapshots = promotion.snapshots.iter().map(|one| &one.snapshot);
+    CallTarget {
+        access_rules: Some(promotion.access_rules.clone()),
+        ..of_replica(&promotion.replica, &promotion.replicas, snapshots)
+    }
+}
+
+/// A snapshot on all replicas; the subject is its instance on `subject`.
+pub(crate) fn replicated_snapshot(snapshot: &ReplicatedSnapshot, subject: Option<ShareInstanceId>) -> CallTarget {
+    let is_subject = |one: &&ReplicaSnapshot| Some(one.snapshot.share.id) == subject;
+    let (first, others): (Vec<_>, Vec<_>) = snapshot.snapshots.iter().partition(is_subject);
+    CallTarget {
+        snapshots: first.iter().chain(&others).map(|one| instance(&one.snapshot)).collect(),
+        replicas: ids(&snapshot.replicas),
+        ..CallTarget::default()
+    }
+}
+
+/// A snapshot on all replicas, the active one of which is put back to it, and that one's rules.
+pub(crate) fn replicated_revert(reversion: &ReplicatedReversion) -> CallTarget {
+    let snapshot =
+        ReplicatedSnapshot { replicas: reversion.replicas.clone(), snapshots: reversion.snapshots.clone() };
+    CallTarget {
+        access_rules: Some(reversion.share_rules.clone()),
+        ..replicated_snapshot(&snapshot, Some(reversion.active_replica.share.id))
+    }
+}
+
+fn of_replica<'a>(
+    subject: &Replica,
+    all: &[Replica],
+    snapshots: impl IntoIterator<Item = &'a SnapshotForDriver>,
+) -> CallTarget {
+    CallTarget {
+        snapshots: snapshots.into_iter().map(instance).collect(),
+        replicas: ids(all),
+        ..CallTarget::share(subject.share.id)
+    }
+}
+
+fn ids(replicas: &[Replica]) -> Vec<ShareInstanceId> {
+    replicas.iter().map(|replica| replica.share.id).collect()
+}
+
+fn instance(snapshot: &SnapshotForDriver) -> TargetSnapshot {
+    TargetSnapshot { snapshot: snapshot.id, share: snapshot.share.id }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +136,43 @@ mod tests {
         assert_eq!(target.subject(), Some(Resource::Share(share.id)));
         assert!(target.names(Some(Resource::Snapshot(source.id))).is_err());
         assert!(target.names(Some(Resource::Share(source.share.id))).is_err());
+    }
+
+    #[test]
+    fn the_rules_of_a_snapshot_reach_templates_read_only() {
+        let update = SnapshotAccessUpdate { rules: vec![fixture::rule()], ..SnapshotAccessUpdate::default() };
+        let rules = snapshot_access(&fixture::snapshot(), &update).access_rules.expect("rules");
+        assert!(rules.iter().all(|rule| rule.level == AccessLevel::Ro) && rules.len() == 1);
+    }
+
+    #[test]
+    fn what_is_taken_over_is_named_beside_what_it_becomes() {
+        let (share, managed) = (fixture::share(), "old".parse::<ManagedName>().expect("a name"));
+        let names = managed_share(&share, &managed).names(None).expect("names");
+        assert_eq!((names.share, names.managed), (Some(share.id), Some(managed)));
+    }
+
+    #[test]
+    fn a_call_about_a_replica_names_it_the_others_and_their_snapshots() {
+        let view = fixture::replica_view();
+        let target = replica(&view);
+        assert_eq!(target.subject(), Some(Resource::Share(view.replica.share.id)));
+        for other in &view.replicas {
+            assert!(target.names(Some(Resource::Share(other.share.id))).is_ok());
+        }
+        assert!(target.names(Some(Resource::Snapshot(view.snapshots[0].active.id))).is_ok());
+        assert_eq!(target.access_rules, Some(view.access_rules.clone()));
+        assert!(target.names(Some(Resource::Share(fixture::share().id))).is_err());
+    }
+
+    #[test]
+    fn the_subject_of_a_replicated_snapshot_is_its_instance_on_that_replica() {
+        let snapshot = fixture::replicated_snapshot();
+        for one in &snapshot.snapshots {
+            let target = replicated_snapshot(&snapshot, Some(one.snapshot.share.id));
+            assert_eq!(target.subject(), Some(Resource::Snapshot(one.snapshot.id)));
+            assert_eq!(target.snapshots.len(), 2);
+        }
     }
 
     #[test]

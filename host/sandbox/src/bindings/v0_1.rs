@@ -35,8 +35,15 @@ wasmtime::component::bindgen!({
             import bulkhead:driver/snapshots@0.1.0;
             import bulkhead:driver/share-from-snapshot@0.1.0;
             import bulkhead:driver/revert@0.1.0;
+            import bulkhead:driver/replication@0.1.0;
+            import bulkhead:driver/replicated-snapshots@0.1.0;
+            import bulkhead:driver/replicated-revert@0.1.0;
             import bulkhead:driver/extend@0.1.0;
             import bulkhead:driver/shrink@0.1.0;
+            import bulkhead:driver/mountable-snapshots@0.1.0;
+            import bulkhead:driver/manage@0.1.0;
+            import bulkhead:driver/manage-snapshots@0.1.0;
+            import bulkhead:driver/usage@0.1.0;
         }
     ",
     world: "bulkhead:sandbox/served",

@@ -1,8 +1,10 @@
 //! [`Driver`] by calls into the component: each method derives the target, converts, calls, checks.
 
 use super::Generation;
-use crate::bindings::convert::access::{rules_to_wit, snapshot_rule_to_wit};
+use crate::bindings::convert::access::{rules_to_wit, snapshot_rule_to_wit, snapshot_update_to_wit};
 use crate::bindings::convert::location::locations_from_wit;
+use crate::bindings::convert::manage::{managed_share_from_wit, managed_snapshot_from_wit};
+use crate::bindings::convert::pairs_to_wit;
 use crate::bindings::convert::share::{
     creation_from_wit, ensured_from_wit, reversion_from_wit, share_to_wit,
 };
@@ -10,24 +12,33 @@ use crate::bindings::convert::snapshot::{outcome_from_wit, snapshot_to_wit};
 use crate::bindings::convert::statistics::{
     backend_info_from_wit, function_from_wit, ip_versions_from_wit, pool_name_from_wit, statistics_from_wit,
 };
-use crate::driver::{Driver, ENSURE_BATCH};
+use crate::bindings::convert::usage::usage_from_wit;
+use crate::driver::{Driver, ENSURE_BATCH, USAGE_BATCH};
 use crate::export::{
     BackendInfo, CreateShare, CreateShareFromSnapshot, CreateSnapshot, DefaultFilterFunction,
-    DefaultGoodnessFunction, DeleteShare, DeleteSnapshot, EnsureShares, ExtendShare, IpVersions, PoolOf,
-    RevertToSnapshot, Setup, ShrinkShare, Stats,
+    DefaultGoodnessFunction, DeleteShare, DeleteSnapshot, EnsureShares, ExtendShare, IpVersions,
+    ManageExisting, ManageExistingSnapshot, PoolOf, RevertToSnapshot, Setup, ShareUsageSizes, ShrinkShare,
+    SnapshotUpdateAccess, Stats, Unmanage, UnmanageSnapshot,
 };
 use crate::target;
 use async_trait::async_trait;
-use bulkhead_model::ability::Abilities;
+use bulkhead_model::ability::{Abilities, Ability};
 use bulkhead_model::access::{AccessOutcome, AccessUpdate};
 use bulkhead_model::call::CallReason;
-use bulkhead_model::error::CallError;
+use bulkhead_model::error::{CallError, CapabilityError};
 use bulkhead_model::export::ExportLocation;
-use bulkhead_model::share::{Creation, EnsuredShare, Reversion, RevertRules, ShareForDriver};
+use bulkhead_model::id::ShareInstanceId;
+use bulkhead_model::replica::{
+    Promotion, ReplicaOutcome, ReplicaRemoval, ReplicaView, ReplicatedReversion, ReplicatedSnapshot, SnapshotUpdate,
+};
+use bulkhead_model::share::{
+    Creation, EnsuredShare, ManagedShare, Reversion, RevertRules, ShareForDriver, ShareUsage,
+};
 use bulkhead_model::size::Gibibytes;
-use bulkhead_model::snapshot::{SnapshotForDriver, SnapshotOutcome};
+use bulkhead_model::snapshot::{ManagedSnapshot, SnapshotAccessUpdate, SnapshotForDriver, SnapshotOutcome};
 use bulkhead_model::statistics::{IpVersion, Statistics};
-use bulkhead_model::target::CallTarget;
+use bulkhead_model::status::ReplicaState;
+use bulkhead_model::target::{CallTarget, ManagedName};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[async_trait]
@@ -38,6 +49,10 @@ impl Driver for Generation {
 
     fn lead(&self) {
         self.caller.backend.lead();
+    }
+
+    async fn end_services(&self) -> Result<(), CapabilityError> {
+        self.caller.backend.end_groups().await
     }
 
     async fn setup(&self, reason: &CallReason) -> Result<(), CallError> {
@@ -159,6 +174,67 @@ impl Driver for Generation {
         self.call::<RevertToSnapshot, _>(reason, target, arguments, convert).await
     }
 
+    async fn create_replica(
+        &self,
+        reason: &CallReason,
+        view: &ReplicaView,
+    ) -> Result<ReplicaOutcome, CallError> {
+        self.create_replica_of(reason, view).await
+    }
+
+    async fn delete_replica(&self, reason: &CallReason, removal: &ReplicaRemoval) -> Result<(), CallError> {
+        self.delete_replica_of(reason, removal).await
+    }
+
+    async fn promote_replica(
+        &self,
+        reason: &CallReason,
+        promotion: &Promotion,
+    ) -> Result<Vec<ReplicaOutcome>, CallError> {
+        self.promote_replica_of(reason, promotion).await
+    }
+
+    async fn update_replica_state(
+        &self,
+        reason: &CallReason,
+        view: &ReplicaView,
+    ) -> Result<Option<ReplicaState>, CallError> {
+        self.update_replica_state_of(reason, view).await
+    }
+
+    async fn create_replicated_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &ReplicatedSnapshot,
+    ) -> Result<Vec<SnapshotUpdate>, CallError> {
+        self.create_replicated_snapshot_of(reason, snapshot).await
+    }
+
+    async fn delete_replicated_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &ReplicatedSnapshot,
+    ) -> Result<Vec<SnapshotUpdate>, CallError> {
+        self.delete_replicated_snapshot_of(reason, snapshot).await
+    }
+
+    async fn update_replicated_snapshot(
+        &self,
+        reason: &CallReason,
+        replica: ShareInstanceId,
+        snapshot: &ReplicatedSnapshot,
+    ) -> Result<Option<SnapshotUpdate>, CallError> {
+        self.update_replicated_snapshot_of(reason, replica, snapshot).await
+    }
+
+    async fn revert_to_replicated_snapshot(
+        &self,
+        reason: &CallReason,
+        reversion: &ReplicatedReversion,
+    ) -> Result<(), CallError> {
+        self.revert_to_replicated_snapshot_of(reason, reversion).await
+    }
+
     async fn extend_share(
         &self,
         reason: &CallReason,
@@ -179,5 +255,82 @@ impl Driver for Generation {
         let arguments = share_to_wit(share);
         self.call::<ShrinkShare, _>(reason, target::share(share), (&arguments, new_size.get(), None), Ok)
             .await
+    }
+
+    async fn snapshot_update_access(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+        update: &SnapshotAccessUpdate,
+    ) -> Result<(), CallError> {
+        let target = target::snapshot_access(snapshot, update);
+        let (snapshot, update) = (snapshot_to_wit(snapshot), snapshot_update_to_wit(update));
+        self.call::<SnapshotUpdateAccess, _>(reason, target, (&snapshot, &update, None), Ok).await
+    }
+
+    async fn manage_existing(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        managed: &ManagedName,
+        driver_options: &BTreeMap<String, String>,
+    ) -> Result<ManagedShare, CallError> {
+        let convert = |answer| managed_share_from_wit(&self.rights, answer);
+        let target = target::managed_share(share, managed);
+        let (share, options) = (share_to_wit(share), pairs_to_wit(driver_options));
+        self.call::<ManageExisting, _>(reason, target, (&share, &options[..], None), convert).await
+    }
+
+    async fn unmanage(&self, reason: &CallReason, share: &ShareForDriver) -> Result<(), CallError> {
+        if !self.abilities().has(Ability::Manage) {
+            return Ok(());
+        }
+        let arguments = share_to_wit(share);
+        self.call::<Unmanage, _>(reason, target::share(share), (&arguments, None), Ok).await
+    }
+
+    async fn manage_existing_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+        managed: &ManagedName,
+        driver_options: &BTreeMap<String, String>,
+    ) -> Result<ManagedSnapshot, CallError> {
+        let convert = |answer| managed_snapshot_from_wit(&self.rights, snapshot, answer);
+        let target = target::managed_snapshot(snapshot, managed);
+        let (arguments, options) = (snapshot_to_wit(snapshot), pairs_to_wit(driver_options));
+        self.call::<ManageExistingSnapshot, _>(reason, target, (&arguments, &options[..], None), convert)
+            .await
+    }
+
+    async fn unmanage_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+    ) -> Result<(), CallError> {
+        if !self.abilities().has(Ability::ManageSnapshots) {
+            return Ok(());
+        }
+        let arguments = snapshot_to_wit(snapshot);
+        self.call::<UnmanageSnapshot, _>(reason, target::snapshot(snapshot), (&arguments, None), Ok).await
+    }
+
+    async fn share_usage_sizes(
+        &self,
+        reason: &CallReason,
+        shares: &[ShareForDriver],
+    ) -> Result<Vec<ShareUsage>, CallError> {
+        if shares.len() > USAGE_BATCH {
+            let reason =
+                format!("share-usage-sizes takes at most {USAGE_BATCH} shares a call, not {}", shares.len());
+            return Err(CallError::Host { reason });
+        }
+        let convert = |answer: Vec<_>| usage_from_wit(shares, &answer);
+        let arguments: Vec<_> = shares.iter().map(share_to_wit).collect();
+        self.call::<ShareUsageSizes, _>(reason, target::shares(shares), (&arguments,), convert).await
+    }
+
+    async fn let_go(&self, reason: &CallReason, target: CallTarget) -> Result<(), CallError> {
+        self.caller.let_go(reason, target).await
     }
 }

@@ -2,9 +2,11 @@
 
 use super::{Breach, check_count, shown};
 use crate::bindings::v0_1::bulkhead::driver::access::AccessUpdate as WitAccessUpdate;
+use crate::bindings::v0_1::bulkhead::driver::mountable_snapshots::SnapshotAccessUpdate as WitSnapshotAccessUpdate;
 use crate::bindings::v0_1::bulkhead::driver::types as wit;
 use bulkhead_model::access::{AccessLevel, AccessOutcome, AccessRule, AccessTo, AccessUpdate};
 use bulkhead_model::id::AccessRuleId;
+use bulkhead_model::snapshot::SnapshotAccessUpdate;
 use bulkhead_model::status::AccessRuleState;
 use std::collections::BTreeSet;
 
@@ -32,9 +34,30 @@ pub(crate) fn snapshot_rule_to_wit(rule: &AccessRule) -> wit::SnapshotAccessRule
     }
 }
 
+/// What is asked of a snapshot's rules.
+pub(crate) fn snapshot_update_to_wit(update: &SnapshotAccessUpdate) -> WitSnapshotAccessUpdate {
+    let list = |rules: &[AccessRule]| rules.iter().map(snapshot_rule_to_wit).collect();
+    WitSnapshotAccessUpdate {
+        rules: list(&update.rules),
+        add: list(&update.add),
+        remove: list(&update.remove),
+    }
+}
+
 /// Rules in their order.
 pub(crate) fn rules_to_wit(rules: &[AccessRule]) -> Vec<wit::AccessRule> {
     rules.iter().map(rule_to_wit).collect()
+}
+
+/// Rules of a replicated share: they belong to the share, not to one instance.
+pub(crate) fn access_rules_of_share(rules: &[AccessRule]) -> Vec<wit::ShareAccessRule> {
+    let of_share = |rule: wit::AccessRule| wit::ShareAccessRule {
+        id: rule.id,
+        access_type: rule.access_type,
+        access_to: rule.access_to,
+        access_level: rule.access_level,
+    };
+    rules.iter().map(rule_to_wit).map(of_share).collect()
 }
 
 /// What `update-access` is asked.

@@ -6,9 +6,12 @@ pub(crate) mod address;
 pub(crate) mod capability;
 pub(crate) mod error;
 pub(crate) mod location;
+pub(crate) mod replica;
+pub(crate) mod manage;
 pub(crate) mod share;
 pub(crate) mod snapshot;
 pub(crate) mod statistics;
+pub(crate) mod usage;
 
 use crate::bindings::v0_1::bulkhead::driver::types::KeyValue;
 use bulkhead_model::text::{GuestText, is_harmless};

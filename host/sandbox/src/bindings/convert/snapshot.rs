@@ -5,6 +5,7 @@ use super::share::share_to_wit;
 use super::{Breach, TEXT_BYTES, check_text};
 use crate::bindings::v0_1::bulkhead::driver::snapshots::SnapshotOutcome as WitSnapshotOutcome;
 use crate::bindings::v0_1::bulkhead::driver::types as wit;
+use bulkhead_model::export::ExportLocation;
 use bulkhead_model::snapshot::{SnapshotForDriver, SnapshotOutcome, snapshot_name};
 
 /// A snapshot as a driver call carries it, with its share.
@@ -29,14 +30,22 @@ pub(crate) fn outcome_from_wit(
     if let Some(handle) = &outcome.provider_location {
         check_text("snapshot-outcome.provider-location", handle, TEXT_BYTES)?;
     }
-    let export_locations = if snapshot.share.mount_snapshot_support {
-        let bare = outcome.export_locations.into_iter();
-        let bare = bare.map(|location| wit::ExportLocation { metadata: Vec::new(), ..location });
-        locations_from_wit(rights, bare.collect())?
-    } else {
-        Vec::new()
-    };
+    let export_locations = mountable_locations(rights, snapshot, outcome.export_locations)?;
     Ok(SnapshotOutcome { provider_location: outcome.provider_location, export_locations })
+}
+
+/// Where a snapshot can be mounted: nowhere unless its share's snapshots are mountable, and without metadata.
+pub(super) fn mountable_locations(
+    rights: &LocationRights,
+    snapshot: &SnapshotForDriver,
+    locations: Vec<wit::ExportLocation>,
+) -> Result<Vec<ExportLocation>, Breach> {
+    if !snapshot.share.mount_snapshot_support {
+        return Ok(Vec::new());
+    }
+    let bare = locations.into_iter();
+    let bare = bare.map(|location| wit::ExportLocation { metadata: Vec::new(), ..location });
+    locations_from_wit(rights, bare.collect())
 }
 
 #[cfg(test)]
