@@ -2,7 +2,7 @@
 //!
 //! A change is answered as soon as it has begun; [`Manager::show_change`] tells how it goes. Whoever asked may hang up, the change goes on.
 
-use super::Backend;
+use super::{Backend, Serving};
 use super::change::{Asked, ChangeView};
 use super::generation::{self, GenerationView};
 use super::steps::{self, Change, Plan};
@@ -14,9 +14,14 @@ use bulkhead_model::id::{BackendName, GenerationNumber};
 use bulkhead_model::time::Timestamp;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
+
+/// How long calls of a backend that was let go may still take, before what they use is ended.
+const LAST_CALLS: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Whether a backend that holds shares is unloaded all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,10 +225,27 @@ async fn unload(
         return Err(error);
     }
     backend.end_offer();
+    let serving = backend.serving();
     backend.withdraw();
     inner.backends.changed();
     tracing::info!(backend.name = %name, by = %cause.actor, "backend {name} is unloaded");
+    // Who detaches shares leaves them to their clients.
+    if let (Detach::Nothing, Some(serving)) = (detach, serving) {
+        end_services(&name, &serving).await;
+    }
     Ok(())
+}
+
+/// End what the backend keeps running, once no call is left that could start it again.
+async fn end_services(name: &BackendName, serving: &Serving) {
+    let began = Instant::now();
+    while serving.running_calls() > 0 && began.elapsed() < LAST_CALLS {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    if let Err(error) = serving.driver.end_services().await {
+        let error = &error as &dyn std::error::Error;
+        tracing::error!(backend.name = %name, error, "backend {name} is unloaded, but not all of its services could be ended");
+    }
 }
 
 fn refuse_if_in_use(tables: &Tables, name: &BackendName, detach: Detach) -> Result<(), ManagerError> {
