@@ -1,9 +1,9 @@
 //! Why a request is not accepted: the reasons of the policy, each with a sentence and a stable word.
 
-use bulkhead_model::id::{AccessRuleId, SnapshotId};
+use bulkhead_model::id::{AccessRuleId, ShareId, SnapshotId};
 use bulkhead_model::operation::OperationState;
 use bulkhead_model::size::Gibibytes;
-use bulkhead_model::status::{AccessRulesStatus, ShareStatus, SnapshotStatus};
+use bulkhead_model::status::{AccessRulesStatus, ReplicaState, ShareStatus, SnapshotStatus};
 
 /// Why a request is not accepted now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +36,48 @@ pub enum Denial {
         /// How many.
         count: usize,
     },
+    /// The share has more than one replica.
+    #[error("the share has {count} replicas; delete all but the active one first")]
+    HasReplicas {
+        /// How many.
+        count: usize,
+    },
+    /// The last active replica is the share itself.
+    #[error("this is the share's only active replica; promote another one first, or delete the share")]
+    LastActiveReplica,
+    /// The replica's status does not allow it.
+    #[error("the replica is '{status}', which does not allow {what}")]
+    ReplicaStatus {
+        /// What was asked, in words.
+        what: &'static str,
+        /// Its status.
+        status: ShareStatus,
+    },
+    /// The replica's state does not allow it.
+    #[error("the replica is '{}', which does not allow {what}{}", state.as_str(), advice)]
+    ReplicaState {
+        /// What was asked, in words.
+        what: &'static str,
+        /// Its state.
+        state: ReplicaState,
+        /// What to do instead.
+        advice: &'static str,
+    },
+    /// The share's backend replicates with no other.
+    #[error("the share's backend replicates with no other; its operator can give both the same replication_domain")]
+    NoReplicationDomain,
+    /// The share type is in use.
+    #[error("{count} shares were made with this type; delete them first")]
+    TypeInUse {
+        /// How many.
+        count: usize,
+    },
+    /// The name of a share type is taken.
+    #[error("there is a share type of this name already")]
+    TypeExists,
+    /// The built-in share type stays as it is.
+    #[error("the type 'default' is built in and stays as it is; make another one")]
+    BuiltInType,
     /// A share is being made from the snapshot.
     #[error("a share is being made from this snapshot; wait until it is ready")]
     SnapshotInUse,
@@ -91,10 +133,16 @@ pub enum Denial {
         reason: String,
     },
     /// The same party has a rule already.
-    #[error("the share has a rule for this already: {rule}; change its level, or deny it first")]
+    #[error("there is a rule for this already: {rule}; change its level, or deny it first")]
     DuplicateRule {
         /// The rule.
         rule: AccessRuleId,
+    },
+    /// It is a share here already, or is being taken over.
+    #[error("that is share {share} of this backend already; let that go first (share unmanage)")]
+    AlreadyManaged {
+        /// Which.
+        share: ShareId,
     },
     /// The rule is on its way out.
     #[error("the rule is being denied; allow it anew once it is gone")]
@@ -129,6 +177,14 @@ impl Denial {
             Self::SnapshotStatus { .. } => "snapshot-status",
             Self::InFlight { .. } => "operation-in-flight",
             Self::HasSnapshots { .. } => "has-snapshots",
+            Self::HasReplicas { .. } => "has-replicas",
+            Self::LastActiveReplica => "last-active-replica",
+            Self::ReplicaStatus { .. } => "replica-status",
+            Self::ReplicaState { .. } => "replica-state",
+            Self::NoReplicationDomain => "no-replication-domain",
+            Self::TypeInUse { .. } => "share-type-in-use",
+            Self::TypeExists => "share-type-exists",
+            Self::BuiltInType => "built-in-share-type",
             Self::SnapshotInUse => "snapshot-in-use",
             Self::ForeignSnapshot { .. } => "foreign-snapshot",
             Self::NotNewest { .. } => "not-newest-snapshot",
@@ -140,6 +196,7 @@ impl Denial {
             Self::UnlikeSnapshot => "unlike-snapshot",
             Self::NoRoom { .. } => "no-room",
             Self::DuplicateRule { .. } => "duplicate-rule",
+            Self::AlreadyManaged { .. } => "already-managed",
             Self::RuleLeaving => "rule-leaving",
             Self::NoIpv6 => "no-ipv6",
             Self::OperationState { .. } => "operation-state",

@@ -6,31 +6,43 @@
 //! A third lock lets transactions on one share come one after the other, in the order they were asked for, instead of racing for its
 //! row: correct without it, but under many requests at once some would lose time and again. It is held for a commit, never for a call.
 
-use bulkhead_model::id::ShareInstanceId;
+use bulkhead_model::id::{ShareId, ShareInstanceId};
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Mutex as AsyncMutex;
 
-/// The gates of one share instance. Who needs several takes `change` before `access` before `commit`.
+/// The gates of one share. Who needs both takes `change` before `access`, and either before the turn of a commit.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     pub(crate) change: AsyncMutex<()>,
     pub(crate) access: AsyncMutex<()>,
-    pub(crate) commit: Arc<AsyncMutex<()>>,
 }
 
-/// The gates of all share instances in use.
+/// The gates of all shares in use: one for all replicas of a share.
 #[derive(Debug, Default)]
-pub(crate) struct Gates(Mutex<HashMap<ShareInstanceId, Arc<Gate>>>);
+pub(crate) struct Gates {
+    calls: Mutex<HashMap<ShareId, Arc<Gate>>>,
+    commits: Mutex<HashMap<ShareInstanceId, Arc<AsyncMutex<()>>>>,
+}
 
 impl Gates {
-    /// The gates of an instance.
-    pub(crate) fn of(&self, instance: ShareInstanceId) -> Arc<Gate> {
-        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those that nobody holds are made anew when somebody asks: the map holds what is in use.
-        if gates.len() > 1024 {
-            gates.retain(|_, gate| Arc::strong_count(gate) > 1);
-        }
-        Arc::clone(gates.entry(instance).or_default())
+    /// The gates of a share's driver calls.
+    pub(crate) fn of(&self, share: ShareId) -> Arc<Gate> {
+        of(&self.calls, share)
     }
+
+    /// Whose turn it is to write the row of a share instance.
+    pub(crate) fn turn(&self, instance: ShareInstanceId) -> Arc<AsyncMutex<()>> {
+        of(&self.commits, instance)
+    }
+}
+
+fn of<Key: Eq + Hash, Held: Default>(all: &Mutex<HashMap<Key, Arc<Held>>>, key: Key) -> Arc<Held> {
+    let mut held = all.lock().unwrap_or_else(PoisonError::into_inner);
+    // Those that nobody holds are made anew when somebody asks: the map holds what is in use.
+    if held.len() > 1024 {
+        held.retain(|_, one| Arc::strong_count(one) > 1);
+    }
+    Arc::clone(held.entry(key).or_default())
 }

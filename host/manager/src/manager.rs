@@ -8,6 +8,7 @@ use crate::error::ManagerError;
 use crate::gate::Gates;
 use crate::records::{Change, CommitError, Records, Tables};
 use crate::recovery::Inherited;
+use crate::replica::follow::Followers;
 use crate::runner::Runners;
 use crate::settings::ManagerSettings;
 use bulkhead_ledger::Ledger;
@@ -48,6 +49,9 @@ pub(crate) struct Inner {
     pub(crate) loader: OnceLock<Arc<dyn DriverLoader>>,
     pub(crate) gates: Gates,
     pub(crate) runners: Runners,
+    pub(crate) followers: Followers,
+    /// Held by the one request that makes a share type.
+    pub(crate) share_types: tokio::sync::Mutex<()>,
     pub(crate) inherited: Inherited,
 }
 
@@ -79,6 +83,8 @@ impl Manager {
             loader: OnceLock::new(),
             gates: Gates::default(),
             runners: Runners::default(),
+            followers: Followers::default(),
+            share_types: tokio::sync::Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -127,7 +133,7 @@ impl Inner {
                 Proposal::Commit(backend, change, result) => (backend, change, result),
             };
             if let (None, Some(instance)) = (&turn, change.turnstile()) {
-                let commit = Arc::clone(&self.gates.of(instance).commit);
+                let commit = self.gates.turn(instance);
                 match Arc::clone(&commit).try_lock_owned() {
                     Ok(guard) => turn = Some(guard),
                     Err(_) => {

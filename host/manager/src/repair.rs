@@ -127,7 +127,11 @@ async fn forget_share(inner: &Arc<Inner>, context: &RequestContext, id: ShareId)
             if let Some(running) = tables.unfinished_of_share(id).next() {
                 return Err(Denial::InFlight { running: running.verb.name() }.into());
             }
-            let count = share::facts(tables, share, instance).snapshots.len();
+            let facts = share::facts(tables, share, instance);
+            if facts.replicas > 1 {
+                return Err(Denial::HasReplicas { count: facts.replicas }.into());
+            }
+            let count = facts.snapshots.len();
             if count > 0 {
                 return Err(Denial::HasSnapshots { count }.into());
             }

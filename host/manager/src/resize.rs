@@ -16,6 +16,7 @@ use crate::operation::{self, ability_of, share_status_during};
 use crate::records::{Change, Row, Stored, Tables};
 use crate::runner::launch;
 use crate::scheduler;
+use crate::share_type;
 use crate::share::{facts, find, require_ability, view};
 use crate::view::ShareView;
 use bulkhead_model::id::ShareId;
@@ -107,6 +108,7 @@ fn check(
     let growth_gib = match verb {
         Verb::ExtendShare { new_size } => {
             operation::extend_share(&facts, *new_size)?;
+            share_type::specs::check_extended_size(&share.extra_specs, *new_size)?;
             new_size.get().saturating_sub(share.size.get())
         }
         Verb::ShrinkShare { new_size } => {

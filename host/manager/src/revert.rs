@@ -12,6 +12,7 @@ use crate::journal::{About, Freshness, Initiator};
 use crate::manager::{Inner, Manager, Proposal};
 use crate::operation::{self, ability_of};
 use crate::records::{Change, Row};
+use crate::replica;
 use crate::runner::launch;
 use crate::share::{facts, find, require_ability, view};
 use crate::view::ShareView;
@@ -58,7 +59,11 @@ async fn revert(
             tables.snapshot(&scope, snapshot).ok_or_else(|| ManagerError::not_found("snapshot", snapshot))?;
             operation::revert_share(&facts(tables, share, instance), snapshot)?;
             let verb = Verb::RevertShare { snapshot };
-            require_ability(inner, &instance.placement, ability_of(&verb))?;
+            let ability = match tables.has_replicas(id) {
+                true => replica::ability_of(&verb),
+                false => ability_of(&verb),
+            };
+            require_ability(inner, &instance.placement, ability)?;
             let backend = &instance.placement.backend;
             inner.admit(tables, backend)?;
             let about = About { share: id, project: share.project.clone(), backend: backend.clone() };

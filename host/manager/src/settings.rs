@@ -17,8 +17,16 @@ pub struct ManagerSettings {
     pub longest_setup_repeat: Duration,
     /// Between two readings of a backend's statistics (60 s).
     pub statistics_period: Duration,
+    /// Between two ensurings of a backend's shares (300 s), with up to a tenth of jitter.
+    pub reconcile_period: Duration,
+    /// Between two readings of what shares use; none (the default) reads none.
+    pub usage_period: Option<Duration>,
+    /// Whether the access rules of a share or snapshot are taken away before it is let go (no).
+    pub unmanage_removes_access_rules: bool,
     /// The age from which statistics no longer place shares (300 s).
     pub statistics_stale_after: Duration,
+    /// Between two looks at replicas that are not active (300 s).
+    pub replica_period: Duration,
     /// The most unfinished operations of one backend (1,000); more are refused as `busy` or `backend-unreachable`.
     pub unfinished_operations: usize,
     /// The most finished operations kept for `operation list` (10,000).
@@ -36,7 +44,11 @@ impl Default for ManagerSettings {
             first_setup_repeat: Duration::from_secs(2),
             longest_setup_repeat: Duration::from_secs(600),
             statistics_period: Duration::from_secs(60),
+            reconcile_period: Duration::from_secs(300),
+            usage_period: None,
+            unmanage_removes_access_rules: false,
             statistics_stale_after: Duration::from_secs(300),
+            replica_period: Duration::from_secs(300),
             unfinished_operations: 1000,
             finished_operations: 10_000,
             kept_generations: 5,

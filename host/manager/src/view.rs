@@ -1,6 +1,6 @@
 //! What callers get to see: records put together for reading.
 
-use crate::backend::ChangeView;
+use crate::backend::{ChangeView, EnsureView};
 use bulkhead_model::ability::Abilities;
 use bulkhead_model::access::AccessRule;
 use bulkhead_model::call::DriverLimits;
@@ -23,14 +23,29 @@ use std::sync::Arc;
 pub struct ShareView {
     /// The share.
     pub share: Arc<Share>,
-    /// Its instance; in this version a share has exactly one. Status and export locations stand here.
+    /// The instance that serves clients: the only one, or the active replica. Status and export locations stand here.
     pub instance: Arc<ShareInstance>,
+    /// Whether it has more than one replica.
+    pub has_replicas: bool,
     /// The name of its share type.
     pub share_type_name: String,
     /// The unfinished operation that changes the share itself.
     pub operation: Option<Arc<Operation>>,
     /// The unfinished operation that changes its access rules; runs beside others.
     pub access_operation: Option<Arc<Operation>>,
+}
+
+/// A replica of a share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShareReplicaView {
+    /// The share.
+    pub share: Arc<Share>,
+    /// The replica: an instance with a state.
+    pub instance: Arc<ShareInstance>,
+    /// The name of the share's type.
+    pub share_type_name: String,
+    /// The unfinished operation on the replica.
+    pub operation: Option<Arc<Operation>>,
 }
 
 /// A snapshot with its instance.
@@ -87,6 +102,8 @@ pub struct BackendDescription {
     pub protocols: Vec<Protocol>,
     /// Limits of its calls.
     pub limits: DriverLimits,
+    /// The backends it replicates with have the same; none if it replicates with no other.
+    pub replication_domain: Option<String>,
     /// The ratio of promised to real space on thin pools that report none; at least 1.0.
     pub max_over_subscription_ratio: f64,
 }
@@ -160,11 +177,13 @@ pub struct BackendView {
     pub provisioned_gib: u64,
     /// How many unfinished operations it has.
     pub unfinished_operations: usize,
+    /// The ensuring of its shares that ended last; none since the daemon started.
+    pub last_ensured: Option<EnsureView>,
     /// The latest attempt to give it another generation; none since the daemon started.
     pub last_change: Option<ChangeView>,
 }
 
-/// A share type. In this version there is one, built in.
+/// A share type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ShareTypeView {
     /// Its id.
@@ -172,7 +191,9 @@ pub struct ShareTypeView {
     /// Its name.
     pub name: String,
     /// Words about it.
-    pub description: String,
+    pub description: Option<String>,
     /// Its extra specs, `driver_handles_share_servers` among them.
     pub extra_specs: BTreeMap<String, String>,
+    /// Whether it is the built-in one, which a share gets whose request names none.
+    pub is_default: bool,
 }

@@ -136,6 +136,10 @@ impl CallTarget {
     /// The subject: whom a guest means when it names nobody.
     #[must_use]
     pub fn subject(&self) -> Option<Resource> {
+        // A call about a replica has the share's snapshots beside it.
+        if let (Some(replica), false) = (self.shares.first(), self.replicas.is_empty()) {
+            return Some(Resource::Share(*replica));
+        }
         self.snapshots
             .first()
             .map(|target| Resource::Snapshot(target.snapshot))

@@ -13,9 +13,13 @@ use bulkhead_model::id::{
     SnapshotInstanceId,
 };
 use bulkhead_model::manifest::{DriverDeclaration, Manifest, OptionDeclaration, OptionType, OptionValue};
+use bulkhead_model::replica::{
+    InstanceStatus, Replica, ReplicaSnapshot, ReplicaSnapshotPair, ReplicaView, ReplicatedSnapshot,
+};
 use bulkhead_model::share::{Protocol, ShareForDriver};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::snapshot::SnapshotForDriver;
+use bulkhead_model::status::{AccessRulesStatus, ReplicaState, ReplicationType};
 use bulkhead_store::{Key, KeyPrefix, Revision, Store, StoreError, Transaction, Versioned};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -329,6 +333,46 @@ pub(crate) fn snapshot() -> SnapshotForDriver {
         provider_location: None,
         share: share(),
     }
+}
+
+/// An active replica and one that follows it.
+pub(crate) fn replicas() -> [Replica; 2] {
+    let active = share();
+    let following = ShareForDriver { id: ShareInstanceId::random(), ..active.clone() };
+    [(active, ReplicaState::Active), (following, ReplicaState::OutOfSync)].map(|(share, state)| Replica {
+        share: ShareForDriver { replica_state: Some(state), ..share },
+        host: "bulkhead@nas#pool".to_owned(),
+        replication_type: ReplicationType::Dr,
+        status: InstanceStatus::Available,
+        access_rules_status: AccessRulesStatus::Active,
+    })
+}
+
+/// The second of two replicas, with a rule and a snapshot.
+pub(crate) fn replica_view() -> ReplicaView {
+    let ReplicatedSnapshot { replicas, snapshots } = replicated_snapshot();
+    let [active, replica] = [0, 1].map(|index: usize| snapshots[index].snapshot.clone());
+    ReplicaView {
+        replica: replicas[1].clone(),
+        replicas,
+        access_rules: vec![rule()],
+        snapshots: vec![ReplicaSnapshotPair { active, replica }],
+    }
+}
+
+/// A snapshot on an active replica and on one that follows it.
+pub(crate) fn replicated_snapshot() -> ReplicatedSnapshot {
+    let replicas = replicas().to_vec();
+    let parent = snapshot();
+    let snapshots = replicas.iter().map(|replica| ReplicaSnapshot {
+        snapshot: SnapshotForDriver {
+            id: SnapshotInstanceId::random(),
+            share: replica.share.clone(),
+            ..parent.clone()
+        },
+        status: InstanceStatus::Creating,
+    });
+    ReplicatedSnapshot { snapshots: snapshots.collect(), replicas }
 }
 
 /// A rule for one address.

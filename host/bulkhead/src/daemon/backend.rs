@@ -220,6 +220,10 @@ impl Verified {
             generation,
             protocols: driver.protocols.clone(),
             limits: self.settings.limits.clone(),
+            replication_domain: match self.options.get("replication_domain") {
+                Some(OptionValue::Text(domain)) if !domain.is_empty() => Some(domain.clone()),
+                _ => None,
+            },
             max_over_subscription_ratio: ratio,
         }
     }

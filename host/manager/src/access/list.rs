@@ -50,16 +50,17 @@ fn bytes_of(rule: &StoredAccessRule) -> usize {
 }
 
 impl RuleList {
-    /// The rules of `instance` as they are.
+    /// The rules of `instance` as they are: those of its share.
     pub(crate) fn read(tables: &Tables, instance: ShareInstanceId) -> Self {
         let chunk = |stored: Stored<RuleChunk>| Chunk {
             read_at: Some(stored.revision),
             rules: Arc::clone(&stored.rules),
             is_changed: false,
         };
-        let chunks = tables.rule_chunks(instance).into_iter();
+        let home = tables.rules_home(instance);
+        let chunks = tables.rule_chunks(home).into_iter();
         Self {
-            instance,
+            instance: home,
             chunks: chunks.map(|(number, stored)| (number, chunk(stored))).collect(),
             steps: Vec::new(),
             rewritten_bytes: 0,

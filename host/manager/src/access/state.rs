@@ -25,7 +25,7 @@ use bulkhead_model::status::AccessRuleState as State;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a rule for IPv6 is in `error` at a backend without IPv6.
-const NO_IPV6: &str = "the backend does not export over IPv6";
+pub(crate) const NO_IPV6: &str = "the backend does not export over IPv6";
 /// Why the rules of a failed batch are in `error`.
 const BATCH_FAILED: &str = "the backend could not apply the access rules";
 /// Why rules are in `error` whose operation was given up, or whose share could not be deleted.

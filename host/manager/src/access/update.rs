@@ -11,6 +11,7 @@ use crate::journal::{Attempt, End, cause_of, next_attempt, unfinished};
 use crate::manager::{Inner, Proposal};
 use crate::operation::Judgement;
 use crate::records::{Cause, Change, Expect, Row, Stored, Tables};
+use crate::replica;
 use crate::runner::{Progress, Step};
 use bulkhead_model::access::{AccessOutcome, AccessUpdate};
 use bulkhead_model::error::CallError;
@@ -181,6 +182,7 @@ async fn conclude(
             let goes_on = state::has_queued(&rules) || state::is_in_work(&rules);
             let mut change = Change::default();
             write(tables, &stored.value, rules, &cause, &mut change);
+            replica::rules::changed(tables, stored.share, &cause, &mut change);
             // A failure of an earlier batch stays on record; what an earlier attempt of this one met does not.
             let failure = failure.clone().or_else(|| ending(&batch.attempt.operation).failure);
             if goes_on {
@@ -197,6 +199,7 @@ async fn conclude(
         })
         .await?;
     tracing::debug!(operation.id = %id, ?step, "a batch of access rules has ended");
+    replica::follow::follow(inner, batch.attempt.operation.share);
     if step == Step::Again {
         begun::forget(inner, &batch.attempt.operation).await;
     }

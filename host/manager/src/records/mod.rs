@@ -14,7 +14,9 @@ mod tables;
 
 pub(crate) use change::{Cause, Change, Expect};
 pub use row::Origin;
-pub(crate) use row::{BackendRecord, FirstResult, GenerationRecord, Row, RowKey, RuleChunk, Stage};
+pub(crate) use row::{
+    BackendRecord, FirstResult, GenerationRecord, Row, RowKey, RuleChunk, ShareType, Stage,
+};
 pub(crate) use tables::{Stored, Tables};
 
 use crate::error::ManagerError;
@@ -70,6 +72,7 @@ impl Records {
         load(store, row::OPERATION, |_, value| Ok(Row::Operation(row::decode(value)?)), loaded).await?;
         load(store, row::RULES, rule_chunk, loaded).await?;
         load(store, row::FIRST_RESULT, |_, value| Ok(Row::FirstResult(row::decode(value)?)), loaded).await?;
+        load(store, row::SHARE_TYPE, |_, value| Ok(Row::ShareType(row::decode(value)?)), loaded).await?;
         load(store, row::BACKEND, |_, value| Ok(Row::Backend(row::decode(value)?)), loaded).await?;
         load(store, row::GENERATION, |_, value| Ok(Row::Generation(row::decode(value)?)), loaded).await?;
         let (events, _) = broadcast::channel(EVENTS_KEPT);
@@ -154,7 +157,8 @@ fn hint(tables: &Tables, key: &RowKey, row: Option<&Row>) -> Option<Event> {
         (RowKey::Operation(id), _) => Some(Event::Operation(*id)),
         (_, Some(Row::Instance(instance))) => Some(Event::Share(instance.share)),
         (_, Some(Row::SnapshotInstance(instance))) => Some(Event::Snapshot(instance.snapshot)),
-        (RowKey::Rules(instance, _), _) => tables.instance(*instance).map(|one| Event::Share(one.share)),
+        (_, Some(Row::Rules(chunk))) => chunk.rules.first().map(|rule| Event::Share(rule.share)),
+        (RowKey::Rules(instance, _), None) => tables.instance(*instance).map(|one| Event::Share(one.share)),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ use crate::backend::{ConfigurationIdentity, Step};
 use crate::view::{BackendFailure, StoredAccessRule};
 use bulkhead_model::id::{
     BackendName, Digest, GenerationNumber, OperationId, ProjectId, RequestId, ShareId, ShareInstanceId,
-    SnapshotId, SnapshotInstanceId,
+    ShareTypeId, SnapshotId, SnapshotInstanceId,
 };
 use bulkhead_model::key::RECORD;
 use bulkhead_model::operation::Operation;
@@ -14,6 +14,7 @@ use bulkhead_model::time::Timestamp;
 use bulkhead_store::{Key, KeyPrefix};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -107,6 +108,23 @@ pub(crate) enum Stage {
     Failed,
 }
 
+/// A share type that an operator made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ShareType {
+    /// Its id.
+    pub(crate) id: ShareTypeId,
+    /// Its name, which no other type has.
+    pub(crate) name: String,
+    /// Words about it.
+    pub(crate) description: Option<String>,
+    /// What it asks of backends, as the operator wrote it.
+    pub(crate) extra_specs: BTreeMap<String, String>,
+    /// When it was made.
+    pub(crate) created_at: Timestamp,
+    /// When it last changed.
+    pub(crate) updated_at: Timestamp,
+}
+
 /// Part of the rules of a share instance. Rules stand in chunks so that a change writes a few of them, not all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RuleChunk {
@@ -129,6 +147,7 @@ pub(crate) enum RowKey {
     Rules(ShareInstanceId, u32),
     FirstResult(ProjectId, String),
     Backend(BackendName),
+    ShareType(ShareTypeId),
     Generation(BackendName, GenerationNumber),
 }
 
@@ -143,6 +162,7 @@ pub(crate) enum Row {
     Rules(RuleChunk),
     FirstResult(FirstResult),
     Backend(BackendRecord),
+    ShareType(ShareType),
     Generation(GenerationRecord),
 }
 
@@ -157,6 +177,7 @@ impl Row {
             Self::Rules(row) => RowKey::Rules(row.instance, row.number),
             Self::FirstResult(row) => RowKey::FirstResult(row.project.clone(), row.key.clone()),
             Self::Backend(row) => RowKey::Backend(row.name.clone()),
+            Self::ShareType(row) => RowKey::ShareType(row.id),
             Self::Generation(row) => RowKey::Generation(row.backend.clone(), row.number),
         }
     }
@@ -171,6 +192,7 @@ impl Row {
             Self::Rules(row) => serde_json::to_vec(&*row.rules),
             Self::FirstResult(row) => serde_json::to_vec(row),
             Self::Backend(row) => serde_json::to_vec(row),
+            Self::ShareType(row) => serde_json::to_vec(row),
             Self::Generation(row) => serde_json::to_vec(row),
         }
     }
@@ -190,6 +212,7 @@ impl RowKey {
             }
             Self::FirstResult(project, key) => Key::new(&[RECORD, FIRST_RESULT, project.as_str(), key]),
             Self::Backend(name) => Key::new(&[RECORD, BACKEND, name.as_str()]),
+            Self::ShareType(id) => Key::new(&[RECORD, SHARE_TYPE, &id.to_string()]),
             Self::Generation(backend, number) => {
                 Key::new(&[RECORD, GENERATION, backend.as_str(), &format!("{:020}", number.0)])
             }
@@ -205,6 +228,7 @@ pub(crate) const OPERATION: &str = "operation";
 pub(crate) const RULES: &str = "access";
 pub(crate) const FIRST_RESULT: &str = "first-result";
 pub(crate) const BACKEND: &str = "backend";
+pub(crate) const SHARE_TYPE: &str = "share-type";
 pub(crate) const GENERATION: &str = "generation";
 
 /// The prefix of all rows of a kind.

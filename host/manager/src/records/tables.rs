@@ -1,15 +1,13 @@
 //! The rows in memory, with the indexes that answer every question of this crate. Loaded once, changed with every commit.
 
-use super::row::{BackendRecord, FirstResult, GenerationRecord, Row, RowKey, RuleChunk};
-use bulkhead_model::id::{
-    AccessRuleId, BackendName, GenerationNumber, OperationId, ProjectId, ShareId, ShareInstanceId,
-    SnapshotId, SnapshotInstanceId,
-};
+use super::row::{BackendRecord, FirstResult, GenerationRecord, Row, RowKey, RuleChunk, ShareType};
+use bulkhead_model::id::{AccessRuleId, BackendName, GenerationNumber, OperationId, ProjectId, ShareId, ShareInstanceId, ShareTypeId, SnapshotId, SnapshotInstanceId};
 use bulkhead_model::operation::Operation;
 use bulkhead_model::scope::Scope;
 use bulkhead_model::share::{Placement, Share, ShareInstance};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::snapshot::{Snapshot, SnapshotInstance};
+use bulkhead_model::status::ReplicaState;
 use bulkhead_model::time::Timestamp;
 use bulkhead_store::Revision;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -56,13 +54,14 @@ pub(crate) struct Tables {
     rules: HashMap<ShareInstanceId, BTreeMap<u32, Stored<RuleChunk>>>,
     first_results: HashMap<(ProjectId, String), Stored<FirstResult>>,
     backends: BTreeMap<BackendName, Stored<BackendRecord>>,
+    share_types: BTreeMap<ShareTypeId, Stored<ShareType>>,
     generations: BTreeMap<BackendName, BTreeMap<GenerationNumber, Stored<GenerationRecord>>>,
 
     shares_of_project: Index<ProjectId, ShareId>,
-    instance_of_share: HashMap<ShareId, ShareInstanceId>,
+    instances_of_share: Index<ShareId, ShareInstanceId>,
     instances_of_backend: Index<BackendName, ShareInstanceId>,
     snapshots_of_share: HashMap<ShareId, BTreeMap<u64, SnapshotId>>,
-    instance_of_snapshot: HashMap<SnapshotId, SnapshotInstanceId>,
+    instances_of_snapshot: Index<SnapshotId, SnapshotInstanceId>,
     instance_of_rule: HashMap<AccessRuleId, (ShareInstanceId, u32)>,
     unfinished_of_share: Index<ShareId, OperationId>,
     unfinished_of_backend: Index<BackendName, OperationId>,
@@ -99,9 +98,42 @@ impl Tables {
         }
     }
 
-    /// The instance of a share.
+    /// The instance of a share that serves its clients: the only one, or the active replica; the oldest one if none is active.
     pub(crate) fn instance_of(&self, share: ShareId) -> Option<&Stored<ShareInstance>> {
-        self.instance_of_share.get(&share).and_then(|id| self.instances.get(id))
+        let serves = |one: &&Stored<ShareInstance>| {
+            one.replica_state.is_none_or(|state| state == ReplicaState::Active)
+        };
+        let mut of_share = self.of_share(share);
+        of_share.clone().find(serves).or_else(|| of_share.next())
+    }
+
+    /// All instances of a share, oldest first: one, or one for each replica.
+    pub(crate) fn instances_of(&self, share: ShareId) -> Vec<&Stored<ShareInstance>> {
+        let mut instances: Vec<_> = self.of_share(share).collect();
+        instances.sort_by_key(|instance| (instance.created_at, instance.id));
+        instances
+    }
+
+    /// Whether a share has more than one replica.
+    pub(crate) fn has_replicas(&self, share: ShareId) -> bool {
+        self.instances_of_share.get(&share).is_some_and(|instances| instances.len() > 1)
+    }
+
+    /// The shares with more than one replica.
+    pub(crate) fn replicated_shares(&self) -> impl Iterator<Item = ShareId> {
+        let is_replicated =
+            |(share, instances): (&ShareId, &BTreeSet<_>)| (instances.len() > 1).then_some(*share);
+        self.instances_of_share.iter().filter_map(is_replicated)
+    }
+
+    fn of_share(&self, share: ShareId) -> impl Iterator<Item = &Stored<ShareInstance>> + Clone {
+        self.instances_of_share.get(&share).into_iter().flatten().filter_map(|id| self.instances.get(id))
+    }
+
+    /// Under which instance's id the rules of an instance's share stand.
+    pub(crate) fn rules_home(&self, instance: ShareInstanceId) -> ShareInstanceId {
+        let share = self.instances.get(&instance).and_then(|one| self.shares.get(&one.share));
+        share.and_then(|share| share.rules_home).unwrap_or(instance)
     }
 
     /// An instance by its own id.
@@ -144,9 +176,27 @@ impl Tables {
             .filter_map(|id| self.snapshots.get(id))
     }
 
-    /// The instance of a snapshot.
+    /// The instance of a snapshot: the only one, or the one on its share's active replica.
     pub(crate) fn snapshot_instance_of(&self, snapshot: SnapshotId) -> Option<&Stored<SnapshotInstance>> {
-        self.instance_of_snapshot.get(&snapshot).and_then(|id| self.snapshot_instances.get(id))
+        let share = self.snapshots.get(&snapshot).map(|snapshot| snapshot.share);
+        let active = share.and_then(|share| self.instance_of(share)).map(|instance| instance.id);
+        let mut instances = self.snapshot_instances_of(snapshot);
+        let on_active = |one: &&Stored<SnapshotInstance>| Some(one.share_instance) == active;
+        instances.clone().find(on_active).or_else(|| instances.next())
+    }
+
+    /// An instance of a snapshot by its own id.
+    pub(crate) fn snapshot_instance(&self, id: SnapshotInstanceId) -> Option<&Stored<SnapshotInstance>> {
+        self.snapshot_instances.get(&id)
+    }
+
+    /// All instances of a snapshot, in no order: one, or one for each replica that has one.
+    pub(crate) fn snapshot_instances_of(
+        &self,
+        snapshot: SnapshotId,
+    ) -> impl Iterator<Item = &Stored<SnapshotInstance>> + Clone {
+        let ids = self.instances_of_snapshot.get(&snapshot).into_iter().flatten();
+        ids.filter_map(|id| self.snapshot_instances.get(id))
     }
 
     /// An operation inside `scope`.
@@ -213,6 +263,21 @@ impl Tables {
             .filter_map(|(_, project, key)| self.first_results.get(&(project.clone(), key.clone())))
     }
 
+    /// A share type that an operator made.
+    pub(crate) fn share_type(&self, id: ShareTypeId) -> Option<&Stored<ShareType>> {
+        self.share_types.get(&id)
+    }
+
+    /// The share types that operators made.
+    pub(crate) fn share_types(&self) -> impl Iterator<Item = &Stored<ShareType>> {
+        self.share_types.values()
+    }
+
+    /// How many shares were made with a type.
+    pub(crate) fn count_shares_of_type(&self, id: ShareTypeId) -> usize {
+        self.shares.values().filter(|share| share.share_type == id).count()
+    }
+
     /// What is remembered of a backend.
     pub(crate) fn backend(&self, name: &BackendName) -> Option<&Stored<BackendRecord>> {
         self.backends.get(name)
@@ -260,7 +325,7 @@ impl Tables {
                 self.shares.insert(share.id, Stored::new(revision, share));
             }
             Row::Instance(instance) => {
-                self.instance_of_share.insert(instance.share, instance.id);
+                self.instances_of_share.entry(instance.share).or_default().insert(instance.id);
                 let backend = instance.placement.backend.clone();
                 self.instances_of_backend.entry(backend).or_default().insert(instance.id);
                 self.instances.insert(instance.id, Stored::new(revision, instance));
@@ -271,7 +336,7 @@ impl Tables {
                 self.snapshots.insert(snapshot.id, Stored::new(revision, snapshot));
             }
             Row::SnapshotInstance(instance) => {
-                self.instance_of_snapshot.insert(instance.snapshot, instance.id);
+                self.instances_of_snapshot.entry(instance.snapshot).or_default().insert(instance.id);
                 self.snapshot_instances.insert(instance.id, Stored::new(revision, instance));
             }
             Row::Operation(operation) => self.insert_operation(operation, revision),
@@ -287,6 +352,9 @@ impl Tables {
                 self.first_results_by_age.insert(age);
                 let key = (result.project.clone(), result.key.clone());
                 self.first_results.insert(key, Stored::new(revision, result));
+            }
+            Row::ShareType(row) => {
+                self.share_types.insert(row.id, Stored::new(revision, row));
             }
             Row::Backend(backend) => {
                 self.backends.insert(backend.name.clone(), Stored::new(revision, backend));
@@ -317,7 +385,7 @@ impl Tables {
             }
             RowKey::Instance(id) => {
                 if let Some(instance) = self.instances.remove(id) {
-                    self.instance_of_share.remove(&instance.share);
+                    remove_from(&mut self.instances_of_share, &instance.share, id);
                     remove_from(&mut self.instances_of_backend, &instance.placement.backend, id);
                 }
             }
@@ -333,7 +401,7 @@ impl Tables {
             }
             RowKey::SnapshotInstance(id) => {
                 if let Some(instance) = self.snapshot_instances.remove(id) {
-                    self.instance_of_snapshot.remove(&instance.snapshot);
+                    remove_from(&mut self.instances_of_snapshot, &instance.snapshot, id);
                 }
             }
             RowKey::Operation(id) => {
@@ -349,6 +417,9 @@ impl Tables {
                     let age = (result.created_at, project.clone(), key.clone());
                     self.first_results_by_age.remove(&age);
                 }
+            }
+            RowKey::ShareType(id) => {
+                self.share_types.remove(id);
             }
             RowKey::Backend(name) => {
                 self.backends.remove(name);

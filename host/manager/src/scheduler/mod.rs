@@ -4,7 +4,9 @@ pub(crate) mod capacity;
 
 use crate::backend::Backend;
 use crate::records::Tables;
-use crate::view::BackendState;
+use crate::share_type::Needs;
+use crate::view::{BackendDescription, BackendState, LoadedDriver};
+use bulkhead_model::id::BackendName;
 use bulkhead_model::share::{Placement, Protocol};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::statistics::Pool;
@@ -18,6 +20,32 @@ pub(crate) struct Wish {
     pub(crate) protocol: Protocol,
     /// Where the snapshot's share lives, for a share made from one: no backend reads another's snapshots.
     pub(crate) beside: Option<Placement>,
+    /// What its share type asks for.
+    pub(crate) needs: Needs,
+    /// For a replica of a share: where it may be.
+    pub(crate) replica: Option<ReplicaWish>,
+}
+
+/// Where a replica may be.
+#[derive(Debug, Clone)]
+pub(crate) struct ReplicaWish {
+    /// The replication domain of the share.
+    pub(crate) domain: String,
+    /// The backends that hold a replica already.
+    pub(crate) taken: Vec<BackendName>,
+}
+
+impl ReplicaWish {
+    fn check(&self, description: &BackendDescription) -> Result<(), String> {
+        if self.taken.contains(&description.name) {
+            return Err("holds a replica of the share already".to_owned());
+        }
+        match &description.replication_domain {
+            None => Err("has no replication_domain".to_owned()),
+            Some(domain) if *domain == self.domain => Ok(()),
+            Some(_) => Err("is of another replication_domain".to_owned()),
+        }
+    }
 }
 
 /// Find a pool of `backend` for `wish`, or say why there is none.
@@ -36,12 +64,15 @@ pub(crate) fn place(
     if matches!(state, BackendState::Unusable { .. }) {
         return Err(format!("cannot be loaded; see 'bulkhead backend show {}'", backend.name));
     }
-    let Some(description) = backend.loaded().map(|loaded| loaded.description) else {
+    let Some(LoadedDriver { description, abilities }) = backend.loaded() else {
         return Err("is being loaded".to_owned());
     };
     if !description.protocols.contains(&wish.protocol) {
         let offered: Vec<_> = description.protocols.iter().map(|protocol| protocol.as_str()).collect();
         return Err(format!("does not export over {}; it offers {}", wish.protocol, offered.join(", ")));
+    }
+    if let Some(replica) = &wish.replica {
+        replica.check(&description)?;
     }
     if let BackendState::Starting { failed_attempts, failure, .. } = state {
         return Err(match failure {
@@ -58,11 +89,16 @@ pub(crate) fn place(
             Some(_) => return Err("its statistics are out of date".to_owned()),
             None => return Err("it has not reported its capacity yet".to_owned()),
         };
+        wish.needs.check(&abilities, statistics)?;
         let mut reasons = Vec::new();
         for pool in &statistics.pools {
             if let Some(Placement { pool: Some(beside), .. }) = &wish.beside
                 && *beside != pool.name
             {
+                continue;
+            }
+            if let Err(reason) = wish.needs.check_pool(pool, statistics) {
+                reasons.push(format!("pool {}: {reason}", pool.name));
                 continue;
             }
             let placed_gib = reported.placed_gib.get(&pool.name).copied().unwrap_or(0);

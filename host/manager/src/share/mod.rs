@@ -26,7 +26,7 @@ use bulkhead_model::id::{OperationId, ShareId, ShareInstanceId, SnapshotId};
 use bulkhead_model::operation::{Operation, Verb};
 use bulkhead_model::scope::Scope;
 use bulkhead_model::share::{Placement, Share, ShareForDriver, ShareInstance, ShareSupport};
-use bulkhead_model::status::{AccessRulesStatus, ShareStatus};
+use bulkhead_model::status::{AccessRulesStatus, ReplicaState, ShareStatus};
 use bulkhead_model::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -100,7 +100,9 @@ async fn create(
     check_text("name", new.display_name.as_deref())?;
     check_text("description", new.display_description.as_deref())?;
     check_metadata(&new.metadata, METADATA_BYTES)?;
-    let share_type = share_type::find(new.share_type.as_deref())?;
+    let share_type = share_type::find(&inner.records.read(), new.share_type.as_deref())?;
+    let specs = share_type::kept_specs(&share_type);
+    share_type::specs::check_size(&specs, new.size)?;
     let identity = Identity::of(context, "create-share", &new)?;
     let asked = Asked { context, new: &new, share_type: &share_type, identity: &identity };
     let (id, started) = inner
@@ -137,7 +139,14 @@ fn propose_creation(
 ) -> Result<Proposal<Started>, ManagerError> {
     let Asked { context, new, share_type, identity } = *asked;
     let source = new.source_snapshot.map(|id| source_of(context, new, tables, id)).transpose()?;
-    let wish = Wish { size: new.size, protocol: new.protocol, beside: source };
+    let specs = share_type::kept_specs(share_type);
+    let wish = Wish {
+        size: new.size,
+        protocol: new.protocol,
+        beside: source,
+        needs: share_type::needs(&specs),
+        replica: None,
+    };
     let placement = choose(inner, tables, &wish)?;
     inner.admit(tables, &placement.backend)?;
     let now = Timestamp::now();
@@ -153,7 +162,10 @@ fn propose_creation(
         share_type: share_type.id,
         source_snapshot: new.source_snapshot,
         is_public: new.is_public,
-        support: support_on(inner, &placement)?,
+        support: share_type::support(&specs, support_on(inner, &placement)?),
+        replication_type: share_type::replication_type(&specs),
+        extra_specs: specs,
+        rules_home: None,
         created_at: now,
         updated_at: now,
     };
@@ -164,8 +176,10 @@ fn propose_creation(
         status: ShareStatus::Creating,
         progress_percent: Some(0),
         access_rules_status: AccessRulesStatus::Active,
+        replica_state: share.replication_type.map(|_| ReplicaState::Active),
         export_locations: Vec::new(),
         launched_at: None,
+        unsound_since: None,
         created_at: now,
         updated_at: now,
     };
@@ -210,7 +224,7 @@ fn source_of(
     Ok(placement.clone())
 }
 
-fn choose(inner: &Inner, tables: &Tables, wish: &Wish) -> Result<Placement, ManagerError> {
+pub(crate) fn choose(inner: &Inner, tables: &Tables, wish: &Wish) -> Result<Placement, ManagerError> {
     let mut reasons = Vec::new();
     for backend in inner.backends.list() {
         match scheduler::place(&backend, tables, inner.settings.statistics_stale_after, wish) {
@@ -222,7 +236,7 @@ fn choose(inner: &Inner, tables: &Tables, wish: &Wish) -> Result<Placement, Mana
 }
 
 /// What a share on this backend offers: what its driver can do now, kept with the share.
-fn support_on(inner: &Inner, placement: &Placement) -> Result<ShareSupport, ManagerError> {
+pub(crate) fn support_on(inner: &Inner, placement: &Placement) -> Result<ShareSupport, ManagerError> {
     Ok(inner.loaded(&placement.backend)?.abilities.share_support())
 }
 
@@ -321,13 +335,14 @@ pub(crate) fn facts(tables: &Tables, share: &Share, instance: &ShareInstance) ->
         .filter_map(|snapshot| Some((snapshot.id, tables.snapshot_instance_of(snapshot.id)?.status)));
     let in_flight = tables
         .unfinished_of_share(share.id)
-        .find(|operation| operation.verb != Verb::UpdateAccess)
+        .find(|operation| !operation.verb.updates_rules())
         .map(|operation| operation.verb.name());
     ShareFacts {
         status: instance.status,
         rules_status: instance.access_rules_status,
         size: share.size,
         support: share.support,
+        replicas: tables.instances_of(share.id).len(),
         snapshots: snapshots.collect(),
         in_flight,
     }
@@ -357,9 +372,13 @@ pub(crate) fn for_driver(share: &Share, instance: &ShareInstance) -> ShareForDri
         protocol: share.protocol,
         pool: instance.placement.pool.clone(),
         source_snapshot: share.source_snapshot,
+        replica_state: instance.replica_state,
         mount_snapshot_support: share.support.mount_snapshot,
         export_locations: instance.export_locations.iter().map(|stored| stored.location.clone()).collect(),
-        extra_specs: share_type::built_in().extra_specs,
+        extra_specs: match share.extra_specs.is_empty() {
+            true => share_type::built_in().extra_specs,
+            false => share.extra_specs.clone(),
+        },
         metadata: BTreeMap::new(),
     }
 }
@@ -371,6 +390,18 @@ pub(crate) fn view(tables: &Tables, scope: &Scope, id: ShareId) -> Result<ShareV
     view_of(tables, share).ok_or_else(missing)
 }
 
+/// The instance that serves clients, as the share shows it: with the status of a promotion that runs, and the worst of all replicas' rules.
+fn as_one(tables: &Tables, instance: &Stored<ShareInstance>) -> Arc<ShareInstance> {
+    let all = tables.instances_of(instance.share);
+    let is_promoting = all.iter().any(|one| one.status == ShareStatus::ReplicationChange);
+    let worst = all.iter().map(|one| one.access_rules_status).max().unwrap_or(instance.access_rules_status);
+    if all.len() < 2 || (!is_promoting && worst == instance.access_rules_status) {
+        return Arc::clone(&instance.value);
+    }
+    let status = if is_promoting { ShareStatus::ReplicationChange } else { instance.status };
+    Arc::new(ShareInstance { status, access_rules_status: worst, ..(*instance.value).clone() })
+}
+
 fn view_of(tables: &Tables, share: &Stored<Share>) -> Option<ShareView> {
     let instance = tables.instance_of(share.id)?;
     let unfinished = |wanted: fn(&Operation) -> bool| {
@@ -379,8 +410,9 @@ fn view_of(tables: &Tables, share: &Stored<Share>) -> Option<ShareView> {
     };
     Some(ShareView {
         share: Arc::clone(&share.value),
-        instance: Arc::clone(&instance.value),
-        share_type_name: share_type::name_of(share.share_type),
+        instance: as_one(tables, instance),
+        has_replicas: tables.has_replicas(share.id),
+        share_type_name: share_type::name_of(tables, share.share_type),
         operation: unfinished(|operation| operation::share_status_during(&operation.verb).is_some()),
         access_operation: unfinished(|operation| operation.verb == Verb::UpdateAccess),
     })

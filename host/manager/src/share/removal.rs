@@ -1,4 +1,4 @@
-//! Deleting a share at its backend: first its access rules, all at once, then the share (contract 3.3, 4.3).
+//! Deleting a share at its backend, or letting it go: first its access rules, all at once, then the share (contract 3.3, 3.7, 4.3).
 //!
 //! Both calls may be repeated: rules that are gone are no error for a driver, nor is a share that is gone. That all rules have been
 //! taken away is committed between the two, so that what the records say is never more than what the backend was told.
@@ -11,14 +11,16 @@ use crate::error::ManagerError;
 use crate::failure::describe;
 use crate::journal::{Attempt, End, cause_of, unfinished};
 use crate::manager::{Inner, Proposal};
-use crate::operation::Judgement;
+use crate::operation::{Judgement, judge};
 use crate::records::{Change, Tables};
 use crate::runner::{Progress, Step, failed};
 use crate::settle;
 use bulkhead_model::error::{CallError, DriverErrorCode};
 use bulkhead_model::id::{OperationId, ShareId};
 use bulkhead_model::operation::Verb;
+use bulkhead_model::share::ShareForDriver;
 use bulkhead_model::status::AccessRulesStatus;
+use bulkhead_model::target::CallTarget;
 use std::sync::Arc;
 
 /// A running update of the rules has no point any more: the deletion takes all of them away. Its call, if one is out, holds the gate
@@ -29,7 +31,7 @@ pub(crate) fn supersede_access(inner: &Inner, tables: &Tables, share: ShareId, c
     }
 }
 
-/// One attempt at deleting a share.
+/// One attempt at deleting a share or letting it go.
 pub(crate) async fn attempt(
     inner: &Arc<Inner>,
     id: OperationId,
@@ -46,6 +48,7 @@ pub(crate) async fn attempt(
         return Ok(step);
     }
     let answer = match inner.read(|tables| call::share(tables, &attempt.operation)) {
+        Ok(share) if is_let_go(&attempt.operation.verb) => let_go(&attempt, &share).await,
         Ok(share) => serving.driver.delete_share(&attempt.reason(), &share).await,
         Err(error) => Err(error),
     };
@@ -53,7 +56,12 @@ pub(crate) async fn attempt(
         Ok(()) => {
             inner
                 .conclude(&attempt, |tables, cause, change| {
-                    change.remove_share(tables, attempt.operation.share, cause);
+                    let id = attempt.operation.share;
+                    change.remove_share(tables, id, cause);
+                    if is_let_go(&attempt.operation.verb) {
+                        let words = "let go; its data stay at the backend";
+                        change.note(cause, format_args!("share/{id}"), words);
+                    }
                     End::well()
                 })
                 .await?;
@@ -61,6 +69,20 @@ pub(crate) async fn attempt(
         }
         Err(error) => failed(inner, &attempt, progress, error).await,
     }
+}
+
+const fn is_let_go(verb: &Verb) -> bool {
+    matches!(verb, Verb::UnmanageShare { .. })
+}
+
+/// Let the driver let go, then forget what the host kept for it.
+async fn let_go(attempt: &Attempt, share: &ShareForDriver) -> Result<(), CallError> {
+    let (driver, reason) = (&attempt.serving.driver, attempt.reason());
+    match driver.unmanage(&reason, share).await {
+        Err(error) if judge(&attempt.operation.verb, &error, 0, 1) == Judgement::Reached => {}
+        answer => answer?,
+    }
+    driver.let_go(&reason, CallTarget::share(share.id)).await
 }
 
 /// Take all rules away. Returns a step if the attempt ends with it.
@@ -74,7 +96,8 @@ async fn remove_rules(
         let tables = inner.records.read();
         let Some(instance) = tables.instance_of(operation.share) else { return Ok(None) };
         let rules = RuleList::read(&tables, instance.id);
-        if rules.len() == 0 {
+        let stay = matches!(operation.verb, Verb::UnmanageShare { remove_access_rules: false });
+        if rules.len() == 0 || stay {
             return Ok(None);
         }
         (call::share(&tables, operation), state::removal_of_all(&rules))
@@ -100,7 +123,7 @@ async fn remove_rules(
     Ok(None)
 }
 
-/// The rules could not be taken away: they are in error, the share is in `error_deleting`.
+/// The rules could not be taken away: they are in error, the share is in `error_deleting` or `unmanage_error`.
 async fn rules_failed(
     inner: &Arc<Inner>,
     attempt: &Attempt,
@@ -110,7 +133,7 @@ async fn rules_failed(
     let failure = describe(error);
     tracing::warn!(
         share.id = %operation.share, error.code = %failure.code, error.blame = %failure.blame,
-        "removing the access rules of a share to be deleted failed: {}", failure.message
+        "removing the access rules of a share before {} failed: {}", operation.verb.name(), failure.message
     );
     access::give_up(inner, operation.share, &cause_of(operation)).await?;
     inner

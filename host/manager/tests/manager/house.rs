@@ -121,6 +121,7 @@ pub fn description(name: &str, generation: u64) -> BackendDescription {
         generation: GenerationNumber(generation),
         protocols: vec![Protocol::Nfs],
         limits: DriverLimits::default(),
+        replication_domain: None,
         max_over_subscription_ratio: 1.0,
     }
 }

@@ -1,6 +1,7 @@
 //! One (driver, options, grant, limits) of a backend, ready for calls: the driver in this process.
 
 mod access;
+mod replication;
 mod serve;
 
 use crate::bindings::convert::Breach;

@@ -1,6 +1,7 @@
 //! Shares, and what drivers answer about them.
 
 use super::location::{LocationRights, location_to_wit, locations_from_wit};
+use super::replica::replica_state_to_wit;
 use super::{Breach, check_count, pairs_to_wit, shown};
 use crate::bindings::v0_1::bulkhead::driver::revert::Reversion as WitReversion;
 use crate::bindings::v0_1::bulkhead::driver::shares::EnsuredShare as WitEnsuredShare;
@@ -23,7 +24,7 @@ pub(crate) fn share_to_wit(share: &ShareForDriver) -> wit::Share {
         source_snapshot_id: share.source_snapshot.map(|id| id.to_string()),
         share_server_id: None,
         share_group_id: None,
-        replica_state: None,
+        replica_state: share.replica_state.map(replica_state_to_wit),
         mount_snapshot_support: share.mount_snapshot_support,
         export_locations: share.export_locations.iter().map(location_to_wit).collect(),
         extra_specs: pairs_to_wit(&share.extra_specs),
