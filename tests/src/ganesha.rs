@@ -1,6 +1,6 @@
 //! Ganesha by hand: what somebody with a shell on the server would do to it, past the daemon.
 
-use crate::leftovers::processes_called;
+use crate::leftovers::processes_of;
 use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::process::Command;
 
 /// Kill the only process of this name; its id.
 pub fn kill_the(name: &str) -> anyhow::Result<u32> {
-    let found = processes_called(name);
+    let found = processes_of(name);
     ensure!(found.len() == 1, "there is not one {name}, but {found:?}");
     let id = found.first().copied().context("none")?;
     kill(id)?;
@@ -17,7 +17,7 @@ pub fn kill_the(name: &str) -> anyhow::Result<u32> {
 
 /// Kill all processes of this name; there may be none just now.
 pub fn kill_all(name: &str) -> anyhow::Result<()> {
-    processes_called(name).into_iter().try_for_each(kill)
+    processes_of(name).into_iter().try_for_each(kill)
 }
 
 /// Kill a process.

@@ -21,9 +21,8 @@ impl Inventory {
     pub fn take(folder: &Path, pools: &[&Pool]) -> anyhow::Result<Self> {
         let mut lines = BTreeSet::new();
         for id in processes() {
-            let name = fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
-            if !name.is_empty() && !is_ended(id) {
-                lines.insert(format!("process {id} {}", name.trim_end()));
+            if let Some(name) = name_of(id) {
+                lines.insert(format!("process {id} {name}"));
             }
             for kind in ["net", "mnt", "pid", "ipc", "uts", "cgroup", "user"] {
                 if let Ok(namespace) = fs::read_link(format!("/proc/{id}/ns/{kind}")) {
@@ -71,15 +70,18 @@ fn processes() -> Vec<u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// The ids of the running processes that are called so, as the kernel cuts names.
+/// The ids of the running processes of a program, by the name of its file.
 #[must_use]
-pub fn processes_called(name: &str) -> Vec<u32> {
-    let cut: String = name.chars().take(15).collect();
-    let is_called = |id: &u32| {
-        fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|found| found.trim_end() == cut)
-            && !is_ended(*id)
-    };
-    processes().into_iter().filter(is_called).collect()
+pub fn processes_of(program: &str) -> Vec<u32> {
+    processes().into_iter().filter(|id| name_of(*id).is_some_and(|name| name == program)).collect()
+}
+
+/// The file's name of the program that a process runs; none if it has ended. What processes call themselves says less: those that were
+/// started through a descriptor are called by its number.
+fn name_of(id: u32) -> Option<String> {
+    let program = fs::read_link(format!("/proc/{id}/exe")).ok()?;
+    let name = program.file_name()?.to_string_lossy().into_owned();
+    (!is_ended(id)).then_some(name)
 }
 
 fn is_ended(id: u32) -> bool {

@@ -3,7 +3,7 @@
 use crate::daemon::Daemon;
 use crate::http;
 use crate::lab::Lab;
-use crate::leftovers::{Inventory, processes_called};
+use crate::leftovers::{Inventory, processes_of};
 use crate::machine::{SERVER, SERVER_V6};
 use crate::nfs::{self, Failure, Place};
 use crate::pool::Pool;
@@ -138,7 +138,7 @@ impl Site {
 
     /// The process id of the only Ganesha.
     pub fn ganesha(&self) -> anyhow::Result<u32> {
-        let found = processes_called("ganesha.nfsd");
+        let found = processes_of("ganesha.nfsd");
         ensure!(found.len() == 1, "there is not one Ganesha, but {found:?}");
         found.first().copied().context("no Ganesha runs")
     }

@@ -5,7 +5,7 @@ use crate::daemon::SETTLE;
 use crate::ganesha::{export_files, export_id, export_manager};
 use crate::http::Client;
 use crate::lab::Lab;
-use crate::leftovers::processes_called;
+use crate::leftovers::processes_of;
 use crate::pool::Pool;
 use crate::verbs::until;
 use anyhow::{Context, ensure};
@@ -62,12 +62,17 @@ pub(super) async fn pool(operator: &Client, pool: &Pool, lab: &Lab) -> anyhow::R
     let below = |folder| subvolumes.iter().filter_map(move |path| path.strip_prefix(folder));
     let found: BTreeSet<&str> = below("shares/").collect();
     ensure!(shares == found, "the daemon knows {shares:#?}\nthe pool holds {found:#?}");
-    let (wanted, snapshots) = (expected.values().sum::<usize>(), below("snapshots/").count());
-    ensure!(wanted == snapshots, "the daemon knows {wanted} snapshots, the pool holds {snapshots}");
-    ensure!(subvolumes.len() == found.len() + snapshots, "the pool holds more: {subvolumes:#?}");
+    let (wanted, held) = (expected.values().sum::<usize>(), below("snapshots/").count());
+    ensure!(wanted == held, "the daemon knows {wanted} snapshots, the pool holds {held}");
+    ensure!(subvolumes.len() == found.len() + held, "the pool holds more: {subvolumes:#?}");
     let files = export_files(&lab.root("nas1", "config"))?;
-    let stems = files.iter().filter_map(|(path, _)| path.file_stem()?.to_str());
-    ensure!(stems.collect::<BTreeSet<_>>() == shares, "the export files are of others: {files:#?}");
+    let snapshots: BTreeSet<&str> = below("snapshots/").collect();
+    let stems: BTreeSet<&str> = files.iter().filter_map(|(path, _)| path.file_stem()?.to_str()).collect();
+    let missing: Vec<_> = shares.difference(&stems).collect();
+    ensure!(missing.is_empty(), "shares without an export file: {missing:#?}");
+    let orphaned: Vec<_> =
+        stems.iter().filter(|stem| !shares.contains(*stem) && !snapshots.contains(*stem)).collect();
+    ensure!(orphaned.is_empty(), "export files of what is gone: {orphaned:#?}");
     let numbers = files.iter().map(|(_, text)| export_id(text)).collect::<anyhow::Result<BTreeSet<u16>>>()?;
     ensure!(numbers.len() == files.len(), "two exports have one number: {files:#?}");
     until("Ganesha exports what the files say", SETTLE, async || {
@@ -78,7 +83,7 @@ pub(super) async fn pool(operator: &Client, pool: &Pool, lab: &Lab) -> anyhow::R
 
 /// The numbers of what the only Ganesha exports, without the root of all.
 fn exported() -> anyhow::Result<BTreeSet<u16>> {
-    let ganesha = processes_called("ganesha.nfsd").first().copied().context("no Ganesha runs")?;
+    let ganesha = processes_of("ganesha.nfsd").first().copied().context("no Ganesha runs")?;
     let shown = export_manager(ganesha, "ShowExports", &[])?;
     let numbers = shown.lines().filter_map(|line| line.trim().strip_prefix("uint16 ")?.parse().ok());
     Ok(numbers.filter(|number| *number != 0).collect())

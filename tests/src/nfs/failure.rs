@@ -14,7 +14,7 @@ pub enum Failure {
     QuotaExceeded,
     /// `NOSPC`: the filesystem has no room left.
     NoSpace,
-    /// `ACCES`: this client may not, at mounting or later.
+    /// `ACCES`, or a refused credential: this client may not, at mounting or later.
     AccessDenied,
     /// `STALE`: what the handle named is gone, or is exported no more.
     Stale,
@@ -65,7 +65,11 @@ impl std::error::Error for Failure {}
 
 impl From<RpcError> for Failure {
     fn from(error: RpcError) -> Self {
-        Self::Broken(error.to_string())
+        match error {
+            // What Ganesha answers to a client that no rule of a mounted export names any more.
+            RpcError::Auth(_) => Self::AccessDenied,
+            other => Self::Broken(other.to_string()),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod doors;
 mod faults;
 mod golden;
 mod hostile;
+mod hot_load;
 mod make_pool;
 mod python;
 mod recovery;

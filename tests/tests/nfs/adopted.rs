@@ -4,7 +4,7 @@ use crate::{mount, mounted_share, small_share};
 use anyhow::ensure;
 use bulkhead_tests::daemon::{SETTLE, helper_of};
 use bulkhead_tests::ganesha::{kill, kill_the};
-use bulkhead_tests::leftovers::processes_called;
+use bulkhead_tests::leftovers::processes_of;
 use bulkhead_tests::machine::{CLIENTS, isolated};
 use bulkhead_tests::nfs::{Patience, Writer};
 use bulkhead_tests::site::{Plan, Site};
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// The ids of everything that a backend keeps running.
 fn services() -> Vec<Vec<u32>> {
-    ["ganesha.nfsd", "dbus-daemon", "rpcbind"].into_iter().map(processes_called).collect()
+    ["ganesha.nfsd", "dbus-daemon", "rpcbind"].into_iter().map(processes_of).collect()
 }
 
 /// How long a client waits for a server that was killed.

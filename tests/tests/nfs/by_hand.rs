@@ -1,7 +1,7 @@
 //! The laboratory itself: what the other tests stand on, shown with a Ganesha that was set up by hand, without the daemon.
 
 use anyhow::{Context, ensure};
-use bulkhead_tests::leftovers::{Inventory, processes_called};
+use bulkhead_tests::leftovers::{Inventory, processes_of};
 use bulkhead_tests::machine::{self, CLIENTS, CLIENTS_V6, SERVER, SERVER_V6, isolated};
 use bulkhead_tests::nfs::{Client, Failure, Place};
 use bulkhead_tests::pool::Pool;
@@ -133,7 +133,7 @@ fn what_is_left_behind_is_seen() -> anyhow::Result<()> {
         let subvolume = pool.directory("shares").join("forgotten");
         pool.btrfs(&["subvolume", "create"], &subvolume)?;
         let mut sleeper = Command::new("unshare").args(["--mount", "sleep", "600"]).spawn()?;
-        until(|| !processes_called("sleep").is_empty())?;
+        until(|| !processes_of("sleep").is_empty())?;
         let after = Inventory::take(&folder, &[&pool])?;
         let new = |kind: &str| {
             let known: Vec<&str> = before.of_kind(kind).collect();
@@ -155,7 +155,7 @@ fn what_is_left_behind_is_seen() -> anyhow::Result<()> {
 fn a_machine_ends_with_all_that_runs_on_it() -> anyhow::Result<()> {
     isolated(async |folder| {
         ensure!(std::process::id() > 1, "somebody else is process 1");
-        ensure!(processes_called("ganesha.nfsd").is_empty(), "another machine's processes are seen");
+        ensure!(processes_of("ganesha.nfsd").is_empty(), "another machine's processes are seen");
         // Nobody waits for these, and nobody unmounts: the end of the machine does.
         let pool = Pool::make(&folder, "pool", 1, &[])?;
         Command::new("sleep").arg("600").current_dir(pool.path()).spawn()?;

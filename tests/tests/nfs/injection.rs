@@ -3,12 +3,12 @@
 
 use crate::{mount, mounted_share};
 use anyhow::{Context, ensure};
-use bulkhead_tests::daemon::Daemon;
+use bulkhead_tests::daemon::{Daemon, SETTLE};
 use bulkhead_tests::ganesha::{export_files, export_id, export_manager};
 use bulkhead_tests::machine::{CLIENTS, SERVER, isolated};
 use bulkhead_tests::nfs::{Client, Place};
 use bulkhead_tests::site::{Plan, Site, name, ports};
-use bulkhead_tests::verbs::{allow, share_path, text};
+use bulkhead_tests::verbs::{allow, share_path, text, until};
 use serde_json::{Value, json};
 
 /// Each ran as root in NFS-Ganesha when bytes were free.
@@ -175,11 +175,20 @@ fn no_option_of_a_backend_carries_text_into_the_servers_configuration() -> anyho
             let spoiled = honest.replace(&format!("\"{SERVER}\""), &quoted);
             ensure!(spoiled != honest, "the address is not where it was thought to be: {honest}");
             std::fs::write(lab.backend_file(&name(1)), spoiled)?;
-            // It ends by itself, or runs with a backend that serves nothing new: the file stays as it was either way.
-            if let Ok(daemon) = Daemon::start(&lab).await {
-                let settled = daemon.ready_within(std::time::Duration::from_secs(2)).await;
-                ensure!(settled.is_err(), "a backend took {words:?} for an address");
-            }
+            // The generation that served goes on; the one with the text never becomes current.
+            let daemon = Daemon::start(&lab).await?;
+            until("the new generation is refused", SETTLE, async || {
+                let found = daemon.operator().get("/v1/backends/nas1").await?;
+                let state = found["backend"]["last_change"]["state"].as_str().unwrap_or_default().to_owned();
+                ensure!(
+                    !["done", "unchanged"].contains(&state.as_str()),
+                    "it was taken for an address: {found}"
+                );
+                Ok(state == "failed")
+            })
+            .await
+            .with_context(|| format!("{words:?}"))?;
+            drop(daemon);
             ensure!(
                 std::fs::read_to_string(&configuration)? == before,
                 "{words:?} got into the configuration"

@@ -3,7 +3,7 @@
 use crate::mount;
 use anyhow::ensure;
 use bulkhead_tests::daemon::SETTLE;
-use bulkhead_tests::leftovers::processes_called;
+use bulkhead_tests::leftovers::processes_of;
 use bulkhead_tests::machine::{CLIENTS, isolated};
 use bulkhead_tests::nfs::{Client, Writer};
 use bulkhead_tests::replicas;
@@ -90,7 +90,7 @@ fn a_stream_that_broke_off_is_cleaned_and_repeated() -> anyhow::Result<()> {
         let second = bulkhead_tests::verbs::text(&made["share_replica"]["id"])?;
         let mut broken = false;
         for _ in 0..200 {
-            if let Some(receiver) = processes_called("btrfs").first() {
+            if let Some(receiver) = processes_of("btrfs").first() {
                 broken = bulkhead_tests::ganesha::kill(*receiver).is_ok();
                 break;
             }

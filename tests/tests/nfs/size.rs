@@ -59,11 +59,15 @@ fn a_share_from_a_snapshot_and_a_reverted_one_have_sizes_of_their_own_not_the_or
         let (share, mut client) = mounted_share(&site).await?;
         client.fill("before", 300 << 20).await?.1.map_or(Ok(()), Err)?;
         let snapshot = create_snapshot(&site.tenant(), &share).await?;
-        // The snapshot remembers a limit of 1 GiB; the share has another one by the time it is reverted to.
+        // The snapshot inherited a limit of 1 GiB; the share has another one by the time it is reverted to, and gets its size back.
         act(&site.tenant(), &share, json!({ "extend": { "new_size": 2 } })).await?;
-        act(&site.tenant(), &share, json!({ "revert": { "snapshot_id": snapshot } })).await?;
+        let found = act(&site.tenant(), &share, json!({ "revert": { "snapshot_id": snapshot } })).await?;
+        ensure!(found["size"] == 1, "the size is not that of the snapshot: {found}");
         client.remount().await?;
-        let (written, stopped) = client.fill("after", GIB + (100 << 20)).await?;
+        let (written, stopped) = client.fill("after", GIB).await?;
+        ensure!(stopped == Some(Failure::QuotaExceeded), "{written} bytes, {stopped:?}");
+        act(&site.tenant(), &share, json!({ "extend": { "new_size": 2 } })).await?;
+        let (written, stopped) = client.fill("later", GIB / 2).await?;
         ensure!(
             stopped.is_none(),
             "the reverted share kept the snapshot's limit: {written} bytes, {stopped:?}"

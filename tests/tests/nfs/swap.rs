@@ -3,7 +3,7 @@
 use crate::{mounted_share, small_share};
 use anyhow::{Context, ensure};
 use bulkhead_tests::http;
-use bulkhead_tests::leftovers::processes_called;
+use bulkhead_tests::leftovers::processes_of;
 use bulkhead_tests::machine::isolated;
 use bulkhead_tests::nfs::Writer;
 use bulkhead_tests::programs;
@@ -50,7 +50,7 @@ fn two_hundred_swaps_under_load_cost_no_call_and_no_client_an_error() -> anyhow:
         let site = Site::start(&folder, Plan::ONE).await?;
         let builds = [other_build(&folder)?, programs::guest(DRIVER)?];
         let (_, client) = mounted_share(&site).await?;
-        let ganesha = processes_called("ganesha.nfsd");
+        let ganesha = processes_of("ganesha.nfsd");
         let writer = Writer::start(client)?;
         let tenant = site.tenant();
         let stop = std::sync::atomic::AtomicBool::new(false);
@@ -67,7 +67,7 @@ fn two_hundred_swaps_under_load_cost_no_call_and_no_client_an_error() -> anyhow:
         let made = first? + second?;
         ensure!(made > 10, "only {made} shares were made and removed meanwhile");
         writer.stop().await?.expect_no_failure()?;
-        ensure!(processes_called("ganesha.nfsd") == ganesha, "the server was started again");
+        ensure!(processes_of("ganesha.nfsd") == ganesha, "the server was started again");
         Ok(())
     })
 }
