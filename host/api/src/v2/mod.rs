@@ -8,6 +8,7 @@ mod metadata;
 mod pages;
 mod service;
 mod share_actions;
+mod share_replicas;
 mod share_types;
 mod shares;
 mod snapshots;
@@ -26,6 +27,7 @@ pub(crate) const COLLECTIONS: &[&str] = &[
     "scheduler-stats",
     "services",
     "share-access-rules",
+    "share-replicas",
     "shares",
     "snapshots",
     "types",
@@ -34,7 +36,7 @@ pub(crate) const COLLECTIONS: &[&str] = &[
 /// The answer where nothing is served.
 pub(crate) fn no_route() -> ApiError {
     ApiError::NotFound(
-        "nothing is served at this path; this server has shares, snapshots, access rules, share types, limits, pools and services"
+        "nothing is served at this path; this server has shares, snapshots, access rules, replicas, share types, limits, pools and services"
             .to_owned(),
     )
 }
@@ -49,6 +51,7 @@ pub(crate) fn routes(manager: Manager) -> Router {
             .merge(access_rules::routes())
             .merge(snapshots::routes())
             .merge(share_types::routes())
+            .merge(share_replicas::routes())
             .merge(service::routes())
             .with_state(manager),
     )

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use bulkhead_manager::{BackendState, BackendView, Manager};
+use bulkhead_model::ability::Ability;
 use bulkhead_model::scope::Role;
 use bulkhead_model::statistics::{Capacity, Pool};
 use bulkhead_model::time::Timestamp;
@@ -56,6 +57,9 @@ fn capabilities(backend: &BackendView, pool: &Pool) -> Value {
     let loaded = backend.loaded.as_ref();
     let description = loaded.map(|loaded| &loaded.description);
     let support = loaded.map(|loaded| loaded.abilities.share_support()).unwrap_or_default();
+    let replicates = loaded.is_some_and(|loaded| loaded.abilities.has(Ability::Replication));
+    let statistics = backend.statistics.as_ref().filter(|_| replicates);
+    let replication_types = statistics.map(|statistics| &statistics.replication_types);
     json!({
         "pool_name": pool.name,
         "total_capacity_gb": capacity(pool.total),
@@ -73,6 +77,8 @@ fn capabilities(backend: &BackendView, pool: &Pool) -> Value {
         "create_share_from_snapshot_support": support.create_share_from_snapshot,
         "revert_to_snapshot_support": support.revert_to_snapshot,
         "mount_snapshot_support": support.mount_snapshot,
+        "replication_type": replication_types,
+        "replication_domain": description.and_then(|known| known.replication_domain.as_ref()),
         "timestamp": backend.statistics_at.map(Timestamp::openstack),
     })
 }

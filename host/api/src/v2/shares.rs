@@ -203,7 +203,7 @@ async fn delete(
 }
 
 /// Why no backend takes a share tells names and room of backends: the operator's to know.
-fn without_backends(caller: &Caller, error: ManagerError) -> ApiError {
+pub(super) fn without_backends(caller: &Caller, error: ManagerError) -> ApiError {
     match error {
         ManagerError::NoBackend { reasons } if caller.actor.role == Role::Tenant => {
             tracing::warn!(?reasons, "no backend takes a share");
@@ -226,5 +226,5 @@ fn public_flag(value: Option<&Value>) -> Result<bool, ApiError> {
 }
 
 pub(super) fn full(caller: &Caller, found: &ShareView) -> Value {
-    view::share(caller, &found.share, &found.instance, &found.share_type_name)
+    view::share(caller, found)
 }

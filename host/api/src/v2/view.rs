@@ -4,6 +4,7 @@
 
 use crate::microversion::Microversion;
 use crate::request::Caller;
+use bulkhead_manager::ShareView;
 use bulkhead_model::export::StoredExportLocation;
 use bulkhead_model::scope::Role;
 use bulkhead_model::share::{Share, ShareInstance};
@@ -15,12 +16,8 @@ use serde_json::{Map, Value, json};
 pub(crate) const HOST: &str = "bulkhead";
 
 /// A share, in full.
-pub(crate) fn share(
-    caller: &Caller,
-    share: &Share,
-    instance: &ShareInstance,
-    share_type_name: &str,
-) -> Value {
+pub(crate) fn share(caller: &Caller, found: &ShareView) -> Value {
+    let (share, instance, share_type_name) = (&*found.share, &*found.instance, &found.share_type_name);
     let version = caller.version;
     let mut fields = share_core(share, instance, share_type_name);
     let mut add = |minor: u16, name: &str, value: Value| {
@@ -33,8 +30,8 @@ pub(crate) fn share(
     add(6, "share_type_name", json!(share_type_name));
     add(6, "share_type", json!(share.share_type));
     add(10, "access_rules_status", json!(rules_status(instance.access_rules_status, version)));
-    add(11, "replication_type", Value::Null);
-    add(11, "has_replicas", json!(false));
+    add(11, "replication_type", json!(share.replication_type));
+    add(11, "has_replicas", json!(found.has_replicas));
     add(16, "user_id", json!(share.user));
     add(24, "create_share_from_snapshot_support", json!(share.support.create_share_from_snapshot));
     add(27, "revert_to_snapshot_support", json!(share.support.revert_to_snapshot));

@@ -10,9 +10,12 @@ mod driver;
 mod exit;
 mod operation;
 mod printer;
+mod replica;
 mod serve;
 mod share;
+mod share_type;
 mod snapshot;
+mod store;
 
 use clap::Parser;
 use printer::Printer;
@@ -32,10 +35,13 @@ enum Command {
     Driver(driver::DriverCommand),
     Backend(backend::BackendCommand),
     Share(share::ShareCommand),
+    ShareType(share_type::ShareTypeCommand),
+    Replica(replica::ReplicaCommand),
     Snapshot(snapshot::SnapshotCommand),
     Access(access::AccessCommand),
     Operation(operation::OperationCommand),
     Audit(audit::AuditCommand),
+    Store(store::StoreCommand),
     Config(config::ConfigCommand),
     Doctor(doctor::Doctor),
 }
@@ -47,10 +53,13 @@ impl Command {
             Self::Driver(command) => command.run(printer).await,
             Self::Backend(command) => command.run(printer).await,
             Self::Share(command) => command.run(printer).await,
+            Self::ShareType(command) => command.run(printer).await,
+            Self::Replica(command) => command.run(printer).await,
             Self::Snapshot(command) => command.run(printer).await,
             Self::Access(command) => command.run(printer).await,
             Self::Operation(command) => command.run(printer).await,
             Self::Audit(command) => command.run(printer).await,
+            Self::Store(command) => command.run(printer).await,
             Self::Config(command) => command.run(printer),
             Self::Doctor(command) => command.run(printer),
         }
