@@ -178,8 +178,9 @@ pub async fn settle(client: &Client, path: &str, envelope: &str, wanted: &[&str]
         if wanted.contains(&status) {
             return Ok(found.clone());
         }
-        let transient =
-            status.ends_with("ing") || status.starts_with("queued") || status == "creating_from_snapshot";
+        let transient = status.ends_with("ing")
+            || status.starts_with("queued")
+            || matches!(status, "creating_from_snapshot" | "replication_change");
         anyhow::ensure!(transient, "{path} came to rest as '{status}', not as one of {wanted:?}: {found}");
         anyhow::ensure!(started.elapsed() < SETTLE, "{path} stays '{status}'");
         tokio::time::sleep(Duration::from_millis(20)).await;
