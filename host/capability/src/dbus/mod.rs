@@ -89,7 +89,7 @@ impl<'call> Dbus<'call> {
         if let (Some(begun), true) = (begun, nothing_sent(&answer)) {
             once::withdraw(call, begun).await?;
         }
-        Ok(answer?)
+        answer.map_err(|error| unavailable_if_absent(error.into()))
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, CapabilityError> {
@@ -104,6 +104,15 @@ impl<'call> Dbus<'call> {
             )),
         }
     }
+}
+
+/// A group that does not run is no failure of the driver's to name one: nothing was sent.
+fn unavailable_if_absent(error: CapabilityError) -> CapabilityError {
+    let code = match error.code {
+        CapabilityCode::NotFound => CapabilityCode::Unavailable,
+        code => code,
+    };
+    CapabilityError { code, ..error }
 }
 
 /// Whether the method was certainly not called.

@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stderr,
     reason = "a test that cannot go on says so and fails"
 )]
 
@@ -19,5 +20,7 @@ mod job;
 mod lab;
 #[cfg(test)]
 mod pipeline;
+#[cfg(test)]
+mod real;
 #[cfg(test)]
 mod service;
