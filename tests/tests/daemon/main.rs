@@ -19,6 +19,7 @@ mod hot_load;
 mod make_pool;
 mod python;
 mod recovery;
+mod replicas;
 mod shares;
 mod start;
 mod stock_client;

@@ -8,10 +8,15 @@ use bulkhead_model::call::CallReason;
 use bulkhead_model::error::{CallError, DriverError, DriverErrorCode};
 use bulkhead_model::export::ExportLocation;
 use bulkhead_model::id::{AccessRuleId, ShareInstanceId, SnapshotInstanceId};
+use bulkhead_model::replica::{
+    Promotion, ReplicaOutcome, ReplicaRemoval, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
+    SnapshotUpdate,
+};
 use bulkhead_model::share::{Creation, EnsuredShare, Reversion, RevertRules, ShareForDriver};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::snapshot::{SnapshotForDriver, SnapshotOutcome};
 use bulkhead_model::statistics::{Capacity, IpVersion, Pool, Statistics, Support};
+use bulkhead_model::status::ReplicaState;
 use bulkhead_model::text::GuestText;
 use bulkhead_sandbox::Driver;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -102,7 +107,7 @@ impl FakeDriver {
     }
 
     /// One call: its record, its script, its effect, with a step to die at before and after the effect.
-    async fn perform<T>(
+    pub async fn perform<T>(
         &self,
         (function, reason): (&'static str, &CallReason),
         (share, gate): (Option<ShareInstanceId>, &'static str),
@@ -211,7 +216,11 @@ impl Driver for FakeDriver {
     }
 
     async fn stats(&self, reason: &CallReason) -> Result<Statistics, CallError> {
-        let statistics = Statistics { pools: vec![pool(self.free_gib)], ..Statistics::default() };
+        let statistics = Statistics {
+            pools: vec![pool(self.free_gib)],
+            replication_types: ["dr", "readable", "writable"].map(str::to_owned).to_vec(),
+            ..Statistics::default()
+        };
         self.perform(("stats", reason), (None, ""), |_| Ok(statistics)).await
     }
 
@@ -344,6 +353,67 @@ impl Driver for FakeDriver {
             Ok(self.size_after_revert.map_or(Reversion::Done, Reversion::DoneWithSize))
         })
         .await
+    }
+
+    async fn create_replica(
+        &self,
+        reason: &CallReason,
+        view: &ReplicaView,
+    ) -> Result<ReplicaOutcome, CallError> {
+        self.made_replica(reason, view).await
+    }
+
+    async fn delete_replica(&self, reason: &CallReason, removal: &ReplicaRemoval) -> Result<(), CallError> {
+        self.deleted_replica(reason, removal).await
+    }
+
+    async fn promote_replica(
+        &self,
+        reason: &CallReason,
+        promotion: &Promotion,
+    ) -> Result<Vec<ReplicaOutcome>, CallError> {
+        self.promoted_replica(reason, promotion).await
+    }
+
+    async fn update_replica_state(
+        &self,
+        reason: &CallReason,
+        view: &ReplicaView,
+    ) -> Result<Option<ReplicaState>, CallError> {
+        self.updated_replica(reason, view).await
+    }
+
+    async fn create_replicated_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &ReplicatedSnapshot,
+    ) -> Result<Vec<SnapshotUpdate>, CallError> {
+        self.took_replicated_snapshot(reason, snapshot).await
+    }
+
+    async fn delete_replicated_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &ReplicatedSnapshot,
+    ) -> Result<Vec<SnapshotUpdate>, CallError> {
+        self.removed_replicated_snapshot(reason, snapshot).await
+    }
+
+    async fn update_replicated_snapshot(
+        &self,
+        reason: &CallReason,
+        replica: ShareInstanceId,
+        snapshot: &ReplicatedSnapshot,
+    ) -> Result<Option<SnapshotUpdate>, CallError> {
+        self.updated_replicated_snapshot(reason, replica, snapshot).await
+    }
+
+    async fn revert_to_replicated_snapshot(
+        &self,
+        reason: &CallReason,
+        reversion: &ReplicatedReversion,
+    ) -> Result<(), CallError> {
+        self.reverted_replica(reason, reversion).await
     }
 
     async fn extend_share(
