@@ -177,13 +177,17 @@ impl<'a> Story<'a> {
             self.client.read("report.txt").await? == b"written before the promotion\n",
             "the last write is lost"
         );
-        self.client.write("report.txt", WORDS).await?;
+        self.client.write("return.txt", WORDS).await?;
         told(since, "promote: the client mounts the replica, finds its last write, and writes on");
         let since = Instant::now();
         replicas::update(&self.site.operator(), &first).await?;
         replicas::promote(&self.tenant, &first).await?;
         self.client = self.mount_again().await?;
-        ensure!(self.client.read("report.txt").await? == WORDS, "what was written on the replica is lost");
+        ensure!(self.client.read("return.txt").await? == WORDS, "what was written on the replica is lost");
+        ensure!(
+            self.client.read("report.txt").await? == b"written before the promotion\n",
+            "what both replicas held has changed"
+        );
         replicas::remove(&self.tenant, &second).await?;
         told(since, "fail back to the first pool: bytes equal; the replica is removed");
         Ok(())
