@@ -13,7 +13,10 @@ use crate::bindings::v0_1::bulkhead::driver::replication::{Promotion, ReplicaOut
 use crate::bindings::v0_1::bulkhead::driver::revert::Reversion;
 use crate::bindings::v0_1::bulkhead::driver::shares::EnsuredShare;
 use crate::bindings::v0_1::bulkhead::driver::snapshots::SnapshotOutcome;
-use crate::bindings::v0_1::bulkhead::driver::types::{AccessRule, Creation, Error, ExportLocation, IpVersion, KeyValue, Replica, ReplicaSnapshot, ReplicaState, RuleOutcome, Share, ShareServer, Snapshot, SnapshotAccessRule, SnapshotUpdate};
+use crate::bindings::v0_1::bulkhead::driver::types::{
+    AccessRule, Creation, Error, ExportLocation, IpVersion, KeyValue, Replica, ReplicaSnapshot, ReplicaState,
+    RuleOutcome, Share, ShareServer, Snapshot, SnapshotAccessRule, SnapshotUpdate,
+};
 use crate::bindings::v0_1::bulkhead::driver::usage::ShareUsage;
 use bulkhead_model::ability::Ability;
 use bulkhead_model::call::CallKind;

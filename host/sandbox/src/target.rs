@@ -83,7 +83,10 @@ pub(crate) fn promotion(promotion: &Promotion) -> CallTarget {
 }
 
 /// A snapshot on all replicas; the subject is its instance on `subject`.
-pub(crate) fn replicated_snapshot(snapshot: &ReplicatedSnapshot, subject: Option<ShareInstanceId>) -> CallTarget {
+pub(crate) fn replicated_snapshot(
+    snapshot: &ReplicatedSnapshot,
+    subject: Option<ShareInstanceId>,
+) -> CallTarget {
     let is_subject = |one: &&ReplicaSnapshot| Some(one.snapshot.share.id) == subject;
     let (first, others): (Vec<_>, Vec<_>) = snapshot.snapshots.iter().partition(is_subject);
     CallTarget {

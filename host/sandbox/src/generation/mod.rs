@@ -64,4 +64,6 @@ impl Generation {
 }
 
 #[cfg(test)]
+mod replication_tests;
+#[cfg(test)]
 mod tests;

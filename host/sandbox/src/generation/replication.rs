@@ -2,8 +2,8 @@
 
 use super::Generation;
 use crate::bindings::convert::replica::{
-    created_from_wit, promoted_from_wit, promotion_to_wit, replica_snapshot_to_wit, replica_state_from_wit, replica_to_wit,
-    replicas_to_wit, reversion_to_wit, siblings_to_wit, snapshots_to_wit, updates_from_wit,
+    created_from_wit, promoted_from_wit, promotion_to_wit, replica_snapshot_to_wit, replica_state_from_wit,
+    replica_to_wit, replicas_to_wit, reversion_to_wit, siblings_to_wit, snapshots_to_wit, updates_from_wit,
     view_to_wit,
 };
 use crate::bindings::convert::snapshot::snapshot_to_wit;
@@ -60,9 +60,8 @@ impl Generation {
     ) -> Result<Option<ReplicaState>, CallError> {
         let arguments = view_to_wit(view);
         let convert = |state: Option<_>| Ok(state.map(replica_state_from_wit));
-        let state = self
-            .call::<UpdateReplicaState, _>(reason, target::replica(view), (&arguments,), convert)
-            .await?;
+        let state =
+            self.call::<UpdateReplicaState, _>(reason, target::replica(view), (&arguments,), convert).await?;
         if state == Some(ReplicaState::Active) {
             tracing::warn!(
                 share_instance.id = %view.replica.share.id,
@@ -79,7 +78,8 @@ impl Generation {
         snapshot: &ReplicatedSnapshot,
     ) -> Result<Vec<SnapshotUpdate>, CallError> {
         let target = target::replicated_snapshot(snapshot, active(&snapshot.replicas));
-        let (replicas, snapshots) = (replicas_to_wit(&snapshot.replicas), snapshots_to_wit(&snapshot.snapshots));
+        let (replicas, snapshots) =
+            (replicas_to_wit(&snapshot.replicas), snapshots_to_wit(&snapshot.snapshots));
         let convert = |updates| updates_from_wit(&self.rights, snapshot, updates);
         let arguments = (&replicas[..], &snapshots[..], None);
         self.call::<CreateReplicatedSnapshot, _>(reason, target, arguments, convert).await
@@ -91,7 +91,8 @@ impl Generation {
         snapshot: &ReplicatedSnapshot,
     ) -> Result<Vec<SnapshotUpdate>, CallError> {
         let target = target::replicated_snapshot(snapshot, active(&snapshot.replicas));
-        let (replicas, snapshots) = (replicas_to_wit(&snapshot.replicas), snapshots_to_wit(&snapshot.snapshots));
+        let (replicas, snapshots) =
+            (replicas_to_wit(&snapshot.replicas), snapshots_to_wit(&snapshot.snapshots));
         let convert = |updates| updates_from_wit(&self.rights, snapshot, updates);
         let arguments = (&replicas[..], &snapshots[..], None);
         self.call::<DeleteReplicatedSnapshot, _>(reason, target, arguments, convert).await
@@ -109,7 +110,8 @@ impl Generation {
             return Err(CallError::Host { reason: format!("replica {replica} has no such snapshot") });
         };
         let target = target::replicated_snapshot(snapshot, Some(replica));
-        let (replicas, siblings) = (replicas_to_wit(&snapshot.replicas), siblings_to_wit(&snapshot.snapshots));
+        let (replicas, siblings) =
+            (replicas_to_wit(&snapshot.replicas), siblings_to_wit(&snapshot.snapshots));
         let (subject, asked) = (replica_to_wit(subject), replica_snapshot_to_wit(instance));
         let only = ReplicatedSnapshot { replicas: Vec::new(), snapshots: vec![instance.clone()] };
         let convert = |update: Option<_>| {

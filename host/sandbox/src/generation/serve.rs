@@ -29,7 +29,8 @@ use bulkhead_model::error::{CallError, CapabilityError};
 use bulkhead_model::export::ExportLocation;
 use bulkhead_model::id::ShareInstanceId;
 use bulkhead_model::replica::{
-    Promotion, ReplicaOutcome, ReplicaRemoval, ReplicaView, ReplicatedReversion, ReplicatedSnapshot, SnapshotUpdate,
+    Promotion, ReplicaOutcome, ReplicaRemoval, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
+    SnapshotUpdate,
 };
 use bulkhead_model::share::{
     Creation, EnsuredShare, ManagedShare, Reversion, RevertRules, ShareForDriver, ShareUsage,

@@ -155,10 +155,7 @@ fn outcome_from_wit(
 }
 
 fn unasked(id: &str) -> Breach {
-    Breach(format!(
-        "replica-outcome.share-id is one of those asked about, each once, unlike '{}'",
-        shown(id)
-    ))
+    Breach(format!("replica-outcome.share-id is one of those asked about, each once, unlike '{}'", shown(id)))
 }
 
 /// What a driver says of the replica it made. Only where all replicas are written it is active at once.
