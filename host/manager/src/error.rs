@@ -83,7 +83,7 @@ pub enum ManagerError {
     },
     /// The backend cannot be let go.
     #[error(
-        "backend {backend} holds {shares} shares and has {unfinished} unfinished operations; delete or forget them first, or detach them"
+        "backend {backend} holds {shares} shares and has {unfinished} unfinished operations; delete or forget them first, or let them wait: 'bulkhead backend unload {backend} --detach'"
     )]
     BackendInUse {
         /// The backend.

@@ -165,8 +165,10 @@ pub(super) async fn promote(
             let now = Timestamp::now();
             let mut change = Change::default();
             let words = match stored.current {
-                Some(before) => format!("generation {number} is current, generation {before} retires"),
-                None => format!("generation {number} is current"),
+                Some(before) if before != number => {
+                    format!("generation {number} is current, generation {before} retires")
+                }
+                _ => format!("generation {number} is current"),
             };
             change.note(cause, format_args!("backend/{name}"), words);
             if let Some(before) = tables.current_generation(name).filter(|before| before.number != number) {

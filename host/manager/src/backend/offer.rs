@@ -45,10 +45,9 @@ impl Manager {
             let tables = self.inner.records.read();
             tables.backend(name).and_then(|record| record.file.as_ref()).is_some_and(|file| *file == origin)
         };
-        if is_known {
-            if let Some(backend) = self.inner.backends.get(name) {
-                backend.end_offer();
-            }
+        // Other content may be on its way: this one then comes after it.
+        let is_alone = self.inner.backends.get(name).is_none_or(|backend| backend.offered().is_none());
+        if is_known && is_alone {
             return;
         }
         let backend = self.inner.backends.enter(name);
@@ -93,6 +92,14 @@ impl Backend {
     /// Nothing is on offer any more. An attempt that runs ends by itself.
     pub(super) fn end_offer(&self) {
         self.set_offered(None);
+    }
+
+    /// This content has been answered; newer content is still on offer.
+    pub(super) fn settle_offer(&self, answered: Option<&Origin>) {
+        let is_answered = self.offered().as_ref() == answered;
+        if is_answered {
+            self.end_offer();
+        }
     }
 
     fn set_offered(&self, next: Option<Offered>) {

@@ -73,6 +73,8 @@ struct Goal {
 struct Progress {
     step: Option<Step>,
     number: Option<GenerationNumber>,
+    /// The file content that the change has answered.
+    file: Option<Origin>,
 }
 
 /// A generation that has proved itself.
@@ -87,7 +89,7 @@ impl Change {
         let mut progress = Progress::default();
         let outcome = self.steps(plan, &mut progress).await;
         match &outcome {
-            Ok(_) => self.backend.end_offer(),
+            Ok(_) => self.backend.settle_offer(progress.file.as_ref()),
             Err(failure) => self.failed(&progress, failure).await,
         }
         let mut ended = begun(self.asked, &self.cause, &self.backend);
@@ -107,18 +109,24 @@ impl Change {
 
     async fn steps(&self, plan: Plan, progress: &mut Progress) -> Result<ChangeState, BackendFailure> {
         self.enter(Step::Configure, progress).await?;
-        let goal = self.configure(plan).await?;
+        let mut goal = self.configure(plan).await?;
         self.enter(Step::Verify, progress).await?;
         let candidate = self.loader.verify(&self.backend.name, &goal.wanted).await?;
-        if self.is_current(&*candidate, &goal) {
-            generation::remember_file(&self.inner, &self.backend.name, self.file(&goal).as_ref())
-                .await
-                .map_err(|error| host_failure(&error))?;
-            return Ok(ChangeState::Unchanged);
+        if let Some(current) = self.current_if(&*candidate, &goal) {
+            if self.backend.serving().is_some() {
+                progress.file = self.file(&goal);
+                generation::remember_file(&self.inner, &self.backend.name, progress.file.as_ref())
+                    .await
+                    .map_err(|error| host_failure(&error))?;
+                return Ok(ChangeState::Unchanged);
+            }
+            // It should serve and does not, perhaps because its kept package was lost: bring it up.
+            goal.again = Some(current);
         }
         let proved = self.prove(candidate, &goal, progress).await?;
         self.enter(Step::Commit, progress).await?;
-        self.commit(&goal, proved).await?;
+        progress.file = self.file(&goal);
+        self.commit(proved, progress.file.as_ref()).await?;
         Ok(ChangeState::Done)
     }
 
@@ -148,10 +156,10 @@ impl Change {
         Ok(Proved { serving, statistics })
     }
 
-    async fn commit(&self, goal: &Goal, proved: Proved) -> Result<(), BackendFailure> {
+    async fn commit(&self, proved: Proved, file: Option<&Origin>) -> Result<(), BackendFailure> {
         let name = &self.backend.name;
         let number = proved.serving.description.generation;
-        generation::promote(&self.inner, name, number, self.file(goal).as_ref(), &self.cause)
+        generation::promote(&self.inner, name, number, file, &self.cause)
             .await
             .map_err(|error| host_failure(&error))?;
         supervisor::move_pointer(&self.inner, &self.backend, proved.serving, proved.statistics);
@@ -227,14 +235,15 @@ impl Change {
         })
     }
 
-    /// Whether the candidate is what serves, or will as soon as the backend is up.
-    fn is_current(&self, candidate: &dyn Candidate, goal: &Goal) -> bool {
+    /// The recorded generation, if it is what the candidate would become.
+    fn current_if(&self, candidate: &dyn Candidate, goal: &Goal) -> Option<GenerationNumber> {
         let tables = self.inner.records.read();
-        let current = tables.current_generation(&self.backend.name);
-        current.is_some_and(|current| match goal.again {
+        let current = tables.current_generation(&self.backend.name)?;
+        let is_same = match goal.again {
             Some(number) => current.number == number,
             None => current.identity.digest == candidate.identity().digest,
-        })
+        };
+        is_same.then_some(current.number)
     }
 
     /// The file that this change answers: its own, or the one that was on offer and is overruled by it.

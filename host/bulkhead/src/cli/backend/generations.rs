@@ -151,7 +151,10 @@ impl Outcome {
         let asked = client
             .post(&format!("{path}/{verb}"), body)
             .await
-            .map_err(look_in(&format!("bulkhead backend generations {backend}")))?;
+            .map_err(look_in(match verb {
+                "rollback" => "bulkhead backend generations",
+                _ => "bulkhead backend list",
+            }))?;
         let change = asked.get("change").context("the daemon's answer lacks the change")?;
         let watched = format!("{path}/changes/{}", part(&field(change, "request")));
         let ended = match self.wait.rest(client, &watched, "change", printer).await? {
