@@ -186,7 +186,7 @@ impl Export {
         self.show()?;
         // A server that was started in between has met the file without its mount.
         self.forget_in_server(id)?;
-        self.add(id)
+        self.offer(id)
     }
 
     /// Bring mount and server in line with the file; tell whether the file itself is as this driver wrote it.
@@ -212,14 +212,14 @@ impl Export {
 
     /// Let the server serve it as its file says, whether it knows it or not, without disturbing clients that stay.
     fn offer(&self, id: i64) -> Result<()> {
-        match self.tell("update-export", id, "1 exports updated")? {
-            Told::Taken => self.remember(id),
+        if let Told::Refused(_) = self.tell(id)? {
             // It may serve another path under this number, which it does not change.
-            Told::Refused(_) => {
-                self.forget_in_server(id)?;
-                self.add(id)
+            self.forget_in_server(id)?;
+            if let Told::Refused(words) = self.tell(id)? {
+                return Err(self.refused(&words));
             }
         }
+        self.remember(id)
     }
 
     /// Show the server the directory; a server that is not there is started.
@@ -245,14 +245,14 @@ impl Export {
         Ok(service::unbind(server::GROUP, &Instance::Backend, self.kind.bind(), &source)?)
     }
 
-    /// Let the server read the export's file.
+    /// Let the server read the export's file. An export that it does not know yet it adds.
     ///
     /// It reports success for a file of which it took only a part, so that nothing but the exact answer counts.
-    fn tell(&self, template: &str, id: i64, expected: &str) -> Result<Told> {
+    fn tell(&self, id: i64) -> Result<Told> {
         let slots = || Slots::new().path_of("file", self.kind.file(), self.resource.clone()).signed("id", id);
-        let reply = call(template, slots)?;
+        let reply = call("update-export", slots)?;
         match (reply.value(&[0]), reply.fault()) {
-            (Some(Value::Text(text)), _) if text == expected => Ok(Told::Taken),
+            (Some(Value::Text(text)), _) if text == "1 exports updated" => Ok(Told::Taken),
             (Some(Value::Text(text)), _) => Err(self.refused(text)),
             (_, Some(fault)) => Ok(Told::Refused(fault.message.clone())),
             _ => Err(self.refused("it answered nothing")),
@@ -261,14 +261,6 @@ impl Export {
 
     fn refused(&self, words: &str) -> Error {
         Error::backend_failed(format!("the NFS server does not take the export of {}: {words}", self.name))
-    }
-
-    /// Let the server serve what it does not know yet.
-    fn add(&self, id: i64) -> Result<()> {
-        match self.tell("add-export", id, "1 exports added")? {
-            Told::Taken => self.remember(id),
-            Told::Refused(words) => Err(self.refused(&words)),
-        }
     }
 
     /// The server answers a number it does not know with an error, which is what is wanted. A server that cannot be started serves

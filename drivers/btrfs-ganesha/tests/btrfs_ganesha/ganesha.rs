@@ -25,8 +25,7 @@ impl Ganesha {
             let ganesha = ganesha.clone();
             lab.answer_dbus(template, move |call| work(&ganesha, call));
         };
-        on("add-export", |ganesha, call| ganesha.load(call, "added"));
-        on("update-export", |ganesha, call| ganesha.load(call, "updated"));
+        on("update-export", Self::load);
         on("remove-export", Self::remove);
         on("display-export", Self::display);
         ganesha
@@ -55,7 +54,7 @@ impl Ganesha {
         }
     }
 
-    fn load(&self, call: &Command, done: &str) -> Answer {
+    fn load(&self, call: &Command) -> Answer {
         let [file, expression] = call.words() else { return refuses("wrong arguments") };
         let Ok(text) = fs::read_to_string(file) else {
             return refuses(&format!(
@@ -69,15 +68,12 @@ impl Ganesha {
         if exports.iter().any(|(other, (served, _))| *other != id && *served == path) {
             return refuses("1 validation errors in block EXPORT");
         }
-        if done == "added" && exports.contains_key(&id) {
-            return refuses(&format!("Selected entries in {file} already active!!!"));
-        }
         let clients = text
             .lines()
             .flat_map(|line| line.split("CLIENT ").skip(1))
             .map(|client| client.trim().to_owned());
         exports.insert(id, (path, clients.collect()));
-        results(vec![Value::Text(format!("1 exports {done}"))])
+        results(vec![Value::Text("1 exports updated".to_owned())])
     }
 
     fn remove(&self, call: &Command) -> Answer {
