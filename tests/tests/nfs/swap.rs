@@ -10,7 +10,6 @@ use bulkhead_tests::programs;
 use bulkhead_tests::site::{DRIVER, Plan, Site, name};
 use bulkhead_tests::verbs::delete_share;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Another build of the driver: other bytes that do the same.
 fn other_build(folder: &Path) -> anyhow::Result<PathBuf> {
@@ -22,13 +21,14 @@ fn other_build(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-fn swap(site: &Site, driver: &Path) -> anyhow::Result<()> {
-    let output = Command::new(programs::program("bulkhead")?)
+async fn swap(site: &Site, driver: &Path) -> anyhow::Result<()> {
+    let output = tokio::process::Command::new(programs::program("bulkhead")?)
         .args(["backend", "--state"])
         .arg(site.lab.state())
         .args(["swap", &name(1), "--driver"])
         .arg(driver)
-        .output()?;
+        .output()
+        .await?;
     ensure!(output.status.success(), "the swap failed: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
@@ -47,7 +47,7 @@ async fn churn(tenant: &http::Client, stop: &std::sync::atomic::AtomicBool) -> a
 #[test]
 fn two_hundred_swaps_under_load_cost_no_call_and_no_client_an_error() -> anyhow::Result<()> {
     isolated(async |folder| {
-        let site = Site::start(&folder, Plan::ONE).await?;
+        let site = Site::start(&folder, Plan { pool_gib: 400, ..Plan::ONE }).await?;
         let builds = [other_build(&folder)?, programs::guest(DRIVER)?];
         let (_, client) = mounted_share(&site).await?;
         let ganesha = processes_of("ganesha.nfsd");
@@ -56,8 +56,7 @@ fn two_hundred_swaps_under_load_cost_no_call_and_no_client_an_error() -> anyhow:
         let stop = std::sync::atomic::AtomicBool::new(false);
         let swaps = async {
             for number in 0..200 {
-                tokio::task::block_in_place(|| swap(&site, &builds[number % 2]))
-                    .with_context(|| format!("swap {number}"))?;
+                swap(&site, &builds[number % 2]).await.with_context(|| format!("swap {number}"))?;
             }
             stop.store(true, std::sync::atomic::Ordering::Relaxed);
             anyhow::Ok(())
