@@ -46,6 +46,11 @@ impl Writer {
         Ok(Self { stop, rounds, thread })
     }
 
+    /// The names of the files it writes.
+    pub fn files() -> impl Iterator<Item = String> {
+        (0..FILES).map(file)
+    }
+
     /// Wait until it has done so many more rounds.
     pub async fn go_on(&self, more: u64) -> anyhow::Result<()> {
         let wanted = self.rounds.load(Ordering::Relaxed) + more;
@@ -91,8 +96,12 @@ async fn work(mut client: Client, stop: &AtomicBool, rounds: &AtomicU64) -> Tall
     tally
 }
 
+fn file(number: u64) -> String {
+    format!("writer-{number}")
+}
+
 async fn round(client: &mut Client, number: u64) -> Result<(), String> {
-    let name = format!("writer-{}", number % FILES);
+    let name = file(number % FILES);
     let content = format!("{number:020}").repeat(200);
     let told = |failure| format!("round {number}: {failure}");
     client.write(&name, content.as_bytes()).await.map_err(told)?;

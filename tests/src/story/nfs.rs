@@ -2,8 +2,9 @@
 
 use super::told;
 use crate::http;
+use crate::leftovers::processes_of;
 use crate::machine::CLIENTS;
-use crate::nfs::{Client, Failure};
+use crate::nfs::{Client, Failure, Writer};
 use crate::replicas;
 use crate::site::{Plan, Site};
 use crate::verbs::{
@@ -29,17 +30,18 @@ pub async fn tell(folder: &Path) -> anyhow::Result<()> {
         since,
         "two btrfs pools on sparse files; the daemon; on each pool a backend with an NFS-Ganesha of its own",
     );
-    let mut story = Story::begin(&site).await?;
+    let mut story = Story::begin(site).await?;
     story.write_and_read().await?;
     story.refuse_others().await?;
     story.only_read().await?;
     story.fill_and_extend().await?;
     story.refuse_to_shrink().await?;
+    story.survive_a_kill().await?;
     story.snapshot_change_revert().await?;
     story.clone_from_snapshot().await?;
     story.replicate_and_fail_back().await?;
     story.read_the_ledger().await?;
-    story.delete().await?;
+    let site = story.delete().await?;
     let since = Instant::now();
     site.end().await?;
     told(
@@ -49,16 +51,16 @@ pub async fn tell(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-struct Story<'a> {
-    site: &'a Site,
+struct Story {
+    site: Site,
     tenant: http::Client,
     share: String,
     client: Client,
     snapshot: String,
 }
 
-impl<'a> Story<'a> {
-    async fn begin(site: &'a Site) -> anyhow::Result<Self> {
+impl Story {
+    async fn begin(site: Site) -> anyhow::Result<Self> {
         let since = Instant::now();
         create_type(&site.operator(), TYPE, json!({
             "driver_handles_share_servers": "False", "snapshot_support": "True", "create_share_from_snapshot_support": "True",
@@ -130,6 +132,30 @@ impl<'a> Story<'a> {
             self.client.remove(name).await?;
         }
         told(since, "shrink below what is used: refused, nothing lost, the share is available");
+        Ok(())
+    }
+
+    async fn survive_a_kill(&mut self) -> anyhow::Result<()> {
+        let since = Instant::now();
+        let servers = processes_of("ganesha.nfsd");
+        let writer = Writer::start(self.site.mount(&self.share, CLIENTS[0]).await??)?;
+        writer.go_on(10).await?;
+        self.site.restart_daemon().await?;
+        self.tenant = self.site.tenant();
+        writer.go_on(10).await?;
+        let tally = writer.stop().await?;
+        tally.expect_no_failure()?;
+        ensure!(processes_of("ganesha.nfsd") == servers, "the NFS servers were started again");
+        for name in Writer::files() {
+            self.client.remove(&name).await?;
+        }
+        told(
+            since,
+            &format!(
+                "kill -9 of the daemon while a client writes, start again: {} rounds, 0 errors, the same NFS servers",
+                tally.rounds
+            ),
+        );
         Ok(())
     }
 
@@ -211,13 +237,13 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    async fn delete(self) -> anyhow::Result<()> {
+    async fn delete(self) -> anyhow::Result<Site> {
         let since = Instant::now();
         delete_snapshot(&self.tenant, &self.snapshot).await?;
         delete_share(&self.tenant, &self.share).await?;
         let left = Client::exports(self.client.place()).await?;
         ensure!(left.iter().all(|path| path == "/"), "still exported: {left:?}");
         told(since, "delete of snapshot and share");
-        Ok(())
+        Ok(self.site)
     }
 }
