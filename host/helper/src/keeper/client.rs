@@ -168,7 +168,7 @@ impl Groups {
         let listener = self.runtime()?.listen(group).map_err(failed)?;
         let mut command = Command::new("/proc/self/exe");
         command.arg("--keep-group").arg(self.runtime()?.record(group));
-        command.arg(tree::make_service_group(&super::place::name_of(group)).unwrap_or_default());
+        command.arg(tree::make_service_group(&self.runtime()?.control_group(group)).unwrap_or_default());
         command.args(&template.tmpfs).env_clear().current_dir("/");
         command.stdin(OwnedFd::from(listener)).stdout(Stdio::null()).stderr(Stdio::inherit());
         command.spawn().map_err(|error| Refusal::io("a keeper for the group cannot be started", error))?;
@@ -187,7 +187,7 @@ impl Groups {
         {
             let _has_ended = pidfd_send_signal(&held, Signal::KILL).is_err();
         }
-        tree::end_service_group(&super::place::name_of(group));
+        tree::end_service_group(&runtime.control_group(group));
         runtime.forget(group);
         self.started.remove(group);
     }

@@ -71,6 +71,11 @@ impl Runtime {
         Identity::parse(&text)?.running()
     }
 
+    /// The name of a group's cgroup: another directory's group of the same name is another group.
+    pub(super) fn control_group(&self, group: &GroupKey) -> String {
+        name(&[&self.path.to_string_lossy(), &group_parts(group).join("/")])
+    }
+
     /// Remove what a dead keeper left.
     pub(super) fn forget(&self, group: &GroupKey) {
         for name in [socket_name(group), record_name(group)] {
@@ -79,12 +84,19 @@ impl Runtime {
     }
 }
 
-/// The name of a group's files and cgroup: short, of letters and digits, its own.
-pub(super) fn name_of(group: &GroupKey) -> String {
-    // FNV-1a over all parts, twice with other beginnings: short names for paths, not a secret.
+/// The name of a group's files: short, of letters and digits, its own.
+fn name_of(group: &GroupKey) -> String {
+    name(&group_parts(group))
+}
+
+fn group_parts(group: &GroupKey) -> [&str; 3] {
+    [group.backend.as_str(), group.group.as_str(), group.instance.as_deref().unwrap_or("")]
+}
+
+/// FNV-1a over all parts, twice with other beginnings: short names for paths, not a secret.
+fn name(parts: &[&str]) -> String {
     let mut name = String::new();
     for begin in [0xcbf2_9ce4_8422_2325_u64, 0x9ae1_6a3b_2f90_404f] {
-        let parts = [group.backend.as_str(), group.group.as_str(), group.instance.as_deref().unwrap_or("")];
         let mut hash = begin;
         for byte in parts.iter().flat_map(|part| part.bytes().chain([0])) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
@@ -154,6 +166,16 @@ mod tests {
         assert_ne!(name_of(&key("nas1", "nfs")), name_of(&key("nas2", "nfs")));
         assert_ne!(name_of(&key("a", "bc")), name_of(&key("ab", "c")));
         assert_eq!(name_of(&key("nas1", "nfs")).len(), 32);
+    }
+
+    #[test]
+    fn the_same_group_of_two_daemons_has_two_cgroups() {
+        let (one, other) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let of = |folder: &tempfile::TempDir| {
+            Runtime::open(&folder.path().join("groups")).expect("private").control_group(&key("nas1", "nfs"))
+        };
+        assert_eq!(of(&one), of(&one));
+        assert_ne!(of(&one), of(&other));
     }
 
     #[test]
