@@ -10,9 +10,9 @@ use bulkhead_model::export::ExportLocation;
 use bulkhead_model::id::SnapshotId;
 use bulkhead_model::operation::{Operation, Verb};
 use bulkhead_model::scope::Scope;
-use bulkhead_model::share::{Creation, Reversion, RevertRules, ShareForDriver};
+use bulkhead_model::share::{Creation, ManagedShare, Reversion, RevertRules, ShareForDriver};
 use bulkhead_model::size::Gibibytes;
-use bulkhead_model::snapshot::{SnapshotForDriver, SnapshotOutcome};
+use bulkhead_model::snapshot::{ManagedSnapshot, SnapshotForDriver, SnapshotOutcome};
 use bulkhead_model::status::AccessRuleState;
 
 /// What a driver said.
@@ -24,8 +24,10 @@ pub(crate) enum Answer {
     Resized(Gibibytes),
     /// The snapshot is there.
     Snapshot(SnapshotOutcome),
-    /// It is gone.
-    Gone,
+    /// The share was taken over.
+    ManagedShare(ManagedShare),
+    /// The snapshot was taken over.
+    ManagedSnapshot(ManagedSnapshot),
     /// The share is as the snapshot was; with the size the driver named, if it did.
     Reverted(Option<Gibibytes>),
     /// The backend goes on by itself.
@@ -62,22 +64,27 @@ pub(crate) async fn driver(inner: &Inner, attempt: &Attempt) -> Result<Answer, C
             let snapshot = inner.read(|tables| snapshot(tables, *id))?;
             driver.create_snapshot(&reason, &snapshot).await.map(Answer::Snapshot)
         }
-        Verb::DeleteSnapshot { snapshot: id, .. } => {
-            let snapshot = inner.read(|tables| snapshot(tables, *id))?;
-            driver.delete_snapshot(&reason, &snapshot).await.map(|()| Answer::Gone)
-        }
         Verb::RevertShare { snapshot: id } => {
             let snapshot = inner.read(|tables| snapshot(tables, *id))?;
-            let rules = inner.read(|tables| Ok(revert_rules(tables, operation)))?;
+            let rules = inner.read(|tables| Ok(revert_rules(tables, operation, *id)))?;
             driver.revert_to_snapshot(&reason, &snapshot, &rules).await.map(|reversion| match reversion {
                 Reversion::Done => Ok(Answer::Reverted(None)),
                 Reversion::DoneWithSize(size) => size_after_revert(&snapshot, size),
                 Reversion::Pending => Ok(Answer::Pending),
             })?
         }
-        Verb::DeleteShare { .. } | Verb::UpdateAccess => {
-            Err(CallError::Host { reason: "this operation has steps of its own".to_owned() })
+        Verb::ManageShare { managed, driver_options } => {
+            let share = inner.read(|tables| share(tables, operation))?;
+            let found = driver.manage_existing(&reason, &share, managed, driver_options).await;
+            found.map(Answer::ManagedShare)
         }
+        Verb::ManageSnapshot { snapshot: id, managed, driver_options } => {
+            let snapshot = inner.read(|tables| snapshot(tables, *id))?;
+            let found = driver.manage_existing_snapshot(&reason, &snapshot, managed, driver_options).await;
+            found.map(Answer::ManagedSnapshot)
+        }
+        // Those with steps of their own, and those about replicas.
+        _ => Err(CallError::Host { reason: "this operation has steps of its own".to_owned() }),
     }
 }
 
@@ -108,7 +115,8 @@ pub(crate) fn share(tables: &Tables, operation: &Operation) -> Result<ShareForDr
     }
 }
 
-fn snapshot(tables: &Tables, id: SnapshotId) -> Result<SnapshotForDriver, CallError> {
+/// A snapshot, as drivers see it.
+pub(crate) fn snapshot(tables: &Tables, id: SnapshotId) -> Result<SnapshotForDriver, CallError> {
     let missing = || CallError::Host { reason: format!("snapshot {id} has no record") };
     let snapshot = tables.snapshot(&Scope::Everything, id).ok_or_else(missing)?;
     let instance = tables.snapshot_instance_of(id).ok_or_else(missing)?;
@@ -123,10 +131,14 @@ fn snapshot(tables: &Tables, id: SnapshotId) -> Result<SnapshotForDriver, CallEr
     })
 }
 
-/// Active rules of the share; snapshots have none before they can be mounted.
-fn revert_rules(tables: &Tables, operation: &Operation) -> RevertRules {
+/// Active rules of the share, and all rules of the snapshot.
+fn revert_rules(tables: &Tables, operation: &Operation, snapshot: SnapshotId) -> RevertRules {
     let Some(instance) = tables.instance_of(operation.share) else { return RevertRules::default() };
     let rules = RuleList::read(tables, instance.id);
     let active = rules.iter().filter(|rule| rule.state == AccessRuleState::Active);
-    RevertRules { share: active.map(|rule| rule.rule.clone()).collect(), snapshot: Vec::new() }
+    let of_snapshot = tables.snapshot_instance_of(snapshot).map(|found| found.access_rules.clone());
+    RevertRules {
+        share: active.map(|rule| rule.rule.clone()).collect(),
+        snapshot: of_snapshot.unwrap_or_default().into_iter().map(|stored| stored.rule).collect(),
+    }
 }

@@ -84,7 +84,10 @@ fn with_status(tables: &Tables, instance: &SnapshotInstance) -> Result<ReplicaSn
 pub(super) fn replicated_snapshot(tables: &Tables, id: SnapshotId) -> Result<ReplicatedSnapshot, CallError> {
     let share = tables.snapshot(&Scope::Everything, id).ok_or_else(|| missing("snapshot", id))?.share;
     let instances = tables.snapshot_instances_of(id).map(|one| with_status(tables, one));
-    Ok(ReplicatedSnapshot { replicas: replicas(tables, share)?, snapshots: instances.collect::<Result<_, _>>()? })
+    Ok(ReplicatedSnapshot {
+        replicas: replicas(tables, share)?,
+        snapshots: instances.collect::<Result<_, _>>()?,
+    })
 }
 
 /// All that is known when a call is about one replica.

@@ -332,9 +332,13 @@ impl Place<'_> {
                 }
             }
             self.record_snapshot(instance.id, &reported).await?;
-            if self.inner.records.read().snapshot_instances_of(instance.snapshot).any(|one| {
-                one.id == instance.id && one.status.is_transient()
-            }) {
+            if self
+                .inner
+                .records
+                .read()
+                .snapshot_instances_of(instance.snapshot)
+                .any(|one| one.id == instance.id && one.status.is_transient())
+            {
                 outlook = Outlook::Soon;
             }
         }
@@ -349,7 +353,8 @@ impl Place<'_> {
         self.inner
             .transact(|tables| {
                 let Some(replica) = tables.instance(self.replica) else { return Ok(Proposal::Settled(())) };
-                let Some(stored) = tables.snapshot_instance(id).filter(|one| one.status.is_transient()) else {
+                let Some(stored) = tables.snapshot_instance(id).filter(|one| one.status.is_transient())
+                else {
                     return Ok(Proposal::Settled(()));
                 };
                 let (cause, mut change) = (Cause::host("replicas"), Change::default());

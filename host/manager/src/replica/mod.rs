@@ -66,7 +66,8 @@ pub(crate) fn is_concerned(tables: &Tables, operation: &Operation) -> bool {
 
 /// Whether clients find something at this instance: not at a replica of type `dr` that is not active.
 pub(crate) fn is_exported(share: &Share, instance: &ShareInstance) -> bool {
-    share.replication_type != Some(ReplicationType::Dr) || instance.replica_state == Some(ReplicaState::Active)
+    share.replication_type != Some(ReplicationType::Dr)
+        || instance.replica_state == Some(ReplicaState::Active)
 }
 
 /// What the driver must export for `verb` on a share with replicas, and the words for a refusal.

@@ -47,7 +47,8 @@ pub(super) async fn send(
     let (replica, rules) = inner.read(|tables| {
         let replicas = carry::replicas(tables, share)?;
         let replica = replicas.into_iter().find(|one| one.share.id == id);
-        let replica = replica.ok_or_else(|| CallError::Host { reason: format!("replica {id} has no record") })?;
+        let replica =
+            replica.ok_or_else(|| CallError::Host { reason: format!("replica {id} has no record") })?;
         Ok((replica, carry::rules(tables, share)))
     })?;
     let is_readable = replica.replication_type == ReplicationType::Readable;

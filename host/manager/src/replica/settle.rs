@@ -72,8 +72,7 @@ pub(super) fn promoted(
     change: &mut Change,
 ) {
     let share = tables.share(&Scope::Everything, operation.share);
-    let is_writable =
-        share.and_then(|share| share.replication_type) == Some(ReplicationType::Writable);
+    let is_writable = share.and_then(|share| share.replication_type) == Some(ReplicationType::Writable);
     let of = |id| outcomes.iter().find(|outcome| outcome.id == id);
     let rules = take_rules(tables, operation, of(promoted), cause, change);
     for replica in tables.instances_of(operation.share) {
@@ -175,7 +174,8 @@ pub(crate) fn fail(tables: &Tables, operation: &Operation, cause: &Cause, change
         }),
         Verb::PromoteReplica { .. } => {
             for replica in tables.instances_of(operation.share) {
-                change.edit_replica(tables, replica.id, cause, |instance| instance.status = ShareStatus::Error);
+                change
+                    .edit_replica(tables, replica.id, cause, |instance| instance.status = ShareStatus::Error);
             }
         }
         verb @ (Verb::CreateSnapshot { snapshot } | Verb::DeleteSnapshot { snapshot, .. })
@@ -270,8 +270,7 @@ pub(super) fn snapshot_followed(
             });
         }
         _ => change.edit_one_snapshot_instance(stored, cause, |instance| {
-            instance.status =
-                if is_going { SnapshotStatus::ErrorDeleting } else { SnapshotStatus::Error };
+            instance.status = if is_going { SnapshotStatus::ErrorDeleting } else { SnapshotStatus::Error };
         }),
     }
 }

@@ -60,28 +60,7 @@ pub(crate) fn place(
     {
         return Err("the snapshot is on another backend".to_owned());
     }
-    let state = backend.state();
-    if matches!(state, BackendState::Unusable { .. }) {
-        return Err(format!("cannot be loaded; see 'bulkhead backend show {}'", backend.name));
-    }
-    let Some(LoadedDriver { description, abilities }) = backend.loaded() else {
-        return Err("is being loaded".to_owned());
-    };
-    if !description.protocols.contains(&wish.protocol) {
-        let offered: Vec<_> = description.protocols.iter().map(|protocol| protocol.as_str()).collect();
-        return Err(format!("does not export over {}; it offers {}", wish.protocol, offered.join(", ")));
-    }
-    if let Some(replica) = &wish.replica {
-        replica.check(&description)?;
-    }
-    if let BackendState::Starting { failed_attempts, failure, .. } = state {
-        return Err(match failure {
-            Some(failure) => {
-                format!("is not set up ({failed_attempts} failures, the last one '{}')", failure.code)
-            }
-            None => "is being set up".to_owned(),
-        });
-    }
+    let LoadedDriver { description, abilities } = fit(backend, wish)?;
     let purpose = if wish.beside.is_some() { Purpose::FromSnapshot } else { Purpose::New };
     backend.with_reported(|reported| {
         let statistics = match &reported.statistics {
@@ -118,6 +97,34 @@ pub(crate) fn place(
         }
         Err(if reasons.is_empty() { "it reports no fitting pool".to_owned() } else { reasons.join(", ") })
     })
+}
+
+/// The driver of `backend`, if it is set up and of the kind that is wished for; else why not.
+fn fit(backend: &Backend, wish: &Wish) -> Result<LoadedDriver, String> {
+    let state = backend.state();
+    if matches!(state, BackendState::Unusable { .. }) {
+        return Err(format!("cannot be loaded; see 'bulkhead backend show {}'", backend.name));
+    }
+    let Some(loaded) = backend.loaded() else {
+        return Err("is being loaded".to_owned());
+    };
+    let description = &loaded.description;
+    if !description.protocols.contains(&wish.protocol) {
+        let offered: Vec<_> = description.protocols.iter().map(|protocol| protocol.as_str()).collect();
+        return Err(format!("does not export over {}; it offers {}", wish.protocol, offered.join(", ")));
+    }
+    if let Some(replica) = &wish.replica {
+        replica.check(description)?;
+    }
+    if let BackendState::Starting { failed_attempts, failure, .. } = state {
+        return Err(match failure {
+            Some(failure) => {
+                format!("is not set up ({failed_attempts} failures, the last one '{}')", failure.code)
+            }
+            None => "is being set up".to_owned(),
+        });
+    }
+    Ok(loaded)
 }
 
 /// Whether `backend` has room for a share to grow by `growth`. A backend that has not reported lately is believed: it refuses by itself.

@@ -169,20 +169,7 @@ fn propose_creation(
         created_at: now,
         updated_at: now,
     };
-    let instance = ShareInstance {
-        id: ShareInstanceId::random(),
-        share: share.id,
-        placement: placement.clone(),
-        status: ShareStatus::Creating,
-        progress_percent: Some(0),
-        access_rules_status: AccessRulesStatus::Active,
-        replica_state: share.replication_type.map(|_| ReplicaState::Active),
-        export_locations: Vec::new(),
-        launched_at: None,
-        unsound_since: None,
-        created_at: now,
-        updated_at: now,
-    };
+    let instance = new_instance(&share, &placement);
     let verb = match new.source_snapshot {
         None => Verb::CreateShare,
         Some(snapshot) => Verb::CreateShareFromSnapshot { snapshot },
@@ -202,6 +189,23 @@ fn propose_creation(
     change.insert(Row::Instance(instance));
     change.insert(Row::Operation(operation));
     Ok(Proposal::Commit(placement.backend, change, started))
+}
+
+fn new_instance(share: &Share, placement: &Placement) -> ShareInstance {
+    ShareInstance {
+        id: ShareInstanceId::random(),
+        share: share.id,
+        placement: placement.clone(),
+        status: ShareStatus::Creating,
+        progress_percent: Some(0),
+        access_rules_status: AccessRulesStatus::Active,
+        replica_state: share.replication_type.map(|_| ReplicaState::Active),
+        export_locations: Vec::new(),
+        launched_at: None,
+        unsound_since: None,
+        created_at: share.created_at,
+        updated_at: share.updated_at,
+    }
 }
 
 /// Where the share of the source snapshot lives, if a share may be made from it.

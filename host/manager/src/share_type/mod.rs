@@ -163,7 +163,8 @@ impl Manager {
         let (context, name, key) = (context.clone(), name_or_id.to_owned(), key.to_owned());
         self.detached(async move |inner| {
             change_specs(&inner, &context, &name, |specs| {
-                let missing = || ManagerError::not_found("extra spec", key.chars().take(64).collect::<String>());
+                let missing =
+                    || ManagerError::not_found("extra spec", key.chars().take(64).collect::<String>());
                 specs.remove(&key).map(drop).ok_or_else(missing)
             })
             .await

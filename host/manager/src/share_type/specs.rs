@@ -73,7 +73,9 @@ pub(crate) fn check(specs: &Specs) -> Result<(), ManagerError> {
     for (key, value) in specs {
         let is_text = |text: &str| text.len() <= LONGEST && text.chars().all(is_harmless);
         if key.is_empty() || !is_text(key) || !is_text(value) {
-            return refuse(format!("a key is 1 to {LONGEST} bytes, a value at most that, without control characters"));
+            return refuse(format!(
+                "a key is 1 to {LONGEST} bytes, a value at most that, without control characters"
+            ));
         }
         if let Some(reason) = fault(key, value) {
             return refuse(reason);
@@ -202,7 +204,9 @@ impl Needs {
         };
         match self.capabilities.iter().find(lacks) {
             None => Ok(()),
-            Some((key, value)) => Err(format!("it does not report {key} = {value}, which the share type asks for")),
+            Some((key, value)) => {
+                Err(format!("it does not report {key} = {value}, which the share type asks for"))
+            }
         }
     }
 }
@@ -302,8 +306,7 @@ mod tests {
     #[test]
     fn a_backend_has_to_offer_the_replication_and_the_support_asked_for() {
         let abilities = |all: &[Ability]| Abilities(BTreeSet::from_iter(all.iter().copied()));
-        let statistics =
-            Statistics { replication_types: vec!["dr".to_owned()], ..Statistics::default() };
+        let statistics = Statistics { replication_types: vec!["dr".to_owned()], ..Statistics::default() };
         let dr = needs(&specs(&[(REPLICATION, "dr")]));
         assert!(dr.check(&abilities(&[Ability::Replication]), &statistics).is_ok());
         assert!(dr.check(&abilities(&[]), &statistics).is_err());
