@@ -55,7 +55,7 @@ impl StateDirectory {
         Self::open(path)
     }
 
-    /// Copy what stands beside the store and cannot be made again. Fails if `to` has another of the same name.
+    /// Copy what stands beside the store and cannot be made again: keys, and the packages of generations. Fails if `to` has another of the same name.
     pub(crate) fn copy_kept_files(&self, to: &Self) -> anyhow::Result<()> {
         for name in KEPT {
             let (from, to) = (self.path.join(name), to.path.join(name));
@@ -64,6 +64,24 @@ impl StateDirectory {
             let mut file = made.with_context(|| format!("cannot make {}", to.display()))?;
             file.write_all(&key)
                 .and_then(|()| file.sync_all())
+                .with_context(|| format!("cannot write {}", to.display()))?;
+        }
+        self.copy_packages(to)
+    }
+
+    /// The generations in the store are nothing without their packages. Whoever loads one checks its digest.
+    fn copy_packages(&self, to: &Self) -> anyhow::Result<()> {
+        let (from, to) = (self.packages(), to.packages());
+        let Ok(packages) = from.read_dir() else { return Ok(()) };
+        DirBuilder::new().mode(0o700).create(&to).with_context(|| format!("cannot make {}", to.display()))?;
+        for package in packages.flatten().map(|entry| entry.file_name()) {
+            let (from, to) = (from.join(&package), to.join(&package));
+            // Forgotten meanwhile.
+            let Ok(mut source) = File::open(&from) else { continue };
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&to);
+            let mut file = made.with_context(|| format!("cannot make {}", to.display()))?;
+            std::io::copy(&mut source, &mut file)
+                .and_then(|_| file.sync_all())
                 .with_context(|| format!("cannot write {}", to.display()))?;
         }
         Ok(())
