@@ -8,7 +8,8 @@
 //!                                                                  +-- waits <--+  busy, unreachable, unknown
 //! ```
 //!
-//! What happens where: one file for each noun holds its verbs (`share`, `snapshot`, `access`, `resize`, `revert`); `operation` is the
+//! What happens where: one file for each noun holds its verbs (`share`, `snapshot`, `access`, `mountable`,
+//! `resize`, `revert`, `manage`, `replica`, `share_type`); `operation` is the
 //! pure policy, [`Denial`] its reasons; `records` holds the rows, their indexes and scopes; `journal` begins and ends operations, `runner` drives them, `call`
 //! and `settle` are what goes to a driver and what its answer changes; `backend` sets drivers up, `scheduler` chooses among them;
 //! `recovery` goes on after a crash, `begun` removes what only repeats needed, `overrule` and `repair` are for people.
@@ -30,12 +31,15 @@ mod failure;
 mod first_result;
 mod gate;
 mod journal;
+mod manage;
 mod manager;
+mod mountable;
 mod operation;
 mod overrule;
 mod records;
 mod recovery;
 mod repair;
+mod replica;
 mod request;
 mod resize;
 mod revert;
@@ -46,24 +50,29 @@ mod settle;
 mod share;
 mod share_type;
 mod snapshot;
+mod snapshot_removal;
 mod view;
 mod wait;
 
 pub use backend::{
-    Asked, Candidate, ChangeState, ChangeView, ConfigurationIdentity, Detach, DriverLoader, GenerationState,
-    GenerationView, Needed, Offer, PackageSource, Step, Wanted, Written,
+    Asked, Candidate, ChangeState, ChangeView, ConfigurationIdentity, Detach, DriverLoader, EnsureReport,
+    EnsureView, GenerationState, GenerationView, Needed, Occasion, Offer, PackageSource, Step, UsageView,
+    Wanted, Written,
 };
 pub use context::RequestContext;
 pub use denial::Denial;
 pub use error::{ErrorKind, ManagerError};
+pub use manage::{ManageShare, ManageSnapshot};
 pub use manager::{Event, Manager};
 pub use records::Origin;
+pub use replica::NewReplica;
 pub use request::{
     Force, METADATA_KEY_LETTERS, METADATA_PAIRS, METADATA_VALUE_LETTERS, NewAccessRule, NewShare,
     NewSnapshot, TEXT_LETTERS, Update,
 };
 pub use settings::ManagerSettings;
+pub use share_type::NewShareType;
 pub use view::{
-    BackendDescription, BackendFailure, BackendState, BackendView, LoadedDriver, ShareTypeView, ShareView,
-    SnapshotView, StoredAccessRule,
+    BackendDescription, BackendFailure, BackendState, BackendView, LoadedDriver, ShareReplicaView,
+    ShareTypeView, ShareView, SnapshotView, StoredAccessRule,
 };

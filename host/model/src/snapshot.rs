@@ -1,4 +1,4 @@
-//! Snapshots and snapshot instances. In part 1 a snapshot has exactly one instance.
+//! Snapshots and snapshot instances. A snapshot has one instance, or one on each replica of its share.
 
 use crate::access::AccessRule;
 use crate::export::{ExportLocation, StoredExportLocation};

@@ -13,7 +13,8 @@ async fn operators_make_types_that_tenants_use_and_nobody_takes_away_from_them()
     assert_eq!(refusal(&tenant, "POST", "/v2/types", Some(&asked)).await.0, 403);
     create_type(&operator, "gold", specs).await.expect("made");
     let types = tenant.get("/v2/types").await.expect("the types");
-    let names: Vec<_> = types["share_types"].as_array().expect("a list").iter().map(|one| &one["name"]).collect();
+    let names: Vec<_> =
+        types["share_types"].as_array().expect("a list").iter().map(|one| &one["name"]).collect();
     assert_eq!(names, ["default", "gold"]);
     let share = create_share(&tenant, json!({ "share_proto": "NFS", "size": 1, "share_type": "gold" }))
         .await

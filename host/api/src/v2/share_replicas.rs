@@ -212,9 +212,10 @@ fn seconds(value: Option<&Value>) -> Result<Option<u32>, ApiError> {
         Some(Value::String(text)) => text.trim().to_owned(),
         Some(_) => String::new(),
     };
-    number.parse().map(Some).map_err(|_| {
-        ApiError::BadRequest("quiesce_wait_time is a whole number of seconds".to_owned())
-    })
+    number
+        .parse()
+        .map(Some)
+        .map_err(|_| ApiError::BadRequest("quiesce_wait_time is a whole number of seconds".to_owned()))
 }
 
 fn require_locations(caller: &Caller) -> Result<(), ApiError> {

@@ -69,7 +69,8 @@ async fn create(
     let asked = body::parse::<CreateEnvelope>(&bytes?)?.share_type;
     if asked.is_public.is_some() && !body::flag("share_type_access:is_public", asked.is_public.as_ref())? {
         return Err(ApiError::BadRequest(
-            "share_type_access:is_public must be true: every project may use every share type here".to_owned(),
+            "share_type_access:is_public must be true: every project may use every share type here"
+                .to_owned(),
         ));
     }
     let new = NewShareType {

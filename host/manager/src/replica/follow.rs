@@ -164,7 +164,7 @@ fn is_followed(instance: &ShareInstance) -> bool {
     is_following && !instance.status.is_transient() && instance.status != ShareStatus::ErrorDeleting
 }
 
-/// Whether an operation on the share is under way: it comes first, and whoever ends it says so here.
+/// Whether an operation on the share is under way: it comes first.
 fn is_busy(tables: &Tables, share: ShareId) -> bool {
     tables.unfinished_of_share(share).any(|operation| !operation.verb.updates_rules())
 }
@@ -180,8 +180,9 @@ async fn follow_replica(
         let tables = inner.records.read();
         let followed = tables.instance(replica).filter(|instance| is_followed(instance));
         match followed {
-            Some(instance) if !is_busy(&tables, share) => instance.placement.backend.clone(),
-            _ => return Ok(Outlook::Done),
+            Some(_) if is_busy(&tables, share) => return Ok(Outlook::Soon),
+            Some(instance) => instance.placement.backend.clone(),
+            None => return Ok(Outlook::Done),
         }
     };
     let Some((serving, _slot)) = enter(inner, &backend).await? else { return Ok(Outlook::Soon) };

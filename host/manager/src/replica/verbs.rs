@@ -237,8 +237,13 @@ fn check_creation(tables: &Tables, share: &Share, active: &ShareInstance) -> Res
     if let Some(running) = facts.in_flight {
         return Err(Denial::InFlight { running }.into());
     }
-    if active.status != ShareStatus::Available || active.replica_state != Some(ReplicaState::Active) {
+    if active.status != ShareStatus::Available {
         return Err(Denial::ShareStatus { what: "making a replica", status: active.status }.into());
+    }
+    let state = active.replica_state.unwrap_or(ReplicaState::Error);
+    if state != ReplicaState::Active {
+        let advice = "; promote one first, for no replica of the share is active";
+        return Err(Denial::ReplicaState { what: "making another", state, advice }.into());
     }
     if facts.snapshots.len() > twin::MOST_SNAPSHOTS {
         return Err(ManagerError::LimitExceeded {

@@ -25,7 +25,8 @@ fn active(replicas: &[Replica]) -> Result<&ShareForDriver, CallError> {
 
 fn pull(world: &mut World, subject: &ShareForDriver, replicas: &[Replica]) -> Result<(), CallError> {
     let active = active(replicas)?.id;
-    let from = world.shares.get(&active).cloned().ok_or_else(|| answered(DriverErrorCode::ReplicationFailed))?;
+    let from =
+        world.shares.get(&active).cloned().ok_or_else(|| answered(DriverErrorCode::ReplicationFailed))?;
     if !world.shares.contains_key(&subject.id) {
         *world.made.entry(subject.id.to_string()).or_default() += 1;
     }

@@ -2,8 +2,8 @@
 
 use crate::fake::{Act, FakeDriver, World, answered};
 use crate::house::{
-    House, code, description, gib, new_rule, new_snapshot, open_with, operator, other_tenant, ready,
-    settled, tenant, until,
+    House, code, description, gib, new_rule, new_snapshot, open_with, operator, other_tenant, ready, settled,
+    tenant, until,
 };
 use crate::share_type::{made, of_type};
 use bulkhead_manager::{BackendDescription, Force, Manager, NewReplica, ShareReplicaView};
@@ -31,7 +31,8 @@ impl Pair {
     pub async fn new(replication_type: ReplicationType) -> Self {
         let world: Arc<Mutex<World>> = Arc::default();
         let store = Arc::new(MemoryStore::new());
-        let manager = open_with(store.clone(), |settings| settings.replica_period = Duration::from_secs(3600));
+        let manager =
+            open_with(store.clone(), |settings| settings.replica_period = Duration::from_secs(3600));
         let east = Arc::new(FakeDriver::new(&world));
         let house = House { manager: manager.await, driver: Arc::clone(&east), world, store };
         let west = Arc::new(FakeDriver::new(&house.world));
@@ -51,7 +52,8 @@ impl Pair {
 
     /// A share of the replicated type.
     pub async fn share(&self) -> ShareId {
-        let share = self.house.manager.create_share(&tenant(), of_type("replicated")).await.expect("accepted");
+        let share =
+            self.house.manager.create_share(&tenant(), of_type("replicated")).await.expect("accepted");
         self.house.settled().await;
         share.share.id
     }
@@ -250,10 +252,8 @@ async fn a_snapshot_is_there_once_it_is_on_every_replica_in_step_and_gone_once_i
     pair.house.settled().await;
     assert_eq!(pair.house.show(share).instance.status, ShareStatus::Available);
     pair.house.manager.delete_snapshot(&tenant(), id, Force::No).await.expect("accepted");
-    until("the snapshot is gone", async || {
-        pair.house.manager.show_snapshot(&House::scope(), id).is_err()
-    })
-    .await;
+    until("the snapshot is gone", async || pair.house.manager.show_snapshot(&House::scope(), id).is_err())
+        .await;
     assert_eq!(pair.house.world.lock().expect("the world").snapshots.len(), 2);
     let calls = pair.house.calls();
     assert!(calls.contains(&"revert-to-replicated-snapshot") && !calls.contains(&"delete-snapshot"));
@@ -266,10 +266,8 @@ async fn rules_reach_every_replica_that_serves_clients() {
     let first = pair.replicas(share)[0].instance.id;
     let second = pair.replica(share).await;
     pair.house.rule(share, "10.0.0.1").await;
-    until("the rule is on both replicas", async || {
-        pair.rules_at(first) == 1 && pair.rules_at(second) == 1
-    })
-    .await;
+    until("the rule is on both replicas", async || pair.rules_at(first) == 1 && pair.rules_at(second) == 1)
+        .await;
     let level = {
         let world = pair.house.world.lock().expect("the world");
         world.shares[&second].rules.values().next().expect("a rule").1
@@ -291,7 +289,8 @@ async fn rules_that_wait_for_a_backend_go_on_at_the_promoted_replica() {
     for _ in 0..10_000 {
         dead.then("update-access", Act::Fail(answered(DriverErrorCode::BackendUnreachable)));
     }
-    let rule = pair.house.manager.allow_access(&tenant(), share, new_rule("10.0.0.1")).await.expect("accepted");
+    let rule =
+        pair.house.manager.allow_access(&tenant(), share, new_rule("10.0.0.1")).await.expect("accepted");
     pair.house.manager.promote_replica(&tenant(), second, None).await.expect("accepted");
     pair.house.settled().await;
     let rule = pair.house.manager.show_access_rule(&House::scope(), rule.rule.id).expect("the rule");
@@ -325,7 +324,8 @@ async fn what_was_on_its_way_on_a_replica_is_followed_after_a_restart() {
             driver.then("update-replicated-snapshot", Act::Fail(answered(DriverErrorCode::Busy)));
         }
     }
-    let snapshot = pair.house.manager.create_snapshot(&tenant(), new_snapshot(share)).await.expect("accepted");
+    let snapshot =
+        pair.house.manager.create_snapshot(&tenant(), new_snapshot(share)).await.expect("accepted");
     pair.house.settled().await;
     assert_eq!(pair.house.show_snapshot(snapshot.snapshot.id).instance.status, SnapshotStatus::Creating);
     pair.house.manager.drain(Duration::from_secs(5)).await;
