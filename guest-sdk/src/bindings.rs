@@ -89,3 +89,9 @@ optional_export!(
     "export_replicated_snapshots",
     "bulkhead_sdk::__internal::replicated_snapshots"
 );
+optional_export!(
+    replicated_revert,
+    "bulkhead:driver/with-replicated-revert",
+    "export_replicated_revert",
+    "bulkhead_sdk::__internal::replicated_revert"
+);

@@ -3,7 +3,7 @@
 /// Export a driver: the required interfaces, and each ability that is named.
 ///
 /// Abilities are `access`, `access_by_rule`, `snapshots`, `share_from_snapshot`, `revert`, `mountable_snapshots`, `extend`, `shrink`,
-/// `manage`, `manage_snapshots`, `replication`, `replicated_snapshots`, `usage`; `access` or `access_by_rule` must be among them. What is
+/// `manage`, `manage_snapshots`, `replication`, `replicated_snapshots`, `replicated_revert`, `usage`; `access` or `access_by_rule` must be among them. What is
 /// not named is not in the component, and the host does not report it.
 ///
 /// A trait that is missing for a named ability is an error that names both, on every target; the exports themselves exist only in a
@@ -146,6 +146,9 @@ macro_rules! __export_ability {
             replicated_snapshots,
             export_replicated_snapshots
         );
+    };
+    (replicated_revert $driver:ty) => {
+        $crate::__export_checked!(ReplicatedRevert, $driver, replicated_revert, export_replicated_revert);
     };
     ($other:ident $driver:ty) => {
         ::core::compile_error!(concat!(

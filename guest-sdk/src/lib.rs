@@ -57,8 +57,8 @@ pub use manage::{Manage, ManageSnapshots, ManagedShare, ManagedSnapshot};
 pub use mountable::{MountableSnapshots, SnapshotAccessUpdate};
 pub use replication::{
     AccessRulesStatus, InstanceStatus, Promotion, Replica, ReplicaOutcome, ReplicaSnapshot,
-    ReplicaSnapshotPair, ReplicaView, ReplicatedSnapshots, Replication, ReplicationType, ShareAccessRule,
-    SnapshotProgress, SnapshotUpdate,
+    ReplicaSnapshotPair, ReplicaView, ReplicatedReversion, ReplicatedRevert, ReplicatedSnapshots,
+    Replication, ReplicationType, ShareAccessRule, SnapshotProgress, SnapshotUpdate,
 };
 pub use resource::Resource;
 pub use share::{
@@ -74,7 +74,8 @@ pub use usage::{ShareUsage, Usage};
 pub mod __internal {
     pub use crate::bindings::{
         access, access_by_rule, base, extend, manage, manage_snapshots, mountable_snapshots,
-        replicated_snapshots, replication, revert, share_from_snapshot, shrink, snapshots, usage,
+        replicated_revert, replicated_snapshots, replication, revert, share_from_snapshot, shrink, snapshots,
+        usage,
     };
     pub use crate::export::names_access;
     pub use crate::glue::Glue;

@@ -1,7 +1,5 @@
 //! The double of the host takes over and lets go as the host does, and hands a snapshot's rules to templates read only.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
-
 use bulkhead_sdk::files::{self, Path};
 use bulkhead_sdk::private_data::{self, Expected, Owner};
 use bulkhead_sdk::testing::{Lab, sample};

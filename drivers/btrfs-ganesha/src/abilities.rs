@@ -3,9 +3,10 @@
 use crate::{BtrfsGanesha, access, manage, replica, share, size, snapshot};
 use bulkhead_sdk::{
     AccessRule, Creation, Extend, Manage, ManageSnapshots, ManagedShare, ManagedSnapshot, MountableSnapshots,
-    Promotion, Replica, ReplicaOutcome, ReplicaSnapshot, ReplicaState, ReplicaView, ReplicatedSnapshots,
-    Replication, Result, Reversion, Revert, Share, ShareFromSnapshot, ShareUsage, Shrink, Snapshot,
-    SnapshotAccessRule, SnapshotAccessUpdate, SnapshotOutcome, SnapshotUpdate, Snapshots, Usage,
+    Promotion, Replica, ReplicaOutcome, ReplicaSnapshot, ReplicaState, ReplicaView, ReplicatedReversion,
+    ReplicatedRevert, ReplicatedSnapshots, Replication, Result, Reversion, Revert, Share, ShareFromSnapshot,
+    ShareUsage, Shrink, Snapshot, SnapshotAccessRule, SnapshotAccessUpdate, SnapshotOutcome, SnapshotUpdate,
+    Snapshots, Usage,
 };
 
 impl Snapshots for BtrfsGanesha {
@@ -107,6 +108,13 @@ impl ReplicatedSnapshots for BtrfsGanesha {
         snapshot: &ReplicaSnapshot,
     ) -> Result<Option<SnapshotUpdate>> {
         replica::snapshot::update(replicas, replica, snapshots, snapshot)
+    }
+}
+
+impl ReplicatedRevert for BtrfsGanesha {
+    fn revert_to_replicated_snapshot(reversion: &ReplicatedReversion) -> Result<()> {
+        // The other replica pulls the old content as it pulls every change.
+        snapshot::revert(&reversion.active_snapshot.snapshot).map(drop)
     }
 }
 

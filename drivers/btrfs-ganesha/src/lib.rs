@@ -42,7 +42,7 @@ pub struct BtrfsGanesha;
 
 bulkhead_sdk::export_driver!(
     BtrfsGanesha: access, snapshots, share_from_snapshot, revert, mountable_snapshots, extend, shrink, manage, manage_snapshots,
-    replication, replicated_snapshots, usage
+    replication, replicated_snapshots, replicated_revert, usage
 );
 
 impl Driver for BtrfsGanesha {

@@ -1,8 +1,12 @@
 //! Between the generated export traits of replication and a driver's own.
 
-use super::record::{self, Replica, ReplicaSnapshot, ReplicaSnapshotPair, ReplicaView, ShareAccessRule};
-use super::{Promotion, ReplicaOutcome, ReplicatedSnapshots, Replication, SnapshotUpdate};
+use super::record::{
+    self, Replica, ReplicaSnapshot, ReplicaSnapshotPair, ReplicaView, ReplicatedReversion, ShareAccessRule,
+};
+use super::{Promotion, ReplicaOutcome, ReplicatedRevert, ReplicatedSnapshots, Replication, SnapshotUpdate};
+use crate::access::{AccessRule, SnapshotAccessRule};
 use crate::bindings::base::bulkhead::driver::types as wit;
+use crate::bindings::replicated_revert::exports::bulkhead::driver::replicated_revert;
 use crate::bindings::replicated_snapshots::exports::bulkhead::driver::replicated_snapshots;
 use crate::bindings::replication::exports::bulkhead::driver::replication;
 use crate::error::{Error, Result};
@@ -109,6 +113,25 @@ impl<D: ReplicatedSnapshots> replicated_snapshots::Guest for Glue<D> {
             let update =
                 D::update_replicated_snapshot(&replicas, &Replica::from_wit(replica), &snapshots, &snapshot)?;
             Ok(update.map(SnapshotUpdate::into_wit))
+        })
+    }
+}
+
+impl<D: ReplicatedRevert> replicated_revert::Guest for Glue<D> {
+    fn revert_to_replicated_snapshot(
+        given: replicated_revert::ReplicatedReversion,
+    ) -> Result<(), wit::Error> {
+        run(|| {
+            let replicas = Replica::list_from_wit(given.replicas);
+            let snapshot_rules = given.snapshot_rules.into_iter().map(SnapshotAccessRule::from_wit);
+            D::revert_to_replicated_snapshot(&ReplicatedReversion {
+                active_replica: Replica::from_wit(given.active_replica),
+                active_snapshot: ReplicaSnapshot::from_wit(given.active_snapshot, &replicas)?,
+                snapshots: ReplicaSnapshot::list_from_wit(given.snapshots, &replicas)?,
+                share_rules: AccessRule::list_from_wit(given.share_rules),
+                snapshot_rules: snapshot_rules.collect(),
+                replicas,
+            })
         })
     }
 }

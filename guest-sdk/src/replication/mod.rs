@@ -7,7 +7,7 @@ mod record;
 pub use outcome::{ReplicaOutcome, SnapshotProgress, SnapshotUpdate};
 pub use record::{
     AccessRulesStatus, InstanceStatus, Promotion, Replica, ReplicaSnapshot, ReplicaSnapshotPair, ReplicaView,
-    ReplicationType, ShareAccessRule,
+    ReplicatedReversion, ReplicationType, ShareAccessRule,
 };
 
 use crate::driver::Driver;
@@ -82,4 +82,17 @@ pub trait ReplicatedSnapshots: Driver {
         snapshots: &[ReplicaSnapshot],
         snapshot: &ReplicaSnapshot,
     ) -> Result<Option<SnapshotUpdate>>;
+}
+
+/// Reverting a replicated share to its newest snapshot.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` exports `replicated_revert` but does not implement `ReplicatedRevert`",
+    note = "implement `bulkhead_sdk::ReplicatedRevert` for it, or leave `replicated_revert` out of `export_driver!`"
+)]
+pub trait ReplicatedRevert: Driver {
+    /// Put the active replica back to the content of the snapshot, in place, and see to it that the others follow.
+    ///
+    /// Idempotent: reverting what was reverted is a success. Until it has succeeded either the old or the new content is there, never a
+    /// mix. On success the share has the snapshot's size.
+    fn revert_to_replicated_snapshot(reversion: &ReplicatedReversion) -> Result<()>;
 }

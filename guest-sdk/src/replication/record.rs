@@ -1,6 +1,6 @@
 //! What the host hands over about replicas.
 
-use crate::access::{AccessLevel, AccessType};
+use crate::access::{AccessLevel, AccessRule, AccessType, SnapshotAccessRule};
 use crate::bindings::base::bulkhead::driver::types as wit;
 use crate::error::Error;
 use crate::share::Share;
@@ -217,4 +217,21 @@ pub struct Promotion {
     pub access_rules: Vec<ShareAccessRule>,
     /// How long writes may be held back before the roles change; none lets the driver decide.
     pub quiesce_wait_seconds: Option<u32>,
+}
+
+/// What is asked of `revert_to_replicated_snapshot`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicatedReversion {
+    /// The active replica.
+    pub active_replica: Replica,
+    /// All replicas of the share.
+    pub replicas: Vec<Replica>,
+    /// The snapshot's instance on the active replica.
+    pub active_snapshot: ReplicaSnapshot,
+    /// The snapshot's instances on all replicas.
+    pub snapshots: Vec<ReplicaSnapshot>,
+    /// The rules in force on the active replica; slots of type `access-rules` hold them.
+    pub share_rules: Vec<AccessRule>,
+    /// The rules of the snapshot, in whatever state; empty unless it is mountable.
+    pub snapshot_rules: Vec<SnapshotAccessRule>,
 }

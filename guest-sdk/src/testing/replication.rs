@@ -5,8 +5,8 @@ use super::place::Target;
 use crate::access::AccessRule;
 use crate::error::Result;
 use crate::replication::{
-    Promotion, Replica, ReplicaOutcome, ReplicaSnapshot, ReplicaView, ReplicatedSnapshots, Replication,
-    ShareAccessRule, SnapshotUpdate,
+    Promotion, Replica, ReplicaOutcome, ReplicaSnapshot, ReplicaView, ReplicatedReversion, ReplicatedRevert,
+    ReplicatedSnapshots, Replication, ShareAccessRule, SnapshotUpdate,
 };
 use crate::resource::Resource;
 use crate::share::ReplicaState;
@@ -74,6 +74,16 @@ impl Lab {
     ) -> Result<Option<SnapshotUpdate>> {
         let target = with_snapshots(replica, replicas, snapshots);
         self.call(target, || D::update_replicated_snapshot(replicas, replica, snapshots, snapshot))
+    }
+
+    /// [`ReplicatedRevert::revert_to_replicated_snapshot`]: slots of type `access-rules` hold `reversion.share_rules`.
+    pub fn revert_to_replicated_snapshot<D: ReplicatedRevert>(
+        &self,
+        reversion: &ReplicatedReversion,
+    ) -> Result<()> {
+        let target = with_snapshots(&reversion.active_replica, &reversion.replicas, &reversion.snapshots)
+            .with_rules(&reversion.share_rules);
+        self.call(target, || D::revert_to_replicated_snapshot(reversion))
     }
 }
 

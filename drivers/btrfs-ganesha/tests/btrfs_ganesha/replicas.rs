@@ -7,7 +7,8 @@ use bulkhead_sdk::config::Value;
 use bulkhead_sdk::testing::{Lab, sample};
 use bulkhead_sdk::{
     AccessLevel, AccessType, ErrorCode, InstanceStatus, Promotion, Replica, ReplicaSnapshot,
-    ReplicaSnapshotPair, ReplicaState, ReplicaView, Share, ShareAccessRule, Snapshot, SnapshotProgress,
+    ReplicaSnapshotPair, ReplicaState, ReplicaView, ReplicatedReversion, Share, ShareAccessRule, Snapshot,
+    SnapshotProgress,
 };
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -273,4 +274,35 @@ fn a_deleted_replica_leaves_nothing_in_either_pool() {
     pair.second.expect_nothing_left();
     assert!(pair.first.names("replication").is_empty());
     assert_eq!(content(&pair.first.share(&pair.shares[0])).as_deref(), Some("one"));
+}
+
+#[test]
+fn a_replicated_share_is_reverted_and_the_other_replica_follows() {
+    let pair = Pair::in_sync();
+    let snapshots: Vec<ReplicaSnapshot> = [1, 2]
+        .iter()
+        .zip(&pair.shares)
+        .map(|(number, share)| ReplicaSnapshot {
+            snapshot: sample::snapshot(*number, share),
+            status: InstanceStatus::Available,
+        })
+        .collect();
+    let replicas = pair.replicas(0);
+    let taken =
+        pair.first.lab.create_replicated_snapshot::<BtrfsGanesha>(&replicas[0], &replicas, &snapshots);
+    assert_eq!(taken.expect("it is taken").len(), 1);
+    pair.write("two");
+    assert_eq!(pair.follow(), Ok(Some(ReplicaState::InSync)));
+    let reversion = ReplicatedReversion {
+        active_replica: replicas[0].clone(),
+        active_snapshot: snapshots[0].clone(),
+        replicas,
+        snapshots,
+        share_rules: Vec::new(),
+        snapshot_rules: Vec::new(),
+    };
+    pair.first.lab.revert_to_replicated_snapshot::<BtrfsGanesha>(&reversion).expect("it is reverted");
+    assert_eq!(content(&pair.first.share(&pair.shares[0])).as_deref(), Some("one"));
+    assert_eq!(pair.follow(), Ok(Some(ReplicaState::InSync)));
+    assert_eq!(pair.pulled().as_deref(), Some("one"));
 }
