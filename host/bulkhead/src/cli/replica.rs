@@ -27,16 +27,7 @@ enum Verb {
         wait: WaitOptions,
     },
     /// List replicas
-    List {
-        /// Those of this share only
-        #[arg(long)]
-        share: Option<String>,
-        /// Those of all projects
-        #[arg(long)]
-        all_projects: bool,
-        #[command(flatten)]
-        output: OutputOptions,
-    },
+    List(List),
     /// Show a replica
     Show {
         /// Its id
@@ -73,6 +64,18 @@ enum Verb {
     },
 }
 
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Those of this share only
+    #[arg(long)]
+    share: Option<String>,
+    /// Those of all projects
+    #[arg(long)]
+    all_projects: bool,
+    #[command(flatten)]
+    output: OutputOptions,
+}
+
 const FIELDS: [&str; 6] = ["id", "share_id", "status", "replica_state", "host", "created_at"];
 const LIST: &str = "bulkhead replica list";
 
@@ -85,9 +88,7 @@ impl ReplicaCommand {
         let client = self.connection.client();
         match self.verb {
             Verb::Create { share, output, wait } => create(&client, &share, output, &wait, printer).await,
-            Verb::List { share, all_projects, output } => {
-                list(&client, share, all_projects, output, printer).await
-            }
+            Verb::List(list) => list.run(&client, printer).await,
             Verb::Show { replica, output } => {
                 let found = client.get(&path(&replica)).await.map_err(look_in(LIST))?;
                 show(found.get("share_replica").unwrap_or(&Value::Null), output, printer)
@@ -135,25 +136,21 @@ async fn create(
     show(&found, output, printer)
 }
 
-async fn list(
-    client: &Client,
-    share: Option<String>,
-    all_projects: bool,
-    output: OutputOptions,
-    printer: &Printer,
-) -> anyhow::Result<()> {
-    let query = match (share, all_projects) {
-        (Some(share), _) => format!("?share_id={}", find(client, "shares", "share", &share).await?),
-        (None, true) => "?all_tenants=1".to_owned(),
-        (None, false) => String::new(),
-    };
-    let listed = client.get(&format!("/v2/share-replicas/detail{query}")).await?;
-    let replicas = listed.get("share_replicas").cloned().unwrap_or_default();
-    if output.json {
-        return printer.json(&replicas);
+impl List {
+    async fn run(self, client: &Client, printer: &Printer) -> anyhow::Result<()> {
+        let query = match (&self.share, self.all_projects) {
+            (Some(share), _) => format!("?share_id={}", find(client, "shares", "share", share).await?),
+            (None, true) => "?all_tenants=1".to_owned(),
+            (None, false) => String::new(),
+        };
+        let listed = client.get(&format!("/v2/share-replicas/detail{query}")).await?;
+        let replicas = listed.get("share_replicas").cloned().unwrap_or_default();
+        if self.output.json {
+            return printer.json(&replicas);
+        }
+        printer.table(&FIELDS, replicas.as_array().map(Vec::as_slice).unwrap_or_default());
+        Ok(())
     }
-    printer.table(&FIELDS, replicas.as_array().map(Vec::as_slice).unwrap_or_default());
-    Ok(())
 }
 
 fn show(replica: &Value, output: OutputOptions, printer: &Printer) -> anyhow::Result<()> {
