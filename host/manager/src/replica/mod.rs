@@ -20,6 +20,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod carry;
+mod creation;
 pub(crate) mod follow;
 pub(crate) mod rules;
 pub(crate) mod settle;

@@ -1,6 +1,6 @@
 //! What people do with replicas.
 
-use super::{ability_of, status_during, twin};
+use super::{ability_of, creation, status_during};
 use crate::context::RequestContext;
 use crate::denial::Denial;
 use crate::error::ManagerError;
@@ -10,16 +10,14 @@ use crate::manager::{Inner, Manager, Proposal};
 use crate::records::{Cause, Change, Row, Stored, Tables};
 use crate::request::Force;
 use crate::runner::launch;
-use crate::scheduler::{ReplicaWish, Wish};
 use crate::share::{self, facts, require_ability};
 use crate::view::ShareReplicaView;
 use crate::{replica::follow, share_type};
-use bulkhead_model::id::{OperationId, ShareId, ShareInstanceId};
+use bulkhead_model::id::{ShareId, ShareInstanceId};
 use bulkhead_model::operation::Verb;
 use bulkhead_model::scope::Scope;
-use bulkhead_model::share::{Placement, Share, ShareInstance};
-use bulkhead_model::status::{AccessRulesStatus, ReplicaState, ShareStatus};
-use bulkhead_model::time::Timestamp;
+use bulkhead_model::share::{Share, ShareInstance};
+use bulkhead_model::status::{ReplicaState, ShareStatus};
 use serde::Serialize;
 use std::sync::Arc;
 use tracing::instrument;
@@ -42,7 +40,7 @@ impl Manager {
         new: NewReplica,
     ) -> Result<ShareReplicaView, ManagerError> {
         let context = context.clone();
-        self.detached(async move |inner| create(&inner, &context, new).await).await
+        self.detached(async move |inner| creation::create(&inner, &context, new).await).await
     }
 
     /// The replicas inside `scope`, oldest first; of one share, or of all. A share of a replicated type has at least one.
@@ -156,7 +154,11 @@ fn find<'a>(
     Ok((tables.share(scope, instance.share).ok_or_else(missing)?, instance))
 }
 
-fn view(tables: &Tables, scope: &Scope, id: ShareInstanceId) -> Result<ShareReplicaView, ManagerError> {
+pub(super) fn view(
+    tables: &Tables,
+    scope: &Scope,
+    id: ShareInstanceId,
+) -> Result<ShareReplicaView, ManagerError> {
     let (share, instance) = find(tables, scope, id)?;
     Ok(view_of(tables, share, instance))
 }
@@ -170,125 +172,6 @@ fn view_of(tables: &Tables, share: &Stored<Share>, instance: &Stored<ShareInstan
         operation: operations
             .find(|operation| super::of(&operation.verb) == Some(instance.id))
             .map(|operation| Arc::clone(&operation.value)),
-    }
-}
-
-#[instrument(name = "replica.create", skip_all, fields(request.id = %context.request, share.id = %new.share))]
-async fn create(
-    inner: &Arc<Inner>,
-    context: &RequestContext,
-    new: NewReplica,
-) -> Result<ShareReplicaView, ManagerError> {
-    context.require_change()?;
-    let identity = Identity::of(context, "create-replica", &new)?;
-    let (id, started) = inner
-        .transact(|tables| match identity.first::<ShareInstanceId>(tables)? {
-            Some(first) => Ok(Proposal::Settled((first, None))),
-            None => propose_creation(inner, context, new, &identity, tables),
-        })
-        .await?;
-    if let Some((operation, placement, gib)) = started {
-        if let (Some(backend), Some(pool)) = (inner.backends.get(&placement.backend), &placement.pool) {
-            backend.count_placed(pool, gib);
-        }
-        launch(inner, operation, Freshness::Journalled);
-    }
-    view(&inner.records.read(), &Scope::Everything, id)
-}
-
-type Started = (ShareInstanceId, Option<(OperationId, Placement, u64)>);
-
-fn propose_creation(
-    inner: &Inner,
-    context: &RequestContext,
-    new: NewReplica,
-    identity: &Identity,
-    tables: &Tables,
-) -> Result<Proposal<Started>, ManagerError> {
-    let (share, active) = share::find(tables, &context.scope(), new.share)?;
-    check_creation(tables, share, active)?;
-    let placement = choose(inner, tables, share, active)?;
-    inner.admit(tables, &placement.backend)?;
-    let instance = new_instance(share, &placement);
-    let id = instance.id;
-    let about = About { share: share.id, project: share.project.clone(), backend: placement.backend.clone() };
-    let operation = inner.new_operation(Verb::CreateReplica { replica: id }, about, &context.request);
-    let cause = Initiator::of(context).cause(operation.id);
-    let started = (id, Some((operation.id, placement.clone(), share.size.get())));
-    let mut change = Change::default();
-    let words = format_args!("none -> creating, of share {} on {}", share.id, placement.backend);
-    change.note(&cause, format_args!("replica/{id}"), words);
-    change.edit_instance(tables, share.id, &cause, |_| {});
-    if share.rules_home.is_none() {
-        change.edit_share(tables, share.id, |share| share.rules_home = Some(active.id));
-    }
-    twin::add_to_replica(tables, share.id, id, &mut change);
-    identity.remember(tables, &mut change, id);
-    change.insert(Row::Instance(instance));
-    change.insert(Row::Operation(operation));
-    Ok(Proposal::Commit(placement.backend, change, started))
-}
-
-fn check_creation(tables: &Tables, share: &Share, active: &ShareInstance) -> Result<(), ManagerError> {
-    let facts = facts(tables, share, active);
-    if share.replication_type.is_none() {
-        return Err(Denial::NotOffered { what: "replicas" }.into());
-    }
-    if let Some(running) = facts.in_flight {
-        return Err(Denial::InFlight { running }.into());
-    }
-    if active.status != ShareStatus::Available {
-        return Err(Denial::ShareStatus { what: "making a replica", status: active.status }.into());
-    }
-    let state = active.replica_state.unwrap_or(ReplicaState::Error);
-    if state != ReplicaState::Active {
-        let advice = "; promote one first, for no replica of the share is active";
-        return Err(Denial::ReplicaState { what: "making another", state, advice }.into());
-    }
-    if facts.snapshots.len() > twin::MOST_SNAPSHOTS {
-        return Err(ManagerError::LimitExceeded {
-            what: "snapshots of a share that gets another replica",
-            limit: twin::MOST_SNAPSHOTS,
-        });
-    }
-    Ok(())
-}
-
-fn choose(
-    inner: &Inner,
-    tables: &Tables,
-    share: &Share,
-    active: &ShareInstance,
-) -> Result<Placement, ManagerError> {
-    let domain = inner.loaded(&active.placement.backend)?.description.replication_domain;
-    let wish = Wish {
-        size: share.size,
-        protocol: share.protocol,
-        beside: None,
-        needs: share_type::needs(&share.extra_specs),
-        replica: Some(ReplicaWish {
-            domain: domain.ok_or(Denial::NoReplicationDomain)?,
-            taken: tables.instances_of(share.id).iter().map(|one| one.placement.backend.clone()).collect(),
-        }),
-    };
-    share::choose(inner, tables, &wish)
-}
-
-fn new_instance(share: &Share, placement: &Placement) -> ShareInstance {
-    let now = Timestamp::now();
-    ShareInstance {
-        id: ShareInstanceId::random(),
-        share: share.id,
-        placement: placement.clone(),
-        status: ShareStatus::Creating,
-        progress_percent: Some(0),
-        access_rules_status: AccessRulesStatus::Active,
-        replica_state: Some(ReplicaState::OutOfSync),
-        export_locations: Vec::new(),
-        launched_at: None,
-        unsound_since: None,
-        created_at: now,
-        updated_at: now,
     }
 }
 
