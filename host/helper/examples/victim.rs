@@ -42,6 +42,7 @@ fn main() -> ExitCode {
             flood(bytes.parse().unwrap_or(0));
             std::thread::sleep(FOR_EVER);
         }
+        ["list", directory] => list(directory),
         ["copy-input"] => copy_input(),
         ["count-input"] => println!("{}", count_input(u64::MAX)),
         ["read-and-exit", bytes, code] => {
@@ -92,6 +93,18 @@ fn show(rest: &[&str]) {
         }
     }
     println!("arguments-are {}", std::env::args().next().unwrap_or_default());
+}
+
+/// Prints what is in a directory, a name a line.
+fn list(directory: &str) {
+    let mut names: Vec<String> = std::fs::read_dir(directory)
+        .expect("a directory")
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    for name in names {
+        println!("{name}");
+    }
 }
 
 fn flood(bytes: u64) {

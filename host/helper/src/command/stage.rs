@@ -48,10 +48,6 @@ impl<'request> Plan<'request> {
         (review, timeout): (Review, Duration),
         groups: &Groups,
     ) -> Result<Self, Refusal> {
-        if let Some(group) = &template.inside {
-            let message = format!("this helper runs nothing inside a group, '{group}' or another");
-            return Err(Refusal::new(CapabilityCode::Unavailable, message));
-        }
         let program = crate::executable::open(&request.program)?;
         let environment = words::environment(template)?;
         let words = words::build(template, request)?;

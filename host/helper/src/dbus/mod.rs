@@ -139,7 +139,8 @@ impl Calls {
             interface: &template.interface,
             name: &template.method,
         };
-        let stream = bus::connect_below(&root()?, &bus)?;
+        let root = root().map_err(|refusal| bus::unavailable(&refusal.message))?;
+        let stream = bus::connect_below(&root, &bus)?;
         self.0.push(Call::begin((id, request.timeout_ms), method, &arguments, stream));
         Ok(())
     }

@@ -73,11 +73,10 @@ fn begin(runtime: &Path, trees: &Trees, start: StartJob) -> Result<Kept, Refusal
     let templates: Vec<_> =
         start.stages.iter().map(|stage| stage.parse_template()).collect::<Result<_, _>>()?;
     let stages: Vec<_> = start.stages.into_iter().zip(templates).collect();
+    let groups = Runtime::open(&runtime.join("groups")).map_err(|error| Refusal::io("the groups", error))?;
+    let groups = Groups::new(groups);
     // Before anything runs: what runs without a record would never be found again.
     files.add(&record)?;
-    let groups = Groups::new(
-        Runtime::open(&runtime.join("groups")).map_err(|error| Refusal::io("the groups", error))?,
-    );
     match Command::start(&Line { stages: &stages, counting, groups: &groups }, (0, trees)) {
         Ok(command) => Ok(Kept { files, record, command }),
         Err(refusal) => {

@@ -2,9 +2,9 @@
 
 use bulkhead_helper::frame::{FrameReader, encode};
 use bulkhead_helper::protocol::{
-    EndingMethod, Finished, FromHelper, JobAnswer, JobCall, LARGEST_ANSWER, LARGEST_REQUEST, PipeFinished,
-    PipeRequest, Refusal, RootBinding, RunRequest, ServiceAnswer, ServiceCall, SlotArgument, ToHelper,
-    Unreviewed, VERSION,
+    DbusReply, DbusRequest, EndingMethod, Finished, FromHelper, GroupKey, JobAnswer, JobCall, LARGEST_ANSWER,
+    LARGEST_REQUEST, PipeFinished, PipeRequest, Refusal, RootBinding, RunRequest, ServiceAnswer, ServiceCall,
+    SlotArgument, ToHelper, Unreviewed, VERSION,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -143,6 +143,22 @@ impl Helper {
         id
     }
 
+    /// Call a method on a group's bus without waiting; answers the call's id.
+    pub(crate) fn begin_call(&mut self, call: DbusRequest) -> u64 {
+        let id = self.next();
+        self.send(&ToHelper::Dbus { id, call: Box::new(call) });
+        id
+    }
+
+    /// Call a method on a group's bus, and wait for the answer.
+    pub(crate) fn call(&mut self, call: DbusRequest) -> Result<DbusReply, Refusal> {
+        let wanted = self.begin_call(call);
+        match self.receive() {
+            FromHelper::Dbus { id, answer } if id == wanted => answer,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// The next request's id.
     pub(crate) fn next(&mut self) -> u64 {
         let id = self.next_id;
@@ -213,6 +229,7 @@ pub(crate) struct Request {
     pub(crate) unreviewed: Unreviewed,
     pub(crate) roots: Vec<(&'static str, PathBuf)>,
     pub(crate) slots: Vec<(&'static str, SlotArgument)>,
+    pub(crate) inside: Option<GroupKey>,
     pub(crate) timeout: Duration,
 }
 
@@ -228,6 +245,7 @@ impl Request {
             unreviewed: Unreviewed::Allowed,
             roots: Vec::new(),
             slots: Vec::new(),
+            inside: None,
             timeout: PATIENCE,
         }
     }
@@ -271,7 +289,7 @@ impl Request {
                 .into_iter()
                 .map(|(name, value)| (label(name), value))
                 .collect::<BTreeMap<_, _>>(),
-            inside: None,
+            inside: self.inside,
             timeout_ms: u64::try_from(self.timeout.as_millis()).expect("a short time"),
         }
     }

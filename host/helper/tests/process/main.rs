@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so and fails"
 )]
 
+mod buses;
 mod connection;
 mod helper;
 mod jobs;

@@ -27,13 +27,13 @@ fn lacking() -> Option<&'static str> {
 }
 
 /// A runtime directory, a root of configuration, and a group of a backend of its own. Ends the group when dropped.
-struct Lab {
+pub(crate) struct Lab {
     folder: tempfile::TempDir,
-    group: GroupKey,
+    pub(crate) group: GroupKey,
 }
 
 impl Lab {
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         if let Some(reason) = lacking() {
             eprintln!("SKIPPED: {reason}");
             return None;
@@ -55,11 +55,11 @@ impl Lab {
         self.folder.path().join(name)
     }
 
-    fn helper(&self) -> Helper {
+    pub(crate) fn helper(&self) -> Helper {
         Helper::start(&["--runtime", self.path("runtime").to_str().expect("text")])
     }
 
-    fn group_template() -> Value {
+    pub(crate) fn group_template() -> Value {
         json!({
             "name": "nfs", "reason": "a test", "instance": "backend", "tmpfs": ["/run"],
             "bus": "/run/dbus/system_bus_socket",
@@ -70,7 +70,7 @@ impl Lab {
         })
     }
 
-    fn bus() -> Value {
+    pub(crate) fn bus() -> Value {
         json!({
             "name": "bus", "group": "nfs", "reason": "a test", "program": "dbus-daemon",
             "args": ["--config-file={config}", "--nofork", "--nopidfile", "--nosyslog"],
@@ -90,7 +90,7 @@ impl Lab {
         template
     }
 
-    fn start(&self, templates: &[Value]) -> ServiceCall {
+    pub(crate) fn start(&self, templates: &[Value]) -> ServiceCall {
         let services = templates.iter().map(|template| self.service(template)).collect();
         ServiceCall::Start(StartServices {
             group: self.group.clone(),
@@ -129,7 +129,7 @@ impl Lab {
     }
 
     /// The process of the keeper.
-    fn keeper(&self) -> Option<i32> {
+    pub(crate) fn keeper(&self) -> Option<i32> {
         let record = fs::read_dir(self.path("runtime/groups"))
             .ok()?
             .flatten()
@@ -142,7 +142,7 @@ impl Lab {
         PathBuf::from(format!("/proc/{}/root{path}", self.keeper().expect("a keeper")))
     }
 
-    fn stop_group(&self, helper: &mut Helper) {
+    pub(crate) fn stop_group(&self, helper: &mut Helper) {
         let stopped = helper.service(ServiceCall::StopGroup { group: self.group.clone() });
         assert_eq!(stopped, Ok(ServiceAnswer::Done));
         assert_eq!(self.keeper(), None);
@@ -157,7 +157,7 @@ impl Drop for Lab {
     }
 }
 
-fn label(text: &str) -> bulkhead_model::id::Label {
+pub(crate) fn label(text: &str) -> bulkhead_model::id::Label {
     text.parse().expect("a label")
 }
 

@@ -130,5 +130,5 @@ fn exit_codes_and_signals_are_told_apart() {
 fn what_belongs_inside_a_group_does_not_run_outside() {
     let mut helper = Helper::start(&[]);
     let refused = helper.run(Request::victim(&["exit", "0"]).with("inside", json!("nfs")));
-    assert!(refused.is_err());
+    assert_eq!(refused.expect_err("no group is said").code, CapabilityCode::InvalidArgument);
 }
