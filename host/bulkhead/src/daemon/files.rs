@@ -30,6 +30,9 @@ struct Content {
     text: String,
 }
 
+/// A file with what could be read of it.
+type Listed = (PathBuf, Result<Content, ConfigurationError>);
+
 /// What is known of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Seen {
@@ -194,7 +197,7 @@ impl BackendFiles {
     }
 }
 
-fn list(directory: &Path) -> Result<Vec<(PathBuf, Result<Content, ConfigurationError>)>, ConfigurationError> {
+fn list(directory: &Path) -> Result<Vec<Listed>, ConfigurationError> {
     let files = config::backend_files(directory)?;
     Ok(files.into_iter().map(|path| (path.clone(), read_content(&path))).collect())
 }

@@ -403,6 +403,46 @@ async fn a_command_overrules_a_file_that_could_not_be_taken_also_after_a_restart
 }
 
 #[tokio::test]
+async fn content_that_comes_while_other_content_is_on_its_way_is_taken_after_it() {
+    let room = Room::new().await;
+    let hold = Arc::new(tokio::sync::Semaphore::new(0));
+    let held = hold.clone();
+    room.shelf.prepare(2, move |driver| driver.then("setup", Act::Hold(held.clone())));
+    let first = room.shelf.offer(FILE);
+    room.shelf.write(FILE, "/2.wasm", "");
+    room.manager.offer_backend(&nas(), room.shelf.offer(FILE));
+    until("it is at set-up", async || {
+        room.manager
+            .show_backend(&nas())
+            .expect("shown")
+            .last_change
+            .is_some_and(|one| one.step == Step::Setup)
+    })
+    .await;
+    room.manager.offer_backend(&nas(), first);
+    hold.add_permits(1);
+    until("the content that came last is current", async || current(&room.manager) == Some(3)).await;
+    assert_eq!(generation(&room.manager, 3).identity.package, package(1));
+}
+
+#[tokio::test]
+async fn a_recorded_generation_that_cannot_be_set_up_is_brought_up_again_by_a_swap_to_itself() {
+    let mut room = Room::new().await;
+    room.shelf.fail(1, Step::Link, refusal("root-unusable"));
+    room.manager.drain(Duration::from_secs(5)).await;
+    room.manager = start(&room.store, &room.shelf).await;
+    until("it is unusable", async || {
+        let state = room.manager.show_backend(&nas()).expect("listed").state;
+        matches!(state, BackendState::Unusable { .. })
+    })
+    .await;
+    assert_eq!(swap(&room.manager, None).await.step, Step::Link);
+    room.shelf.heal(1);
+    assert_eq!(swap(&room.manager, None).await.generation, Some(GenerationNumber(1)));
+    assert_eq!(generations(&room.manager), [(1, Current)]);
+}
+
+#[tokio::test]
 async fn an_unreadable_file_is_shown_and_changes_nothing() {
     let room = Room::new().await;
     let origin = Origin { file: PathBuf::from(FILE), content: Digest::from_bytes([99; 32]) };
