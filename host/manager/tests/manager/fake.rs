@@ -12,11 +12,14 @@ use bulkhead_model::replica::{
     Promotion, ReplicaOutcome, ReplicaRemoval, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
     SnapshotUpdate,
 };
-use bulkhead_model::share::{Creation, EnsuredShare, Reversion, RevertRules, ShareForDriver};
+use bulkhead_model::share::{
+    Creation, EnsuredShare, ManagedShare, Reversion, RevertRules, ShareForDriver, ShareUsage,
+};
 use bulkhead_model::size::Gibibytes;
-use bulkhead_model::snapshot::{SnapshotForDriver, SnapshotOutcome};
+use bulkhead_model::snapshot::{ManagedSnapshot, SnapshotAccessUpdate, SnapshotForDriver, SnapshotOutcome};
 use bulkhead_model::statistics::{Capacity, IpVersion, Pool, Statistics, Support};
 use bulkhead_model::status::ReplicaState;
+use bulkhead_model::target::{CallTarget, ManagedName};
 use bulkhead_model::text::GuestText;
 use bulkhead_sandbox::Driver;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -351,6 +354,78 @@ impl Driver for FakeDriver {
             held.content = content;
             held.size = snapshot.size;
             Ok(self.size_after_revert.map_or(Reversion::Done, Reversion::DoneWithSize))
+        })
+        .await
+    }
+
+    async fn snapshot_update_access(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+        _update: &SnapshotAccessUpdate,
+    ) -> Result<(), CallError> {
+        self.perform(("snapshot-update-access", reason), (Some(snapshot.share.id), "access"), |_| Ok(()))
+            .await
+    }
+
+    async fn manage_existing(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        _managed: &ManagedName,
+        _driver_options: &BTreeMap<String, String>,
+    ) -> Result<ManagedShare, CallError> {
+        self.perform(("manage-existing", reason), (Some(share.id), "change"), |world| {
+            let locations = make(world, share, 1)?;
+            Ok(ManagedShare { size: share.size, export_locations: Some(locations) })
+        })
+        .await
+    }
+
+    async fn unmanage(&self, reason: &CallReason, share: &ShareForDriver) -> Result<(), CallError> {
+        self.perform(("unmanage", reason), (Some(share.id), "change"), |_| Ok(())).await
+    }
+
+    async fn manage_existing_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+        _managed: &ManagedName,
+        _driver_options: &BTreeMap<String, String>,
+    ) -> Result<ManagedSnapshot, CallError> {
+        self.perform(("manage-existing-snapshot", reason), (Some(snapshot.share.id), "change"), |world| {
+            let content = held(world, snapshot.share.id)?.content;
+            world.snapshots.insert(snapshot.id, (snapshot.share.id, content));
+            Ok(ManagedSnapshot::default())
+        })
+        .await
+    }
+
+    async fn unmanage_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &SnapshotForDriver,
+    ) -> Result<(), CallError> {
+        self.perform(("unmanage-snapshot", reason), (Some(snapshot.share.id), "change"), |_| Ok(())).await
+    }
+
+    async fn share_usage_sizes(
+        &self,
+        _: &CallReason,
+        _: &[ShareForDriver],
+    ) -> Result<Vec<ShareUsage>, CallError> {
+        Ok(Vec::new())
+    }
+
+    async fn let_go(&self, reason: &CallReason, target: CallTarget) -> Result<(), CallError> {
+        self.perform(("let-go", reason), (None, ""), |world| {
+            for share in &target.shares {
+                world.shares.remove(share);
+            }
+            for snapshot in &target.snapshots {
+                world.snapshots.remove(&snapshot.snapshot);
+            }
+            Ok(())
         })
         .await
     }
