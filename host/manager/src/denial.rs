@@ -64,7 +64,9 @@ pub enum Denial {
         advice: &'static str,
     },
     /// The share's backend replicates with no other.
-    #[error("the share's backend replicates with no other; its operator can give both the same replication_domain")]
+    #[error(
+        "the share's backend replicates with no other; its operator can give both the same replication_domain"
+    )]
     NoReplicationDomain,
     /// The share type is in use.
     #[error("{count} shares were made with this type; delete them first")]

@@ -25,6 +25,8 @@ pub(crate) struct ShareFacts {
     pub(crate) rules_status: AccessRulesStatus,
     pub(crate) size: Gibibytes,
     pub(crate) support: ShareSupport,
+    /// How many replicas it has; 1 for a share that is not replicated.
+    pub(crate) replicas: usize,
     /// Its snapshots, oldest first.
     pub(crate) snapshots: Vec<(SnapshotId, SnapshotStatus)>,
     /// The verb of an unfinished operation on the share or a snapshot of it; rules aside, they queue.
@@ -44,6 +46,15 @@ impl ShareFacts {
     }
 }
 
+impl ShareFacts {
+    fn require_no_replicas(&self) -> Result<(), Denial> {
+        match self.replicas {
+            0 | 1 => Ok(()),
+            count => Err(Denial::HasReplicas { count }),
+        }
+    }
+}
+
 /// Whether a share may be deleted.
 pub(crate) fn delete_share(facts: &ShareFacts, force: Force) -> Result<(), Denial> {
     if let Some(running) = facts.in_flight {
@@ -53,10 +64,35 @@ pub(crate) fn delete_share(facts: &ShareFacts, force: Force) -> Result<(), Denia
     if facts.status.is_transient() && !force.is_forced() {
         return Err(Denial::ShareStatus { what: "deleting", status: facts.status });
     }
+    facts.require_no_replicas()?;
     match facts.snapshots.len() {
         0 => Ok(()),
         count => Err(Denial::HasSnapshots { count }),
     }
+}
+
+/// Whether a share may be let go: from every resting status, as it may be deleted.
+pub(crate) fn unmanage_share(facts: &ShareFacts) -> Result<(), Denial> {
+    if let Some(running) = facts.in_flight {
+        return Err(Denial::InFlight { running });
+    }
+    if facts.status.is_transient() {
+        return Err(Denial::ShareStatus { what: "letting it go", status: facts.status });
+    }
+    facts.require_no_replicas()?;
+    match facts.snapshots.len() {
+        0 => Ok(()),
+        count => Err(Denial::HasSnapshots { count }),
+    }
+}
+
+/// Whether something may be taken over as a snapshot of the share. It is the newest snapshot from then on.
+pub(crate) fn manage_snapshot(facts: &ShareFacts) -> Result<(), Denial> {
+    if !facts.support.snapshot {
+        return Err(Denial::NotOffered { what: "snapshots" });
+    }
+    facts.require_no_replicas()?;
+    facts.require("taking a snapshot over", &[ShareStatus::Available])
 }
 
 /// Whether a share may be made larger.
@@ -134,6 +170,31 @@ pub(crate) fn delete_snapshot(facts: &SnapshotFacts, force: Force) -> Result<(),
     Ok(())
 }
 
+/// Whether a snapshot may be let go. Like shares, from every resting status.
+pub(crate) fn unmanage_snapshot(facts: &SnapshotFacts) -> Result<(), Denial> {
+    if let Some(running) = facts.in_flight {
+        return Err(Denial::InFlight { running });
+    }
+    if facts.is_source {
+        return Err(Denial::SnapshotInUse);
+    }
+    if facts.status.is_transient() {
+        return Err(Denial::SnapshotStatus { what: "letting it go", status: facts.status });
+    }
+    Ok(())
+}
+
+/// Whether rules of a snapshot may be queued: where its share's snapshots can be mounted, and while it is there.
+pub(crate) fn change_snapshot_access(support: ShareSupport, status: SnapshotStatus) -> Result<(), Denial> {
+    if !support.mount_snapshot {
+        return Err(Denial::NotOffered { what: "mounting snapshots" });
+    }
+    if status != SnapshotStatus::Available {
+        return Err(Denial::SnapshotStatus { what: "changing access", status });
+    }
+    Ok(())
+}
+
 /// Whether a share may be made from a snapshot.
 pub(crate) fn create_from_snapshot(
     facts: &SnapshotFacts,
@@ -155,14 +216,18 @@ pub(crate) fn create_from_snapshot(
 
 /// Whether rules may be queued: not in a transient status, nor on a share that was never made or could not be removed.
 pub(crate) fn change_access(status: ShareStatus) -> Result<(), Denial> {
-    let hopeless = matches!(status, ShareStatus::Error | ShareStatus::ErrorDeleting | ShareStatus::Inactive);
+    let hopeless = matches!(
+        status,
+        ShareStatus::Error | ShareStatus::ErrorDeleting | ShareStatus::Inactive | ShareStatus::ManageError
+    );
     if status.is_transient() || hopeless {
         return Err(Denial::ShareStatus { what: "changing access", status });
     }
     Ok(())
 }
 
-/// The status a share has while `verb` is at work on it; none if the verb leaves the share alone.
+/// The status a share has while `verb` is at work on it; none if the verb leaves the share alone, as those about one replica do
+/// ([`crate::replica::status_during`]).
 pub(crate) const fn share_status_during(verb: &Verb) -> Option<ShareStatus> {
     match verb {
         Verb::CreateShare | Verb::CreateShareFromSnapshot { .. } => Some(ShareStatus::Creating),
@@ -170,7 +235,17 @@ pub(crate) const fn share_status_during(verb: &Verb) -> Option<ShareStatus> {
         Verb::ExtendShare { .. } => Some(ShareStatus::Extending),
         Verb::ShrinkShare { .. } => Some(ShareStatus::Shrinking),
         Verb::RevertShare { .. } => Some(ShareStatus::Reverting),
-        Verb::UpdateAccess | Verb::CreateSnapshot { .. } | Verb::DeleteSnapshot { .. } => None,
+        Verb::ManageShare { .. } => Some(ShareStatus::ManageStarting),
+        Verb::UnmanageShare { .. } => Some(ShareStatus::UnmanageStarting),
+        Verb::UpdateAccess
+        | Verb::CreateSnapshot { .. }
+        | Verb::DeleteSnapshot { .. }
+        | Verb::CreateReplica { .. }
+        | Verb::DeleteReplica { .. }
+        | Verb::PromoteReplica { .. }
+        | Verb::ManageSnapshot { .. }
+        | Verb::UnmanageSnapshot { .. }
+        | Verb::UpdateSnapshotAccess { .. } => None,
     }
 }
 
@@ -182,7 +257,17 @@ pub(crate) const fn share_status_after_failure(verb: &Verb) -> Option<ShareStatu
         Verb::ExtendShare { .. } => Some(ShareStatus::ExtendingError),
         Verb::ShrinkShare { .. } => Some(ShareStatus::ShrinkingError),
         Verb::RevertShare { .. } => Some(ShareStatus::RevertingError),
-        Verb::UpdateAccess | Verb::CreateSnapshot { .. } | Verb::DeleteSnapshot { .. } => None,
+        Verb::ManageShare { .. } => Some(ShareStatus::ManageError),
+        Verb::UnmanageShare { .. } => Some(ShareStatus::UnmanageError),
+        Verb::UpdateAccess
+        | Verb::CreateSnapshot { .. }
+        | Verb::DeleteSnapshot { .. }
+        | Verb::CreateReplica { .. }
+        | Verb::DeleteReplica { .. }
+        | Verb::PromoteReplica { .. }
+        | Verb::ManageSnapshot { .. }
+        | Verb::UnmanageSnapshot { .. }
+        | Verb::UpdateSnapshotAccess { .. } => None,
     }
 }
 
@@ -192,6 +277,8 @@ pub(crate) const fn snapshot_status_during(verb: &Verb) -> Option<SnapshotStatus
         Verb::CreateSnapshot { .. } => Some(SnapshotStatus::Creating),
         Verb::DeleteSnapshot { .. } => Some(SnapshotStatus::Deleting),
         Verb::RevertShare { .. } => Some(SnapshotStatus::Restoring),
+        Verb::ManageSnapshot { .. } => Some(SnapshotStatus::ManageStarting),
+        Verb::UnmanageSnapshot { .. } => Some(SnapshotStatus::UnmanageStarting),
         _ => None,
     }
 }
@@ -202,6 +289,8 @@ pub(crate) const fn snapshot_status_after_failure(verb: &Verb) -> Option<Snapsho
         Verb::CreateSnapshot { .. } => Some(SnapshotStatus::Error),
         Verb::DeleteSnapshot { .. } => Some(SnapshotStatus::ErrorDeleting),
         Verb::RevertShare { .. } => Some(SnapshotStatus::Available),
+        Verb::ManageSnapshot { .. } => Some(SnapshotStatus::ManageError),
+        Verb::UnmanageSnapshot { .. } => Some(SnapshotStatus::UnmanageError),
         _ => None,
     }
 }
@@ -211,7 +300,9 @@ pub(crate) const fn snapshot_of(verb: &Verb) -> Option<SnapshotId> {
     match verb {
         Verb::CreateSnapshot { snapshot }
         | Verb::DeleteSnapshot { snapshot, .. }
-        | Verb::RevertShare { snapshot } => Some(*snapshot),
+        | Verb::RevertShare { snapshot }
+        | Verb::ManageSnapshot { snapshot, .. }
+        | Verb::UnmanageSnapshot { snapshot, .. } => Some(*snapshot),
         _ => None,
     }
 }
@@ -247,8 +338,14 @@ pub(crate) fn judge(verb: &Verb, error: &CallError, deadlines: u32, most_deadlin
         return Judgement::Repeat;
     }
     match (verb, code) {
-        (Verb::DeleteShare { .. }, DriverErrorCode::ShareNotFound)
+        (Verb::DeleteShare { .. } | Verb::DeleteReplica { .. }, DriverErrorCode::ShareNotFound)
         | (Verb::DeleteSnapshot { .. }, DriverErrorCode::SnapshotNotFound) => Judgement::Reached,
+        // What is not there need not be let go; a driver without a function for it has nothing to do (contract 3.7).
+        (Verb::UnmanageShare { .. }, DriverErrorCode::ShareNotFound | DriverErrorCode::NotImplemented)
+        | (
+            Verb::UnmanageSnapshot { .. },
+            DriverErrorCode::SnapshotNotFound | DriverErrorCode::NotImplemented,
+        ) => Judgement::Reached,
         (Verb::ShrinkShare { .. }, DriverErrorCode::PossibleDataLoss | DriverErrorCode::NotImplemented) => {
             Judgement::PutBack
         }
@@ -266,20 +363,31 @@ pub(crate) const fn step_of(verb: &Verb) -> &'static str {
         Verb::ShrinkShare { .. } => "calling shrink.shrink-share",
         Verb::UpdateAccess => "calling access.update-access",
         Verb::CreateSnapshot { .. } => "calling snapshots.create-snapshot",
-        Verb::DeleteSnapshot { .. } => "calling snapshots.delete-snapshot",
+        Verb::DeleteSnapshot { .. } => "removing access rules, then calling snapshots.delete-snapshot",
         Verb::RevertShare { .. } => "calling revert.revert-to-snapshot",
+        Verb::CreateReplica { .. } => "calling replication.create-replica",
+        Verb::DeleteReplica { .. } => "calling replication.delete-replica",
+        Verb::PromoteReplica { .. } => "calling replication.promote-replica",
+        Verb::ManageShare { .. } => "calling manage.manage-existing",
+        Verb::UnmanageShare { .. } => "calling manage.unmanage, then forgetting what the share owned",
+        Verb::ManageSnapshot { .. } => "calling manage-snapshots.manage-existing-snapshot",
+        Verb::UnmanageSnapshot { .. } => {
+            "calling manage-snapshots.unmanage-snapshot, then forgetting what the snapshot owned"
+        }
+        Verb::UpdateSnapshotAccess { .. } => "calling mountable-snapshots.snapshot-update-access",
     }
 }
 
 /// The kind of the calls of `verb`: which deadline they have.
 pub(crate) const fn call_kind(verb: &Verb) -> CallKind {
     match verb {
-        Verb::UpdateAccess => CallKind::Access,
+        Verb::UpdateAccess | Verb::UpdateSnapshotAccess { .. } => CallKind::Access,
         _ => CallKind::Change,
     }
 }
 
-/// What the driver must export for `verb`, and the words for a refusal. Access rules and deletion every driver has.
+/// What the driver must export for `verb`, and the words for a refusal. Access rules and deletion every driver has, and letting go asks
+/// nothing of one that has nothing to do.
 pub(crate) const fn ability_of(verb: &Verb) -> Option<(Ability, &'static str)> {
     match verb {
         Verb::CreateShareFromSnapshot { .. } => Some((Ability::ShareFromSnapshot, "shares from snapshots")),
@@ -287,9 +395,18 @@ pub(crate) const fn ability_of(verb: &Verb) -> Option<(Ability, &'static str)> {
         Verb::ShrinkShare { .. } => Some((Ability::Shrink, "shrinking shares")),
         Verb::CreateSnapshot { .. } => Some((Ability::Snapshots, "snapshots")),
         Verb::RevertShare { .. } => Some((Ability::Revert, "reverting to snapshots")),
-        Verb::CreateShare | Verb::DeleteShare { .. } | Verb::UpdateAccess | Verb::DeleteSnapshot { .. } => {
-            None
+        Verb::CreateReplica { .. } | Verb::DeleteReplica { .. } | Verb::PromoteReplica { .. } => {
+            Some((Ability::Replication, "replicas"))
         }
+        Verb::ManageShare { .. } => Some((Ability::Manage, "taking over shares")),
+        Verb::ManageSnapshot { .. } => Some((Ability::ManageSnapshots, "taking over snapshots")),
+        Verb::UpdateSnapshotAccess { .. } => Some((Ability::MountableSnapshots, "mounting snapshots")),
+        Verb::CreateShare
+        | Verb::DeleteShare { .. }
+        | Verb::UpdateAccess
+        | Verb::DeleteSnapshot { .. }
+        | Verb::UnmanageShare { .. }
+        | Verb::UnmanageSnapshot { .. } => None,
     }
 }
 
@@ -297,8 +414,11 @@ pub(crate) const fn ability_of(verb: &Verb) -> Option<(Ability, &'static str)> {
 mod tests {
     use super::*;
     use bulkhead_model::error::DriverError;
+    use bulkhead_model::id::ShareInstanceId;
+    use bulkhead_model::target::ManagedName;
     use bulkhead_model::text::GuestText;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     fn size(gib: u64) -> Gibibytes {
         Gibibytes::new(gib).expect("a size")
@@ -321,14 +441,20 @@ mod tests {
                     revert_to_snapshot: offered,
                     mount_snapshot: false,
                 },
+                replicas: 1,
                 snapshots: snapshots.into_iter().map(|status| (SnapshotId::random(), status)).collect(),
                 in_flight,
             },
         )
     }
 
+    fn managed() -> ManagedName {
+        "old".parse().expect("a name")
+    }
+
     fn every_verb() -> Vec<Verb> {
         let (snapshot, new_size) = (SnapshotId::random(), size(9));
+        let replica = ShareInstanceId::random();
         vec![
             Verb::CreateShare,
             Verb::CreateShareFromSnapshot { snapshot },
@@ -339,6 +465,14 @@ mod tests {
             Verb::CreateSnapshot { snapshot },
             Verb::DeleteSnapshot { snapshot, force: false },
             Verb::RevertShare { snapshot },
+            Verb::CreateReplica { replica },
+            Verb::DeleteReplica { replica, force: false },
+            Verb::PromoteReplica { replica, quiesce_wait_seconds: None },
+            Verb::ManageShare { managed: managed(), driver_options: BTreeMap::new() },
+            Verb::UnmanageShare { remove_access_rules: false },
+            Verb::ManageSnapshot { snapshot, managed: managed(), driver_options: BTreeMap::new() },
+            Verb::UnmanageSnapshot { snapshot, remove_access_rules: false },
+            Verb::UpdateSnapshotAccess { snapshot },
         ]
     }
 
@@ -432,13 +566,14 @@ mod tests {
     fn not_found_is_reached_only_where_something_was_to_go() {
         for verb in every_verb() {
             let share = judge(&verb, &answered(DriverErrorCode::ShareNotFound), 0, 3);
-            assert_eq!(share == Judgement::Reached, matches!(verb, Verb::DeleteShare { .. }), "{verb:?}");
-            let snapshot = judge(&verb, &answered(DriverErrorCode::SnapshotNotFound), 0, 3);
-            assert_eq!(
-                snapshot == Judgement::Reached,
-                matches!(verb, Verb::DeleteSnapshot { .. }),
-                "{verb:?}"
+            let lets_go = matches!(
+                verb,
+                Verb::DeleteShare { .. } | Verb::DeleteReplica { .. } | Verb::UnmanageShare { .. }
             );
+            assert_eq!(share == Judgement::Reached, lets_go, "{verb:?}");
+            let snapshot = judge(&verb, &answered(DriverErrorCode::SnapshotNotFound), 0, 3);
+            let lets_go = matches!(verb, Verb::DeleteSnapshot { .. } | Verb::UnmanageSnapshot { .. });
+            assert_eq!(snapshot == Judgement::Reached, lets_go, "{verb:?}");
         }
     }
 }

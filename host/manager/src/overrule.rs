@@ -92,7 +92,10 @@ async fn retry(
         OperationState::Abandoned => {
             return refuse(stored.state, "it was given up; ask for the change anew");
         }
-        OperationState::Failed if stored.verb == Verb::UpdateAccess => {
+        OperationState::Failed if crate::replica::of(&stored.verb).is_some() => {
+            return refuse(stored.state, "ask for the change of the replica anew");
+        }
+        OperationState::Failed if stored.verb.updates_rules() => {
             return refuse(stored.state, "deny the rules in error and allow them anew");
         }
         OperationState::Failed => {
@@ -168,7 +171,7 @@ async fn abandon(
     if stored.state.is_final() {
         return Err(Denial::OperationState { state: stored.state, advice: "it has ended already" }.into());
     }
-    if matches!(stored.verb, Verb::UpdateAccess | Verb::DeleteShare { .. }) {
+    if matches!(stored.verb, Verb::UpdateAccess | Verb::DeleteShare { .. } | Verb::UnmanageShare { .. }) {
         access::give_up(inner, stored.share, &cause).await?;
     }
     let failure = OperationFailure {

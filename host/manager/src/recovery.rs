@@ -20,10 +20,11 @@ use crate::journal::{Freshness, unfinished};
 use crate::manager::{Inner, Manager, Proposal};
 use crate::records::{Cause, Change, Expect, Row, Tables};
 use crate::runner::launch;
-use crate::{share, snapshot};
+use crate::{mountable, replica, share, snapshot};
 use bulkhead_model::id::{OperationId, ShareId, ShareInstanceId, SnapshotId};
 use bulkhead_model::operation::Verb;
 use bulkhead_model::scope::Scope;
+use bulkhead_model::share::ShareInstance;
 use bulkhead_model::status::{ShareStatus, SnapshotStatus};
 use bulkhead_model::time::Timestamp;
 use std::collections::BTreeMap;
@@ -89,7 +90,11 @@ async fn recover(inner: &Arc<Inner>) -> Result<(), ManagerError> {
     }
     match failure {
         Some(error) => Err(error),
-        None => repair(inner).await,
+        None => {
+            repair(inner).await?;
+            replica::follow::start(inner);
+            Ok(())
+        }
     }
 }
 
@@ -97,7 +102,7 @@ async fn recover(inner: &Arc<Inner>) -> Result<(), ManagerError> {
 async fn repair(inner: &Arc<Inner>) -> Result<(), ManagerError> {
     let (shares, snapshots, instances) = {
         let tables = inner.records.read();
-        (shares_without_owner(&tables), snapshots_without_owner(&tables), rules_without_owner(&tables))
+        (instances_without_owner(&tables), snapshots_without_owner(&tables), rules_without_owner(&tables))
     };
     for id in shares {
         repair_share(inner, id).await?;
@@ -134,13 +139,20 @@ async fn take_over(inner: &Arc<Inner>, id: OperationId) -> Result<(), ManagerErr
                 rules.write(&cause, &mut change);
                 change.edit_instance(tables, operation.share, &cause, |_| {});
             }
+            if let Verb::UpdateSnapshotAccess { snapshot } = operation.verb {
+                let mut cause = Cause::host("recovery");
+                cause.operation = Some(id);
+                change.edit_snapshot_instance(tables, snapshot, &cause, |instance| {
+                    mountable::state::requeue(&mut instance.access_rules, Reapply::InWork);
+                });
+            }
             change.put(Expect::Unchanged(stored.revision), Row::Operation(operation));
             Ok(Proposal::Commit(stored.backend.clone(), change, ()))
         })
         .await
 }
 
-fn shares_without_owner(tables: &Tables) -> Vec<ShareId> {
+fn instances_without_owner(tables: &Tables) -> Vec<ShareInstanceId> {
     let is_left = |id: ShareId| {
         share::find(tables, &Scope::Everything, id)
             .is_ok_and(|(share, instance)| share::facts(tables, share, instance).in_flight.is_none())
@@ -148,7 +160,7 @@ fn shares_without_owner(tables: &Tables) -> Vec<ShareId> {
     tables
         .instances()
         .filter(|instance| instance.status.is_transient() && is_left(instance.share))
-        .map(|instance| instance.share)
+        .map(|instance| instance.id)
         .collect()
 }
 
@@ -158,6 +170,7 @@ fn snapshots_without_owner(tables: &Tables) -> Vec<SnapshotId> {
     tables
         .snapshots(&Scope::Everything)
         .into_iter()
+        .filter(|one| !replica::twin::is_followed(tables, one.id))
         .filter(|one| snapshot::facts(tables, one).is_some_and(is_left))
         .map(|one| one.id)
         .collect()
@@ -165,32 +178,41 @@ fn snapshots_without_owner(tables: &Tables) -> Vec<SnapshotId> {
 
 fn rules_without_owner(tables: &Tables) -> Vec<ShareInstanceId> {
     let has_owner = |share: ShareId| {
-        tables
-            .unfinished_of_share(share)
-            .any(|operation| matches!(operation.verb, Verb::UpdateAccess | Verb::DeleteShare { .. }))
+        tables.unfinished_of_share(share).any(|operation| {
+            let verbs = |verb: &Verb| {
+                matches!(verb, Verb::UpdateAccess | Verb::DeleteShare { .. } | Verb::UnmanageShare { .. })
+            };
+            verbs(&operation.verb)
+        })
     };
+    let is_active =
+        |one: &ShareInstance| tables.instance_of(one.share).is_some_and(|active| active.id == one.id);
     tables
         .instances()
         .filter(|instance| {
             let rules = RuleList::read(tables, instance.id);
-            (state::is_in_work(&rules) || state::has_queued(&rules)) && !has_owner(instance.share)
+            is_active(instance)
+                && (state::is_in_work(&rules) || state::has_queued(&rules))
+                && !has_owner(instance.share)
         })
         .map(|instance| instance.id)
         .collect()
 }
 
-async fn repair_share(inner: &Inner, id: ShareId) -> Result<(), ManagerError> {
-    tracing::error!(share.id = %id, "the share was in a transient status without an operation; it is put in error");
+async fn repair_share(inner: &Inner, id: ShareInstanceId) -> Result<(), ManagerError> {
+    tracing::error!(share_instance.id = %id, "the share was in a transient status without an operation; it is put in error");
     inner
         .transact(|tables| {
-            let Some(instance) = tables.instance_of(id) else { return Ok(Proposal::Settled(())) };
+            let Some(instance) = tables.instance(id) else { return Ok(Proposal::Settled(())) };
             let mut change = Change::default();
-            change.edit_instance(tables, id, &Cause::host("recovery"), |instance| {
+            change.edit_replica(tables, id, &Cause::host("recovery"), |instance| {
                 instance.status = match instance.status {
                     ShareStatus::Deleting => ShareStatus::ErrorDeleting,
                     ShareStatus::Extending => ShareStatus::ExtendingError,
                     ShareStatus::Shrinking => ShareStatus::ShrinkingError,
                     ShareStatus::Reverting | ShareStatus::RevertingToSnapshot => ShareStatus::RevertingError,
+                    ShareStatus::ManageStarting => ShareStatus::ManageError,
+                    ShareStatus::UnmanageStarting => ShareStatus::UnmanageError,
                     _ => ShareStatus::Error,
                 };
             });
@@ -213,6 +235,8 @@ async fn repair_snapshot(inner: &Inner, id: SnapshotId) -> Result<(), ManagerErr
                     SnapshotStatus::Deleting => SnapshotStatus::ErrorDeleting,
                     // The snapshot survives a revert whatever became of it.
                     SnapshotStatus::Restoring => SnapshotStatus::Available,
+                    SnapshotStatus::ManageStarting => SnapshotStatus::ManageError,
+                    SnapshotStatus::UnmanageStarting => SnapshotStatus::UnmanageError,
                     _ => SnapshotStatus::Error,
                 };
             });

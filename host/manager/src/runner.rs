@@ -17,9 +17,9 @@ use crate::error::ManagerError;
 use crate::failure::describe;
 use crate::journal::{Attempt, Freshness};
 use crate::manager::Inner;
-use crate::operation::{Judgement, judge};
+use crate::operation::{Judgement, judge, snapshot_of};
 use crate::wait::Waits;
-use crate::{call, settle, share};
+use crate::{call, mountable, replica, settle, share, snapshot_removal};
 use bulkhead_model::error::{Blame, CallError};
 use bulkhead_model::id::{BackendName, OperationId};
 use bulkhead_model::operation::{Operation, OperationFailure, Verb};
@@ -205,10 +205,13 @@ async fn attempt(
         inner.wait(operation.id, "waiting for the backend", unreachable_backend()).await?;
         return Ok(Step::WaitForBackend);
     }
-    let Some(instance) = inner.records.read().instance_of(operation.share).map(|instance| instance.id) else {
+    if inner.records.read().instance_of(operation.share).is_none() {
         return settle::without_share(inner, operation).await;
-    };
-    let gate = inner.gates.of(instance);
+    }
+    if replica::is_concerned(&inner.records.read(), operation) {
+        return replica::attempt::attempt(inner, operation, progress).await;
+    }
+    let gate = inner.gates.of(operation.share);
     match operation.verb {
         Verb::UpdateAccess => {
             let _passed = gate.access.lock().await;
@@ -217,12 +220,25 @@ async fn attempt(
             };
             access::update::attempt(inner, operation.id, &serving, progress).await
         }
-        Verb::DeleteShare { .. } => {
+        Verb::UpdateSnapshotAccess { .. } => {
+            let _passed = gate.access.lock().await;
+            let Some((serving, _slot)) = enter(inner, &operation.backend).await? else {
+                return Ok(Step::Again);
+            };
+            mountable::update::attempt(inner, operation.id, &serving, progress).await
+        }
+        Verb::DeleteShare { .. }
+        | Verb::UnmanageShare { .. }
+        | Verb::DeleteSnapshot { .. }
+        | Verb::UnmanageSnapshot { .. } => {
             let _changing = gate.change.lock().await;
             let _accessing = gate.access.lock().await;
             let Some((serving, _slot)) = enter(inner, &operation.backend).await? else {
                 return Ok(Step::Again);
             };
+            if snapshot_of(&operation.verb).is_some() {
+                return snapshot_removal::attempt(inner, operation.id, &serving, progress).await;
+            }
             share::removal::attempt(inner, operation.id, &serving, progress).await
         }
         _ => {
@@ -236,7 +252,7 @@ async fn attempt(
 }
 
 /// A slot on the generation that serves when the call begins, however long it waited for its turn. None if none serves any more.
-async fn enter(
+pub(crate) async fn enter(
     inner: &Inner,
     backend: &BackendName,
 ) -> Result<Option<(Arc<Serving>, OwnedSemaphorePermit)>, ManagerError> {
@@ -251,7 +267,7 @@ async fn enter(
     Ok(None)
 }
 
-/// One call, one answer, one transaction: every verb but the two with steps of their own.
+/// One call, one answer, one transaction: every verb but those with steps of their own.
 async fn call_once(
     inner: &Arc<Inner>,
     id: OperationId,

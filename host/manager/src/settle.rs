@@ -4,9 +4,12 @@ use crate::call::Answer;
 use crate::error::ManagerError;
 use crate::export;
 use crate::journal::{Attempt, Conclusion, End};
+use crate::manage;
 use crate::manager::{Inner, Proposal};
+use crate::mountable;
 use crate::operation::{Judgement, share_status_after_failure, snapshot_of, snapshot_status_after_failure};
 use crate::records::{Cause, Change, Tables};
+use crate::replica;
 use crate::runner::Step;
 use bulkhead_model::error::{Blame, CallError, DriverError, ErrorDetail};
 use bulkhead_model::export::ExportLocation;
@@ -76,9 +79,10 @@ fn succeed(tables: &Tables, operation: &Operation, answer: &Answer, cause: &Caus
             }
         }
         Answer::Snapshot(outcome) => taken(tables, operation, outcome, cause, change),
-        Answer::Gone => {
+        Answer::ManagedShare(found) => manage::settle::take_share(tables, operation, found, cause, change),
+        Answer::ManagedSnapshot(found) => {
             if let Some(snapshot) = snapshot_of(&operation.verb) {
-                change.remove_snapshot(tables, snapshot, cause);
+                manage::settle::take_snapshot(tables, snapshot, found, cause, change);
             }
         }
         Answer::Pending => {}
@@ -114,7 +118,8 @@ fn taken(
         instance.status = SnapshotStatus::Available;
         instance.provider_location.clone_from(&outcome.provider_location);
         if can_be_mounted {
-            instance.export_locations.clone_from(&outcome.export_locations);
+            instance.export_locations =
+                export::replace(&instance.export_locations, outcome.export_locations.clone());
         }
     });
 }
@@ -186,7 +191,12 @@ pub(crate) async fn failed(
 }
 
 const fn is_forced(verb: &Verb) -> bool {
-    matches!(verb, Verb::DeleteShare { force: true } | Verb::DeleteSnapshot { force: true, .. })
+    matches!(
+        verb,
+        Verb::DeleteShare { force: true }
+            | Verb::DeleteSnapshot { force: true, .. }
+            | Verb::DeleteReplica { force: true, .. }
+    )
 }
 
 /// What was to be removed is gone, or is forgotten with the failure on record.
@@ -197,9 +207,10 @@ fn remove(
     change: &mut Change,
     failure: Option<OperationFailure>,
 ) -> End {
-    match snapshot_of(&operation.verb) {
-        Some(snapshot) => change.remove_snapshot(tables, snapshot, cause),
-        None => change.remove_share(tables, operation.share, cause),
+    match (snapshot_of(&operation.verb), replica::of(&operation.verb)) {
+        (Some(snapshot), _) => change.remove_snapshot(tables, snapshot, cause),
+        (None, Some(replica)) => change.remove_replica(tables, replica, cause),
+        (None, None) => change.remove_share(tables, operation.share, cause),
     }
     End { failure, ..End::well() }
 }
@@ -213,6 +224,7 @@ pub(crate) fn fail(
     cause: &Cause,
     change: &mut Change,
 ) {
+    replica::settle::fail(tables, operation, cause, change);
     if let Some(status) = share_status_after_failure(&operation.verb) {
         change.edit_instance(tables, operation.share, cause, |instance| {
             instance.status = status;
@@ -222,7 +234,16 @@ pub(crate) fn fail(
     if let (Some(status), Some(snapshot)) =
         (snapshot_status_after_failure(&operation.verb), snapshot_of(&operation.verb))
     {
-        change.edit_snapshot_instance(tables, snapshot, cause, |instance| instance.status = status);
+        change.edit_snapshot_instance(tables, snapshot, cause, |instance| {
+            instance.status = status;
+            // Those whose update gave way to the removal: nothing carries them to the driver any more.
+            mountable::state::give_up(&mut instance.access_rules);
+        });
+    }
+    if let Verb::UpdateSnapshotAccess { snapshot } = operation.verb {
+        change.edit_snapshot_instance(tables, snapshot, cause, |instance| {
+            mountable::state::give_up(&mut instance.access_rules);
+        });
     }
 }
 

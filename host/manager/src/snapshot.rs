@@ -10,8 +10,10 @@ use crate::error::ManagerError;
 use crate::first_result::Identity;
 use crate::journal::{About, Freshness, Initiator};
 use crate::manager::{Inner, Manager, Proposal};
+use crate::mountable;
 use crate::operation::{self, SnapshotFacts, ability_of};
 use crate::records::{Change, Expect, Row, Stored, Tables};
+use crate::replica;
 use crate::request::{Force, NewSnapshot, Update, check_metadata, check_text};
 use crate::runner::launch;
 use crate::share::{self, METADATA_BYTES, require_ability};
@@ -142,9 +144,14 @@ fn propose_creation(
         status: SnapshotStatus::Creating,
         provider_location: None,
         export_locations: Vec::new(),
+        access_rules: Vec::new(),
     };
     let verb = Verb::CreateSnapshot { snapshot: snapshot.id };
-    require_ability(inner, &share_instance.placement, ability_of(&verb))?;
+    let ability = match tables.has_replicas(share.id) {
+        true => replica::ability_of(&verb),
+        false => ability_of(&verb),
+    };
+    require_ability(inner, &share_instance.placement, ability)?;
     let backend = share_instance.placement.backend.clone();
     inner.admit(tables, &backend)?;
     let about = About { share: share.id, project: share.project.clone(), backend: backend.clone() };
@@ -162,6 +169,7 @@ fn propose_creation(
     identity.remember(tables, &mut change, snapshot.id);
     change.insert(Row::Snapshot(snapshot));
     change.insert(Row::SnapshotInstance(instance));
+    replica::twin::add_to_replicas(tables, started.0, share_instance, &mut change);
     change.insert(Row::Operation(operation));
     Ok(Proposal::Commit(backend, change, started))
 }
@@ -234,6 +242,8 @@ async fn delete(
             change.edit_snapshot_instance(tables, id, &cause, |instance| {
                 instance.status = SnapshotStatus::Deleting;
             });
+            replica::twin::set_on_replicas(tables, id, SnapshotStatus::Deleting, &cause, &mut change);
+            mountable::supersede(inner, tables, snapshot, &mut change);
             identity.remember(tables, &mut change, id);
             let started = operation.id;
             change.insert(Row::Operation(operation));
@@ -249,7 +259,8 @@ async fn delete(
 /// What the policy needs to know of a snapshot.
 pub(crate) fn facts(tables: &Tables, snapshot: &Snapshot) -> Option<SnapshotFacts> {
     let id = snapshot.id;
-    let status = tables.snapshot_instance_of(id)?.status;
+    let status = replica::twin::aggregate(tables, id);
+    tables.snapshot_instance_of(id)?;
     let share = tables.instance_of(snapshot.share)?;
     let on_share = tables.unfinished_of_share(snapshot.share);
     let in_flight = on_share
@@ -269,6 +280,15 @@ pub(crate) fn view(tables: &Tables, scope: &Scope, id: SnapshotId) -> Result<Sna
     view_of(tables, snapshot).ok_or_else(missing)
 }
 
+/// The instance that clients are shown: with the status of the snapshot as a whole.
+fn as_one(tables: &Tables, instance: &Stored<SnapshotInstance>) -> Arc<SnapshotInstance> {
+    let status = replica::twin::aggregate(tables, instance.snapshot);
+    if status == instance.status {
+        return Arc::clone(&instance.value);
+    }
+    Arc::new(SnapshotInstance { status, ..(*instance.value).clone() })
+}
+
 fn view_of(tables: &Tables, snapshot: &Stored<Snapshot>) -> Option<SnapshotView> {
     let instance = tables.snapshot_instance_of(snapshot.id)?;
     let operation = tables
@@ -277,7 +297,7 @@ fn view_of(tables: &Tables, snapshot: &Stored<Snapshot>) -> Option<SnapshotView>
         .map(|operation| Arc::clone(&operation.value));
     Some(SnapshotView {
         snapshot: Arc::clone(&snapshot.value),
-        instance: Arc::clone(&instance.value),
+        instance: as_one(tables, instance),
         operation,
     })
 }

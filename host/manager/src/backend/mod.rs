@@ -19,32 +19,40 @@ mod ensure;
 mod generation;
 mod loader;
 mod offer;
+mod pointer;
+mod reconcile;
 mod resume;
 mod steps;
 mod supervisor;
+mod usage;
 mod verbs;
 
 pub use change::{Asked, ChangeState, ChangeView, Step};
+pub use ensure::EnsureReport;
 pub use generation::{GenerationState, GenerationView};
 pub use loader::{Candidate, ConfigurationIdentity, DriverLoader, Needed, PackageSource, Wanted, Written};
 pub use offer::Offer;
+pub use reconcile::{EnsureView, Occasion};
+pub use usage::UsageView;
 pub use verbs::Detach;
 
 use crate::error::ManagerError;
 use crate::manager::{Inner, Manager};
 use crate::view::{BackendDescription, BackendFailure, BackendState, BackendView, LoadedDriver};
 use bulkhead_model::call::CallKind;
-use bulkhead_model::id::{BackendName, GenerationNumber, RequestId};
+use bulkhead_model::id::{BackendName, RequestId};
 use bulkhead_model::statistics::{IpVersion, Statistics};
 use bulkhead_model::time::Timestamp;
 use bulkhead_sandbox::Driver;
 use change::History;
 use offer::Offered;
+use pointer::{Supervision, Term};
+use reconcile::Ensurings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::AbortHandle;
+use tokio::sync::{Notify, Semaphore, watch};
+use usage::Figures;
 
 /// A driver that is set up, with what set-up found out.
 #[derive(Debug)]
@@ -105,18 +113,15 @@ pub(crate) struct Backend {
     offered: Mutex<Option<Offered>>,
     /// Generations that served before, as long as calls run on them.
     draining: Mutex<Vec<Weak<Serving>>>,
+    /// Held by the one ensuring that runs.
+    ensuring: tokio::sync::Mutex<()>,
+    /// What ensurings found.
+    ensurings: Mutex<Ensurings>,
+    /// The fingerprint is not the one of the last ensuring.
+    has_other_fingerprint: Notify,
+    /// What its shares use.
+    usage: Mutex<Figures>,
 }
-
-/// Who looks after a backend.
-#[derive(Debug, Default)]
-struct Supervision {
-    task: Option<AbortHandle>,
-    term: Term,
-}
-
-/// Which supervisor: one that has been replaced moves no pointer any more, even if it has not noticed yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Term(u64);
 
 impl Backend {
     /// The driver loaded last; none before one could be.
@@ -158,67 +163,6 @@ impl Backend {
         if !has_current {
             self.set_loaded(description, driver);
         }
-    }
-
-    /// Run a task for this backend instead of the one that ran for it before.
-    fn supervise_with<Task>(&self, task: impl FnOnce(Term) -> Task)
-    where
-        Task: Future<Output = ()> + Send + 'static,
-    {
-        let mut supervision = self.supervision.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(earlier) = supervision.task.take() {
-            earlier.abort();
-        }
-        supervision.term = Term(supervision.term.0.wrapping_add(1));
-        supervision.task = Some(tokio::spawn(task(supervision.term)).abort_handle());
-    }
-
-    /// Nobody looks after this backend any more.
-    fn end_supervision(&self) {
-        let mut supervision = self.supervision.lock().unwrap_or_else(PoisonError::into_inner);
-        supervision.term = Term(supervision.term.0.wrapping_add(1));
-        if let Some(task) = supervision.task.take() {
-            task.abort();
-        }
-    }
-
-    /// Move the pointer, unless the supervisor of `term` has been replaced.
-    fn publish(&self, term: Term, serving: &Arc<Serving>) {
-        let supervision = self.supervision.lock().unwrap_or_else(PoisonError::into_inner);
-        if supervision.term == term {
-            self.point_to(Some(serving));
-            self.set_state(BackendState::Ready);
-        }
-    }
-
-    /// Move the pointer. Only for who holds `supervision`.
-    fn point_to(&self, serving: Option<&Arc<Serving>>) {
-        let before = self.serving.send_replace(serving.cloned());
-        let mut draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
-        draining.retain(|earlier| earlier.strong_count() > 0);
-        draining.extend(before.iter().map(Arc::downgrade));
-    }
-
-    /// Nothing serves any more.
-    fn withdraw(&self) {
-        self.end_supervision();
-        let _supervision = self.supervision.lock().unwrap_or_else(PoisonError::into_inner);
-        self.point_to(None);
-        self.set_state(BackendState::Starting { failed_attempts: 0, failure: None, next_attempt_at: None });
-    }
-
-    /// How many calls for shares run on which generation.
-    fn running_calls(&self) -> BTreeMap<GenerationNumber, usize> {
-        let earlier: Vec<_> = {
-            let draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
-            draining.iter().filter_map(Weak::upgrade).collect()
-        };
-        let mut calls = BTreeMap::new();
-        for serving in earlier.iter().chain(self.serving().iter()) {
-            let running: &mut usize = calls.entry(serving.description.generation).or_default();
-            *running = running.saturating_add(serving.running_calls());
-        }
-        calls
     }
 
     /// Count a share that was just placed, until the next statistics show it.
@@ -312,6 +256,10 @@ impl Backends {
             changing: Arc::default(),
             offered: Mutex::default(),
             draining: Mutex::default(),
+            ensuring: tokio::sync::Mutex::default(),
+            ensurings: Mutex::default(),
+            has_other_fingerprint: Notify::new(),
+            usage: Mutex::default(),
         });
         all.insert(name.clone(), Arc::clone(&backend));
         backend
@@ -384,6 +332,7 @@ impl Inner {
             shares,
             provisioned_gib,
             unfinished_operations,
+            last_ensured: backend.last_ensured(),
             last_change: self.backends.with_history(&backend.name, |history| history.newest()),
         })
     }

@@ -1,6 +1,6 @@
 //! Loading, set-up and statistics of one backend, for as long as it is configured.
 
-use super::{Backend, Serving, Term, concurrent_calls, ensure};
+use super::{Backend, Serving, Term, concurrent_calls, ensure, reconcile, usage};
 use crate::begun;
 use crate::failure::describe;
 use crate::manager::Inner;
@@ -123,14 +123,26 @@ pub(super) fn move_pointer(
     inner.backends.changed();
 }
 
-/// Read the statistics for ever.
+/// Look after a backend that serves: its statistics, its shares, what they use.
 async fn watch_over(inner: &Arc<Inner>, backend: &Backend, serving: &Serving, first_pause: Duration) {
+    tokio::join!(
+        read_statistics(inner, backend, serving, first_pause),
+        reconcile::repeat(inner, backend, serving),
+        usage::gather(inner, backend, serving),
+    );
+}
+
+/// Read the statistics for ever. A fingerprint that has changed since the last ensuring is told with them.
+async fn read_statistics(inner: &Arc<Inner>, backend: &Backend, serving: &Serving, first_pause: Duration) {
     let mut waits = Waits::new(inner.settings.first_setup_repeat, inner.settings.longest_setup_repeat);
     let mut pause = first_pause;
     loop {
         begun::sweep(inner, &backend.name).await;
         tokio::time::sleep(pause).await;
         pause = measure(inner, backend, serving, &mut waits).await;
+        if ensure::has_changed(inner, serving).await {
+            backend.has_other_fingerprint.notify_one();
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! A change is answered as soon as it has begun; [`Manager::show_change`] tells how it goes. Whoever asked may hang up, the change goes on.
 
-use super::{Backend, Serving};
 use super::change::{Asked, ChangeView};
 use super::generation::{self, GenerationView};
 use super::steps::{self, Change, Plan};
+use super::{Backend, Serving};
 use crate::context::RequestContext;
 use crate::error::ManagerError;
 use crate::manager::{Inner, Manager, Proposal};
