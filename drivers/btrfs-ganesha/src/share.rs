@@ -75,6 +75,7 @@ pub(crate) fn delete(share: &Share) -> Result<()> {
     export.withdraw()?;
     subvolume::delete(NEW_SHARE, &resource)?;
     subvolume::delete(SHARE, &resource)?;
+    subvolume::forget_size(&resource)?;
     replica::forget(&resource)
 }
 
@@ -111,9 +112,9 @@ fn ensure(share: &Share) -> Result<EnsuredShare> {
         }
         Err(error) => return Err(error),
     }
-    size::ensure(share)?;
     let export = Export::of_share(share);
     let _held = export.hold()?;
+    size::ensure(share)?;
     let access_rules = match export.restore()? {
         Soundness::Sound => AfterEnsuring::KeepRules,
         Soundness::RulesLost => AfterEnsuring::ReapplyRules,

@@ -1,5 +1,6 @@
 //! Sizes: the limit of a share's quota group. The filesystem enforces it.
 
+use crate::export::Export;
 use crate::place::SHARE;
 use crate::statistics::in_gib;
 use crate::subvolume::{self, GIB};
@@ -8,12 +9,14 @@ use bulkhead_sdk::{Error, Resource, Result, Share, ShareUsage, clock, log};
 /// Give a share another, larger size. Shares take space only as they fill, so that no size is too large.
 pub(crate) fn extend(share: &Share, new_size_gib: u64) -> Result<()> {
     find(share)?;
+    let _held = Export::of_share(share).hold()?;
     subvolume::limit(SHARE, &Resource::from(share), new_size_gib)
 }
 
 /// Make a share smaller, unless more is used: the filesystem itself would take the limit and refuse every write from then on.
 pub(crate) fn shrink(share: &Share, new_size_gib: u64) -> Result<()> {
     find(share)?;
+    let _held = Export::of_share(share).hold()?;
     let used = used_bytes(share)?;
     if used > new_size_gib.saturating_mul(GIB) {
         return Err(Error::possible_data_loss(format!(
@@ -24,18 +27,17 @@ pub(crate) fn shrink(share: &Share, new_size_gib: u64) -> Result<()> {
     subvolume::limit(SHARE, &Resource::from(share), new_size_gib)
 }
 
-/// Put back a limit that somebody has changed by hand.
+/// Put back a limit that somebody has changed by hand. It is called with the share held: what was set last is asked for, not what the
+/// host knew of the share when it made its list, which another call may have changed since.
 pub(crate) fn ensure(share: &Share) -> Result<()> {
     let resource = Resource::from(share);
+    let size_gib = subvolume::recorded_size_gib(&resource)?.unwrap_or(share.size_gib);
     let found = subvolume::limit_bytes(SHARE, &resource)?;
-    if found == Some(share.size_gib.saturating_mul(GIB)) {
+    if found == Some(size_gib.saturating_mul(GIB)) {
         return Ok(());
     }
-    log::warning(&format!(
-        "the limit of {} was {found:?} bytes; it is {} GiB again",
-        share.name, share.size_gib
-    ));
-    subvolume::limit(SHARE, &resource, share.size_gib)
+    log::warning(&format!("the limit of {} was {found:?} bytes; it is {size_gib} GiB again", share.name));
+    subvolume::limit(SHARE, &resource, size_gib)
 }
 
 /// What a share holds, metadata included.

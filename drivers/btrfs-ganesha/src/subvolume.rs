@@ -3,9 +3,12 @@
 use crate::place::{self, KERNEL, NEW_SHARE, SHARE};
 use bulkhead_sdk::execute::{self, Output};
 use bulkhead_sdk::files::{self, FileKind, Ownership};
+use bulkhead_sdk::private_data::{self, Expected, Owner};
 use bulkhead_sdk::{CapabilityCode, CapabilityError, Error, OrAbsent, Resource, Result, Slots, log};
 
 pub(crate) const GIB: u64 = 1 << 30;
+/// Private data of a share: the size that was set last, to tell it from one that somebody set by hand.
+const SIZE_KEY: &str = "size-gib";
 
 /// Whether this backend's subvolume stands there. Fails with `conflict` if something else does.
 pub(crate) fn is_there(pattern: &str, resource: &Resource) -> Result<bool> {
@@ -53,8 +56,9 @@ pub(crate) fn finish_share(resource: &Resource, size_gib: u64) -> Result<()> {
     sync(SHARE, resource)
 }
 
-/// Make the limit `size_gib`, and see that the kernel says so.
+/// Make the limit `size_gib`, remember that, and see that the kernel says so.
 pub(crate) fn limit(pattern: &str, resource: &Resource, size_gib: u64) -> Result<()> {
+    private_data::set(&Owner::Of(resource.clone()), SIZE_KEY, &size_gib.to_string(), Expected::Anything)?;
     let bytes = size_gib.saturating_mul(GIB);
     let slots = Slots::new().unsigned("size", bytes).path_of("at", pattern, resource.clone());
     run("limit-size", slots)?;
@@ -65,6 +69,17 @@ pub(crate) fn limit(pattern: &str, resource: &Resource, size_gib: u64) -> Result
             found.map_or_else(|| "there is none".to_owned(), |found| found.to_string())
         ))),
     }
+}
+
+/// The size that was set last; none before the first.
+pub(crate) fn recorded_size_gib(resource: &Resource) -> Result<Option<u64>> {
+    let entry = private_data::get(&Owner::Of(resource.clone()), SIZE_KEY)?;
+    Ok(entry.and_then(|entry| entry.value.parse().ok()))
+}
+
+/// Forget which size was set.
+pub(crate) fn forget_size(resource: &Resource) -> Result<()> {
+    Ok(private_data::remove(&Owner::Of(resource.clone()), SIZE_KEY)?)
 }
 
 /// The limit in bytes; none if it has none.

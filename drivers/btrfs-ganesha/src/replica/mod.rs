@@ -125,6 +125,7 @@ pub(crate) fn delete(replica: &Replica, snapshots: &[Snapshot]) -> Result<()> {
             log::warning(&format!("a base of {} stays in the peer's pool: {error}", replica.share.name));
         }
     }
+    subvolume::forget_size(&resource)?;
     role::forget(&resource)?;
     base::forget(&resource)
 }

@@ -44,3 +44,12 @@ fn a_kernel_root_of_another_filesystem_is_noticed_at_the_first_share() {
     assert_eq!(error.code(), ErrorCode::BadConfiguration);
     assert!(error.message().contains("/sys/fs/btrfs/UUID"), "{error}");
 }
+
+#[test]
+fn ensuring_with_an_old_list_takes_no_extension_back() {
+    let (site, share) = (Site::new(), sample::share(1, 10));
+    site.lab.create_share::<BtrfsGanesha>(&share).expect("room enough");
+    site.lab.extend_share::<BtrfsGanesha>(&share, 20).expect("it grows");
+    site.lab.ensure_shares::<BtrfsGanesha>(std::slice::from_ref(&share)).expect("the backend works");
+    assert_eq!(site.btrfs.of(&site.share(&share)).limit, 20 * GIB);
+}
