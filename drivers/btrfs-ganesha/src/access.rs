@@ -1,7 +1,8 @@
 //! Access rules: one file an export, written anew by the host whenever they change, and the running server told of it.
 
 use crate::export::{Clients, Export};
-use crate::share;
+use crate::place::SHARE;
+use crate::{share, subvolume};
 use bulkhead_sdk::{
     AccessRule, AccessType, AccessUpdate, Error, Result, RuleOutcome, Share, Snapshot, SnapshotAccessRule,
 };
@@ -11,7 +12,12 @@ use bulkhead_sdk::{
 pub(crate) fn update(share: &Share, update: &AccessUpdate) -> Result<Vec<RuleOutcome>> {
     // A replica that is not active is exported to nobody; its rules come into force when it is promoted.
     if share::is_served(share) {
-        share::admit(share)?;
+        if update.rules.is_empty() && !subvolume::is_there(SHARE, &share.into())? {
+            // Somebody deleted the subvolume: there is nothing that anybody could be let into, and the share shall be removable.
+            share::shut(share)?;
+        } else {
+            share::admit(share)?;
+        }
     }
     Ok(outcomes(&update.rules))
 }

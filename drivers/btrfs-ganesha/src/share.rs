@@ -134,6 +134,13 @@ pub(crate) fn admit(share: &Share) -> Result<()> {
     export.publish(Clients::OfCall)
 }
 
+/// Serve a share to nobody, until it is served again.
+pub(crate) fn shut(share: &Share) -> Result<()> {
+    let export = Export::of_share(share);
+    let _held = export.hold()?;
+    export.suspend()
+}
+
 pub(crate) fn check_protocol(share: &Share) -> Result<()> {
     if share.protocol == Protocol::Nfs {
         return Ok(());
