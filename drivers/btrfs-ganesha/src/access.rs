@@ -1,7 +1,7 @@
 //! Access rules: one file an export, written anew by the host whenever they change, and the running server told of it.
 
 use crate::export::{Clients, Export};
-use crate::place::SHARE;
+use crate::place::{SHARE, SNAPSHOT};
 use crate::{share, subvolume};
 use bulkhead_sdk::{
     AccessRule, AccessType, AccessUpdate, Error, Result, RuleOutcome, Share, Snapshot, SnapshotAccessRule,
@@ -40,6 +40,9 @@ pub(crate) fn outcomes(rules: &[AccessRule]) -> Vec<RuleOutcome> {
 pub(crate) fn update_snapshot(snapshot: &Snapshot, rules: &[SnapshotAccessRule]) -> Result<()> {
     let export = Export::of_snapshot(snapshot);
     let _held = export.hold()?;
+    if rules.is_empty() && !subvolume::is_there(SNAPSHOT, &snapshot.into())? {
+        return export.suspend();
+    }
     export.publish(Clients::OfCall)?;
     match rules.iter().find(|rule| !is_client(rule.access_type, &rule.access_to)) {
         Some(rule) => Err(Error::invalid_access_type(format!(

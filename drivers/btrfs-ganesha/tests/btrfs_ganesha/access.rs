@@ -3,7 +3,9 @@
 use crate::{Site, converges};
 use bulkhead_btrfs_ganesha::BtrfsGanesha;
 use bulkhead_sdk::testing::{Moment, sample};
-use bulkhead_sdk::{AccessLevel, AccessRule, AccessType, AccessUpdate, RuleState, Share};
+use bulkhead_sdk::{
+    AccessLevel, AccessRule, AccessType, AccessUpdate, RuleState, Share, SnapshotAccessUpdate,
+};
 
 fn rule(number: u32, to: &str, level: AccessLevel) -> AccessRule {
     sample::access_rule(number, AccessType::Ip, to, level)
@@ -73,4 +75,22 @@ fn changing_rules_converges_wherever_it_is_interrupted() {
             }
         },
     );
+}
+
+#[test]
+fn what_somebody_deleted_by_hand_is_shut_and_can_be_deleted() {
+    let (site, share) = (Site::new(), Share { mount_snapshot_support: true, ..sample::share(1, 10) });
+    site.lab.create_share::<BtrfsGanesha>(&share).expect("room enough");
+    let snapshot = sample::snapshot(1, &share);
+    site.lab.create_snapshot::<BtrfsGanesha>(&snapshot).expect("it is taken");
+    for directory in [site.share(&share), site.snapshot(&snapshot)] {
+        std::fs::remove_dir_all(directory).expect("it was there");
+    }
+    site.lab.update_access::<BtrfsGanesha>(&share, &update(Vec::new())).expect("nobody is let in");
+    let nobody = SnapshotAccessUpdate::default();
+    site.lab.snapshot_update_access::<BtrfsGanesha>(&snapshot, &nobody).expect("nobody is let in");
+    assert!(site.ganesha.served().is_empty());
+    site.lab.delete_snapshot::<BtrfsGanesha>(&snapshot).expect("it goes");
+    site.lab.delete_share::<BtrfsGanesha>(&share).expect("it goes");
+    site.expect_nothing_left();
 }
