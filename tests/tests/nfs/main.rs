@@ -7,6 +7,7 @@ mod adopted;
 mod by_hand;
 mod faults;
 mod injection;
+mod managing;
 mod many;
 mod replication;
 mod size;

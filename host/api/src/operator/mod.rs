@@ -3,6 +3,7 @@
 //! Reached through the unix socket in the state directory only.
 
 mod backends;
+mod ensuring;
 mod generations;
 mod ledger;
 mod operations;
@@ -14,6 +15,7 @@ use bulkhead_manager::Manager;
 pub(crate) fn routes(manager: Manager) -> Router {
     Router::new()
         .merge(backends::routes())
+        .merge(ensuring::routes())
         .merge(generations::routes())
         .merge(ledger::routes())
         .merge(operations::routes())

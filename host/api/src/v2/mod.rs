@@ -1,9 +1,10 @@
-//! The OpenStack shared-file-systems API, version 2, as far as shares, access rules and snapshots need it.
+//! The OpenStack shared-file-systems API, version 2, as far as shares, access rules, snapshots and replicas need it.
 
 mod access_rules;
 mod discovery;
 mod export_locations;
 mod filters;
+mod manage;
 mod metadata;
 mod pages;
 mod service;
@@ -11,6 +12,7 @@ mod share_actions;
 mod share_replicas;
 mod share_types;
 mod shares;
+mod snapshot_access;
 mod snapshots;
 mod view;
 
@@ -50,6 +52,8 @@ pub(crate) fn routes(manager: Manager) -> Router {
             .merge(export_locations::routes())
             .merge(access_rules::routes())
             .merge(snapshots::routes())
+            .merge(snapshot_access::routes())
+            .merge(manage::routes())
             .merge(share_types::routes())
             .merge(share_replicas::routes())
             .merge(service::routes())

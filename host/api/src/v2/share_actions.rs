@@ -66,6 +66,10 @@ async fn act(
             manager.reset_share_status(&context, id, status).await?;
             Ok(StatusCode::ACCEPTED.into_response())
         }
+        "unmanage" => {
+            manager.unmanage_share(&context, id).await?;
+            Ok(StatusCode::ACCEPTED.into_response())
+        }
         "force_delete" => {
             manager.delete_share(&context, id, Force::Yes).await?;
             Ok(StatusCode::ACCEPTED.into_response())
@@ -93,8 +97,8 @@ struct AllowBody {
 
 #[derive(Debug, Deserialize)]
 #[serde(expecting = "an object")]
-struct DenyBody {
-    access_id: String,
+pub(super) struct DenyBody {
+    pub(super) access_id: String,
 }
 
 #[derive(Debug, Deserialize)]

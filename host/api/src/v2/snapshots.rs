@@ -2,7 +2,7 @@
 
 use super::pages::ListQuery;
 use super::share_actions::{StatusBody, convert, only_entry, unknown_status};
-use super::view;
+use super::{snapshot_access, view};
 use crate::body;
 use crate::error::ApiError;
 use crate::request::{Caller, Path, Query};
@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bulkhead_manager::{Force, Manager, NewSnapshot, SnapshotView, Update};
@@ -24,8 +25,6 @@ pub(crate) fn routes() -> Router<Manager> {
         .route("/v2/snapshots/detail", get(list_detail))
         .route("/v2/snapshots/{snapshot}", get(show).put(update).delete(delete))
         .route("/v2/snapshots/{snapshot}/action", post(act))
-        .route("/v2/snapshots/{snapshot}/export-locations", get(export_locations))
-        .route("/v2/snapshots/{snapshot}/access-list", get(access_list))
 }
 
 #[derive(Debug, Deserialize)]
@@ -108,26 +107,6 @@ async fn show(
     Ok(Json(json!({ "snapshot": full(&caller, &found) })))
 }
 
-/// Empty: no share here has snapshots that can be mounted. The stock client asks whenever it shows a snapshot.
-async fn export_locations(
-    State(manager): State<Manager>,
-    caller: Caller,
-    Path(snapshot): Path<String>,
-) -> Result<Json<Value>, ApiError> {
-    manager.show_snapshot(&caller.scope_by_id(), body::id("snapshot", &snapshot)?)?;
-    Ok(Json(json!({ "share_snapshot_export_locations": [] })))
-}
-
-/// Empty, for the same reason.
-async fn access_list(
-    State(manager): State<Manager>,
-    caller: Caller,
-    Path(snapshot): Path<String>,
-) -> Result<Json<Value>, ApiError> {
-    manager.show_snapshot(&caller.scope_by_id(), body::id("snapshot", &snapshot)?)?;
-    Ok(Json(json!({ "snapshot_access_list": [] })))
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(expecting = "an object")]
 struct UpdateEnvelope {
@@ -174,10 +153,13 @@ async fn act(
     caller: Caller,
     Path(snapshot): Path<String>,
     bytes: Result<Bytes, BytesRejection>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Response, ApiError> {
     let id = body::id("snapshot", &snapshot)?;
     let (verb, arguments) = only_entry(body::parse(&bytes?)?)?;
     match verb.strip_prefix("os-").unwrap_or(&verb) {
+        "allow_access" => return snapshot_access::allow(&manager, &caller, id, arguments).await,
+        "deny_access" => snapshot_access::deny(&manager, &caller, id, arguments).await?,
+        "unmanage" => manager.unmanage_snapshot(&caller.context(), id).await?,
         "force_delete" => manager.delete_snapshot(&caller.context(), id, Force::Yes).await?,
         "reset_status" => {
             let asked: StatusBody = convert(arguments)?;
@@ -189,7 +171,7 @@ async fn act(
             return Err(ApiError::BadRequest(format!("there is no action '{shown}' on a snapshot here")));
         }
     }
-    Ok(StatusCode::ACCEPTED)
+    Ok(StatusCode::ACCEPTED.into_response())
 }
 
 fn full(caller: &Caller, found: &SnapshotView) -> Value {

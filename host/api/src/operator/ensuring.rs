@@ -1,0 +1,36 @@
+//! Bringing a backend's shares in line with the records when an operator says so.
+//!
+//! It is answered with 202 as soon as it has begun, and goes on if the caller hangs up; `ensurings/{request}` tells how it stands.
+
+use crate::body;
+use crate::error::ApiError;
+use crate::request::{Caller, Path};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bulkhead_manager::Manager;
+use serde_json::{Value, json};
+
+pub(crate) fn routes() -> Router<Manager> {
+    Router::new()
+        .route("/v1/backends/{backend}/ensure", post(ensure))
+        .route("/v1/backends/{backend}/ensurings/{request}", get(show))
+}
+
+async fn ensure(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Path(backend): Path<String>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let begun = manager.ensure_backend(&caller.context(), &body::id("backend", &backend)?).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "ensuring": begun }))))
+}
+
+async fn show(
+    State(manager): State<Manager>,
+    Path((backend, request)): Path<(String, String)>,
+) -> Result<Json<Value>, ApiError> {
+    let found = manager.show_ensuring(&body::id("backend", &backend)?, &request)?;
+    Ok(Json(json!({ "ensuring": found })))
+}
