@@ -19,10 +19,10 @@ const NEEDED: [&str; 8] = ["/", "/bin", "/dev", "/etc", "/lib", "/proc", "/sys",
 
 pub(super) fn check(manifest: &Manifest, findings: &mut Vec<Finding>) {
     for (place, group) in manifest.groups.iter().enumerate() {
-        check_group(manifest, group, &steps!("group", place), findings);
+        check_group(manifest, group, &[Step::from("group"), Step::from(place)], findings);
     }
     for (place, service) in manifest.services.iter().enumerate() {
-        check_service(manifest, service, &steps!("service", place), findings);
+        check_service(manifest, service, &[Step::from("service"), Step::from(place)], findings);
     }
     for group in &manifest.groups {
         circles(manifest, &group.name, findings);
