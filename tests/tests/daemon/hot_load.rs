@@ -375,7 +375,7 @@ async fn a_driver_that_declares_other_things_than_were_granted_is_refused_with_e
     let changed: String = pinned
         .lines()
         .map(|line| match line.split_once("sha256:") {
-            Some((head, tail)) => format!("{head}{wrong}{}\n", &tail[64..]),
+            Some((head, tail)) => format!("{head}{wrong}{}\n", tail.get(64..).unwrap_or_default()),
             None => format!("{line}\n"),
         })
         .collect();
