@@ -172,6 +172,15 @@ impl Backend {
             *placed = placed.saturating_add(gib);
         });
     }
+
+    /// Take a share that was just deleted off that count: who makes and removes shares all the time never fills the pool.
+    pub(crate) fn count_deleted(&self, pool: &str, gib: u64) {
+        self.change_reported(|reported| {
+            if let Some(placed) = reported.placed_gib.get_mut(pool) {
+                *placed = placed.saturating_sub(gib);
+            }
+        });
+    }
 }
 
 /// All backends.

@@ -9,7 +9,7 @@ use crate::backend::Serving;
 use crate::call;
 use crate::error::ManagerError;
 use crate::failure::describe;
-use crate::journal::{Attempt, End, cause_of, unfinished};
+use crate::journal::{Attempt, Conclusion, End, cause_of, unfinished};
 use crate::manager::{Inner, Proposal};
 use crate::operation::{Judgement, judge};
 use crate::records::{Change, Tables};
@@ -48,13 +48,13 @@ pub(crate) async fn attempt(
         return Ok(step);
     }
     let answer = match inner.read(|tables| call::share(tables, &attempt.operation)) {
-        Ok(share) if is_let_go(&attempt.operation.verb) => let_go(&attempt, &share).await,
-        Ok(share) => serving.driver.delete_share(&attempt.reason(), &share).await,
+        Ok(share) if is_let_go(&attempt.operation.verb) => let_go(&attempt, &share).await.map(|()| None),
+        Ok(share) => serving.driver.delete_share(&attempt.reason(), &share).await.map(|()| Some(share)),
         Err(error) => Err(error),
     };
     match answer {
-        Ok(()) => {
-            inner
+        Ok(deleted) => {
+            let conclusion = inner
                 .conclude(&attempt, |tables, cause, change| {
                     let id = attempt.operation.share;
                     change.remove_share(tables, id, cause);
@@ -65,9 +65,19 @@ pub(crate) async fn attempt(
                     End::well()
                 })
                 .await?;
+            if let (Conclusion::Taken, Some(share)) = (conclusion, deleted) {
+                count_deleted(inner, &attempt, &share);
+            }
             Ok(Step::Ended)
         }
         Err(error) => failed(inner, &attempt, progress, error).await,
+    }
+}
+
+fn count_deleted(inner: &Inner, attempt: &Attempt, share: &ShareForDriver) {
+    let backend = inner.backends.get(&attempt.operation.backend);
+    if let (Some(backend), Some(pool)) = (backend, &share.pool) {
+        backend.count_deleted(pool, share.size.get());
     }
 }
 
