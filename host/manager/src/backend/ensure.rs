@@ -247,7 +247,7 @@ fn settle(
             instance.export_locations = replaced;
         }
     }
-    let health = judge(&mut instance, answer.healthy);
+    let health = judge(&mut instance, answer);
     if answer.healthy && answer.reapply_access_rules {
         let mut rules = RuleList::read(tables, instance.id);
         state::requeue(&mut rules, Reapply::All);
@@ -269,8 +269,8 @@ fn settle(
     Ok(Proposal::Commit(backend.clone(), change, found))
 }
 
-fn judge(instance: &mut ShareInstance, is_healthy: bool) -> Health {
-    match (is_healthy, instance.status) {
+fn judge(instance: &mut ShareInstance, answer: &EnsuredShare) -> Health {
+    match (answer.healthy, instance.status) {
         (true, ShareStatus::Error) => {
             instance.status = ShareStatus::Available;
             instance.unsound_since = None;

@@ -78,13 +78,12 @@ async fn begin(
     id: OperationId,
     serving: &Arc<Serving>,
 ) -> Result<Option<Batch>, ManagerError> {
-    let has_ipv6 = serving.ip_versions.contains(&IpVersion::V6);
     inner
         .transact(|tables| {
             let Some(stored) = unfinished(tables, id) else { return Ok(Proposal::Settled(None)) };
             let cause = cause_of(&stored.value);
             let mut change = Change::default();
-            let Some((snapshot, mut rules, reach)) = rules_of(tables, &stored.value, has_ipv6) else {
+            let Some((snapshot, mut rules, reach)) = rules_of(tables, &stored.value, serving) else {
                 inner.end(tables, &mut change, &stored.value, End::badly(forgotten()));
                 return Ok(Proposal::Commit(stored.backend.clone(), change, None));
             };
@@ -106,10 +105,11 @@ async fn begin(
 
 type Rules = Vec<bulkhead_model::snapshot::StoredSnapshotRule>;
 
-fn rules_of(tables: &Tables, operation: &Operation, has_ipv6: bool) -> Option<(SnapshotId, Rules, Reach)> {
+fn rules_of(tables: &Tables, operation: &Operation, serving: &Serving) -> Option<(SnapshotId, Rules, Reach)> {
     let snapshot = snapshot_of(operation)?;
     let rules = tables.snapshot_instance_of(snapshot)?.access_rules.clone();
     let protocol = tables.share(&Scope::Everything, operation.share)?.protocol;
+    let has_ipv6 = serving.ip_versions.contains(&IpVersion::V6);
     Some((snapshot, rules, Reach { protocol, has_ipv6 }))
 }
 
@@ -143,7 +143,7 @@ async fn conclude(
             let Some(stored) = stored else { return Ok(Proposal::Settled(Step::Ended)) };
             let cause = cause_of(&stored.value);
             let mut change = Change::default();
-            let Some((snapshot, mut rules, _)) = rules_of(tables, &stored.value, false) else {
+            let Some((snapshot, mut rules, _)) = rules_of(tables, &stored.value, &attempt.serving) else {
                 inner.end(tables, &mut change, &stored.value, End::badly(forgotten()));
                 return Ok(Proposal::Commit(stored.backend.clone(), change, Step::Ended));
             };
