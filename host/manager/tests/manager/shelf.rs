@@ -104,7 +104,9 @@ impl Shelf {
         let (driver, settings) = contents.files.get(file).ok_or_else(|| refusal("not-configured"))?.clone();
         let mut content = [7; 32];
         for (place, byte) in driver.display().to_string().bytes().chain(settings.bytes()).enumerate() {
-            content[place % 32] ^= byte.wrapping_add(u8::try_from(place).expect("short"));
+            if let Some(mixed) = content.get_mut(place % 32) {
+                *mixed ^= byte.wrapping_add(u8::try_from(place).expect("short"));
+            }
         }
         let origin = Origin { file: file.to_owned(), content: Digest::from_bytes(content) };
         Ok(Written { driver, settings, origin })
