@@ -5,7 +5,8 @@ use crate::house::{code, new_share, open, open_with, operator, ready, reviewer, 
 use crate::shelf::{Shelf, current, ended, generation, generations, nas, package, refusal, roll_back, swap};
 use bulkhead_ledger::{Ledger, LedgerKey};
 use bulkhead_manager::{
-    BackendFailure, BackendState, ChangeState, Detach, Force, GenerationState, Manager, Offer, Origin, Step,
+    BackendFailure, BackendState, ChangeState, Detach, Force, GenerationState, Manager, ManagerSettings,
+    Offer, Origin, Step,
 };
 use bulkhead_model::effect::LedgerEntry;
 use bulkhead_model::error::{Blame, CallError, DriverErrorCode};
@@ -430,7 +431,11 @@ async fn a_recorded_generation_that_cannot_be_set_up_is_brought_up_again_by_a_sw
     let mut room = Room::new().await;
     room.shelf.fail(1, Step::Link, refusal("root-unusable"));
     room.manager.drain(Duration::from_secs(5)).await;
-    room.manager = start(&room.store, &room.shelf).await;
+    // It is not tried again by itself before the test is over.
+    let patient = |settings: &mut ManagerSettings| settings.first_setup_repeat = Duration::from_secs(600);
+    room.manager = open_with(room.store.clone(), patient).await;
+    room.manager.load_drivers_with(Arc::new(room.shelf.clone()));
+    room.manager.resume_backends().await.expect("resumed");
     until("it is unusable", async || {
         let state = room.manager.show_backend(&nas()).expect("listed").state;
         matches!(state, BackendState::Unusable { .. })

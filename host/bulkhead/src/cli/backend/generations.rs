@@ -148,13 +148,10 @@ impl Outcome {
         printer: &Printer,
     ) -> anyhow::Result<()> {
         let path = format!("/v1/backends/{}", part(backend));
-        let asked = client
-            .post(&format!("{path}/{verb}"), body)
-            .await
-            .map_err(look_in(match verb {
-                "rollback" => "bulkhead backend generations",
-                _ => "bulkhead backend list",
-            }))?;
+        let asked = client.post(&format!("{path}/{verb}"), body).await.map_err(look_in(match verb {
+            "rollback" => "bulkhead backend generations",
+            _ => "bulkhead backend list",
+        }))?;
         let change = asked.get("change").context("the daemon's answer lacks the change")?;
         let watched = format!("{path}/changes/{}", part(&field(change, "request")));
         let ended = match self.wait.rest(client, &watched, "change", printer).await? {
