@@ -68,6 +68,7 @@ fn view(backend: &BackendView) -> Value {
         "shares": backend.shares,
         "provisioned_gib": backend.provisioned_gib,
         "unfinished_operations": backend.unfinished_operations,
+        "last_ensured": backend.last_ensured,
         "last_change": backend.last_change,
     })
 }

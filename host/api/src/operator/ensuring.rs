@@ -1,4 +1,4 @@
-//! Bringing a backend's shares in line with the records when an operator says so.
+//! Bringing a backend's shares in line with the records when an operator says so, and what they use.
 //!
 //! It is answered with 202 as soon as it has begun, and goes on if the caller hangs up; `ensurings/{request}` tells how it stands.
 
@@ -16,6 +16,7 @@ pub(crate) fn routes() -> Router<Manager> {
     Router::new()
         .route("/v1/backends/{backend}/ensure", post(ensure))
         .route("/v1/backends/{backend}/ensurings/{request}", get(show))
+        .route("/v1/backends/{backend}/usage", get(usage))
 }
 
 async fn ensure(
@@ -33,4 +34,9 @@ async fn show(
 ) -> Result<Json<Value>, ApiError> {
     let found = manager.show_ensuring(&body::id("backend", &backend)?, &request)?;
     Ok(Json(json!({ "ensuring": found })))
+}
+
+/// The last figures; empty where usage is not gathered.
+async fn usage(State(manager): State<Manager>, Path(backend): Path<String>) -> Result<Json<Value>, ApiError> {
+    Ok(Json(json!({ "usage": manager.share_usage(&body::id("backend", &backend)?)? })))
 }

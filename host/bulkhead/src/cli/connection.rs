@@ -87,18 +87,28 @@ impl WaitOptions {
         envelope: &str,
         printer: &Printer,
     ) -> anyhow::Result<Rest> {
+        let look = async || match client.get(path).await {
+            Ok(mut answer) => answer
+                .get_mut(envelope)
+                .map(|found| Some(found.take()))
+                .context("the daemon's answer lacks the resource"),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(error),
+        };
+        self.rest_of(printer, look).await
+    }
+
+    /// The same for whatever `look` finds; none is gone.
+    pub(crate) async fn rest_of(
+        &self,
+        printer: &Printer,
+        look: impl AsyncFn() -> anyhow::Result<Option<Value>>,
+    ) -> anyhow::Result<Rest> {
         let began = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut told = String::new();
         loop {
-            let found = match client.get(path).await {
-                Ok(mut answer) => answer
-                    .get_mut(envelope)
-                    .map(Value::take)
-                    .context("the daemon's answer lacks the resource")?,
-                Err(error) if is_not_found(&error) => return Ok(Rest::Gone),
-                Err(error) => return Err(error),
-            };
+            let Some(found) = look().await? else { return Ok(Rest::Gone) };
             let status = status_of(&found);
             if self.no_wait || !is_transient(&status) {
                 return Ok(Rest::Found(found));

@@ -15,6 +15,7 @@ mod serve;
 mod share;
 mod share_type;
 mod snapshot;
+mod snapshot_rules;
 mod store;
 
 use clap::Parser;

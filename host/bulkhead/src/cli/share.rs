@@ -51,6 +51,15 @@ enum Verb {
         #[command(flatten)]
         wait: WaitOptions,
     },
+    /// Take over a share that somebody made at a backend; for operators
+    Manage(Manage),
+    /// Let a share go and leave its data and exports at the backend; for operators
+    Unmanage {
+        /// Its name or id
+        share: String,
+        #[command(flatten)]
+        wait: WaitOptions,
+    },
     /// Overrule a share's status; for operators
     ResetStatus {
         /// Its name or id
@@ -87,6 +96,32 @@ struct Create {
     /// Metadata; may be repeated
     #[arg(long = "property", value_name = "KEY=VALUE", value_parser = pair)]
     properties: Vec<(String, String)>,
+    #[command(flatten)]
+    output: OutputOptions,
+    #[command(flatten)]
+    wait: WaitOptions,
+}
+
+#[derive(Debug, clap::Args)]
+struct Manage {
+    /// The backend that holds it, and its pool where there are several: BACKEND or BACKEND#POOL
+    backend: String,
+    /// How it is exported, for example NFS
+    protocol: String,
+    /// Where it is exported, for example 10.0.0.5:/exports/old; the last component names it at the backend
+    export_path: String,
+    /// A name for it
+    #[arg(long)]
+    name: Option<String>,
+    /// Words about it
+    #[arg(long)]
+    description: Option<String>,
+    /// Its share type
+    #[arg(long = "type", value_name = "TYPE")]
+    share_type: Option<String>,
+    /// A word for the driver; may be repeated
+    #[arg(long = "driver-option", value_name = "KEY=VALUE", value_parser = pair)]
+    driver_options: Vec<(String, String)>,
     #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]
@@ -147,6 +182,15 @@ impl ShareCommand {
                 }
                 wait.vanished(&client, &path, "share", printer).await
             }
+            Verb::Manage(manage) => manage.run(&client, printer).await,
+            Verb::Unmanage { share, wait } => {
+                let id = find(&client, "shares", "share", &share).await?;
+                let path = format!("/v2/shares/{id}");
+                client.post(&format!("{path}/action"), &json!({ "unmanage": null })).await?;
+                wait.vanished(&client, &path, "share", printer).await?;
+                printer.note("let go; its data are still at the backend");
+                Ok(())
+            }
             Verb::ResetStatus { share, status } => {
                 let id = find(&client, "shares", "share", &share).await?;
                 client
@@ -185,6 +229,29 @@ impl Create {
             "metadata": metadata,
         } });
         let made = client.post("/v2/shares", &asked).await?;
+        let id = made
+            .pointer("/share/id")
+            .and_then(Value::as_str)
+            .context("the daemon's answer lacks the share")?;
+        self.wait.settled(client, &format!("/v2/shares/{id}"), "share", printer).await?;
+        show(client, id, self.output, printer).await
+    }
+}
+
+impl Manage {
+    async fn run(self, client: &Client, printer: &Printer) -> anyhow::Result<()> {
+        let driver_options: Map<String, Value> =
+            self.driver_options.into_iter().map(|(key, value)| (key, json!(value))).collect();
+        let asked = json!({ "share": {
+            "service_host": self.backend,
+            "protocol": self.protocol,
+            "export_path": self.export_path,
+            "name": self.name,
+            "description": self.description,
+            "share_type": self.share_type,
+            "driver_options": driver_options,
+        } });
+        let made = client.post("/v2/shares/manage", &asked).await?;
         let id = made
             .pointer("/share/id")
             .and_then(Value::as_str)

@@ -2,8 +2,11 @@
 
 use super::connection::{ConnectionOptions, OutputOptions, WaitOptions, field, find};
 use super::printer::Printer;
+use super::share::pair;
+use super::snapshot_rules::{Allow, Deny, Rules};
+use crate::client::Client;
 use anyhow::Context;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Snapshots of shares
 #[derive(Debug, clap::Args)]
@@ -43,6 +46,21 @@ enum Verb {
         #[command(flatten)]
         output: OutputOptions,
     },
+    /// Let somebody mount a snapshot, read only
+    Allow(Allow),
+    /// Take such a rule away
+    Deny(Deny),
+    /// List who may mount a snapshot
+    Rules(Rules),
+    /// Take over a snapshot that somebody made at a share's backend; for operators
+    Manage(Manage),
+    /// Let a snapshot go and leave its data at the backend; for operators
+    Unmanage {
+        /// Its name or id
+        snapshot: String,
+        #[command(flatten)]
+        wait: WaitOptions,
+    },
     /// Remove a snapshot
     Delete {
         /// Its name or id
@@ -53,6 +71,27 @@ enum Verb {
         #[command(flatten)]
         wait: WaitOptions,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct Manage {
+    /// The share's name or id
+    share: String,
+    /// What names it at the backend; the last component of it
+    provider_location: String,
+    /// A name for it
+    #[arg(long)]
+    name: Option<String>,
+    /// Words about it
+    #[arg(long)]
+    description: Option<String>,
+    /// A word for the driver; may be repeated
+    #[arg(long = "driver-option", value_name = "KEY=VALUE", value_parser = pair)]
+    driver_options: Vec<(String, String)>,
+    #[command(flatten)]
+    output: OutputOptions,
+    #[command(flatten)]
+    wait: WaitOptions,
 }
 
 const FIELDS: [&str; 6] = ["id", "name", "share_id", "size", "status", "created_at"];
@@ -92,6 +131,18 @@ impl SnapshotCommand {
                 let found = client.get(&format!("/v2/snapshots/{id}")).await?;
                 show(found.get("snapshot").unwrap_or(&Value::Null), output, printer)
             }
+            Verb::Allow(allow) => allow.run(&client, printer).await,
+            Verb::Deny(deny) => deny.run(&client, printer).await,
+            Verb::Rules(rules) => rules.run(&client, printer).await,
+            Verb::Manage(manage) => manage.run(&client, printer).await,
+            Verb::Unmanage { snapshot, wait } => {
+                let id = find(&client, "snapshots", "snapshot", &snapshot).await?;
+                let path = format!("/v2/snapshots/{id}");
+                client.post(&format!("{path}/action"), &json!({ "unmanage": null })).await?;
+                wait.vanished(&client, &path, "snapshot", printer).await?;
+                printer.note("let go; its data are still at the backend");
+                Ok(())
+            }
             Verb::Delete { snapshot, force, wait } => {
                 let id = find(&client, "snapshots", "snapshot", &snapshot).await?;
                 let path = format!("/v2/snapshots/{id}");
@@ -103,6 +154,29 @@ impl SnapshotCommand {
                 wait.vanished(&client, &path, "snapshot", printer).await
             }
         }
+    }
+}
+
+impl Manage {
+    async fn run(self, client: &Client, printer: &Printer) -> anyhow::Result<()> {
+        let share = find(client, "shares", "share", &self.share).await?;
+        let driver_options: Map<String, Value> =
+            self.driver_options.into_iter().map(|(key, value)| (key, json!(value))).collect();
+        let asked = json!({ "snapshot": {
+            "share_id": share,
+            "provider_location": self.provider_location,
+            "name": self.name,
+            "description": self.description,
+            "driver_options": driver_options,
+        } });
+        let made = client.post("/v2/snapshots/manage", &asked).await?;
+        let id = made
+            .pointer("/snapshot/id")
+            .and_then(Value::as_str)
+            .context("the daemon's answer lacks the snapshot")?;
+        let path = format!("/v2/snapshots/{id}");
+        let snapshot = self.wait.settled(client, &path, "snapshot", printer).await?;
+        show(&snapshot, self.output, printer)
     }
 }
 

@@ -123,7 +123,7 @@ fn parse<T: DeserializeOwned>(
 
 /// What the shape alone does not say.
 fn check(configuration: &Configuration) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = configuration.intervals.check();
     if configuration.tokens.is_empty() && !configuration.listen.ip().is_loopback() {
         let finding = Finding::new(
             vec![Step::from("listen")],
@@ -177,6 +177,21 @@ mod tests {
             error.contains("DIR/bulkhead.toml:3:1") && error.contains("did you mean 'state-directory'?"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn intervals_are_seconds_with_bounds_and_usage_is_gathered_by_request_only() {
+        let intervals = loaded(&[("bulkhead.toml", "")]).expect("sound").intervals;
+        assert_eq!((intervals.statistics_seconds, intervals.reconcile_seconds), (60, 300));
+        assert_eq!(intervals.usage(), None);
+        let text = "[intervals]\nusage-seconds = 300\nreconcile-seconds = 5\n";
+        let intervals = loaded(&[("bulkhead.toml", text)]).expect("sound").intervals;
+        assert_eq!((intervals.reconcile_seconds, intervals.usage_seconds), (5, Some(300)));
+        for bad in ["statistics-seconds = 0", "replica-seconds = 86401", "usage-seconds = 0"] {
+            let error = loaded(&[("bulkhead.toml", &format!("[intervals]\n{bad}\n"))]).expect_err(bad);
+            assert!(error.contains("DIR/bulkhead.toml:2") && error.contains("from 1 to 86400"), "{error}");
+        }
+        assert!(loaded(&[("bulkhead.toml", "[intervals]\nreconcile = 5\n")]).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod authentication;
 mod backend;
+mod intervals;
 mod load;
 
 pub(crate) use authentication::TokenConfiguration;
@@ -13,6 +14,7 @@ pub(crate) use load::{ConfigurationError, backend_files, backend_name, load, loa
 
 use bulkhead_model::grant::Ceiling;
 use bulkhead_model::id::BackendName;
+use intervals::Intervals;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -46,6 +48,10 @@ pub(crate) struct Configuration {
     /// Backends.
     #[serde(rename = "backend")]
     pub(crate) backends: BTreeMap<BackendName, BackendConfiguration>,
+    /// How often the daemon looks at its backends by itself.
+    pub(crate) intervals: Intervals,
+    /// Whether the access rules of a share or snapshot are taken away before it is let go (no).
+    pub(crate) unmanage_removes_access_rules: bool,
     /// The helper program; none looks beside this program.
     pub(crate) helper: Option<PathBuf>,
     /// How log lines are written.
@@ -65,6 +71,8 @@ impl Default for Configuration {
             tokens: Vec::new(),
             ceiling: Ceiling::default(),
             backends: BTreeMap::new(),
+            intervals: Intervals::default(),
+            unmanage_removes_access_rules: false,
             helper: None,
             log_format: LogFormat::Text,
             log_filter: "info".to_owned(),

@@ -60,7 +60,7 @@ pub(crate) async fn run(
             state.socket().display()
         )
     })?;
-    let manager = Manager::open(Arc::clone(&store), ledger.clone(), ManagerSettings::default()).await?;
+    let manager = Manager::open(Arc::clone(&store), ledger.clone(), settings(&configuration)).await?;
     let helper = helper::start(configuration.helper.as_deref(), &state)?;
     manager.load_drivers_with(Loader::new(Parts {
         engine: backend::start_engine(&state)?,
@@ -84,6 +84,22 @@ pub(crate) async fn run(
     manager.drain(DRAIN).await;
     ledger.flush_all().await?;
     Ok(())
+}
+
+/// The manager's figures, as far as the configuration says them.
+fn settings(configuration: &Configuration) -> ManagerSettings {
+    let intervals = &configuration.intervals;
+    let usual = ManagerSettings::default();
+    ManagerSettings {
+        statistics_period: intervals.statistics(),
+        // Some readings may fail before statistics place nothing any more.
+        statistics_stale_after: usual.statistics_stale_after.max(intervals.statistics() * 5),
+        reconcile_period: intervals.reconcile(),
+        replica_period: intervals.replica(),
+        usage_period: intervals.usage(),
+        unmanage_removes_access_rules: configuration.unmanage_removes_access_rules,
+        ..usual
+    }
 }
 
 /// Serve what is recorded, then take in what the files say now, and from now on.

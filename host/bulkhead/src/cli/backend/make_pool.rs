@@ -128,7 +128,7 @@ fn mounted_at(directory: &Path) -> anyhow::Result<Option<String>> {
         (Path::new(&unescaped(at)) == directory)
             .then(|| after.split(' ').nth(1).unwrap_or("something").to_owned())
     };
-    Ok(mounts.lines().filter_map(source).last())
+    Ok(mounts.lines().filter_map(source).next_back())
 }
 
 /// Blanks and backslashes stand in mountinfo as octal numbers.

@@ -1,5 +1,6 @@
 //! `bulkhead backend`.
 
+mod ensuring;
 mod generations;
 mod init;
 mod make_pool;
@@ -46,6 +47,10 @@ enum Verb {
     Unload(generations::Unload),
     /// List the generations of a backend: what serves, what can be gone back to, and why others failed
     Generations(generations::Generations),
+    /// Bring a backend's shares in line with the records now, and tell what was found
+    Ensure(ensuring::Ensure),
+    /// Show what the shares of a backend use, as last gathered
+    Usage(ensuring::Usage),
     /// Write a backend's file for a driver, with every option, grant and its reason, for you to edit
     Init(init::Init),
     /// Make and mount a btrfs filesystem on a sparse file, for a driver that wants one; safe to repeat
@@ -92,6 +97,8 @@ impl BackendCommand {
             Verb::Rollback(rollback) => rollback.run(&self.connection, printer).await,
             Verb::Unload(unload) => unload.run(&self.connection, printer).await,
             Verb::Generations(generations) => generations.run(&self.connection, printer).await,
+            Verb::Ensure(ensure) => ensure.run(&self.connection, printer).await,
+            Verb::Usage(usage) => usage.run(&self.connection, printer).await,
             Verb::Init(init) => init.run(printer),
             Verb::MakePool(make_pool) => make_pool.run(printer),
         }
