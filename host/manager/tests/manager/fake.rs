@@ -21,6 +21,7 @@ use bulkhead_model::statistics::{Capacity, IpVersion, Pool, Statistics, Support}
 use bulkhead_model::status::ReplicaState;
 use bulkhead_model::target::{CallTarget, ManagedName};
 use bulkhead_model::text::GuestText;
+use bulkhead_model::time::Timestamp;
 use bulkhead_sandbox::Driver;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -45,6 +46,8 @@ pub struct World {
     pub calls: Vec<(&'static str, u32)>,
     /// The lists of every `update-access`.
     pub updates: Vec<AccessUpdate>,
+    /// The lists of every `snapshot-update-access`.
+    pub snapshot_updates: Vec<SnapshotAccessUpdate>,
     /// Calls that change one share and overlap: there must be none.
     pub overlaps: Vec<String>,
     changing: BTreeMap<(ShareInstanceId, &'static str), &'static str>,
@@ -75,6 +78,8 @@ pub struct FakeDriver {
     pub abilities: Abilities,
     pub ip_versions: BTreeSet<IpVersion>,
     pub fingerprint: Option<String>,
+    /// The fingerprint from the next reading on.
+    pub next_fingerprint: Mutex<Option<String>>,
     pub ensured: Mutex<BTreeMap<ShareInstanceId, EnsuredShare>>,
     pub free_gib: f64,
     /// The size a revert claims to have left.
@@ -90,6 +95,7 @@ impl FakeDriver {
             abilities: Abilities(Ability::DRIVEN.iter().copied().collect()),
             ip_versions: BTreeSet::from([IpVersion::V4, IpVersion::V6]),
             fingerprint: None,
+            next_fingerprint: Mutex::default(),
             ensured: Mutex::default(),
             free_gib: 1000.0,
             size_after_revert: None,
@@ -228,7 +234,8 @@ impl Driver for FakeDriver {
     }
 
     async fn backend_info(&self, _: &CallReason) -> Result<BTreeMap<String, String>, CallError> {
-        match &self.fingerprint {
+        let next = self.next_fingerprint.lock().expect("the fingerprint").clone();
+        match next.as_ref().or(self.fingerprint.as_ref()) {
             Some(version) => Ok(BTreeMap::from([("version".to_owned(), version.clone())])),
             None => Err(answered(DriverErrorCode::NotImplemented)),
         }
@@ -362,8 +369,9 @@ impl Driver for FakeDriver {
         &self,
         reason: &CallReason,
         snapshot: &SnapshotForDriver,
-        _update: &SnapshotAccessUpdate,
+        update: &SnapshotAccessUpdate,
     ) -> Result<(), CallError> {
+        self.world().snapshot_updates.push(update.clone());
         self.perform(("snapshot-update-access", reason), (Some(snapshot.share.id), "access"), |_| Ok(()))
             .await
     }
@@ -412,9 +420,14 @@ impl Driver for FakeDriver {
     async fn share_usage_sizes(
         &self,
         _: &CallReason,
-        _: &[ShareForDriver],
+        shares: &[ShareForDriver],
     ) -> Result<Vec<ShareUsage>, CallError> {
-        Ok(Vec::new())
+        let usage = |share: &ShareForDriver| ShareUsage {
+            id: share.id,
+            used_gib: 0.5,
+            gathered_at: Timestamp::now(),
+        };
+        Ok(shares.iter().map(usage).collect())
     }
 
     async fn let_go(&self, reason: &CallReason, target: CallTarget) -> Result<(), CallError> {

@@ -5,6 +5,7 @@ use crate::fake::{Act, FakeDriver, World, answered};
 use crate::house::{
     House, description, gib, new_rule, new_share, new_snapshot, open, operator, ready, settled, tenant,
 };
+use crate::managing::{by_hand, client, taken_by_hand};
 use bulkhead_manager::{Force, Manager, NewShare};
 use bulkhead_model::error::DriverErrorCode;
 use bulkhead_model::id::ShareId;
@@ -72,6 +73,23 @@ fn grow_and_shrink(manager: Manager) -> Pin<Box<dyn Future<Output = ()> + Send>>
     })
 }
 
+fn take_over_and_let_go(manager: Manager) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let share = manager.manage_share(&operator(), by_hand("old")).await.expect("accepted").share.id;
+        settled(&manager).await;
+        let taken = manager.manage_snapshot(&operator(), taken_by_hand(share)).await.expect("accepted");
+        let snapshot = taken.snapshot.id;
+        settled(&manager).await;
+        let to = client("10.0.0.1");
+        manager.allow_snapshot_access(&operator(), snapshot, to).await.expect("accepted");
+        settled(&manager).await;
+        manager.unmanage_snapshot(&operator(), snapshot).await.expect("accepted");
+        settled(&manager).await;
+        manager.unmanage_share(&operator(), share).await.expect("accepted");
+        settled(&manager).await;
+    })
+}
+
 /// One life of the daemon, which ends with the story or at step `at_step`. Returns whether it died.
 fn live(store: &Arc<MemoryStore>, world: &Arc<Mutex<World>>, at_step: u64, story: Story) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
@@ -134,6 +152,8 @@ fn assert_agreement(manager: &Manager, world: &World, told: &str) {
     for view in &snapshots {
         assert_eq!(view.instance.status, SnapshotStatus::Available, "{told}: {view:#?}");
         assert!(world.snapshots.contains_key(&view.instance.id), "{told}: a snapshot is missing");
+        let rules = &view.instance.access_rules;
+        assert!(rules.iter().all(|rule| rule.state == AccessRuleState::Active), "{told}: {rules:#?}");
     }
     assert_eq!(snapshots.len(), world.snapshots.len(), "{told}: a snapshot is orphaned");
     assert!(world.made.values().all(|times| *times == 1), "{told}: made twice: {:?}", world.made);
@@ -184,6 +204,11 @@ fn a_crash_at_any_step_of_snapshot_revert_and_clone_is_put_right() {
 #[test]
 fn a_crash_at_any_step_of_resizing_is_put_right() {
     tell("resize", grow_and_shrink);
+}
+
+#[test]
+fn a_crash_at_any_step_of_taking_over_and_letting_go_is_put_right() {
+    tell("take over and let go", take_over_and_let_go);
 }
 
 #[test]
