@@ -79,6 +79,33 @@ async fn mistakes_end_with_one_and_say_what_to_do() {
 }
 
 #[tokio::test]
+async fn operators_ensure_a_backend_and_let_shares_and_snapshots_go_by_command() {
+    let (lab, _daemon) = directory_daemon().await;
+    succeeded(&lab, &["share", "create", "NFS", "1", "--name", "one"]);
+    succeeded(&lab, &["snapshot", "create", "one", "--name", "before"]);
+    let report: Value =
+        serde_json::from_str(&succeeded(&lab, &["backend", "ensure", "nas1", "--json"])).expect("JSON");
+    assert_eq!((&report["occasion"], &report["state"]), (&Value::from("asked"), &Value::from("done")));
+    assert!(report["report"]["failure"].is_null(), "{report}");
+    assert!(succeeded(&lab, &["backend", "ensure", "nas1"]).contains("healthy"));
+    assert_eq!(succeeded(&lab, &["backend", "usage", "nas1", "--json"]).trim(), "[]");
+    // What this driver does not do is refused in words.
+    let asked = ["share", "manage", "nas1", "NFS", "10.0.0.5:/exports/old"];
+    assert!(failed(&lab, &asked).contains("taking over shares"));
+    assert!(failed(&lab, &["share", "manage", "nobody", "NFS", "10.0.0.5:/old"]).contains("nobody"));
+    assert!(failed(&lab, &["share", "manage", "nas1", "NFS", "10.0.0.5:/.."]).contains("last component"));
+    assert!(failed(&lab, &["snapshot", "manage", "one", "nightly"]).contains("taking over snapshots"));
+    assert!(failed(&lab, &["snapshot", "allow", "before", "ip", "10.0.0.1"]).contains("mounting snapshots"));
+    assert!(failed(&lab, &["share", "unmanage", "one"]).contains("snapshots"));
+    assert_eq!(succeeded(&lab, &["snapshot", "rules", "before", "--json"]).trim(), "[]");
+    succeeded(&lab, &["snapshot", "unmanage", "before"]);
+    succeeded(&lab, &["share", "unmanage", "one"]);
+    assert_eq!(succeeded(&lab, &["share", "list", "--json"]).trim(), "[]");
+    assert!(succeeded(&lab, &["audit", "tail", "--most", "500"]).contains("host.let-go"));
+    assert!(failed(&lab, &["backend", "ensure", "nobody"]).contains("hint:"));
+}
+
+#[tokio::test]
 async fn a_command_that_does_not_wait_does_not_judge() {
     let (lab, _daemon) = directory_daemon().await;
     succeeded(&lab, &["share", "create", "NFS", "2", "--name", "one"]);
