@@ -34,6 +34,16 @@ fn what_was_made_by_hand_is_taken_over_served_and_let_go_with_every_byte() -> an
         let left: Vec<_> = site.pool()?.directory("shares").read_dir()?.flatten().collect();
         ensure!(left.len() == 1, "{left:?}");
         ensure!(std::fs::read(left[0].path().join("answer"))? == b"dear you");
+        // It is nobody's now: under the name it has it can be taken over again.
+        let name = left[0].file_name().into_string().map_err(|name| anyhow::anyhow!("{name:?}"))?;
+        let again = json!({ "share": {
+            "protocol": "NFS", "export_path": format!("{SERVER}:/{name}"), "service_host": "nas1#pool",
+        } });
+        let share = text(&operator.post("/v2/shares/manage", &again).await?["share"]["id"])?;
+        settle(&operator, &share_path(&share), "share", &["available"]).await?;
+        allow(&operator, &share, CLIENTS[0], "ro").await?;
+        let mut client = mount(&site, &share, CLIENTS[0]).await?;
+        ensure!(client.read("answer").await? == b"dear you");
         Ok(())
     })
 }
