@@ -293,7 +293,7 @@ impl<'server> Session<'server> {
         self.admit(id)?;
         self.server.policy.check_roots(&request.roots)?;
         let groups = &self.server.groups;
-        self.calls.begin(id, request, || groups.root_of(&request.group))
+        self.calls.begin(id, request, |group| groups.root_of(&request.group, group))
     }
 
     fn ask(&mut self, id: u64, call: &ServiceCall) -> Result<Begun, Refusal> {

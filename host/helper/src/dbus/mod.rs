@@ -110,7 +110,7 @@ impl Calls {
         &mut self,
         id: u64,
         request: &DbusRequest,
-        root: impl FnOnce() -> Result<OwnedFd, Refusal>,
+        root: impl FnOnce(&GroupTemplate) -> Result<OwnedFd, Refusal>,
     ) -> Result<(), Refusal> {
         if self.0.len() >= MOST_CALLS {
             let message = format!("{MOST_CALLS} calls on buses are made already; try again later");
@@ -126,7 +126,7 @@ impl Calls {
                 template.name, group.name
             )));
         }
-        let bus = group.bus.ok_or_else(|| {
+        let bus = group.bus.as_ref().ok_or_else(|| {
             Refusal::denied(
                 format!("a call on a bus of group '{}'", group.name),
                 "bus = \"/run/…\" in its [[group]] in the driver's manifest",
@@ -139,8 +139,8 @@ impl Calls {
             interface: &template.interface,
             name: &template.method,
         };
-        let root = root().map_err(|refusal| bus::unavailable(&refusal.message))?;
-        let stream = bus::connect_below(&root, &bus)?;
+        let root = root(&group).map_err(|refusal| bus::unavailable(&refusal.message))?;
+        let stream = bus::connect_below(&root, bus)?;
         self.0.push(Call::begin((id, request.timeout_ms), method, &arguments, stream));
         Ok(())
     }

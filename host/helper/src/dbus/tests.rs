@@ -92,7 +92,9 @@ fn call_at(socket: &Path, template: serde_json::Value, timeout: Duration) -> Res
         timeout_ms: u64::try_from(timeout.as_millis()).expect("a short time"),
     };
     let mut calls = Calls::default();
-    let root = || Ok(openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).expect("the root"));
+    let root = |_: &GroupTemplate| {
+        Ok(openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).expect("the root"))
+    };
     calls.begin(1, &request, root)?;
     Ok(calls)
 }
@@ -338,7 +340,7 @@ fn a_group_without_a_bus_and_a_call_of_another_group_are_refused() {
         slots: BTreeMap::new(),
         timeout_ms: 1,
     };
-    let root = || panic!("nobody may look for it");
+    let root = |_: &GroupTemplate| panic!("nobody may look for it");
     let refused = Calls::default().begin(1, &request("nfs", serde_json::Value::Null), root);
     let refused = refused.expect_err("it has no bus");
     assert_eq!(refused.code, CapabilityCode::Denied);

@@ -54,9 +54,10 @@ enum Stage {
         wire: Wire,
         ends: bool,
     },
-    /// The keeper said that it ends.
+    /// The keeper said that it ends, or did not answer in time and is killed.
     Ending {
         keeper: Option<OwnedFd>,
+        killed: bool,
     },
 }
 
@@ -113,7 +114,10 @@ impl Groups {
         let seconds = |order: &super::message::Order| order.ready.seconds.saturating_add(order.stop_seconds);
         let needed = orders.iter().fold(0, |sum: u64, order| sum.saturating_add(seconds(order)));
         let wire = match self.connect(&start.group)? {
-            Some(wire) => wire,
+            Some(wire) => {
+                self.check_directories(&start.group, &template)?;
+                wire
+            }
             None => self.make(&start.group, &template)?,
         };
         let until = Duration::from_secs(needed.min(LONGEST_SERVICE.saturating_mul(4)));
@@ -123,6 +127,8 @@ impl Groups {
     fn bind(&self, id: u64, bind: &BindRequest, policy: &Policy) -> Result<Begun, Refusal> {
         let read_only = order::check_bind(bind)?;
         let template = order::group(&bind.template)?;
+        let Some(wire) = self.connect(&bind.group)? else { return Err(not_running(&bind.group)) };
+        self.check_directories(&bind.group, &template)?;
         let root = order::root_of(&template, bind)?;
         let roots = std::collections::BTreeMap::from([(root.clone(), bind.root.clone())]);
         policy.check_roots(&roots)?;
@@ -133,7 +139,6 @@ impl Groups {
             OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
         let mount =
             open_tree(&source, "", flags).map_err(|error| Refusal::io("a mount of the source", error))?;
-        let Some(wire) = self.connect(&bind.group)? else { return Err(not_running(&bind.group)) };
         let request =
             Request::Bind { at: bind.at.clone(), source: (status.st_dev, status.st_ino), read_only };
         put(id, &bind.group, (wire, request, vec![mount]), Duration::ZERO)
@@ -166,6 +171,9 @@ impl Groups {
         self.clear(group);
         let failed = |error: Errno| Refusal::io("a keeper for the group", error);
         let listener = self.runtime()?.listen(group).map_err(failed)?;
+        let tmpfs = template.tmpfs.iter().cloned().collect();
+        let noted = self.runtime()?.note_directories(group, &tmpfs);
+        noted.map_err(|error| Refusal::io("the group's directories cannot be written down", error))?;
         let mut command = Command::new("/proc/self/exe");
         command.arg("--keep-group").arg(self.runtime()?.record(group));
         command.arg(tree::make_service_group(&self.runtime()?.control_group(group)).unwrap_or_default());
@@ -181,10 +189,7 @@ impl Groups {
     /// End what is left of a group whose keeper does not answer, and remove its files.
     fn clear(&mut self, group: &GroupKey) {
         let Some(runtime) = &self.runtime else { return };
-        if let Some(keeper) = runtime.keeper_of(group)
-            && let Ok(held) = pidfd_open(keeper, PidfdFlags::empty())
-            && runtime.keeper_of(group).is_some()
-        {
+        if let Some(held) = self.keeper(group) {
             let _has_ended = pidfd_send_signal(&held, Signal::KILL).is_err();
         }
         tree::end_service_group(&runtime.control_group(group));
@@ -192,20 +197,42 @@ impl Groups {
         self.started.remove(group);
     }
 
-    /// The group's own view of the file system: its root directory.
-    pub(crate) fn root_of(&self, group: &GroupKey) -> Result<OwnedFd, Refusal> {
-        let keeper = self.runtime()?.keeper_of(group).ok_or_else(|| not_running(group))?;
-        let way = format!("/proc/{}/root", keeper.as_raw_pid());
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        openat(CWD, way, flags, Mode::empty()).map_err(|error| Refusal::io("the group's root", error))
+    /// Refused with `conflict` unless the directories that the template calls the group's own are those that it was made with: in any other
+    /// a path of the template would be one of the machine.
+    fn check_directories(&self, group: &GroupKey, template: &GroupTemplate) -> Result<(), Refusal> {
+        let said: BTreeSet<String> = template.tmpfs.iter().cloned().collect();
+        if self.runtime()?.directories_of(group) == Some(said) {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            CapabilityCode::Conflict,
+            format!("group '{}' runs with other directories of its own; stop the group first", group.group),
+        ))
+    }
+
+    /// The group's own view of the file system: its root directory. The template's bus is a socket of the group in it, not of the machine.
+    pub(crate) fn root_of(&self, group: &GroupKey, template: &GroupTemplate) -> Result<OwnedFd, Refusal> {
+        order::check(template)?;
+        let root = self.open_of_keeper(group, "root", OFlags::PATH | OFlags::DIRECTORY)?;
+        self.check_directories(group, template)?;
+        Ok(root)
     }
 
     /// The group's mounts, for a command that runs inside.
     pub(crate) fn mounts_of(&self, group: &GroupKey) -> Result<OwnedFd, Refusal> {
-        let keeper = self.runtime()?.keeper_of(group).ok_or_else(|| not_running(group))?;
-        let way = format!("/proc/{}/ns/mnt", keeper.as_raw_pid());
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        openat(CWD, way, flags, Mode::empty()).map_err(|error| Refusal::io("the group's mounts", error))
+        self.open_of_keeper(group, "ns/mnt", OFlags::RDONLY)
+    }
+
+    /// Open what /proc shows of the keeper: not of whoever has its number by now.
+    fn open_of_keeper(&self, group: &GroupKey, what: &str, flags: OFlags) -> Result<OwnedFd, Refusal> {
+        let runtime = self.runtime()?;
+        let keeper = runtime.keeper_of(group).ok_or_else(|| not_running(group))?;
+        let way = format!("/proc/{}/{what}", keeper.as_raw_pid());
+        let opened = openat(CWD, way, flags | OFlags::CLOEXEC, Mode::empty());
+        if runtime.keeper_of(group) != Some(keeper) {
+            return Err(not_running(group));
+        }
+        opened.map_err(|error| Refusal::io(format!("the group's {what}"), error))
     }
 
     /// Go on with a question; its answer, once it has come.
@@ -216,10 +243,14 @@ impl Groups {
                 let ends = *ends;
                 match exchange(wire) {
                     Ok(Some(Answer::Done)) if ends => {
-                        call.stage = Stage::Ending { keeper: self.keeper(&call.group) };
+                        call.stage = Stage::Ending { keeper: self.keeper(&call.group), killed: false };
                         self.advance(call)
                     }
                     Ok(Some(answer)) => Some(self.told(&call.group, answer)),
+                    Ok(None) if is_late && ends => {
+                        call.stage = Stage::Ending { keeper: self.keeper(&call.group), killed: false };
+                        self.advance(call)
+                    }
                     Ok(None) if is_late => Some(Err(Refusal::new(
                         CapabilityCode::TimedOut,
                         format!("the keeper of group '{}' does not answer", call.group.group),
@@ -227,7 +258,7 @@ impl Groups {
                     Ok(None) => None,
                     // A keeper that ends hangs up, perhaps before its answer is read.
                     Err(_) if ends => {
-                        call.stage = Stage::Ending { keeper: self.keeper(&call.group) };
+                        call.stage = Stage::Ending { keeper: self.keeper(&call.group), killed: false };
                         self.advance(call)
                     }
                     Err(error) => Some(Err(Refusal::new(
@@ -236,20 +267,32 @@ impl Groups {
                     ))),
                 }
             }
-            Stage::Ending { keeper } => {
-                let is_there = keeper.as_ref().is_some_and(|keeper| !has_ended(keeper));
-                if is_there && !is_late {
-                    return None;
+            Stage::Ending { keeper, killed } => match keeper.as_ref().filter(|keeper| !has_ended(keeper)) {
+                None => {
+                    self.clear(&call.group);
+                    Some(Ok(ServiceAnswer::Done))
                 }
-                self.clear(&call.group);
-                Some(Ok(ServiceAnswer::Done))
-            }
+                Some(_) if !is_late => None,
+                Some(keeper) if !*killed => {
+                    let _has_ended = pidfd_send_signal(keeper, Signal::KILL).is_err();
+                    *killed = true;
+                    call.until = super::service::later(Instant::now(), ANSWER);
+                    None
+                }
+                Some(_) => Some(Err(Refusal::new(
+                    CapabilityCode::TimedOut,
+                    format!("group '{}' was killed, but the kernel has not let go of it", call.group.group),
+                ))),
+            },
         }
     }
 
+    /// Hold the keeper: not whoever has its number by now.
     fn keeper(&self, group: &GroupKey) -> Option<OwnedFd> {
-        let keeper = self.runtime.as_ref()?.keeper_of(group)?;
-        pidfd_open(keeper, PidfdFlags::empty()).ok()
+        let runtime = self.runtime.as_ref()?;
+        let keeper = runtime.keeper_of(group)?;
+        let held = pidfd_open(keeper, PidfdFlags::empty()).ok()?;
+        (runtime.keeper_of(group) == Some(keeper)).then_some(held)
     }
 
     fn told(&self, group: &GroupKey, answer: Answer) -> Result<ServiceAnswer, Refusal> {
@@ -280,7 +323,7 @@ impl Call {
     pub(crate) fn watch<'call>(&'call self, list: &mut Vec<PollFd<'call>>) {
         match &self.stage {
             Stage::Asking { wire, .. } => list.push(wire.watch()),
-            Stage::Ending { keeper } => {
+            Stage::Ending { keeper, .. } => {
                 list.extend(keeper.as_ref().map(|keeper| PollFd::new(keeper, PollFlags::IN)));
             }
         }

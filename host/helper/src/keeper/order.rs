@@ -15,15 +15,21 @@ use std::net::{IpAddr, SocketAddr};
 pub(super) fn group(text: &str) -> Result<GroupTemplate, Refusal> {
     let template: GroupTemplate = serde_json::from_str(text)
         .map_err(|error| Refusal::invalid(format!("the group's template cannot be read: {error}")))?;
+    check(&template)?;
+    Ok(template)
+}
+
+/// Refused with `invalid-argument` for a template that would mount where nothing may be hidden, or whose bus is not the group's own.
+pub(super) fn check(template: &GroupTemplate) -> Result<(), Refusal> {
     for directory in &template.tmpfs {
         if !is_plain(directory) || is_needed(directory) {
             return Err(Refusal::invalid(format!("'{directory}' cannot be a tmpfs of a group")));
         }
     }
     if let Some(bus) = &template.bus {
-        check_below(&template, bus)?;
+        check_below(template, bus)?;
     }
-    Ok(template)
+    Ok(())
 }
 
 /// What to start, with an open descriptor of each program.

@@ -5,6 +5,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -76,9 +77,19 @@ impl Runtime {
         name(&[&self.path.to_string_lossy(), &group_parts(group).join("/")])
     }
 
+    /// Write down which directories a group that is about to be made has of its own.
+    pub(super) fn note_directories(&self, group: &GroupKey, tmpfs: &BTreeSet<String>) -> std::io::Result<()> {
+        fs::write(self.path.join(directories_name(group)), serde_json::to_vec(tmpfs)?)
+    }
+
+    /// The directories that a group has of its own, as they were written down when it was made.
+    pub(super) fn directories_of(&self, group: &GroupKey) -> Option<BTreeSet<String>> {
+        serde_json::from_slice(&fs::read(self.path.join(directories_name(group))).ok()?).ok()
+    }
+
     /// Remove what a dead keeper left.
     pub(super) fn forget(&self, group: &GroupKey) {
-        for name in [socket_name(group), record_name(group)] {
+        for name in [socket_name(group), record_name(group), directories_name(group)] {
             let _was_not_there = unlinkat(&self.directory, name, rustix::fs::AtFlags::empty()).is_err();
         }
     }
@@ -112,6 +123,10 @@ fn socket_name(group: &GroupKey) -> String {
 
 fn record_name(group: &GroupKey) -> String {
     format!("{}.keeper", name_of(group))
+}
+
+fn directories_name(group: &GroupKey) -> String {
+    format!("{}.tmpfs", name_of(group))
 }
 
 /// Which process, on which start of the machine.

@@ -107,7 +107,9 @@ impl Keeper {
 
     fn wait(&self, listener: &UnixListener) -> Result<(), Errno> {
         let mut watched = vec![PollFd::new(listener, PollFlags::IN)];
-        watched.extend(self.asked.iter().map(|asked| asked.wire.watch()));
+        // One that hung up while it waits is always ready: watched, it would keep this loop from sleeping.
+        let listens = |asked: &&Asked| matches!(asked.waits, Waits::Request) || !asked.wire.is_sent();
+        watched.extend(self.asked.iter().filter(listens).map(|asked| asked.wire.watch()));
         for service in self.services.values() {
             service.watch(&mut watched);
         }
@@ -146,6 +148,7 @@ impl Keeper {
         wire: &mut Wire,
     ) -> Result<Waits, WireError> {
         let found = match request {
+            Request::Start(_) | Request::Bind { .. } if self.ends => is_ending(),
             Request::Start(orders) if orders.len() == descriptors.len() => {
                 return Ok(Waits::Ready(orders.into_iter().zip(descriptors).rev().collect(), None));
             }
@@ -219,6 +222,13 @@ impl Keeper {
                 if left.is_empty() {
                     return Some(Answer::Status(name.status()));
                 }
+            }
+            if self.ends {
+                return Some(is_ending());
+            }
+            let next = left.last().and_then(|(order, _)| self.services.get(&order.name));
+            if next.is_some_and(Service::is_ending) {
+                return None;
             }
             let (order, program) = left.pop()?;
             let name = order.name.clone();
@@ -315,6 +325,10 @@ const fn stopped() -> crate::protocol::ServiceStatus {
 
 fn refused(code: CapabilityCode, message: &str) -> Answer {
     Answer::Refused(Refusal::new(code, message))
+}
+
+fn is_ending() -> Answer {
+    refused(CapabilityCode::Busy, "the group is being ended; start it again once it has")
 }
 
 fn answer(wire: &mut Wire, answer: &Answer) -> Result<Waits, WireError> {

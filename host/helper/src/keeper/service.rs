@@ -95,7 +95,10 @@ impl Service {
             privilege: self.order.privilege,
         })
         .map_err(|refusal| refusal.message)?;
-        let held = pidfd_open(started.leader, PidfdFlags::empty()).map_err(|error| error.to_string())?;
+        let held = pidfd_open(started.leader, PidfdFlags::empty()).map_err(|error| {
+            signal(started.leader, Signal::KILL);
+            error.to_string()
+        })?;
         let now = Instant::now();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.running = Some(Running {
@@ -130,6 +133,11 @@ impl Service {
 
     pub(super) fn is_ready(&self) -> bool {
         self.running.as_ref().is_some_and(|running| running.is_ready)
+    }
+
+    /// Whether it was asked to end and has not yet.
+    pub(super) fn is_ending(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.kill_at.is_some())
     }
 
     /// Whether it was not ready in time, and is being stopped for it.

@@ -56,6 +56,14 @@ fn a_call_reaches_the_bus_that_only_the_group_sees() {
     assert_eq!((items.len(), &items[0].value), (1, &DbusValue::Boolean(true)));
     let fault = helper.call(request(&lab, "NoSuchMethod", &json!([]))).expect("an answer");
     assert!(matches!(fault, DbusReply::Fault { name, .. } if name.ends_with("UnknownMethod")));
+    let mut hidden = Lab::group_template();
+    (hidden["tmpfs"], hidden["bus"]) = (json!(["/srv"]), json!("/srv/bus"));
+    let machine = DbusRequest { group_template: hidden.to_string(), ..asked.clone() };
+    assert_eq!(
+        code(helper.call(machine)),
+        CapabilityCode::Unavailable,
+        "the machine's own socket is out of reach"
+    );
     let mut elsewhere = asked.clone();
     elsewhere.group.instance = Some("share-server-1".to_owned());
     assert_eq!(code(helper.call(elsewhere)), CapabilityCode::Unavailable, "another instance does not run");

@@ -323,6 +323,83 @@ fn one_that_is_never_ready_is_stopped_and_others_wait_for_nobody() {
 }
 
 #[test]
+fn a_group_that_runs_is_taken_for_no_other_with_other_directories() {
+    let Some(lab) = Lab::new() else { return };
+    let mut helper = lab.helper();
+    status(helper.service(lab.start(&[Lab::bus()])));
+    let name = share();
+    fs::create_dir(lab.path("pool").join(&name)).expect("a folder");
+    // In the group that runs, these are the machine's.
+    let mut template = Lab::group_template();
+    template["tmpfs"] = json!(["/run", lab.path("machine")]);
+    template["bind"][0]["at"] = json!(lab.path("machine/{share}"));
+    let ServiceCall::Start(start) = lab.start(&[Lab::bus()]) else { panic!("it is a start") };
+    let bind =
+        BindRequest { at: lab.path("machine").join(&name).display().to_string(), ..lab.bind("share", &name) };
+    for call in [
+        ServiceCall::Start(StartServices { template: template.to_string(), ..start.clone() }),
+        ServiceCall::Bind(BindRequest { template: template.to_string(), ..bind }),
+    ] {
+        let refused = helper.service(call).expect_err("it has other directories");
+        assert_eq!(refused.code, CapabilityCode::Conflict, "{refused}");
+    }
+    assert!(!lab.path("machine").exists(), "nothing was made on the machine");
+    lab.stop_group(&mut helper);
+    fs::create_dir(lab.path("machine")).expect("a place to mount at");
+    let start = StartServices { template: template.to_string(), ..start };
+    assert_eq!(status(helper.service(ServiceCall::Start(start))).state, ServiceState::Ready);
+    lab.stop_group(&mut helper);
+}
+
+#[test]
+fn a_keeper_sleeps_though_whoever_asked_it_hung_up() {
+    let Some(lab) = Lab::new() else { return };
+    let mut helper = lab.helper();
+    let never = Lab::victim(&["sleep"], json!({ "ready": { "socket": "/run/never", "seconds": 60 } }));
+    helper.begin_service(lab.start(&[never]));
+    until(&mut helper, &lab, "victim", |status| status.state == ServiceState::Starting);
+    drop(helper);
+    let ticks = || {
+        let stat =
+            fs::read_to_string(format!("/proc/{}/stat", lab.keeper().expect("a keeper"))).expect("it runs");
+        let behind = stat.rsplit_once(')').expect("a name").1;
+        behind
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().expect("ticks"))
+            .sum::<u64>()
+    };
+    let before = ticks();
+    std::thread::sleep(Duration::from_secs(1));
+    let spent = ticks() - before;
+    assert!(spent < 50, "{spent} hundredths of a second of one were spent");
+    lab.stop_group(&mut lab.helper());
+}
+
+#[test]
+fn a_service_that_is_being_stopped_is_started_anew_once_it_has_ended() {
+    let Some(lab) = Lab::new() else { return };
+    let mut helper = lab.helper();
+    let slow = lab.start(&[Lab::victim(&["ignore-termination"], json!({ "stop-seconds": 1 }))]);
+    let first = status(helper.service(slow.clone()));
+    let stop = helper.begin_service(ServiceCall::Stop { group: lab.group.clone(), service: label("victim") });
+    let start = helper.begin_service(slow);
+    let mut answers = BTreeMap::new();
+    while answers.len() < 2 {
+        match helper.receive() {
+            bulkhead_helper::protocol::FromHelper::Service { id, answer } => answers.insert(id, answer),
+            other => panic!("{other:?}"),
+        };
+    }
+    assert_eq!(answers.remove(&stop), Some(Ok(ServiceAnswer::Done)));
+    let second = status(answers.remove(&start).expect("an answer"));
+    assert_eq!(second.state, ServiceState::Ready);
+    assert!(second.started_at_ms > first.started_at_ms, "it is another one");
+    lab.stop_group(&mut helper);
+}
+
+#[test]
 fn whatever_a_service_left_behind_ends_with_its_group() {
     let Some(lab) = Lab::new() else { return };
     let mut helper = lab.helper();
