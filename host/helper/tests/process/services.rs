@@ -404,14 +404,13 @@ fn whatever_a_service_left_behind_ends_with_its_group() {
     let Some(lab) = Lab::new() else { return };
     let mut helper = lab.helper();
     let token = crate::helper::Token::new();
-    let daemon = Lab::victim(&["daemons", "3"], json!({ "env": token.variable() }));
-    // The process that was started ends at once; its daemons have sessions of their own.
-    let _ended_or_not_yet = helper.service(lab.start(&[daemon]));
-    let begun = Instant::now();
-    while token.carriers() == 0 && begun.elapsed() < Duration::from_secs(10) {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert!(token.carriers() > 0, "it runs");
+    let daemons = Lab::victim(&["fork-bomb", "2"], json!({ "env": token.variable() }));
+    status(helper.service(lab.start(&[daemons])));
+    // Whoever has started another has a session of its own by then: none of them is in the service's.
+    token.wait_for(7);
+    let stop = ServiceCall::Stop { group: lab.group.clone(), service: label("victim") };
+    assert_eq!(helper.service(stop), Ok(ServiceAnswer::Done));
+    assert_eq!(token.carriers(), 6, "they left the service");
     lab.stop_group(&mut helper);
     assert_eq!(token.carriers(), 0);
 }
