@@ -107,8 +107,6 @@ pub(crate) struct Backend {
     serving: watch::Sender<Option<Arc<Serving>>>,
     reported: RwLock<Reported>,
     supervision: Mutex<Supervision>,
-    /// Held by the one change of generation that runs.
-    changing: Arc<tokio::sync::Mutex<()>>,
     /// The content of its file that is being taken in, or could not be.
     offered: Mutex<Option<Offered>>,
     /// Generations that served before, as long as calls run on them.
@@ -189,13 +187,20 @@ pub(crate) struct Backends {
     all: RwLock<BTreeMap<BackendName, Arc<Backend>>>,
     /// What changed since the daemon started; outlives a backend that could not be loaded.
     histories: Mutex<BTreeMap<BackendName, History>>,
+    /// Held by the one change of a name that runs; outlives a backend that is unloaded, so that none is loaded before it is gone.
+    turns: Mutex<BTreeMap<BackendName, Arc<tokio::sync::Mutex<()>>>>,
     /// Counts attachments and set-ups: what runners wait for.
     changes: watch::Sender<u64>,
 }
 
 impl Default for Backends {
     fn default() -> Self {
-        Self { all: RwLock::default(), histories: Mutex::default(), changes: watch::Sender::new(0) }
+        Self {
+            all: RwLock::default(),
+            histories: Mutex::default(),
+            turns: Mutex::default(),
+            changes: watch::Sender::new(0),
+        }
     }
 }
 
@@ -235,6 +240,12 @@ impl Backends {
         self.with_history(name, |history| history.alter(request, alter));
     }
 
+    /// Its guard is held by the one change of the backend that runs.
+    fn turn_of(&self, name: &BackendName) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(name.clone()).or_default())
+    }
+
     /// Take a backend off the list; calls that run go on.
     fn leave(&self, name: &BackendName) -> Option<Arc<Backend>> {
         let left = self.all.write().unwrap_or_else(PoisonError::into_inner).remove(name);
@@ -262,7 +273,6 @@ impl Backends {
             serving: watch::Sender::new(None),
             reported: RwLock::default(),
             supervision: Mutex::default(),
-            changing: Arc::default(),
             offered: Mutex::default(),
             draining: Mutex::default(),
             ensuring: tokio::sync::Mutex::default(),

@@ -96,9 +96,11 @@ impl Backend {
 
     /// This content has been answered; newer content is still on offer.
     pub(super) fn settle_offer(&self, answered: Option<&Origin>) {
-        let is_answered = self.offered().as_ref() == answered;
-        if is_answered {
-            self.end_offer();
+        let mut offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        if offered.as_ref().map(|offered| &offered.origin) == answered
+            && let Some(task) = offered.take().and_then(|offered| offered.task)
+        {
+            task.abort();
         }
     }
 
@@ -138,10 +140,10 @@ async fn take_in(inner: Arc<Inner>, backend: Arc<Backend>, written: Written) {
     let mut waits = Waits::new(inner.settings.first_setup_repeat, inner.settings.longest_setup_repeat);
     let mut failed_attempts: u32 = 0;
     loop {
-        let guard = Arc::clone(&backend.changing).lock_owned().await;
+        let guard = inner.backends.turn_of(&backend.name).lock_owned().await;
         let cause = Cause { request: RequestId::random(), ..Cause::host("configuration") };
         let plan = Plan::Offer(written.clone());
-        let ended = match inner.begin_change(&backend, guard, (Asked::Configuration, cause), plan) {
+        let ended = match inner.begin_change(&backend.name, guard, (Asked::Configuration, cause), plan) {
             Ok((_, ending)) => ending.await,
             Err(error) => return tracing::error!(backend.name = %backend.name, "{error}"),
         };

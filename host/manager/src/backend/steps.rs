@@ -10,7 +10,7 @@
 //! on on the generation that serves. After `commit` the new one is what a restart serves, so the pointer moves whatever happens to the
 //! one who asked. Each step is in the ledger before it is taken, with who asked.
 //!
-//! Only one change of a backend runs at a time; its guard is the backend's `changing` lock. The task is never cancelled: a daemon that
+//! Only one change of a backend runs at a time; its guard is the turn of the backend's name. The task is never cancelled: a daemon that
 //! ends drops it between two steps, and the start after it finds the row prepared and marks it failed.
 //!
 //! Where more steps belong: a comparison of rights, which waits for approval, between `verify` and `prepare`; a canary, which lets the new
@@ -30,7 +30,6 @@ use bulkhead_model::id::GenerationNumber;
 use bulkhead_model::statistics::Statistics;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::OwnedMutexGuard;
 
 /// What the new generation is made of.
 #[derive(Debug, Clone)]
@@ -55,8 +54,6 @@ pub(super) struct Change {
     pub(super) loader: Arc<dyn DriverLoader>,
     pub(super) cause: Cause,
     pub(super) asked: Asked,
-    /// Lets the next change begin when it is dropped.
-    pub(super) guard: OwnedMutexGuard<()>,
 }
 
 /// What a plan comes to.
@@ -84,21 +81,25 @@ struct Proved {
 }
 
 impl Change {
-    /// Take all steps. Answers how the change ended; a failure is in ledger, log and record by then.
-    pub(super) async fn run(self, plan: Plan) -> ChangeView {
+    /// Take all steps, while nothing else changes the backend. A failure is in ledger, log and record by then.
+    pub(super) async fn run(&self, plan: Plan) -> Result<ChangeState, BackendFailure> {
         let mut progress = Progress::default();
         let outcome = self.steps(plan, &mut progress).await;
         match &outcome {
             Ok(_) => self.backend.settle_offer(progress.file.as_ref()),
             Err(failure) => self.failed(&progress, failure).await,
         }
+        outcome
+    }
+
+    /// Show how it ended, once the next change may begin: who sees it may ask for one.
+    pub(super) fn end(&self, outcome: &Result<ChangeState, BackendFailure>) -> ChangeView {
         let mut ended = begun(self.asked, &self.cause, &self.backend);
         self.show(|change| {
             change.state = *outcome.as_ref().unwrap_or(&ChangeState::Failed);
             change.failure = outcome.as_ref().err().cloned();
             ended.clone_from(change);
         });
-        drop(self.guard);
         ended
     }
 

@@ -89,9 +89,9 @@ impl Manager {
         detach: Detach,
     ) -> Result<(), ManagerError> {
         context.require_operator()?;
-        let backend =
-            self.inner.backends.get(name).ok_or_else(|| ManagerError::not_found("backend", name))?;
-        let guard = try_begin(&backend)?;
+        let missing = || ManagerError::not_found("backend", name);
+        let guard = try_begin(&self.inner, name)?;
+        let backend = self.inner.backends.get(name).ok_or_else(missing)?;
         let cause = cause_of(context);
         self.detached(async move |inner| {
             let _guard = guard;
@@ -131,9 +131,8 @@ impl Manager {
         context.require_operator()?;
         let (cause, name) = (cause_of(context), name.clone());
         self.detached(async move |inner| {
-            let backend = inner.backends.enter(&name);
-            let guard = try_begin(&backend)?;
-            inner.begin_change(&backend, guard, (asked, cause), plan).map(|(begun, _)| begun)
+            let guard = try_begin(&inner, &name)?;
+            inner.begin_change(&name, guard, (asked, cause), plan).map(|(begun, _)| begun)
         })
         .await
     }
@@ -143,35 +142,36 @@ fn cause_of(context: &RequestContext) -> Cause {
     Cause { actor: context.actor.user.to_string(), request: context.request.clone(), operation: None }
 }
 
-fn try_begin(backend: &Backend) -> Result<OwnedMutexGuard<()>, ManagerError> {
-    Arc::clone(&backend.changing)
-        .try_lock_owned()
-        .map_err(|_| ManagerError::ChangeRunning { backend: backend.name.clone() })
+fn try_begin(inner: &Inner, name: &BackendName) -> Result<OwnedMutexGuard<()>, ManagerError> {
+    let turn = inner.backends.turn_of(name);
+    turn.try_lock_owned().map_err(|_| ManagerError::ChangeRunning { backend: name.clone() })
 }
 
 impl Inner {
-    /// Begin a change in a task of its own: how it stands now, and how it will have ended.
+    /// Begin a change in a task of its own: how it stands now, and how it will have ended. It is the listed backend that changes: the one
+    /// that was there before the guard was held may have left the list.
     pub(super) fn begin_change(
         self: &Arc<Self>,
-        backend: &Arc<Backend>,
+        name: &BackendName,
         guard: OwnedMutexGuard<()>,
         (asked, cause): (Asked, Cause),
         plan: Plan,
     ) -> Result<(ChangeView, JoinHandle<ChangeView>), ManagerError> {
         let loader = self.loader()?;
-        let begun = steps::begun(asked, &cause, backend);
-        self.backends.with_history(&backend.name, |history| history.begin(begun.clone()));
-        let change =
-            Change { inner: Arc::clone(self), backend: Arc::clone(backend), loader, cause, asked, guard };
-        let (inner, backend) = (Arc::clone(self), Arc::clone(backend));
+        let backend = self.backends.enter(name);
+        let begun = steps::begun(asked, &cause, &backend);
+        self.backends.with_history(name, |history| history.begin(begun.clone()));
+        let change = Change { inner: Arc::clone(self), backend: Arc::clone(&backend), loader, cause, asked };
+        let inner = Arc::clone(self);
         let span = tracing::info_span!(parent: None, "backend.change", backend.name = %backend.name, %asked);
         let ending = async move {
-            let ended = change.run(plan).await;
+            let outcome = change.run(plan).await;
             // What only a failed `load` has made is no backend.
             if inner.stands_empty(&backend) && backend.offered().is_none() {
                 inner.backends.leave(&backend.name);
             }
-            ended
+            drop(guard);
+            change.end(&outcome)
         };
         Ok((begun, tokio::spawn(ending.instrument(span))))
     }

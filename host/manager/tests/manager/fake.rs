@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use bulkhead_model::ability::{Abilities, Ability};
 use bulkhead_model::access::{AccessLevel, AccessOutcome, AccessTo, AccessUpdate};
 use bulkhead_model::call::CallReason;
-use bulkhead_model::error::{CallError, DriverError, DriverErrorCode};
+use bulkhead_model::error::{CallError, CapabilityCode, CapabilityError, DriverError, DriverErrorCode};
 use bulkhead_model::export::ExportLocation;
-use bulkhead_model::id::{AccessRuleId, ShareInstanceId, SnapshotInstanceId};
+use bulkhead_model::id::{AccessRuleId, RequestId, ShareInstanceId, SnapshotInstanceId};
 use bulkhead_model::replica::{
     Promotion, ReplicaOutcome, ReplicaRemoval, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
     SnapshotUpdate,
@@ -218,6 +218,13 @@ fn held(world: &mut World, id: ShareInstanceId) -> Result<&mut HeldShare, CallEr
 impl Driver for FakeDriver {
     fn abilities(&self) -> &Abilities {
         &self.abilities
+    }
+
+    async fn end_services(&self) -> Result<(), CapabilityError> {
+        let reason =
+            CallReason { request: RequestId::internal("unload"), operation: None, earlier_attempts: 0 };
+        let ended = self.perform(("end-services", &reason), (None, ""), |_| Ok(())).await;
+        ended.map_err(|error| CapabilityError::new(CapabilityCode::TimedOut, error.to_string()))
     }
 
     async fn setup(&self, reason: &CallReason) -> Result<(), CallError> {

@@ -331,6 +331,30 @@ async fn only_one_change_of_a_backend_runs_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_backend_is_not_loaded_again_before_all_that_the_unloaded_one_keeps_running_has_ended() {
+    let room = Room::new().await;
+    let hold = Arc::new(tokio::sync::Semaphore::new(0));
+    let held = hold.clone();
+    room.shelf.prepare(2, move |driver| driver.then("end-services", Act::Hold(held.clone())));
+    let swap = room.manager.swap_backend(&operator(), &nas(), Some(PathBuf::from("/2.wasm"))).await;
+    assert_eq!(ended(&room.manager, swap).await.state, ChangeState::Done);
+    room.shelf.write("/again.toml", "/3.wasm", "");
+    let load = async || room.manager.load_backend(&operator(), &nas(), PathBuf::from("/again.toml")).await;
+    let early = async {
+        until("it is off the list", async || room.manager.list_backends().is_empty()).await;
+        let refused = code(load().await);
+        hold.add_permits(1);
+        refused
+    };
+    let unload = async { room.manager.unload_backend(&operator(), &nas(), Detach::Nothing).await };
+    let (unloaded, refused) = tokio::join!(unload, early);
+    unloaded.expect("it is empty");
+    assert_eq!(refused, "change-running");
+    assert!(room.manager.list_backends().is_empty(), "what was refused is not listed");
+    assert_eq!(ended(&room.manager, load().await).await.state, ChangeState::Done);
+}
+
+#[tokio::test]
 async fn every_step_is_in_the_ledger_with_who_asked() {
     let room = Room::new().await;
     swap(&room.manager, Some("/2.wasm")).await;
