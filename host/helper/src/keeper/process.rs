@@ -252,6 +252,12 @@ impl Keeper {
             self.services.insert(name.clone(), Service::new(order, program));
         }
         let Some(service) = self.services.get_mut(&name) else { return Ok(()) };
+        if let Some(address) = service.taken_address() {
+            return Err(Refusal::new(
+                CapabilityCode::CommandFailed,
+                format!("service '{name}' cannot be started: something else listens at {address}"),
+            ));
+        }
         service.start().map_err(|why| Refusal::io(format!("service '{name}' cannot be started"), why))
     }
 

@@ -16,6 +16,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitStatus, kill_process_group, pidfd_open};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The first pause before a service that ended is started again; it doubles with each end.
@@ -131,6 +132,11 @@ impl Service {
         self.running.is_some()
     }
 
+    /// The address at which somebody else is ready already, so that this one cannot be started.
+    pub(super) fn taken_address(&self) -> Option<SocketAddr> {
+        if self.is_running() { None } else { ready::taken(&self.order.ready) }
+    }
+
     pub(super) fn is_ready(&self) -> bool {
         self.running.as_ref().is_some_and(|running| running.is_ready)
     }
@@ -174,7 +180,7 @@ impl Service {
         let now = Instant::now();
         if self.again_at.is_some_and(|at| now >= at) {
             let exit = self.exit.clone();
-            if self.start().is_err() {
+            if self.taken_address().is_some() || self.start().is_err() {
                 self.exit = exit;
                 self.again_at = Some(later(now, self.pause));
             }

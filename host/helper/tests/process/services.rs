@@ -302,6 +302,31 @@ fn a_service_that_ends_is_started_again_and_one_that_may_not_is_told() {
 }
 
 #[test]
+fn one_whose_address_somebody_else_answers_is_not_taken_for_ready() {
+    let Some(lab) = Lab::new() else { return };
+    let mut helper = lab.helper();
+    let somebody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = somebody.local_addr().expect("an address").port();
+    let sleeper = Lab::victim(
+        &["sleep"],
+        json!({
+            "ready": { "address": "address", "port": "port", "seconds": 20 }, "restart": true,
+            "slots": { "address": { "type": "ip" }, "port": { "type": "port" } },
+        }),
+    );
+    let ServiceCall::Start(mut start) = lab.start(&[sleeper]) else { panic!("it starts services") };
+    start.services[0].slots = BTreeMap::from([
+        (label("address"), SlotArgument::Text("127.0.0.1".to_owned())),
+        (label("port"), SlotArgument::Unsigned(u64::from(port))),
+    ]);
+    let refused = helper.service(ServiceCall::Start(start)).expect_err("another one listens there");
+    assert_eq!(refused.code, CapabilityCode::CommandFailed);
+    assert!(refused.message.contains(&format!("something else listens at 127.0.0.1:{port}")), "{refused}");
+    assert_eq!(status(helper.service(lab.status_of("victim"))).state, ServiceState::Stopped);
+    lab.stop_group(&mut helper);
+}
+
+#[test]
 fn one_that_is_never_ready_is_stopped_and_others_wait_for_nobody() {
     let Some(lab) = Lab::new() else { return };
     let mut helper = lab.helper();
