@@ -27,6 +27,7 @@ pub mod program;
 pub mod protocol;
 mod server;
 mod slot;
+mod socket;
 mod tree;
 mod words;
 

@@ -1,13 +1,14 @@
 //! The way to a group's private bus: its socket, as the group itself sees it.
 
 use crate::protocol::Refusal;
+use crate::socket::connect_at_once;
 use bulkhead_model::error::CapabilityCode;
 use rustix::fd::OwnedFd;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 /// Connect to the bus that listens at `bus`, an absolute path below the group's `root`. Does not wait.
 ///
@@ -23,11 +24,7 @@ pub(super) fn connect_below(root: &OwnedFd, bus: &str) -> Result<UnixStream, Ref
     if FileType::from_raw_mode(status.st_mode) != FileType::Socket {
         return Err(unavailable(&format!("{bus} is not a socket")));
     }
-    let address = SocketAddrUnix::new(format!("/proc/self/fd/{}", place.as_raw_fd())).map_err(failed)?;
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
-    connect(&socket, &address).map_err(failed)?;
-    Ok(socket.into())
+    connect_at_once(Path::new(&format!("/proc/self/fd/{}", place.as_raw_fd()))).map_err(failed)
 }
 
 /// Nothing was called.

@@ -94,7 +94,13 @@ impl Groups {
                 self.ask(id, group, Request::Stop(service.to_string()), || ServiceAnswer::Done)
             }
             ServiceCall::StopGroup { group } => {
-                let begun = self.ask(id, group, Request::End, || ServiceAnswer::Done)?;
+                let begun = match self.ask(id, group, Request::End, || ServiceAnswer::Done) {
+                    // It takes nobody in: it is not asked, but killed.
+                    Err(refusal) if refusal.code == CapabilityCode::TimedOut => {
+                        Begun::Answered(ServiceAnswer::Done)
+                    }
+                    begun => begun?,
+                };
                 if matches!(begun, Begun::Answered(_)) {
                     self.clear(group);
                 }
@@ -161,7 +167,13 @@ impl Groups {
     }
 
     fn connect(&self, group: &GroupKey) -> Result<Option<Wire>, Refusal> {
-        let failed = |error: Errno| Refusal::io("the keeper of the group", error);
+        let failed = |error: Errno| match error {
+            Errno::AGAIN => Refusal::new(
+                CapabilityCode::TimedOut,
+                format!("the keeper of group '{}' does not answer; stop the group", group.group),
+            ),
+            error => Refusal::io("the keeper of the group", error),
+        };
         let Some(stream) = self.runtime()?.connect(group).map_err(failed)? else { return Ok(None) };
         Wire::new(stream).map(Some).map_err(failed)
     }

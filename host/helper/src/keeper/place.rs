@@ -1,6 +1,7 @@
 //! The runtime directory: where keepers are found again. A keeper has a socket and a record of which process it is.
 
 use crate::protocol::GroupKey;
+use crate::socket::connect_at_once;
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
@@ -42,14 +43,12 @@ impl Runtime {
         PathBuf::from(format!("/proc/self/fd/{}/{name}", self.directory.as_raw_fd()))
     }
 
-    /// Connect to the keeper of a group. None if nobody listens.
+    /// Connect to the keeper of a group. None if nobody listens; fails with `AGAIN` if it takes nobody in.
     pub(super) fn connect(&self, group: &GroupKey) -> Result<Option<UnixStream>, Errno> {
-        match UnixStream::connect(self.way(&socket_name(group))) {
+        match connect_at_once(&self.way(&socket_name(group))) {
             Ok(stream) => Ok(Some(stream)),
-            Err(error) => match Errno::from_io_error(&error) {
-                Some(Errno::NOENT | Errno::CONNREFUSED) => Ok(None),
-                error => Err(error.unwrap_or(Errno::IO)),
-            },
+            Err(Errno::NOENT | Errno::CONNREFUSED) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

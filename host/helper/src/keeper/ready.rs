@@ -1,8 +1,10 @@
 //! Whether a service is ready: looked at from inside its group.
 
 use super::message::Condition;
+use crate::socket::connect_at_once;
+use rustix::io::Errno;
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long one look at an address may take. On this machine it is answered at once.
@@ -12,7 +14,7 @@ const LOOKS: u32 = 8;
 
 /// Whether all of it holds now.
 pub(super) fn holds(condition: &Condition) -> bool {
-    let socket = condition.socket.as_ref().is_none_or(|path| UnixStream::connect(path).is_ok());
+    let socket = condition.socket.as_ref().is_none_or(|path| listens(Path::new(path)));
     let name = || condition.bus_name.as_ref().is_none_or(|(bus, name)| crate::dbus::has_owner(bus, name));
     let address = || condition.address.as_ref().is_none_or(answers);
     socket && name() && address()
@@ -29,6 +31,11 @@ pub(super) fn taken(condition: &Condition) -> Option<SocketAddr> {
         std::thread::sleep(LOOK / LOOKS);
     }
     Some(address)
+}
+
+/// Whether somebody listens at a socket; so does who has no time for one more.
+fn listens(path: &Path) -> bool {
+    matches!(connect_at_once(path), Ok(_) | Err(Errno::AGAIN))
 }
 
 fn answers(address: &SocketAddr) -> bool {

@@ -403,6 +403,36 @@ fn a_keeper_sleeps_though_whoever_asked_it_hung_up() {
 }
 
 #[test]
+fn a_keeper_that_takes_nobody_in_holds_nobody_up_and_its_group_is_ended_all_the_same() {
+    let Some(lab) = Lab::new() else { return };
+    let mut helper = lab.helper();
+    status(helper.service(lab.start(&[Lab::bus()])));
+    let keeper = lab.keeper().and_then(rustix::process::Pid::from_raw).expect("a keeper");
+    rustix::process::kill_process(keeper, rustix::process::Signal::STOP).expect("it runs");
+    let sockets = fs::read_dir(lab.path("runtime/groups")).expect("there").flatten();
+    let socket =
+        sockets.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|kind| kind == "socket"));
+    let (waiting, full) = std::sync::mpsc::channel();
+    let socket = socket.expect("a socket");
+    // Blocks once the queue is full, until the keeper is gone.
+    let filling = std::thread::spawn(move || {
+        while let Ok(stream) = std::os::unix::net::UnixStream::connect(&socket) {
+            let _nobody_counts_any_more = waiting.send(stream).is_err();
+        }
+    });
+    let mut held = Vec::new();
+    while let Ok(stream) = full.recv_timeout(Duration::from_secs(1)) {
+        held.push(stream);
+    }
+    let begun = Instant::now();
+    let refused = helper.service(lab.status_of("bus")).expect_err("it answers nobody");
+    assert_eq!(refused.code, CapabilityCode::TimedOut);
+    lab.stop_group(&mut helper);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    filling.join().expect("it ended with the keeper");
+}
+
+#[test]
 fn a_service_that_is_being_stopped_is_started_anew_once_it_has_ended() {
     let Some(lab) = Lab::new() else { return };
     let mut helper = lab.helper();
