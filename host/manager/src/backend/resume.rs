@@ -45,6 +45,12 @@ impl Inner {
         loader.keep_only(Box::new(move || generation::needed_packages(&inner.records.read()))).await;
     }
 
+    /// Serve the recorded generation of a backend, as at a start.
+    pub(super) fn resume_backend(self: &Arc<Self>, name: &BackendName) -> Result<(), ManagerError> {
+        resume(self, name, &self.loader()?);
+        Ok(())
+    }
+
     pub(super) fn loader(&self) -> Result<Arc<dyn DriverLoader>, ManagerError> {
         self.loader
             .get()
@@ -64,6 +70,16 @@ fn resume(inner: &Arc<Inner>, name: &BackendName, loader: &Arc<dyn DriverLoader>
         within.backends.changed();
         supervisor::supervise(within, supervised, term, (description, driver)).await;
     });
+}
+
+/// The driver of the backend's recorded generation, bound to its rights and not set up; none if no generation is current.
+pub(super) async fn recorded_driver(
+    inner: &Inner,
+    name: &BackendName,
+) -> Result<Option<Arc<dyn Driver>>, BackendFailure> {
+    let has_current = inner.records.read().current_generation(name).is_some();
+    let Some(loader) = inner.loader.get().filter(|_| has_current) else { return Ok(None) };
+    load_recorded(inner, name, &**loader).await.map(|(_, driver)| Some(driver))
 }
 
 async fn load_recorded(

@@ -5,7 +5,7 @@
 use super::change::{Asked, ChangeView};
 use super::generation::{self, GenerationView};
 use super::steps::{self, Change, Plan};
-use super::{Backend, Serving};
+use super::{Backend, Serving, resume};
 use crate::context::RequestContext;
 use crate::error::ManagerError;
 use crate::manager::{Inner, Manager, Proposal};
@@ -202,6 +202,13 @@ async fn unload(
     refuse_if_in_use(&inner.records.read(), &name, detach)?;
     // Off the list first, so that nothing new is placed while the records are looked at.
     inner.backends.leave(&name);
+    let serving = backend.serving();
+    backend.withdraw();
+    // Who detaches shares leaves them to their clients. Before the record says that it is gone: a daemon that is killed in between finds
+    // the backend again, not services that are nobody's.
+    if detach == Detach::Nothing {
+        end_services(inner, &name, serving).await;
+    }
     let file = backend.offered();
     let recorded = inner
         .transact(|tables| {
@@ -222,29 +229,38 @@ async fn unload(
         .await;
     if let Err(error) = recorded {
         inner.backends.come_back(backend);
+        inner.resume_backend(&name)?;
         return Err(error);
     }
     backend.end_offer();
-    let serving = backend.serving();
-    backend.withdraw();
     inner.backends.changed();
     tracing::info!(backend.name = %name, by = %cause.actor, "backend {name} is unloaded");
-    // Who detaches shares leaves them to their clients.
-    if let (Detach::Nothing, Some(serving)) = (detach, serving) {
-        end_services(&name, &serving).await;
-    }
     Ok(())
 }
 
-/// End what the backend keeps running, once no call is left that could start it again.
-async fn end_services(name: &BackendName, serving: &Serving) {
-    let began = Instant::now();
-    while serving.running_calls() > 0 && began.elapsed() < LAST_CALLS {
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
-    if let Err(error) = serving.driver.end_services().await {
+/// End what the backend keeps running, once no call is left that could start it again. One that is not set up may keep running what an
+/// earlier daemon's did: its recorded generation is asked.
+async fn end_services(inner: &Inner, name: &BackendName, serving: Option<Arc<Serving>>) {
+    let driver = match serving {
+        Some(serving) => {
+            let began = Instant::now();
+            while serving.running_calls() > 0 && began.elapsed() < LAST_CALLS {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            Arc::clone(&serving.driver)
+        }
+        None => match resume::recorded_driver(inner, name).await {
+            Ok(Some(driver)) => driver,
+            Ok(None) => return,
+            Err(failure) => {
+                let why = failure.message;
+                return tracing::error!(backend.name = %name, "the services of backend {name} cannot be ended, its driver cannot be loaded: {why}");
+            }
+        },
+    };
+    if let Err(error) = driver.end_services().await {
         let error = &error as &dyn std::error::Error;
-        tracing::error!(backend.name = %name, error, "backend {name} is unloaded, but not all of its services could be ended");
+        tracing::error!(backend.name = %name, error, "not all services of backend {name} could be ended");
     }
 }
 

@@ -343,6 +343,9 @@ async fn a_backend_is_not_loaded_again_before_all_that_the_unloaded_one_keeps_ru
     let early = async {
         until("it is off the list", async || room.manager.list_backends().is_empty()).await;
         let refused = code(load().await);
+        // Killed now, the next daemon finds the backend, and its services with it.
+        let generations = room.manager.list_generations(&nas()).expect("its generations");
+        assert!(generations.iter().any(|one| one.state == GenerationState::Current));
         hold.add_permits(1);
         refused
     };
@@ -352,6 +355,18 @@ async fn a_backend_is_not_loaded_again_before_all_that_the_unloaded_one_keeps_ru
     assert_eq!(refused, "change-running");
     assert!(room.manager.list_backends().is_empty(), "what was refused is not listed");
     assert_eq!(ended(&room.manager, load().await).await.state, ChangeState::Done);
+}
+
+#[tokio::test]
+async fn a_backend_that_cannot_be_set_up_takes_what_it_keeps_running_with_it_when_it_is_unloaded() {
+    let mut room = Room::new().await;
+    let broken = || CallError::Host { reason: "the pool is not mounted".to_owned() };
+    room.shelf.prepare(1, move |driver| (0..100).for_each(|_| driver.then("setup", Act::Fail(broken()))));
+    room.restart().await;
+    room.manager.unload_backend(&operator(), &nas(), Detach::Nothing).await.expect("it is empty");
+    let calls = room.world.lock().expect("the world").calls.clone();
+    assert!(calls.iter().any(|(function, _)| *function == "end-services"), "{calls:?}");
+    assert!(room.manager.list_backends().is_empty());
 }
 
 #[tokio::test]
