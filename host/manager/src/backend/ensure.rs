@@ -81,6 +81,26 @@ pub(super) async fn ensure_anyhow(inner: &Arc<Inner>, serving: &Serving) -> Ensu
     }
 }
 
+/// Send the rules of mountable snapshots again although the driver, which is not asked about snapshots, knows of nothing that is wrong:
+/// somebody may have taken away the export of a snapshot alone. Those that go with the rules of their shares anyway are left out.
+pub(super) async fn resend_snapshot_rules(inner: &Arc<Inner>, backend: &BackendName, report: &EnsureReport) {
+    let shares: Vec<ShareId> = {
+        let tables = inner.records.read();
+        tables
+            .instances_on(backend)
+            .filter(|instance| instance.status == ShareStatus::Available)
+            .filter_map(|instance| {
+                let share = tables.share(&Scope::Everything, instance.share)?;
+                replica::is_exported(share, instance).then_some(instance.share)
+            })
+            .filter(|share| !report.reapplied.contains(share))
+            .collect()
+    };
+    for share in shares {
+        mountable::reapply(inner, share).await;
+    }
+}
+
 /// Whether the backend has another fingerprint than when its shares were last ensured.
 pub(super) async fn has_changed(inner: &Inner, serving: &Serving) -> bool {
     match fingerprint(serving).await {

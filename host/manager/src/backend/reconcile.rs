@@ -3,14 +3,17 @@
 //! ```text
 //!   every reconcile period, with jitter --+
 //!   another fingerprint than the last ----+--> ensure all shares --> what was found: broken, recovered, rules sent again
-//!   an operator's word -------------------+
+//!   an operator's word -------------------+--> and the rules of all mountable snapshots are sent again
 //! ```
+//!
+//! Drivers are not asked whether snapshots are sound. Where a driver says that a share's rules are lost, those of its snapshots go with
+//! them; whatever else may have happened to them, an operator's word mends.
 //!
 //! The first two run in the supervisor's task of the backend and end with it; an operator's is a task of its own. They never overlap:
 //! ensuring takes the backend's turn. The failure path: what fails is in the log and in what is shown of it, and is tried again at the
 //! next occasion.
 
-use super::ensure::{EnsureReport, ensure_anyhow};
+use super::ensure::{EnsureReport, ensure_anyhow, resend_snapshot_rules};
 use super::{Backend, Serving};
 use crate::context::RequestContext;
 use crate::error::ManagerError;
@@ -155,6 +158,9 @@ pub(super) async fn repeat(inner: &Arc<Inner>, backend: &Backend, serving: &Serv
 
 async fn run(inner: &Arc<Inner>, backend: &Backend, serving: &Serving, mut view: EnsureView) {
     let report = ensure_anyhow(inner, serving).await;
+    if report.failure.is_none() && view.occasion == Occasion::Asked {
+        resend_snapshot_rules(inner, &backend.name, &report).await;
+    }
     if report.failure.is_none() {
         tracing::info!(
             backend.name = %backend.name, occasion = %view.occasion, asked = report.asked, healthy = report.healthy,

@@ -111,6 +111,24 @@ async fn rules_of_shares_and_of_their_snapshots_are_sent_again_and_a_share_as_it
 }
 
 #[tokio::test]
+async fn an_operators_word_sends_the_rules_of_snapshots_again_though_the_share_itself_is_sound() {
+    let house = House::new().await;
+    let share = house.share().await;
+    let snapshot = house.snapshot(share.share.id).await.snapshot.id;
+    house.manager.allow_snapshot_access(&tenant(), snapshot, client("10.0.0.2")).await.expect("accepted");
+    house.settled().await;
+    say(&house.driver, share.instance.id, Word::Sound);
+    assert!(ensured(&house.manager).await.reapplied.is_empty());
+    house.settled().await;
+    let sent = || house.world.lock().expect("the world").snapshot_updates.len();
+    assert_eq!(sent(), 2);
+    say(&house.driver, share.instance.id, Word::Broken);
+    ensured(&house.manager).await;
+    house.settled().await;
+    assert_eq!(sent(), 2, "there is nothing to mount");
+}
+
+#[tokio::test]
 async fn a_failure_is_told_and_shares_stay_as_they_are() {
     let house = House::new().await;
     let share = house.share().await;
