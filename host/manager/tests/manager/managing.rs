@@ -247,6 +247,61 @@ async fn a_failed_update_puts_its_rules_in_error_and_a_snapshot_is_deleted_all_t
 }
 
 #[tokio::test]
+async fn a_failed_update_is_not_begun_anew_but_its_rule_is_denied_and_allowed_again() {
+    let house = House::new().await;
+    let share = house.share().await.share.id;
+    let snapshot = house.snapshot(share).await.snapshot.id;
+    let manager = &house.manager;
+    house.driver.then("snapshot-update-access", Act::Fail(answered(DriverErrorCode::BackendFailed)));
+    let rule =
+        manager.allow_snapshot_access(&tenant(), snapshot, client("10.0.0.1")).await.expect("accepted").rule;
+    house.settled().await;
+    let failed = Arc::clone(&manager.list_operations(&Scope::Everything, 1)[0]);
+    assert_eq!(failed.state, OperationState::Failed);
+    assert_eq!(code(manager.retry_operation(&tenant(), failed.id).await), "forbidden");
+    let refused = manager.retry_operation(&operator(), failed.id).await.expect_err("refused").to_string();
+    assert!(refused.contains("deny the rules in error and allow them anew"), "{refused}");
+    assert_eq!(code(manager.abandon_operation(&operator(), failed.id).await), "operation-state");
+    manager.deny_snapshot_access(&tenant(), snapshot, rule.id).await.expect("accepted");
+    house.settled().await;
+    manager.allow_snapshot_access(&tenant(), snapshot, client("10.0.0.1")).await.expect("accepted");
+    house.settled().await;
+    let rules = show_snapshot(&house, snapshot).instance.access_rules.clone();
+    assert_eq!(rules.iter().map(|rule| rule.state).collect::<Vec<_>>(), [AccessRuleState::Active]);
+}
+
+#[tokio::test]
+async fn an_abandoned_update_leaves_its_rules_in_error_and_the_next_one_waits_for_its_call() {
+    let house = House::new().await;
+    let share = house.share().await.share.id;
+    let snapshot = house.snapshot(share).await.snapshot.id;
+    let manager = &house.manager;
+    let held = Arc::new(Semaphore::new(0));
+    house.driver.then("snapshot-update-access", Act::Hold(Arc::clone(&held)));
+    manager.allow_snapshot_access(&tenant(), snapshot, client("10.0.0.1")).await.expect("accepted");
+    until("the driver has it", async || house.calls().ends_with(&["snapshot-update-access"])).await;
+    // It joins the queue of the operation that is given up next.
+    manager.allow_snapshot_access(&tenant(), snapshot, client("10.0.0.2")).await.expect("accepted");
+    let id = manager.list_operations(&Scope::Everything, 1)[0].id;
+    assert_eq!(code(manager.retry_operation(&operator(), id).await), "operation-state");
+    let ended = manager.abandon_operation(&operator(), id).await.expect("given up");
+    assert_eq!(ended.state, OperationState::Abandoned);
+    let states = || {
+        let rules = show_snapshot(&house, snapshot).instance.access_rules.clone();
+        rules.iter().map(|rule| rule.state).collect::<Vec<_>>()
+    };
+    assert_eq!(states(), [AccessRuleState::Error, AccessRuleState::Error]);
+    manager.allow_snapshot_access(&tenant(), snapshot, client("10.0.0.3")).await.expect("accepted");
+    held.add_permits(1);
+    house.settled().await;
+    assert_eq!(states(), [AccessRuleState::Error, AccessRuleState::Error, AccessRuleState::Active]);
+    assert!(house.world.lock().expect("the world").overlaps.is_empty());
+    manager.delete_snapshot(&tenant(), snapshot, Force::No).await.expect("accepted");
+    house.settled().await;
+    assert!(manager.list_snapshots(&Scope::Everything, None).is_empty());
+}
+
+#[tokio::test]
 async fn an_update_that_waits_gives_way_to_the_deletion_of_its_snapshot() {
     let house = House::new().await;
     let share = house.share().await.share.id;
