@@ -26,6 +26,14 @@ pub fn kill(id: u32) -> anyhow::Result<()> {
     kill_process(id, Signal::KILL).context("it cannot be killed")
 }
 
+/// The keeper of a service: its parent.
+pub fn keeper_of(service: u32) -> anyhow::Result<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{service}/status"))?;
+    let parent =
+        status.lines().find_map(|line| line.strip_prefix("PPid:")).context("a process without parent")?;
+    Ok(parent.trim().parse()?)
+}
+
 /// Call a method of the export manager of the Ganesha with this process id; what it answered.
 pub fn export_manager(ganesha: u32, method: &str, arguments: &[String]) -> anyhow::Result<String> {
     let output = Command::new("nsenter")

@@ -5,6 +5,7 @@ use crate::place::{SHARE, SNAPSHOT};
 use crate::{share, subvolume};
 use bulkhead_sdk::{
     AccessRule, AccessType, AccessUpdate, Error, Result, RuleOutcome, Share, Snapshot, SnapshotAccessRule,
+    log,
 };
 
 /// Make the export of a share say what `update.rules` says. NFS with `sec=sys` knows clients by address: every other rule is reported
@@ -19,7 +20,16 @@ pub(crate) fn update(share: &Share, update: &AccessUpdate) -> Result<Vec<RuleOut
             share::admit(share)?;
         }
     }
+    for rule in update.rules.iter().filter(|rule| !is_client(rule.access_type, &rule.access_to)) {
+        log::warning(&no_client(&rule.access_to));
+    }
     Ok(outcomes(&update.rules))
+}
+
+fn no_client(access_to: &str) -> String {
+    format!(
+        "'{access_to}' is no client for the NFS server, which knows IPv4 and IPv6 addresses and networks, of IPv6 up to /99"
+    )
 }
 
 /// What becomes of each rule of a share.
@@ -45,10 +55,7 @@ pub(crate) fn update_snapshot(snapshot: &Snapshot, rules: &[SnapshotAccessRule])
     }
     export.publish(Clients::OfCall)?;
     match rules.iter().find(|rule| !is_client(rule.access_type, &rule.access_to)) {
-        Some(rule) => Err(Error::invalid_access_type(format!(
-            "'{}' is no client for the NFS server, which knows IPv4 and IPv6 addresses and networks, of IPv6 up to /99",
-            rule.access_to
-        ))),
+        Some(rule) => Err(Error::invalid_access_type(no_client(&rule.access_to))),
         None => Ok(()),
     }
 }

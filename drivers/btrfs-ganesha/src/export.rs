@@ -88,8 +88,10 @@ pub(crate) enum Clients {
 /// Whether an export is as this driver left it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Soundness {
-    /// It is, or is again.
+    /// It is.
     Sound,
+    /// It is again, but the server had lost it: a server in a fresh namespace, which has lost the mountable snapshots as well.
+    ServedAgain,
     /// Its rules must be written anew, which takes a call that carries them.
     RulesLost,
 }
@@ -150,7 +152,7 @@ impl Export {
     pub(crate) fn publish_first(&self) -> Result<()> {
         if self.is_recorded(FILE_KEY)? {
             return match self.restore()? {
-                Soundness::Sound => Ok(()),
+                Soundness::Sound | Soundness::ServedAgain => Ok(()),
                 Soundness::RulesLost => self.publish(Clients::Nobody),
             };
         }
@@ -207,7 +209,7 @@ impl Export {
         }
         log::warning(&format!("the server does not serve {} as its file says; it is told again", self.name));
         self.offer(id)?;
-        Ok(Soundness::Sound)
+        Ok(if served.is_none() { Soundness::ServedAgain } else { Soundness::Sound })
     }
 
     /// Let the server serve it as its file says, whether it knows it or not, without disturbing clients that stay.

@@ -117,7 +117,8 @@ fn ensure(share: &Share) -> Result<EnsuredShare> {
     size::ensure(share)?;
     let access_rules = match export.restore()? {
         Soundness::Sound => AfterEnsuring::KeepRules,
-        Soundness::RulesLost => AfterEnsuring::ReapplyRules,
+        // Only with the rules of their shares are those of mountable snapshots sent again.
+        Soundness::RulesLost | Soundness::ServedAgain => AfterEnsuring::ReapplyRules,
     };
     Ok(ensured(Some(export.locations()?), access_rules, Health::Sound))
 }

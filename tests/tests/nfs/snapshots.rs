@@ -126,3 +126,35 @@ fn a_snapshot_that_may_be_mounted_can_be_read_and_never_written() -> anyhow::Res
         Ok(())
     })
 }
+
+#[test]
+fn a_mounted_snapshot_is_served_again_after_its_server_lost_its_whole_namespace() -> anyhow::Result<()> {
+    isolated(async |folder| {
+        let site = Site::start(&folder, Plan::ONE).await?;
+        let tenant = site.tenant();
+        let specs = json!({ "driver_handles_share_servers": "False", "snapshot_support": "True", "mount_snapshot_support": "True" });
+        create_type(&site.operator(), "mountable", specs).await?;
+        let asked = json!({ "share_proto": "NFS", "size": 1, "share_type": "mountable" });
+        let share = create_share(&tenant, asked).await?;
+        allow(&tenant, &share, CLIENTS[0], "rw").await?;
+        mount(&site, &share, CLIENTS[0]).await?.write("file", &content(1)).await?;
+        let snapshot = create_snapshot(&tenant, &share).await?;
+        let path = snapshot_path(&snapshot);
+        let rule = json!({ "allow_access": { "access_type": "ip", "access_to": CLIENTS[1] } });
+        tenant.post(&format!("{path}/action"), &rule).await?;
+        let found = tenant.get(&format!("{path}/export-locations")).await?;
+        let location = text(&found["share_snapshot_export_locations"][0]["path"])?;
+        let is_served = async || {
+            let place = Place::of(&location, ports(1), CLIENTS[1])?;
+            let Ok(mut reader) = Client::mount(place).await else { return Ok(false) };
+            Ok(reader.read("file").await.is_ok_and(|read| read == content(1)))
+        };
+        let limit = bulkhead_tests::daemon::SETTLE;
+        bulkhead_tests::verbs::until("the snapshot is served", limit, is_served).await?;
+        bulkhead_tests::ganesha::kill(bulkhead_tests::ganesha::keeper_of(site.ganesha()?)?)?;
+        site.operator().post("/v1/backends/nas1/ensure", &json!({})).await?;
+        bulkhead_tests::verbs::until("the snapshot is served again", limit, is_served).await?;
+        delete_snapshot(&tenant, &snapshot).await?;
+        delete_share(&tenant, &share).await
+    })
+}
