@@ -221,6 +221,14 @@ pub(crate) fn start(start: Start<'_>) -> Result<Started, Refusal> {
     })
 }
 
+/// Whether groups of services can be given namespaces here: a thread of its own tries, and takes what it got with it when it ends.
+///
+/// Fails with what the kernel says to it.
+pub fn try_namespaces() -> Result<(), std::io::Error> {
+    let tried = std::thread::spawn(leave_namespaces).join();
+    Ok(tried.unwrap_or(Err(Errno::AGAIN))?)
+}
+
 /// Give this process mounts, and its children process numbers, of their own. It has one thread.
 pub(crate) fn leave_namespaces() -> Result<(), Errno> {
     // SAFETY: neither flag touches the table of descriptors, which is what makes the call unsafe.

@@ -31,7 +31,7 @@ mod socket;
 mod tree;
 mod words;
 
-pub use child::Reserved;
+pub use child::{Reserved, try_namespaces};
 pub use connection::ServeError;
 pub use job::{KeepError, keep as keep_job};
 pub use keeper::{Runtime, keep as keep_group, keep_inside};

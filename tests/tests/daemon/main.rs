@@ -11,6 +11,7 @@
 mod backup;
 mod bad_input;
 mod command_line;
+mod doctor;
 mod doors;
 mod faults;
 mod golden;

@@ -4,6 +4,7 @@ use super::printer::Printer;
 use crate::config::{self, BackendConfiguration};
 use crate::daemon::helper_program;
 use anyhow::bail;
+use bulkhead_helper::protocol::EndingMethod;
 use bulkhead_model::id::BackendName;
 use bulkhead_model::manifest::RootUse;
 use bulkhead_package::{Package, options};
@@ -93,6 +94,7 @@ fn look_at_driver(findings: &mut Findings<'_>, path: &Path) {
         package.manifest.driver.name,
         package.manifest.driver.version
     ));
+    look_at_groups(findings, &package);
     for program in package.manifest.programs() {
         match super::backend::installed(program) {
             Some(path) => findings.good(&format!("  {program} is {}", path.display())),
@@ -136,18 +138,45 @@ fn look_at_backend(findings: &mut Findings<'_>, name: &BackendName, backend: &Ba
     for program in package.manifest.programs() {
         look_at_program(findings, program, backend.grant.programs.get(program));
     }
+    look_at_groups(findings, &package);
     let wants_pool = package.manifest.programs().contains("btrfs");
     for root in &package.manifest.roots {
         match backend.grant.roots.get(&root.name) {
             Some(granted) => {
                 look_at_pin(findings, "root", root.name.as_str(), Some(granted.pin == root.digest()));
-                look_at_root(findings, root.name.as_str(), root.root_use, &granted.path);
-                if wants_pool && root.root_use == RootUse::Data {
+                let is_pool = wants_pool && root.root_use == RootUse::Data;
+                if is_pool {
                     look_at_pool(findings, root.name.as_str(), &granted.path);
                 }
+                if is_pool && !granted.path.is_dir() {
+                    continue;
+                }
+                look_at_root(findings, root.name.as_str(), root.root_use, &granted.path);
             }
             None => findings.worth_knowing(&format!("  root {} is not granted", root.name)),
         }
+    }
+}
+
+/// Whether this machine can keep the driver's services together, apart from everybody else, and end them for certain.
+fn look_at_groups(findings: &mut Findings<'_>, package: &Package) {
+    if package.manifest.groups.is_empty() {
+        return;
+    }
+    match bulkhead_helper::try_namespaces() {
+        Ok(()) => findings.good("  services can have namespaces of their own"),
+        Err(error) => findings.lacks(
+            &format!("  namespaces for services: {error}"),
+            "run bulkhead as root, in a container with CAP_SYS_ADMIN, on a kernel with mount and process namespaces",
+        ),
+    }
+    match bulkhead_helper::ending_method() {
+        EndingMethod::ControlGroup => {
+            findings.good("  a group of services has a cgroup, which ends all of it")
+        }
+        EndingMethod::MarkAndSweep => findings.worth_knowing(
+            "  no cgroup of version 2 can be written: a group of services ends with its process namespace",
+        ),
     }
 }
 
@@ -175,10 +204,13 @@ fn look_at_program(findings: &mut Findings<'_>, program: &str, bound: Option<&Pa
 
 fn look_at_root(findings: &mut Findings<'_>, name: &str, root_use: RootUse, path: &Path) {
     if !path.is_dir() {
-        return findings.lacks(
-            &format!("  root {name}: the directory {}", path.display()),
-            "make it, owned by the daemon's user",
-        );
+        let remedy = match root_use {
+            RootUse::Kernel => {
+                "bind what the kernel has: of a btrfs pool /sys/fs/btrfs/UUID, which btrfs filesystem show POOL tells"
+            }
+            _ => "make it, owned by the daemon's user",
+        };
+        return findings.lacks(&format!("  root {name}: the directory {}", path.display()), remedy);
     }
     if root_use == RootUse::Kernel {
         return findings.good(&format!("  root {name} is {}", path.display()));
@@ -201,7 +233,7 @@ const BTRFS: i64 = 0x9123_683e;
 
 /// A driver that runs btrfs wants its data on one.
 fn look_at_pool(findings: &mut Findings<'_>, name: &str, path: &Path) {
-    if path.is_dir() && !rustix::fs::statfs(path).is_ok_and(|filesystem| filesystem.f_type == BTRFS) {
+    if !rustix::fs::statfs(path).is_ok_and(|filesystem| filesystem.f_type == BTRFS) {
         findings.lacks(
             &format!("  root {name}: {} is on no btrfs filesystem", path.display()),
             &format!(
