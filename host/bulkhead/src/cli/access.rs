@@ -1,9 +1,9 @@
 //! `bulkhead access`.
 
-use super::connection::{ConnectionOptions, WaitOptions, field, find, look_in};
+use super::connection::{ConnectionOptions, Rest, WaitOptions, field, find, look_in, status_of};
 use super::printer::Printer;
 use crate::client::part;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 /// Who may use a share
@@ -61,14 +61,22 @@ impl AccessCommand {
         match self.verb {
             Verb::Allow { share, access_type, to, level, json, wait } => {
                 let share = find(&client, "shares", "share", &share).await?;
-                let rule = json!({ "allow_access": { "access_type": access_type, "access_to": to, "access_level": level } });
+                let rule = json!({ "allow_access": { "access_type": access_type, "access_to": &to, "access_level": level } });
                 let made = client.post(&format!("/v2/shares/{share}/action"), &rule).await?;
                 let id = made
                     .pointer("/access/id")
                     .and_then(Value::as_str)
                     .context("the daemon's answer lacks the rule")?;
-                let rule =
-                    wait.settled(&client, &format!("/v2/share-access-rules/{id}"), "access", printer).await?;
+                let path = format!("/v2/share-access-rules/{id}");
+                let rule = match wait.rest(&client, &path, "access", printer).await? {
+                    Rest::Found(rule) => rule,
+                    Rest::Gone => bail!("the rule is gone"),
+                };
+                if status_of(&rule) == "error" {
+                    bail!(
+                        "the share's backend cannot let {to} in: the rule is in error\nhint: the daemon's log says why; 'bulkhead access deny {share} {id}' takes the rule away"
+                    );
+                }
                 if json {
                     return printer.json(&rule);
                 }

@@ -140,9 +140,13 @@ impl WaitOptions {
             Rest::Found(found) => {
                 let status = status_of(&found);
                 if status.contains("error") {
-                    bail!(
+                    let words = format!(
                         "it is {status}\nhint: 'bulkhead operation list' shows what failed, 'bulkhead audit tail' what the driver did"
                     );
+                    return Err(match failure_of(client, &found).await {
+                        Some(why) => anyhow!(why).context(words),
+                        None => anyhow!(words),
+                    });
                 }
                 Ok(found)
             }
@@ -167,6 +171,16 @@ impl WaitOptions {
             ),
         }
     }
+}
+
+/// Why the newest operation that failed on the resource's share did; none if that is not told to whoever asks.
+async fn failure_of(client: &Client, resource: &Value) -> Option<String> {
+    let share = resource.get("share_id").or_else(|| resource.get("id"))?;
+    let listed = client.get("/v1/operations?most=100").await.ok()?;
+    let failures = listed.get("operations")?.as_array()?.iter().filter(|one| one.get("share") == Some(share));
+    let failure =
+        failures.filter_map(|operation| operation.get("failure")).find(|failure| !failure.is_null())?;
+    Some(field(failure, "message"))
 }
 
 /// The status or state of a resource.

@@ -165,11 +165,12 @@ impl Outcome {
     }
 
     fn tell(&self, backend: &str, change: &Value, printer: &Printer) -> anyhow::Result<()> {
-        let generation = field(change, "generation");
         let before = change.get("before").and_then(Value::as_u64);
-        let words = match field(change, "state").as_str() {
+        let state = field(change, "state");
+        let generation = field(change, if state == "unchanged" { "before" } else { "generation" });
+        let words = match state.as_str() {
             "failed" => return Err(failure(backend, change, before)),
-            "unchanged" => format!("{backend} runs this already, as generation {}", field(change, "before")),
+            "unchanged" => format!("{backend} runs this already, as generation {generation}"),
             "running" => {
                 format!("{backend} is being changed; 'bulkhead backend show {backend}' tells its end")
             }
