@@ -6,6 +6,6 @@ use crate::{guests, setup};
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     setup::prepare()?;
     setup::storage();
-    guests::build()?;
+    guests::build(guests::Programs::Run)?;
     run_command("the story of a share", command(guests::program("demo")).args(arguments))
 }

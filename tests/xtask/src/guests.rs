@@ -3,18 +3,32 @@
 use crate::shell::{Outcome, cargo, command, root, run, target};
 use std::path::{Path, PathBuf};
 
+/// What is built before the guests.
+#[derive(Clone, Copy)]
+pub(crate) enum Programs {
+    /// What `demo` and `soak` start.
+    Run,
+    /// All of the workspace with its tests. What the tests add to the features of wasmtime would else build it a second time.
+    Tested,
+}
+
 /// The programs, in the profile that demo and tests share.
-///
-/// The SDK is among them for its features alone: what is built without it builds some crates differently, wasmtime among them, and the
-/// tests would build all of that a second time.
-pub(crate) fn build_programs() -> Outcome {
-    let packages = ["bulkhead", "bulkhead-helper", "bulkhead-sdk", "bulkhead-tests"];
+fn build_programs(programs: Programs) -> Outcome {
     let mut build = cargo();
     build.args(["build", "--locked"]);
-    for package in packages {
-        build.args(["--package", package]);
-    }
-    run("building bulkhead, its helper, demo and soak", &mut build)
+    let what = match programs {
+        Programs::Run => {
+            for package in ["bulkhead", "bulkhead-helper", "bulkhead-tests"] {
+                build.args(["--package", package]);
+            }
+            "building bulkhead, its helper, demo and soak"
+        }
+        Programs::Tested => {
+            build.args(["--workspace", "--all-targets"]);
+            "building everything and its tests"
+        }
+    };
+    run(what, &mut build)
 }
 
 /// Where the programs are.
@@ -22,9 +36,9 @@ pub(crate) fn program(name: &str) -> PathBuf {
     target().join("debug").join(name)
 }
 
-/// Build every guest.
-pub(crate) fn build() -> Outcome {
-    build_programs()?;
+/// Build `programs`, then every guest with them.
+pub(crate) fn build(programs: Programs) -> Outcome {
+    build_programs(programs)?;
     let mut projects = projects_below(&root().join("drivers"))?;
     projects.extend(projects_below(&root().join("tests/guests"))?);
     for project in projects {

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         "test" => verify::test(),
         "check" => check::run(),
         "soak" => verify::soak(rest),
-        "guests" => setup::prepare().and_then(|()| guests::build()),
+        "guests" => setup::prepare().and_then(|()| guests::build(guests::Programs::Run)),
         "help" | "--help" | "-h" => {
             eprintln!("{HELP}");
             return ExitCode::SUCCESS;

@@ -1,5 +1,6 @@
 //! `cargo xtask test` and `soak`.
 
+use crate::guests::Programs;
 use crate::shell::{Outcome, cargo, command, run, works};
 use crate::{guests, setup};
 
@@ -7,7 +8,7 @@ use crate::{guests, setup};
 pub(crate) fn test() -> Outcome {
     setup::prepare()?;
     setup::storage();
-    guests::build()?;
+    guests::build(Programs::Tested)?;
     let python = setup::python()?;
     let mut tests = cargo();
     if works("cargo-nextest", "--version") {
@@ -38,6 +39,6 @@ pub(crate) fn test() -> Outcome {
 pub(crate) fn soak(arguments: &[String]) -> Outcome {
     setup::prepare()?;
     setup::storage();
-    guests::build()?;
+    guests::build(Programs::Run)?;
     run("the soak", command(guests::program("soak")).args(arguments))
 }
