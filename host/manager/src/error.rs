@@ -1,6 +1,7 @@
 //! Why the manager refuses or fails, with codes that stay.
 
 use crate::denial::Denial;
+use crate::scheduler::RejectedPlace;
 use bulkhead_ledger::LedgerError;
 use bulkhead_model::id::BackendName;
 use bulkhead_store::StoreError;
@@ -37,8 +38,8 @@ pub enum ManagerError {
     /// No backend takes the share.
     #[error("no backend can take this share: {}", Reasons(.reasons))]
     NoBackend {
-        /// Why not, for every backend there is.
-        reasons: Vec<(BackendName, String)>,
+        /// Why not, for every backend or pool there is.
+        reasons: Vec<RejectedPlace>,
     },
     /// The backend's driver does not do this.
     #[error("the driver of backend {backend} does not support {what}")]
@@ -220,16 +221,19 @@ impl ManagerError {
     }
 }
 
-struct Reasons<'a>(&'a [(BackendName, String)]);
+struct Reasons<'a>(&'a [RejectedPlace]);
 
 impl fmt::Display for Reasons<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return formatter.write_str("none is configured");
         }
-        for (position, (backend, reason)) in self.0.iter().enumerate() {
+        for (position, RejectedPlace { backend, pool, reason }) in self.0.iter().enumerate() {
             let separator = if position == 0 { "" } else { "; " };
-            write!(formatter, "{separator}{backend}: {reason}")?;
+            match pool {
+                Some(pool) => write!(formatter, "{separator}{backend}: pool {pool}: {reason}")?,
+                None => write!(formatter, "{separator}{backend}: {reason}")?,
+            }
         }
         Ok(())
     }

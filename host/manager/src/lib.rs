@@ -70,6 +70,7 @@ pub use request::{
     Force, METADATA_KEY_LETTERS, METADATA_PAIRS, METADATA_VALUE_LETTERS, NewAccessRule, NewShare,
     NewSnapshot, TEXT_LETTERS, Update,
 };
+pub use scheduler::{ExpressionError, Function, PlacementView, RejectedPlace, WeighedPool};
 pub use settings::ManagerSettings;
 pub use share_type::NewShareType;
 pub use view::{

@@ -15,7 +15,7 @@ use crate::manager::{Inner, Manager, Proposal};
 use crate::operation::{self, ability_of, share_status_during};
 use crate::records::{Change, Row, Stored, Tables};
 use crate::runner::launch;
-use crate::scheduler;
+use crate::scheduler::{self, AskedShare};
 use crate::share::{facts, find, require_ability, view};
 use crate::share_type;
 use crate::view::ShareView;
@@ -105,24 +105,23 @@ fn check(
     verb: &Verb,
 ) -> Result<u64, ManagerError> {
     let facts = facts(tables, share, instance);
-    let growth_gib = match verb {
+    let new_size = match verb {
         Verb::ExtendShare { new_size } => {
             operation::extend_share(&facts, *new_size)?;
             share_type::specs::check_extended_size(&share.extra_specs, *new_size)?;
-            new_size.get().saturating_sub(share.size.get())
+            *new_size
         }
         Verb::ShrinkShare { new_size } => {
             operation::shrink_share(&facts, *new_size)?;
-            0
+            *new_size
         }
-        _ => 0,
+        _ => share.size,
     };
+    let growth_gib = new_size.get().saturating_sub(share.size.get());
     require_ability(inner, &instance.placement, ability_of(verb))?;
     if growth_gib > 0 {
-        let backend = inner.backend(&instance.placement.backend)?;
-        let pool = instance.placement.pool.as_deref();
-        let stale_after = inner.settings.statistics_stale_after;
-        scheduler::has_room_to_grow(&backend, tables, stale_after, pool, growth_gib)
+        let grown = AskedShare::of(share, new_size);
+        scheduler::may_grow(inner, tables, &instance.placement, &grown, growth_gib)
             .map_err(|reason| Denial::NoRoom { reason })?;
     }
     Ok(growth_gib)

@@ -1,6 +1,7 @@
 //! What callers get to see: records put together for reading.
 
 use crate::backend::{ChangeView, EnsureView};
+use crate::scheduler::Function;
 use bulkhead_model::ability::Abilities;
 use bulkhead_model::access::AccessRule;
 use bulkhead_model::call::DriverLimits;
@@ -106,6 +107,10 @@ pub struct BackendDescription {
     pub replication_domain: Option<String>,
     /// The ratio of promised to real space on thin pools that report none; at least 1.0.
     pub max_over_subscription_ratio: f64,
+    /// The operator's filter function; none leaves it to the driver.
+    pub filter_function: Option<Function>,
+    /// The operator's goodness function; none leaves it to the driver.
+    pub goodness_function: Option<Function>,
 }
 
 /// A driver that could be loaded, and what is known of it.

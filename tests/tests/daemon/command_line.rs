@@ -57,6 +57,10 @@ async fn shares_live_and_die_by_command() {
     assert!(succeeded(&lab, &["operation", "list"]).contains("delete-share"));
     assert!(succeeded(&lab, &["audit", "tail", "--most", "500"]).contains("files.create-directory"));
     assert!(succeeded(&lab, &["backend", "list"]).contains("nas1"));
+    assert!(succeeded(&lab, &["share", "why-not", "NFS", "1"]).contains("nas1"));
+    let nowhere = succeeded(&lab, &["share", "why-not", "CIFS", "1", "--json"]);
+    assert!(nowhere.contains("does not export over CIFS"), "{nowhere}");
+    assert!(failed(&lab, &["share", "why-not", "NFS", "1", "--type", "none-such"]).contains("none-such"));
     assert!(succeeded(&lab, &["backend", "show", "nas1"]).contains("snapshots"));
 }
 

@@ -1,4 +1,4 @@
-//! The operator API under `/v1`: backends, their generations, drivers, operations, the ledger, and the last resort for a share.
+//! The operator API under `/v1`: backends, their generations, drivers, operations, placement, the ledger, and the last resort for a share.
 //!
 //! Reached through the unix socket in the state directory only.
 
@@ -7,6 +7,7 @@ mod ensuring;
 mod generations;
 mod ledger;
 mod operations;
+mod placements;
 mod shares;
 
 use axum::Router;
@@ -19,6 +20,7 @@ pub(crate) fn routes(manager: Manager) -> Router {
         .merge(generations::routes())
         .merge(ledger::routes())
         .merge(operations::routes())
+        .merge(placements::routes())
         .merge(shares::routes())
         .with_state(manager)
 }

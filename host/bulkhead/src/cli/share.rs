@@ -2,7 +2,7 @@
 
 use super::connection::{ConnectionOptions, OutputOptions, WaitOptions, field, find, gibibytes};
 use super::printer::Printer;
-use crate::client::Client;
+use crate::client::{Client, part};
 use anyhow::Context;
 use serde_json::{Map, Value, json};
 
@@ -67,6 +67,8 @@ enum Verb {
         /// The status it shall have, for example available or error
         status: String,
     },
+    /// Tell where a share would go now, and why not elsewhere, without making it; for operators
+    WhyNot(WhyNot),
     /// Forget a share and leave its data at the backend; for operators
     Forget {
         /// Its name or id
@@ -126,6 +128,23 @@ struct Manage {
     output: OutputOptions,
     #[command(flatten)]
     wait: WaitOptions,
+}
+
+#[derive(Debug, clap::Args)]
+struct WhyNot {
+    /// How it would be exported, for example NFS
+    protocol: String,
+    /// Its size in GiB
+    #[arg(value_parser = gibibytes, allow_negative_numbers = true)]
+    size: u64,
+    /// Its share type
+    #[arg(long = "type", value_name = "TYPE")]
+    share_type: Option<String>,
+    /// The snapshot it would be made from, by name or id
+    #[arg(long)]
+    snapshot: Option<String>,
+    #[command(flatten)]
+    output: OutputOptions,
 }
 
 #[derive(Debug, clap::Args)]
@@ -201,6 +220,7 @@ impl ShareCommand {
                     .await
                     .map(drop)
             }
+            Verb::WhyNot(why_not) => why_not.run(&client, printer).await,
             Verb::Forget { share } => {
                 let id = find(&client, "shares", "share", &share).await?;
                 client.post(&format!("/v1/shares/{id}/forget"), &Value::Null).await?;
@@ -258,6 +278,26 @@ impl Manage {
             .context("the daemon's answer lacks the share")?;
         self.wait.settled(client, &format!("/v2/shares/{id}"), "share", printer).await?;
         show(client, id, self.output, printer).await
+    }
+}
+
+impl WhyNot {
+    async fn run(self, client: &Client, printer: &Printer) -> anyhow::Result<()> {
+        let mut path = format!("/v1/placement?protocol={}&size={}", part(&self.protocol), self.size);
+        if let Some(share_type) = &self.share_type {
+            path.push_str(&format!("&share_type={}", part(share_type)));
+        }
+        if let Some(snapshot) = &self.snapshot {
+            path.push_str(&format!("&snapshot={}", find(client, "snapshots", "snapshot", snapshot).await?));
+        }
+        let found = client.get(&path).await?.get("placement").cloned().unwrap_or_default();
+        if self.output.json {
+            return printer.json(&found);
+        }
+        let list = |name| found.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+        printer.table(&["backend", "pool", "room_gib", "goodness", "weight"], &list("fitting"));
+        printer.table(&["backend", "pool", "reason"], &list("rejected"));
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use bulkhead_capability::execute::CommandRunner;
 use bulkhead_capability::lock::Locks;
 use bulkhead_ledger::Ledger;
 use bulkhead_manager::{
-    BackendDescription, BackendFailure, Candidate, ConfigurationIdentity, DriverLoader, Needed,
+    BackendDescription, BackendFailure, Candidate, ConfigurationIdentity, DriverLoader, Function, Needed,
     PackageSource, Wanted, Written,
 };
 use bulkhead_model::call::DriverLimits;
@@ -185,7 +185,7 @@ impl Verified {
         generation: GenerationNumber,
     ) -> Result<(BackendDescription, Arc<dyn Driver>), LoadFailure> {
         let component = self.compiled()?;
-        let description = self.describe(generation);
+        let description = self.describe(generation)?;
         let Self { parts, name, package, options, settings, .. } = self;
         let backend = Backend::new(BackendParts {
             name,
@@ -205,13 +205,13 @@ impl Verified {
         Ok((description, Arc::new(driver)))
     }
 
-    fn describe(&self, generation: GenerationNumber) -> BackendDescription {
+    fn describe(&self, generation: GenerationNumber) -> Result<BackendDescription, LoadFailure> {
         let driver = &self.package.manifest.driver;
         let ratio = match self.options.get("max_over_subscription_ratio") {
             Some(OptionValue::Float(ratio)) => *ratio,
             _ => OVER_SUBSCRIPTION,
         };
-        BackendDescription {
+        Ok(BackendDescription {
             name: self.name.clone(),
             driver: driver.name.clone(),
             driver_version: driver.version.to_string(),
@@ -225,6 +225,18 @@ impl Verified {
                 _ => None,
             },
             max_over_subscription_ratio: ratio,
+            filter_function: self.function("filter_function")?,
+            goodness_function: self.function("goodness_function")?,
+        })
+    }
+
+    /// An expression among the options; an empty one is none.
+    fn function(&self, option: &'static str) -> Result<Option<Function>, LoadFailure> {
+        match self.options.get(option) {
+            Some(OptionValue::Text(text)) if !text.trim().is_empty() => {
+                text.parse().map(Some).map_err(|source| LoadFailure::Function { option, source })
+            }
+            _ => Ok(None),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::config::ConfigurationError;
 use bulkhead_capability::backend::GrantError;
-use bulkhead_manager::BackendFailure;
+use bulkhead_manager::{BackendFailure, ExpressionError};
 use bulkhead_model::error::Blame;
 use bulkhead_model::id::{BackendName, Digest};
 use bulkhead_package::PackageError;
@@ -23,6 +23,13 @@ pub(super) enum LoadFailure {
     /// The backend's options do not fit the driver's manifest.
     #[error("the backend's options do not fit the driver")]
     Options(#[source] OptionsError),
+    /// A filter or goodness function is no expression.
+    #[error("the backend's {option} cannot be used: as an expression it")]
+    Function {
+        option: &'static str,
+        #[source]
+        source: ExpressionError,
+    },
     /// The backend's file is not what it should be.
     #[error(transparent)]
     Configuration(#[from] ConfigurationError),
@@ -79,7 +86,7 @@ impl LoadFailure {
         match self {
             Self::Package { source: PackageError::Read { .. }, .. } => "driver-unreadable",
             Self::Package { .. } => "driver-invalid",
-            Self::Options(_) => "options-invalid",
+            Self::Options(_) | Self::Function { .. } => "options-invalid",
             Self::Configuration(_) => "configuration-invalid",
             Self::NotConfigured { .. } => "not-configured",
             Self::Settings(_) => "settings-unreadable",
@@ -97,6 +104,7 @@ impl LoadFailure {
         match self {
             Self::Package { source: PackageError::Read { .. }, .. }
             | Self::Options(_)
+            | Self::Function { .. }
             | Self::Configuration(_)
             | Self::NotConfigured { .. }
             | Self::Pins { .. } => Blame::Caller,

@@ -38,6 +38,7 @@ pub use verbs::Detach;
 
 use crate::error::ManagerError;
 use crate::manager::{Inner, Manager};
+use crate::scheduler::Functions;
 use crate::view::{BackendDescription, BackendFailure, BackendState, BackendView, LoadedDriver};
 use bulkhead_model::call::CallKind;
 use bulkhead_model::id::{BackendName, RequestId};
@@ -60,6 +61,8 @@ pub(crate) struct Serving {
     pub(crate) description: BackendDescription,
     pub(crate) driver: Arc<dyn Driver>,
     pub(crate) ip_versions: BTreeSet<IpVersion>,
+    /// What else than room decides whether shares go to it.
+    pub(crate) functions: Functions,
     /// Calls at once, statistics aside.
     pub(crate) slots: Arc<Semaphore>,
 }

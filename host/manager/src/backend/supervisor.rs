@@ -4,6 +4,7 @@ use super::{Backend, Serving, Term, concurrent_calls, ensure, reconcile, usage};
 use crate::begun;
 use crate::failure::describe;
 use crate::manager::Inner;
+use crate::scheduler::Functions;
 use crate::view::{BackendDescription, BackendFailure, BackendState};
 use crate::wait::Waits;
 use bulkhead_model::call::CallReason;
@@ -169,7 +170,9 @@ pub(super) async fn set_up(
         Err(error) if error.is_not_implemented() => BTreeSet::from([IpVersion::V4]),
         Err(error) => return Err(error),
     };
+    let functions = Functions::find(description, &**driver, &reason).await?;
     Ok(Arc::new(Serving {
+        functions,
         description: description.clone(),
         driver: Arc::clone(driver),
         ip_versions,

@@ -10,7 +10,7 @@ use crate::journal::{About, Freshness, Initiator};
 use crate::manager::{Inner, Proposal};
 use crate::records::{Change, Row, Tables};
 use crate::runner::launch;
-use crate::scheduler::{ReplicaWish, Wish};
+use crate::scheduler::{self, AskedShare, ReplicaWish, Wish};
 use crate::share::{self, facts};
 use crate::share_type;
 use crate::view::ShareReplicaView;
@@ -112,8 +112,7 @@ fn choose(
 ) -> Result<Placement, ManagerError> {
     let domain = inner.loaded(&active.placement.backend)?.description.replication_domain;
     let wish = Wish {
-        size: share.size,
-        protocol: share.protocol,
+        asked: AskedShare::of(share, share.size),
         beside: None,
         needs: share_type::needs(&share.extra_specs),
         replica: Some(ReplicaWish {
@@ -121,7 +120,7 @@ fn choose(
             taken: tables.instances_of(share.id).iter().map(|one| one.placement.backend.clone()).collect(),
         }),
     };
-    share::choose(inner, tables, &wish)
+    scheduler::choose(inner, tables, &wish)
 }
 
 fn new_instance(share: &Share, placement: &Placement) -> ShareInstance {

@@ -23,9 +23,9 @@ pub(crate) struct Demand {
     pub(crate) max_over_subscription_ratio: f64,
 }
 
-/// Whether `pool` has room for `demand`; if not, why.
+/// The room that `pool` has, in GiB, if that is enough for `demand`; none if it cannot tell. If it is not, why.
 #[expect(clippy::cast_precision_loss, reason = "sizes in GiB are below 2^33")]
-pub(crate) fn check(pool: &Pool, demand: &Demand) -> Result<(), String> {
+pub(crate) fn room(pool: &Pool, demand: &Demand) -> Result<Option<f64>, String> {
     let size = demand.gib as f64;
     let placed = demand.placed_gib as f64;
     let reserved = f64::from(match demand.purpose {
@@ -33,13 +33,13 @@ pub(crate) fn check(pool: &Pool, demand: &Demand) -> Result<(), String> {
         Purpose::FromSnapshot => pool.reserved_snapshot_percentage,
         Purpose::Extend => pool.reserved_share_extend_percentage,
     }) / 100.0;
-    let Capacity::Gib(free) = pool.free else { return Ok(()) };
+    let Capacity::Gib(free) = pool.free else { return Ok(None) };
     let free = free - placed;
     let Capacity::Gib(total) = pool.total else {
         return if reserved > 0.0 {
             Err("its total capacity is unknown, so the reserved share of it is too".to_owned())
         } else {
-            fits(size, free)
+            fits(size, free).map(|()| None)
         };
     };
     if total <= 0.0 {
@@ -47,7 +47,7 @@ pub(crate) fn check(pool: &Pool, demand: &Demand) -> Result<(), String> {
     }
     let usable = (free - total * reserved).floor();
     if pool.thin_provisioning == Support::No {
-        return fits(size, usable);
+        return fits(size, usable).map(|()| Some(usable));
     }
     let ratio = pool.max_over_subscription_ratio.unwrap_or(demand.max_over_subscription_ratio);
     if ratio < 1.0 {
@@ -57,7 +57,8 @@ pub(crate) fn check(pool: &Pool, demand: &Demand) -> Result<(), String> {
     if promised > ratio {
         return Err(format!("it would promise {promised:.2} times its capacity; at most {ratio} is allowed"));
     }
-    fits(size, usable * ratio)
+    fits(size, usable * ratio)?;
+    Ok(Some((total * ratio - demand.provisioned_gib - total * reserved).floor()))
 }
 
 fn fits(size: f64, usable: f64) -> Result<(), String> {
@@ -99,29 +100,29 @@ mod tests {
     #[test]
     fn each_purpose_has_its_own_reserve() {
         let pool = pool(Capacity::Gib(100.0), Capacity::Gib(60.0));
-        assert!(check(&pool, &demand(50, Purpose::New)).is_ok());
-        assert!(check(&pool, &demand(51, Purpose::New)).is_err());
-        assert!(check(&pool, &demand(60, Purpose::FromSnapshot)).is_ok());
-        assert!(check(&pool, &demand(11, Purpose::Extend)).is_err());
+        assert!(room(&pool, &demand(50, Purpose::New)).is_ok());
+        assert!(room(&pool, &demand(51, Purpose::New)).is_err());
+        assert!(room(&pool, &demand(60, Purpose::FromSnapshot)).is_ok());
+        assert!(room(&pool, &demand(11, Purpose::Extend)).is_err());
     }
 
     #[test]
     fn what_was_placed_since_the_report_is_gone() {
         let pool = pool(Capacity::Gib(100.0), Capacity::Gib(60.0));
         let after = Demand { placed_gib: 30, ..demand(21, Purpose::New) };
-        assert!(check(&pool, &after).is_err());
-        assert!(check(&pool, &Demand { gib: 20, ..after }).is_ok());
+        assert!(room(&pool, &after).is_err());
+        assert!(room(&pool, &Demand { gib: 20, ..after }).is_ok());
     }
 
     #[test]
     fn an_unknown_capacity_passes_unless_a_reserve_depends_on_it() {
         let sizes = demand(1_000_000, Purpose::New);
-        assert!(check(&pool(Capacity::Unknown, Capacity::Unknown), &sizes).is_ok());
-        assert!(check(&pool(Capacity::Unknown, Capacity::Gib(5.0)), &demand(5, Purpose::New)).is_err());
+        assert!(room(&pool(Capacity::Unknown, Capacity::Unknown), &sizes).is_ok());
+        assert!(room(&pool(Capacity::Unknown, Capacity::Gib(5.0)), &demand(5, Purpose::New)).is_err());
         assert!(
-            check(&pool(Capacity::Unknown, Capacity::Gib(5.0)), &demand(5, Purpose::FromSnapshot)).is_ok()
+            room(&pool(Capacity::Unknown, Capacity::Gib(5.0)), &demand(5, Purpose::FromSnapshot)).is_ok()
         );
-        assert!(check(&pool(Capacity::Gib(0.0), Capacity::Gib(0.0)), &demand(1, Purpose::New)).is_err());
+        assert!(room(&pool(Capacity::Gib(0.0), Capacity::Gib(0.0)), &demand(1, Purpose::New)).is_err());
     }
 
     #[test]
@@ -129,9 +130,9 @@ mod tests {
         let mut pool = pool(Capacity::Gib(100.0), Capacity::Gib(100.0));
         pool.thin_provisioning = Support::Both;
         let promised = Demand { provisioned_gib: 150.0, ..demand(50, Purpose::New) };
-        assert!(check(&pool, &promised).is_ok());
-        assert!(check(&pool, &Demand { gib: 51, ..promised }).is_err());
+        assert!(room(&pool, &promised).is_ok());
+        assert!(room(&pool, &Demand { gib: 51, ..promised }).is_err());
         pool.max_over_subscription_ratio = Some(0.5);
-        assert!(check(&pool, &promised).is_err());
+        assert!(room(&pool, &promised).is_err());
     }
 }

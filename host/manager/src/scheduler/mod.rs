@@ -1,23 +1,42 @@
-//! Where a new share goes: the first backend with room, in the order of their names. Every backend passed over has a reason.
+//! Where a new share goes: of the pools that have room and all that is asked for, the best one. Every other one has a reason.
+//!
+//! ```text
+//!   backends --> set up? protocol? replication domain? abilities? --> pools --> capabilities? room? filter function? --> weighed --> best
+//! ```
 
 pub(crate) mod capacity;
+mod explain;
+mod expression;
+mod function;
+mod names;
+mod weigh;
 
-use crate::backend::Backend;
+pub use expression::ExpressionError;
+pub use function::Function;
+pub(crate) use function::Functions;
+pub(crate) use names::AskedShare;
+pub use weigh::WeighedPool;
+
+use crate::backend::{Backend, Serving};
+use crate::error::ManagerError;
+use crate::manager::Inner;
 use crate::records::Tables;
 use crate::share_type::Needs;
-use crate::view::{BackendDescription, BackendState, LoadedDriver};
+use crate::view::{BackendDescription, BackendState};
 use bulkhead_model::id::BackendName;
-use bulkhead_model::share::{Placement, Protocol};
-use bulkhead_model::size::Gibibytes;
-use bulkhead_model::statistics::Pool;
+use bulkhead_model::share::Placement;
+use bulkhead_model::statistics::{Pool, Statistics};
 use capacity::{Demand, Purpose};
+use names::Seen;
+use serde::Serialize;
+use std::sync::Arc;
 use std::time::Duration;
+use weigh::Candidate;
 
 /// What is to be placed.
 #[derive(Debug, Clone)]
 pub(crate) struct Wish {
-    pub(crate) size: Gibibytes,
-    pub(crate) protocol: Protocol,
+    pub(crate) asked: AskedShare,
     /// Where the snapshot's share lives, for a share made from one: no backend reads another's snapshots.
     pub(crate) beside: Option<Placement>,
     /// What its share type asks for.
@@ -48,59 +67,173 @@ impl ReplicaWish {
     }
 }
 
-/// Find a pool of `backend` for `wish`, or say why there is none.
-pub(crate) fn place(
-    backend: &Backend,
-    tables: &Tables,
-    stale_after: Duration,
-    wish: &Wish,
-) -> Result<Placement, String> {
-    if let Some(beside) = &wish.beside
-        && beside.backend != backend.name
-    {
-        return Err("the snapshot is on another backend".to_owned());
-    }
-    let LoadedDriver { description, abilities } = fit(backend, wish)?;
-    let purpose = if wish.beside.is_some() { Purpose::FromSnapshot } else { Purpose::New };
-    backend.with_reported(|reported| {
-        let statistics = match &reported.statistics {
-            Some(statistics) if !reported.is_stale(stale_after) => statistics,
-            Some(_) => return Err("its statistics are out of date".to_owned()),
-            None => return Err("it has not reported its capacity yet".to_owned()),
-        };
-        wish.needs.check(&abilities, statistics)?;
-        let mut reasons = Vec::new();
-        for pool in &statistics.pools {
-            if let Some(Placement { pool: Some(beside), .. }) = &wish.beside
-                && *beside != pool.name
-            {
-                continue;
-            }
-            if let Err(reason) = wish.needs.check_pool(pool, statistics) {
-                reasons.push(format!("pool {}: {reason}", pool.name));
-                continue;
-            }
-            let placed_gib = reported.placed_gib.get(&pool.name).copied().unwrap_or(0);
-            let demand = Demand {
-                gib: wish.size.get(),
-                purpose,
-                placed_gib,
-                provisioned_gib: provisioned(pool, tables, backend, placed_gib),
-                max_over_subscription_ratio: description.max_over_subscription_ratio,
-            };
-            match capacity::check(pool, &demand) {
-                Ok(()) => {
-                    return Ok(Placement { backend: backend.name.clone(), pool: Some(pool.name.clone()) });
-                }
-                Err(reason) => reasons.push(format!("pool {}: {reason}", pool.name)),
-            }
-        }
-        Err(if reasons.is_empty() { "it reports no fitting pool".to_owned() } else { reasons.join(", ") })
-    })
+/// A backend, or a pool of it, that would not do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RejectedPlace {
+    /// The backend.
+    pub backend: BackendName,
+    /// The pool; none if it is for the whole backend.
+    pub pool: Option<String>,
+    /// Why.
+    pub reason: String,
 }
 
-/// The driver of `backend`, if it is set up and of the kind that is wished for; else why not.
-fn fit(backend: &Backend, wish: &Wish) -> Result<LoadedDriver, String> {
+/// Where a share could go and where it could not.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct PlacementView {
+    /// The pools that would do, best first.
+    pub fitting: Vec<WeighedPool>,
+    /// All others, in the order of their names.
+    pub rejected: Vec<RejectedPlace>,
+}
+
+/// The best place for `wish`. Fails with [`ManagerError::NoBackend`] and all reasons.
+pub(crate) fn choose(inner: &Inner, tables: &Tables, wish: &Wish) -> Result<Placement, ManagerError> {
+    let PlacementView { fitting, rejected } = survey(inner, tables, wish);
+    match fitting.into_iter().next() {
+        Some(best) => Ok(best.placement),
+        None => Err(ManagerError::NoBackend { reasons: rejected }),
+    }
+}
+
+/// Look at every pool of every backend.
+pub(crate) fn survey(inner: &Inner, tables: &Tables, wish: &Wish) -> PlacementView {
+    let (mut candidates, mut rejected) = (Vec::new(), Vec::new());
+    for backend in inner.backends.list() {
+        let look = Look { backend: &backend, tables, stale_after: inner.settings.statistics_stale_after };
+        match look.at(wish) {
+            Ok(verdicts) => {
+                for (pool, verdict) in verdicts {
+                    match verdict {
+                        Ok(candidate) => candidates.push(candidate),
+                        Err(reason) => {
+                            rejected.push(RejectedPlace {
+                                backend: backend.name.clone(),
+                                pool: Some(pool),
+                                reason,
+                            });
+                        }
+                    }
+                }
+            }
+            Err(reason) => {
+                rejected.push(RejectedPlace { backend: backend.name.clone(), pool: None, reason });
+            }
+        }
+    }
+    PlacementView { fitting: weigh::weigh(candidates), rejected }
+}
+
+/// A pool's name, and whether it would do.
+type Verdict = (String, Result<Candidate, String>);
+
+/// One backend, looked at.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    backend: &'a Backend,
+    tables: &'a Tables,
+    stale_after: Duration,
+}
+
+impl Look<'_> {
+    /// What its pools are to `wish`; fails with the reason why none of them can be anything.
+    fn at(&self, wish: &Wish) -> Result<Vec<Verdict>, String> {
+        let backend = self.backend;
+        if let Some(beside) = &wish.beside
+            && beside.backend != backend.name
+        {
+            return Err("the snapshot is on another backend".to_owned());
+        }
+        check_kind(backend, wish)?;
+        let serving = backend.serving().ok_or_else(|| "is being set up".to_owned())?;
+        let statistics = self.statistics()?;
+        wish.needs.check(serving.driver.abilities(), &statistics)?;
+        let is_meant = |pool: &&Pool| match &wish.beside {
+            Some(Placement { pool: Some(beside), .. }) => *beside == pool.name,
+            _ => true,
+        };
+        let verdicts: Vec<_> = statistics
+            .pools
+            .iter()
+            .filter(is_meant)
+            .map(|pool| (pool.name.clone(), self.weigh_up(wish, (&serving, &statistics), pool)))
+            .collect();
+        if verdicts.is_empty() { Err("it reports no fitting pool".to_owned()) } else { Ok(verdicts) }
+    }
+
+    fn statistics(&self) -> Result<Arc<Statistics>, String> {
+        self.backend.with_reported(|reported| match &reported.statistics {
+            Some(statistics) if !reported.is_stale(self.stale_after) => Ok(Arc::clone(statistics)),
+            Some(_) => Err("its statistics are out of date".to_owned()),
+            None => Err("it has not reported its capacity yet".to_owned()),
+        })
+    }
+
+    fn weigh_up(
+        &self,
+        wish: &Wish,
+        (serving, statistics): (&Serving, &Statistics),
+        pool: &Pool,
+    ) -> Result<Candidate, String> {
+        let purpose = if wish.beside.is_some() { Purpose::FromSnapshot } else { Purpose::New };
+        let demand = self.demand(serving, pool, wish.asked.size.get(), purpose);
+        let seen = seen(&wish.asked, serving, (statistics, pool), &demand);
+        wish.needs.check_pool(|key| seen.reported(key))?;
+        let room_gib = capacity::room(pool, &demand)?;
+        let_through(&serving.functions, &seen)?;
+        let goodness =
+            serving.functions.goodness.as_ref().map_or(0.0, |function| function.expression.score(&seen));
+        let placement = Placement { backend: self.backend.name.clone(), pool: Some(pool.name.clone()) };
+        Ok(Candidate { placement, room_gib, goodness })
+    }
+
+    fn demand(&self, serving: &Serving, pool: &Pool, gib: u64, purpose: Purpose) -> Demand {
+        let placed_gib =
+            self.backend.with_reported(|reported| reported.placed_gib.get(&pool.name).copied().unwrap_or(0));
+        Demand {
+            gib,
+            purpose,
+            placed_gib,
+            provisioned_gib: provisioned(pool, self.tables, self.backend, placed_gib),
+            max_over_subscription_ratio: serving.description.max_over_subscription_ratio,
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sums of GiB far below 2^53")]
+fn seen<'a>(
+    asked: &'a AskedShare,
+    serving: &'a Serving,
+    (statistics, pool): (&'a Statistics, &'a Pool),
+    demand: &Demand,
+) -> Seen<'a> {
+    Seen {
+        asked,
+        description: &serving.description,
+        abilities: serving.driver.abilities(),
+        statistics,
+        pool,
+        placed_gib: demand.placed_gib as f64,
+        provisioned_gib: demand.provisioned_gib,
+    }
+}
+
+/// Whether the filter function lets a share through; if not, why.
+fn let_through(functions: &Functions, seen: &Seen<'_>) -> Result<(), String> {
+    let function = match &functions.filter {
+        None => return Ok(()),
+        Some(Ok(function)) => function,
+        Some(Err(error)) => return Err(format!("the driver's filter function {error}")),
+    };
+    match function.expression.passes(seen) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(format!("the filter function does not hold: {function}")),
+        Err(error) => Err(format!("the filter function {error}: {function}")),
+    }
+}
+
+/// Whether the driver of `backend` is set up and of the kind that is wished for; if not, why.
+fn check_kind(backend: &Backend, wish: &Wish) -> Result<(), String> {
     let state = backend.state();
     if matches!(state, BackendState::Unusable { .. }) {
         return Err(format!("cannot be loaded; see 'bulkhead backend show {}'", backend.name));
@@ -109,9 +242,10 @@ fn fit(backend: &Backend, wish: &Wish) -> Result<LoadedDriver, String> {
         return Err("is being loaded".to_owned());
     };
     let description = &loaded.description;
-    if !description.protocols.contains(&wish.protocol) {
+    let protocol = wish.asked.protocol;
+    if !description.protocols.contains(&protocol) {
         let offered: Vec<_> = description.protocols.iter().map(|protocol| protocol.as_str()).collect();
-        return Err(format!("does not export over {}; it offers {}", wish.protocol, offered.join(", ")));
+        return Err(format!("does not export over {protocol}; it offers {}", offered.join(", ")));
     }
     if let Some(replica) = &wish.replica {
         replica.check(description)?;
@@ -124,36 +258,27 @@ fn fit(backend: &Backend, wish: &Wish) -> Result<LoadedDriver, String> {
             None => "is being set up".to_owned(),
         });
     }
-    Ok(loaded)
+    Ok(())
 }
 
-/// Whether `backend` has room for a share to grow by `growth`. A backend that has not reported lately is believed: it refuses by itself.
-pub(crate) fn has_room_to_grow(
-    backend: &Backend,
+/// Whether `backend` takes it that a share, `asked` as it shall become, grows by `growth_gib`: by room and filter function, as in Manila.
+/// A backend that has not reported lately is believed: it refuses by itself.
+pub(crate) fn may_grow(
+    inner: &Inner,
     tables: &Tables,
-    stale_after: Duration,
-    pool: Option<&str>,
+    placement: &Placement,
+    asked: &AskedShare,
     growth_gib: u64,
 ) -> Result<(), String> {
-    let Some(description) = backend.loaded().map(|loaded| loaded.description) else { return Ok(()) };
-    backend.with_reported(|reported| {
-        let Some(statistics) = reported.statistics.as_ref().filter(|_| !reported.is_stale(stale_after))
-        else {
-            return Ok(());
-        };
-        let Some(pool) = statistics.pools.iter().find(|one| pool == Some(one.name.as_str())) else {
-            return Ok(());
-        };
-        let placed_gib = reported.placed_gib.get(&pool.name).copied().unwrap_or(0);
-        let demand = Demand {
-            gib: growth_gib,
-            purpose: Purpose::Extend,
-            placed_gib,
-            provisioned_gib: provisioned(pool, tables, backend, placed_gib),
-            max_over_subscription_ratio: description.max_over_subscription_ratio,
-        };
-        capacity::check(pool, &demand)
-    })
+    let Some(backend) = inner.backends.get(&placement.backend) else { return Ok(()) };
+    let Some(serving) = backend.serving() else { return Ok(()) };
+    let look = Look { backend: &backend, tables, stale_after: inner.settings.statistics_stale_after };
+    let Ok(statistics) = look.statistics() else { return Ok(()) };
+    let is_meant = |pool: &&Pool| placement.pool.as_deref() == Some(pool.name.as_str());
+    let Some(pool) = statistics.pools.iter().find(is_meant) else { return Ok(()) };
+    let demand = look.demand(&serving, pool, growth_gib, Purpose::Extend);
+    capacity::room(pool, &demand)?;
+    let_through(&serving.functions, &seen(asked, &serving, (&statistics, pool), &demand))
 }
 
 /// What is promised of a pool now: as it reported and what was placed since, or the sum of the shares placed there.

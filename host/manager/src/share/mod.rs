@@ -22,7 +22,7 @@ use crate::operation::{self, ShareFacts, SnapshotFacts};
 use crate::records::{Change, Expect, Row, Stored, Tables};
 use crate::request::{Force, NewShare, Update, check_metadata, check_text};
 use crate::runner::launch;
-use crate::scheduler::{self, Wish};
+use crate::scheduler::{self, AskedShare, Wish};
 use crate::share_type;
 use crate::view::{ShareTypeView, ShareView};
 use bulkhead_model::ability::Ability;
@@ -142,16 +142,8 @@ fn propose_creation(
     tables: &Tables,
 ) -> Result<Proposal<Started>, ManagerError> {
     let Asked { context, new, share_type, identity } = *asked;
-    let source = new.source_snapshot.map(|id| source_of(context, new, tables, id)).transpose()?;
     let specs = share_type::kept_specs(share_type);
-    let wish = Wish {
-        size: new.size,
-        protocol: new.protocol,
-        beside: source,
-        needs: share_type::needs(&specs),
-        replica: None,
-    };
-    let placement = choose(inner, tables, &wish)?;
+    let placement = scheduler::choose(inner, tables, &wish(context, new, share_type, tables)?)?;
     inner.admit(tables, &placement.backend)?;
     let now = Timestamp::now();
     let share = Share {
@@ -195,6 +187,30 @@ fn propose_creation(
     Ok(Proposal::Commit(placement.backend, change, started))
 }
 
+/// What the scheduler is asked for a new share.
+pub(crate) fn wish(
+    context: &RequestContext,
+    new: &NewShare,
+    share_type: &ShareTypeView,
+    tables: &Tables,
+) -> Result<Wish, ManagerError> {
+    let specs = share_type::kept_specs(share_type);
+    Ok(Wish {
+        beside: new.source_snapshot.map(|id| source_of(context, new, tables, id)).transpose()?,
+        needs: share_type::needs(&specs),
+        replica: None,
+        asked: AskedShare {
+            size: new.size,
+            protocol: new.protocol,
+            project: context.actor.project.clone(),
+            user: context.actor.user.clone(),
+            share_type: share_type.id,
+            source_snapshot: new.source_snapshot,
+            extra_specs: specs,
+        },
+    })
+}
+
 fn new_instance(share: &Share, placement: &Placement) -> ShareInstance {
     ShareInstance {
         id: ShareInstanceId::random(),
@@ -230,17 +246,6 @@ fn source_of(
         return Err(Denial::UnlikeSnapshot.into());
     }
     Ok(placement.clone())
-}
-
-pub(crate) fn choose(inner: &Inner, tables: &Tables, wish: &Wish) -> Result<Placement, ManagerError> {
-    let mut reasons = Vec::new();
-    for backend in inner.backends.list() {
-        match scheduler::place(&backend, tables, inner.settings.statistics_stale_after, wish) {
-            Ok(placement) => return Ok(placement),
-            Err(reason) => reasons.push((backend.name.clone(), reason)),
-        }
-    }
-    Err(ManagerError::NoBackend { reasons })
 }
 
 /// What a share on this backend offers: what its driver can do now, kept with the share.

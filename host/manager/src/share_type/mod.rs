@@ -4,6 +4,7 @@
 //! other type is made by an operator, and a share of it offers what the type asks for and no more. A change of a type is for shares made
 //! afterwards: each share keeps what was promised when it was made.
 
+mod requirement;
 pub(crate) mod specs;
 
 pub(crate) use specs::{Needs, needs, replication_type, support};

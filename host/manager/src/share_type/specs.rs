@@ -4,13 +4,14 @@
 //! is none of the standard ones names a capability that a backend or pool reports.
 //!
 //! Where we differ from Manila on purpose: a type that does not ask for snapshots finds backends that have them too; its shares offer none.
-//! What this host cannot honour is refused when the type is made, not passed over: operators of comparison and availability zones.
+//! What this host cannot honour is refused when the type is made, not passed over: availability zones, for one.
 
+use super::requirement::{self, boolean};
 use crate::error::ManagerError;
 use bulkhead_model::ability::{Abilities, Ability};
 use bulkhead_model::share::ShareSupport;
 use bulkhead_model::size::Gibibytes;
-use bulkhead_model::statistics::{Pool, Statistics, Support};
+use bulkhead_model::statistics::Statistics;
 use bulkhead_model::status::ReplicationType;
 use bulkhead_model::text::is_harmless;
 use std::collections::BTreeMap;
@@ -45,17 +46,6 @@ const MOST: usize = 64;
 const LONGEST: usize = 255;
 
 type Specs = BTreeMap<String, String>;
-
-/// A boolean as people write it, with or without `<is>` before it.
-fn boolean(text: &str) -> Option<bool> {
-    let word = text.trim();
-    let word = word.strip_prefix("<is>").unwrap_or(word).trim().to_ascii_lowercase();
-    match word.as_str() {
-        "true" | "t" | "yes" | "y" | "on" | "1" => Some(true),
-        "false" | "f" | "no" | "n" | "off" | "0" => Some(false),
-        _ => None,
-    }
-}
 
 fn is_set(specs: &Specs, key: &str) -> bool {
     specs.get(key).and_then(|text| boolean(text)).unwrap_or(false)
@@ -108,10 +98,6 @@ fn fault(key: &str, value: &str) -> Option<String> {
     }
     if UNSERVED.contains(&key) {
         return Some(format!("'{key}' is not served here yet"));
-    }
-    let compares = ["<in>", "<or>", "<=", ">=", "==", "!=", "s<", "s>", "s=", "s!", "= "];
-    if is_capability(key) && compares.iter().any(|operator| value.trim_start().starts_with(operator)) {
-        return Some(format!("'{key}' is compared for equality here; write the value itself"));
     }
     None
 }
@@ -193,14 +179,11 @@ impl Needs {
         Ok(())
     }
 
-    /// Whether a pool has the capabilities that are asked for; if not, why.
-    pub(crate) fn check_pool(&self, pool: &Pool, statistics: &Statistics) -> Result<(), String> {
-        let lacks = |(key, wanted): &&(String, String)| match fixed(pool, key) {
-            Some(support) => !admits(support, wanted),
-            None => {
-                let reported = pool.capabilities.get(key).or_else(|| statistics.capabilities.get(key));
-                reported.is_none_or(|reported| !is_same(reported, wanted))
-            }
+    /// Whether a pool has the capabilities that are asked for; if not, why. `reported` are the values of a capability, none if it is not
+    /// reported; one that fits is enough.
+    pub(crate) fn check_pool(&self, reported: impl Fn(&str) -> Vec<String>) -> Result<(), String> {
+        let lacks = |(key, wanted): &&(String, String)| {
+            !reported(key).iter().any(|value| requirement::is_met(value, wanted))
         };
         match self.capabilities.iter().find(lacks) {
             None => Ok(()),
@@ -208,30 +191,6 @@ impl Needs {
                 Err(format!("it does not report {key} = {value}, which the share type asks for"))
             }
         }
-    }
-}
-
-fn fixed(pool: &Pool, key: &str) -> Option<Support> {
-    match key {
-        "thin_provisioning" => Some(pool.thin_provisioning),
-        "dedupe" => Some(pool.dedupe),
-        "compression" => Some(pool.compression),
-        "qos" => Some(if pool.qos { Support::Yes } else { Support::No }),
-        _ => None,
-    }
-}
-
-fn admits(support: Support, wanted: &str) -> bool {
-    match (support, boolean(wanted)) {
-        (Support::Both, Some(_)) | (Support::Yes, Some(true)) | (Support::No, Some(false)) => true,
-        (Support::Yes | Support::No, Some(_)) | (_, None) => false,
-    }
-}
-
-fn is_same(reported: &str, wanted: &str) -> bool {
-    match (boolean(reported), boolean(wanted)) {
-        (Some(reported), Some(wanted)) => reported == wanted,
-        _ => reported.eq_ignore_ascii_case(wanted.trim()),
     }
 }
 
@@ -285,7 +244,7 @@ mod tests {
         assert!(refused(&[(LARGEST, "0")]).contains("from 1 up"));
         assert!(refused(&[(LARGEST, "5"), (SMALLEST, "6")]).contains("greater"));
         assert!(refused(&[("availability_zones", "a")]).contains("not served"));
-        assert!(refused(&[("iops", ">= 5")]).contains("equality"));
+        assert!(check(&specs(&[("iops", ">= 5")])).is_ok());
         assert!(refused(&[("a\u{1b}", "b")]).contains("control"));
     }
 
@@ -317,6 +276,20 @@ mod tests {
         assert!(needs(&BTreeMap::new()).check(&abilities(&[]), &statistics).is_ok());
         let with_servers = BTreeMap::from([(SHARE_SERVERS.to_owned(), "True".to_owned())]);
         assert!(needs(&with_servers).check(&abilities(&[]), &statistics).is_err());
+    }
+
+    #[test]
+    fn a_pool_has_to_report_every_capability_that_the_type_asks_for() {
+        let asked =
+            needs(&specs(&[("capabilities:tier", "gold"), ("dedupe", "<is> False"), ("acme:tier", "x")]));
+        let reported = |key: &str| match key {
+            "tier" => vec!["silver".to_owned(), "Gold".to_owned()],
+            "dedupe" => vec!["True".to_owned(), "False".to_owned()],
+            _ => Vec::new(),
+        };
+        assert_eq!(asked.check_pool(reported), Ok(()));
+        let reason = asked.check_pool(|key| if key == "tier" { reported(key) } else { Vec::new() });
+        assert!(reason.is_err_and(|reason| reason.contains("dedupe = <is> False")));
     }
 
     #[test]

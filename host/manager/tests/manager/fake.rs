@@ -84,6 +84,10 @@ pub struct FakeDriver {
     pub free_gib: f64,
     /// The size a revert claims to have left.
     pub size_after_revert: Option<Gibibytes>,
+    /// What it has for backends whose operator set no filter function.
+    pub filter_function: Option<&'static str>,
+    /// What it has for backends whose operator set no goodness function.
+    pub goodness_function: Option<&'static str>,
 }
 
 impl FakeDriver {
@@ -99,6 +103,8 @@ impl FakeDriver {
             ensured: Mutex::default(),
             free_gib: 1000.0,
             size_after_revert: None,
+            filter_function: None,
+            goodness_function: None,
         }
     }
 
@@ -238,6 +244,14 @@ impl Driver for FakeDriver {
             ..Statistics::default()
         };
         self.perform(("stats", reason), (None, ""), |_| Ok(statistics)).await
+    }
+
+    async fn default_filter_function(&self, _: &CallReason) -> Result<Option<String>, CallError> {
+        Ok(self.filter_function.map(str::to_owned))
+    }
+
+    async fn default_goodness_function(&self, _: &CallReason) -> Result<Option<String>, CallError> {
+        Ok(self.goodness_function.map(str::to_owned))
     }
 
     async fn backend_info(&self, _: &CallReason) -> Result<BTreeMap<String, String>, CallError> {

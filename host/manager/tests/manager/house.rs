@@ -123,6 +123,8 @@ pub fn description(name: &str, generation: u64) -> BackendDescription {
         limits: DriverLimits::default(),
         replication_domain: None,
         max_over_subscription_ratio: 1.0,
+        filter_function: None,
+        goodness_function: None,
     }
 }
 

@@ -18,6 +18,7 @@ mod reconcile;
 mod recovery;
 mod replica;
 mod replica_crash;
+mod scheduler;
 mod share;
 mod share_type;
 mod shelf;

@@ -241,7 +241,7 @@ async fn a_share_no_backend_can_take_names_every_reason() {
         panic!("there is no room");
     };
     assert_eq!(reasons.len(), 1);
-    assert!(reasons[0].1.contains("1000 are free"), "{reasons:?}");
+    assert!(reasons[0].reason.contains("1000 are free"), "{reasons:?}");
     let cifs = NewShare { protocol: Protocol::Cifs, ..new_share(1) };
     let error = house.manager.create_share(&tenant(), cifs).await.expect_err("no CIFS");
     assert!(error.to_string().contains("nas: does not export over CIFS; it offers NFS"), "{error}");
