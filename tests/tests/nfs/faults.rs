@@ -14,9 +14,21 @@ use serde_json::json;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-/// Bring a backend in line now.
+/// Bring a backend in line now, with all rules that it sends again.
 async fn ensure_backend(site: &Site) -> anyhow::Result<()> {
-    site.operator().post("/v1/backends/nas1/ensure", &json!({})).await.map(drop)
+    let operator = site.operator();
+    let asked = operator.post("/v1/backends/nas1/ensure", &json!({})).await?;
+    let path = format!("/v1/backends/nas1/ensurings/{}", text(&asked["ensuring"]["request"])?);
+    until("the backend is in line", SETTLE, async || {
+        Ok(!operator.get(&path).await?["ensuring"]["ended_at"].is_null())
+    })
+    .await?;
+    until("no rules are on their way", SETTLE, async || {
+        let listed = operator.get("/v2/shares/detail?all_tenants=1").await?;
+        let shares = listed["shares"].as_array().context("a list of shares")?;
+        Ok(shares.iter().all(|share| share["access_rules_status"] != "out_of_sync"))
+    })
+    .await
 }
 
 /// The subvolume of the only share.
