@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 /// What is built before the guests.
 #[derive(Clone, Copy)]
 pub(crate) enum Programs {
-    /// What `demo` and `soak` start.
+    /// What `demo` and `soak` start, and the SDK for its features alone: what is built without it builds some crates differently, and
+    /// the tests would build them a second time.
     Run,
-    /// All of the workspace with its tests. What the tests add to the features of wasmtime would else build it a second time.
+    /// All of the workspace with its tests.
     Tested,
 }
 
@@ -18,7 +19,7 @@ fn build_programs(programs: Programs) -> Outcome {
     build.args(["build", "--locked"]);
     let what = match programs {
         Programs::Run => {
-            for package in ["bulkhead", "bulkhead-helper", "bulkhead-tests"] {
+            for package in ["bulkhead", "bulkhead-helper", "bulkhead-sdk", "bulkhead-tests"] {
                 build.args(["--package", package]);
             }
             "building bulkhead, its helper, demo and soak"
