@@ -76,6 +76,18 @@ optional_export!(
     "export_mountable_snapshots",
     "bulkhead_sdk::__internal::mountable_snapshots"
 );
+optional_export!(
+    share_groups,
+    "bulkhead:driver/with-share-groups",
+    "export_share_groups",
+    "bulkhead_sdk::__internal::share_groups"
+);
+optional_export!(
+    group_snapshots,
+    "bulkhead:driver/with-group-snapshots",
+    "export_group_snapshots",
+    "bulkhead_sdk::__internal::group_snapshots"
+);
 optional_export!(usage, "bulkhead:driver/with-usage", "export_usage", "bulkhead_sdk::__internal::usage");
 optional_export!(
     replication,

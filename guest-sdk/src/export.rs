@@ -3,7 +3,7 @@
 /// Export a driver: the required interfaces, and each ability that is named.
 ///
 /// Abilities are `access`, `access_by_rule`, `snapshots`, `share_from_snapshot`, `revert`, `mountable_snapshots`, `extend`, `shrink`,
-/// `manage`, `manage_snapshots`, `replication`, `replicated_snapshots`, `replicated_revert`, `usage`; `access` or `access_by_rule` must be among them. What is
+/// `manage`, `manage_snapshots`, `share_groups`, `group_snapshots`, `replication`, `replicated_snapshots`, `replicated_revert`, `usage`; `access` or `access_by_rule` must be among them. What is
 /// not named is not in the component, and the host does not report it.
 ///
 /// A trait that is missing for a named ability is an error that names both, on every target; the exports themselves exist only in a
@@ -135,6 +135,12 @@ macro_rules! __export_ability {
     };
     (usage $driver:ty) => {
         $crate::__export_checked!(Usage, $driver, usage, export_usage);
+    };
+    (share_groups $driver:ty) => {
+        $crate::__export_checked!(ShareGroups, $driver, share_groups, export_share_groups);
+    };
+    (group_snapshots $driver:ty) => {
+        $crate::__export_checked!(GroupSnapshots, $driver, group_snapshots, export_group_snapshots);
     };
     (replication $driver:ty) => {
         $crate::__export_checked!(Replication, $driver, replication, export_replication);

@@ -27,6 +27,7 @@ pub mod execute;
 mod export;
 pub mod files;
 mod glue;
+pub mod group;
 mod host;
 pub mod job;
 pub mod lock;
@@ -53,6 +54,9 @@ pub use access::{
 pub use capability::{CapabilityCode, CapabilityError, CommandExit, OrAbsent};
 pub use driver::{Access, AccessByRule, Driver, Extend, Revert, ShareFromSnapshot, Shrink, Snapshots};
 pub use error::{Error, ErrorCode, Result};
+pub use group::{
+    Consistency, CreatedShare, GroupShareSource, GroupSnapshots, ShareGroup, ShareGroupSnapshot, ShareGroups,
+};
 pub use manage::{Manage, ManageSnapshots, ManagedShare, ManagedSnapshot};
 pub use mountable::{MountableSnapshots, SnapshotAccessUpdate};
 pub use replication::{
@@ -73,9 +77,9 @@ pub use usage::{ShareUsage, Usage};
 #[doc(hidden)]
 pub mod __internal {
     pub use crate::bindings::{
-        access, access_by_rule, base, extend, manage, manage_snapshots, mountable_snapshots,
-        replicated_revert, replicated_snapshots, replication, revert, share_from_snapshot, shrink, snapshots,
-        usage,
+        access, access_by_rule, base, extend, group_snapshots, manage, manage_snapshots, mountable_snapshots,
+        replicated_revert, replicated_snapshots, replication, revert, share_from_snapshot, share_groups,
+        shrink, snapshots, usage,
     };
     pub use crate::export::names_access;
     pub use crate::glue::Glue;

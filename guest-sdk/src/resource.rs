@@ -1,5 +1,6 @@
 //! The resources a call is about, as a driver names them to the host. Naming any other is denied.
 
+use crate::group::ShareGroup;
 use crate::share::Share;
 use crate::snapshot::Snapshot;
 
@@ -8,8 +9,26 @@ use crate::snapshot::Snapshot;
 pub enum Resource {
     /// A share instance.
     Share(String),
-    /// A snapshot instance; its share comes with it.
+    /// A snapshot instance, or a member of a group snapshot; its share comes with it.
     Snapshot(String),
+    /// A share group.
+    ShareGroup(String),
+}
+
+impl Resource {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Share(id) | Self::Snapshot(id) | Self::ShareGroup(id) => id,
+        }
+    }
+}
+
+impl From<&ShareGroup> for Resource {
+    fn from(group: &ShareGroup) -> Self {
+        Self::ShareGroup(group.id.clone())
+    }
 }
 
 impl From<&Share> for Resource {

@@ -19,14 +19,8 @@ pub(crate) fn is_there(pattern: &str, resource: &Resource) -> Result<bool> {
         }
         Some(_) => Err(Error::conflict(format!(
             "what stands in the pool as {pattern} of {} was not made by this backend; it was left alone",
-            id_of(resource)
+            resource.id()
         ))),
-    }
-}
-
-fn id_of(resource: &Resource) -> &str {
-    match resource {
-        Resource::Share(id) | Resource::Snapshot(id) => id,
     }
 }
 

@@ -20,6 +20,7 @@ fn resource(resource: &Resource) -> types::TargetResource {
     match resource {
         Resource::Share(id) => types::TargetResource::Share(id.clone()),
         Resource::Snapshot(id) => types::TargetResource::Snapshot(id.clone()),
+        Resource::ShareGroup(id) => types::TargetResource::ShareGroup(id.clone()),
     }
 }
 

@@ -85,7 +85,7 @@ impl SnapshotUpdate {
         }
     }
 
-    pub(super) fn into_wit(self) -> wit::SnapshotUpdate {
+    pub(crate) fn into_wit(self) -> wit::SnapshotUpdate {
         wit::SnapshotUpdate {
             snapshot_id: self.snapshot_id,
             progress: match self.progress {

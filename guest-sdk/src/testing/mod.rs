@@ -43,6 +43,7 @@ mod double;
 mod execute;
 mod fault;
 mod files;
+mod groups;
 mod lab;
 mod manifest;
 mod place;

@@ -2,6 +2,7 @@
 
 use super::denial::{Answer, deny, invalid};
 use crate::access::AccessRule;
+use crate::group::{GroupShareSource, ShareGroup, ShareGroupSnapshot};
 use crate::replication::Replica;
 use crate::resource::Resource;
 use crate::share::Share;
@@ -15,6 +16,8 @@ pub(super) struct Target {
     shares: Vec<String>,
     snapshots: Vec<SnapshotIds>,
     source: Option<SnapshotIds>,
+    /// What each share of a new group is made from.
+    sources: Vec<(String, SnapshotIds)>,
     pub(super) rules: Option<Vec<AccessRule>>,
     /// What the operator named in a manage call.
     managed: Option<String>,
@@ -59,6 +62,31 @@ impl Target {
         }
     }
 
+    /// A group and the shares it has.
+    pub(super) fn group(group: &ShareGroup) -> Self {
+        Self { subject: Some(Resource::from(group)), ..Self::shares(&group.shares) }
+    }
+
+    /// A group, its new shares, and the members they are made from.
+    pub(super) fn group_from_snapshot(group: &ShareGroup, sources: &[GroupShareSource]) -> Self {
+        let of = |source: &GroupShareSource| (source.share.id.clone(), SnapshotIds::of(&source.member));
+        Self {
+            subject: Some(Resource::from(group)),
+            shares: sources.iter().map(|source| source.share.id.clone()).collect(),
+            sources: sources.iter().map(of).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// A group and the members of a snapshot of it.
+    pub(super) fn group_snapshot(snapshot: &ShareGroupSnapshot) -> Self {
+        Self {
+            subject: Some(Resource::from(&snapshot.share_group)),
+            snapshots: snapshot.members.iter().map(SnapshotIds::of).collect(),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn made_from(mut self, source: &Snapshot) -> Self {
         self.source = Some(SnapshotIds::of(source));
         self
@@ -95,6 +123,7 @@ impl Target {
                 self.shares.contains(id) || self.snapshots.iter().any(|ids| ids.share == *id)
             }
             Resource::Snapshot(id) => self.snapshots.iter().any(|ids| ids.snapshot == *id),
+            Resource::ShareGroup(_) => self.subject.as_ref() == Some(&resource),
         };
         if known {
             Ok(resource)
@@ -104,20 +133,21 @@ impl Target {
     }
 
     fn names(&self, named: Option<&Resource>) -> Answer<Names> {
-        let mut names = Names {
-            share: None,
-            snapshot: None,
-            source_share: self.source.as_ref().map(|ids| ids.share.clone()),
-            source_snapshot: self.source.as_ref().map(|ids| ids.snapshot.clone()),
-            managed: self.managed.clone(),
-        };
+        let mut names = Names { managed: self.managed.clone(), ..Names::default() };
         match self.resource(named)? {
+            Resource::ShareGroup(_) => {}
             Resource::Share(id) => names.share = Some(id),
             Resource::Snapshot(id) => {
                 let of = self.snapshots.iter().find(|ids| ids.snapshot == id);
                 names.share = of.map(|ids| ids.share.clone());
                 names.snapshot = Some(id);
             }
+        }
+        let of_share =
+            |(share, ids): &(String, SnapshotIds)| (names.share.as_ref() == Some(share)).then(|| ids.clone());
+        if let Some(source) = self.sources.iter().find_map(of_share).or_else(|| self.source.clone()) {
+            names.source_share = Some(source.share);
+            names.source_snapshot = Some(source.snapshot);
         }
         Ok(names)
     }
@@ -127,6 +157,7 @@ impl Target {
         Ok(match self.resource(Some(resource))? {
             Resource::Share(id) => format!("share-{id}"),
             Resource::Snapshot(id) => format!("share-snapshot-{id}"),
+            Resource::ShareGroup(id) => format!("share-group-{id}"),
         })
     }
 

@@ -1,6 +1,7 @@
 //! Records as the host would hand them over. Equal numbers make equal ids.
 
 use crate::access::{AccessLevel, AccessRule, AccessType};
+use crate::group::{ShareGroup, ShareGroupSnapshot};
 use crate::replication::{AccessRulesStatus, InstanceStatus, Replica, ReplicationType};
 use crate::share::{Protocol, ReplicaState, Share};
 use crate::snapshot::Snapshot;
@@ -43,6 +44,40 @@ pub fn snapshot(number: u32, share: &Share) -> Snapshot {
         size_gib: share.size_gib,
         provider_location: None,
         share: share.clone(),
+    }
+}
+
+/// A group of these shares, which then carry its id.
+#[must_use]
+pub fn share_group(number: u32, shares: &[Share]) -> ShareGroup {
+    let group = id(7, number);
+    let member = |share: &Share| Share { share_group_id: Some(group.clone()), ..share.clone() };
+    ShareGroup {
+        shares: shares.iter().map(member).collect(),
+        name: None,
+        project_id: "project".to_owned(),
+        host: "bulkhead@nas#pool".to_owned(),
+        share_group_type_id: id(8, 1),
+        group_specs: Vec::new(),
+        share_type_ids: vec![id(9, 1)],
+        source_group_snapshot_id: None,
+        consistent_snapshot_support: None,
+        id: group,
+    }
+}
+
+/// A snapshot of a group, with a member for each of its shares: snapshots with the numbers from `number` on.
+#[must_use]
+pub fn share_group_snapshot(number: u32, group: &ShareGroup) -> ShareGroupSnapshot {
+    let snapshot_id = id(10, number);
+    let members = (number..).zip(&group.shares);
+    let member = |(number, share)| Snapshot { snapshot_id: snapshot_id.clone(), ..snapshot(number, share) };
+    ShareGroupSnapshot {
+        members: members.map(member).collect(),
+        name: None,
+        project_id: group.project_id.clone(),
+        share_group: group.clone(),
+        id: snapshot_id.clone(),
     }
 }
 

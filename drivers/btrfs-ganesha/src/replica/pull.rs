@@ -176,9 +176,7 @@ pub(crate) fn snapshot(of: &Resource, own: &Resource, since: Option<Base>) -> Re
         of: Place { pattern: SNAPSHOT, resource: of.clone() },
         via: Place { pattern: PULLED_SNAPSHOT, resource: own.clone() },
         since,
-        key: match own {
-            Resource::Share(id) | Resource::Snapshot(id) => format!("snapshot-{id}"),
-        },
+        key: format!("snapshot-{}", own.id()),
     };
     if !pull.is_received()? {
         pull.advance()?;
