@@ -49,6 +49,11 @@ impl Client {
         self.send(Method::POST, path, Some(body)).await
     }
 
+    /// Change something.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(Method::PUT, path, Some(body)).await
+    }
+
     /// Remove something.
     pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
         self.send(Method::DELETE, path, None).await

@@ -3,7 +3,9 @@
 use bulkhead_model::id::{AccessRuleId, ShareId, SnapshotId};
 use bulkhead_model::operation::OperationState;
 use bulkhead_model::size::Gibibytes;
-use bulkhead_model::status::{AccessRulesStatus, ReplicaState, ShareStatus, SnapshotStatus};
+use bulkhead_model::status::{
+    AccessRulesStatus, ReplicaState, ShareGroupStatus, ShareStatus, SnapshotStatus,
+};
 
 /// Why a request is not accepted now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +38,79 @@ pub enum Denial {
         /// How many.
         count: usize,
     },
+    /// Snapshots of the share's group have a member of it.
+    #[error("{count} snapshots of the share's group have a member of it; delete them first")]
+    HasGroupSnapshots {
+        /// How many.
+        count: usize,
+    },
+    /// The share belongs to a group.
+    #[error("the share belongs to a share group, which does not allow {what}")]
+    InGroup {
+        /// What was asked, in words.
+        what: &'static str,
+    },
+    /// The group's status does not allow it.
+    #[error("the share group is '{status}', which does not allow {what}")]
+    GroupStatus {
+        /// What was asked, in words.
+        what: &'static str,
+        /// The group's status.
+        status: ShareGroupStatus,
+    },
+    /// The group has shares.
+    #[error("the share group has {count} shares; delete them first")]
+    GroupHasShares {
+        /// How many.
+        count: usize,
+    },
+    /// The group has snapshots.
+    #[error("the share group has {count} snapshots; delete them first")]
+    GroupHasSnapshots {
+        /// How many.
+        count: usize,
+    },
+    /// The group snapshot's status does not allow it.
+    #[error("the group snapshot is '{status}', which does not allow {what}")]
+    GroupSnapshotStatus {
+        /// What was asked, in words.
+        what: &'static str,
+        /// The group snapshot's status.
+        status: ShareGroupStatus,
+    },
+    /// A group is being made from the group snapshot.
+    #[error("a share group is being made from this group snapshot; wait until it is ready")]
+    GroupSnapshotInUse,
+    /// The group takes no shares of this type.
+    #[error("the share group takes no shares of this type")]
+    TypeNotInGroup,
+    /// A share of the group stands in the way.
+    #[error("share {share} of the group is '{status}'; all must be 'available'")]
+    MemberStatus {
+        /// Which.
+        share: ShareId,
+        /// Its status.
+        status: ShareStatus,
+    },
+    /// An operation on a share of the group has not ended.
+    #[error(
+        "{running} is not finished on share {share} of the group; wait for it, or look at `operation list`"
+    )]
+    MemberInFlight {
+        /// Which.
+        share: ShareId,
+        /// The verb of the operation.
+        running: &'static str,
+    },
+    /// The type of a share of the group does not promise it.
+    #[error("the type of share {share} of the group does not offer snapshots")]
+    MemberNotOffered {
+        /// Which.
+        share: ShareId,
+    },
+    /// Reverting would lose what a group snapshot holds.
+    #[error("a snapshot of the share's group is newer than that one; delete it first")]
+    NewerGroupSnapshot,
     /// The share has more than one replica.
     #[error("the share has {count} replicas; delete all but the active one first")]
     HasReplicas {
@@ -69,7 +144,7 @@ pub enum Denial {
     )]
     NoReplicationDomain,
     /// The share type is in use.
-    #[error("{count} shares were made with this type; delete them first")]
+    #[error("{count} shares or share groups were made with this type; delete them first")]
     TypeInUse {
         /// How many.
         count: usize,
@@ -179,6 +254,18 @@ impl Denial {
             Self::SnapshotStatus { .. } => "snapshot-status",
             Self::InFlight { .. } => "operation-in-flight",
             Self::HasSnapshots { .. } => "has-snapshots",
+            Self::HasGroupSnapshots { .. } => "has-group-snapshots",
+            Self::InGroup { .. } => "in-share-group",
+            Self::GroupStatus { .. } => "share-group-status",
+            Self::GroupHasShares { .. } => "share-group-has-shares",
+            Self::GroupHasSnapshots { .. } => "share-group-has-snapshots",
+            Self::GroupSnapshotStatus { .. } => "group-snapshot-status",
+            Self::GroupSnapshotInUse => "group-snapshot-in-use",
+            Self::TypeNotInGroup => "type-not-in-share-group",
+            Self::MemberStatus { .. } => "member-status",
+            Self::MemberInFlight { .. } => "member-operation-in-flight",
+            Self::MemberNotOffered { .. } => "member-not-offered",
+            Self::NewerGroupSnapshot => "newer-group-snapshot",
             Self::HasReplicas { .. } => "has-replicas",
             Self::LastActiveReplica => "last-active-replica",
             Self::ReplicaStatus { .. } => "replica-status",
@@ -215,6 +302,8 @@ impl Denial {
                 | Self::SmallerThanSnapshot { .. }
                 | Self::UnlikeSnapshot
                 | Self::ForeignSnapshot { .. }
+                | Self::TypeNotInGroup
+                | Self::MemberNotOffered { .. }
                 | Self::NotOffered { .. }
                 | Self::NoIpv6
         )

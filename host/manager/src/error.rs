@@ -13,7 +13,8 @@ pub enum ManagerError {
     /// Nothing of this kind and id is visible to the caller.
     #[error("there is no {kind} {id}")]
     NotFound {
-        /// What was looked for: `share`, `snapshot`, `access rule`, `operation`, `backend`, `share type`.
+        /// What was looked for: `share`, `snapshot`, `access rule`, `operation`, `backend`, `share type`, `share group`, `share group
+        /// snapshot`, `share group type`.
         kind: &'static str,
         /// The id or name given.
         id: String,
@@ -84,13 +85,15 @@ pub enum ManagerError {
     },
     /// The backend cannot be let go.
     #[error(
-        "backend {backend} holds {shares} shares and has {unfinished} unfinished operations; delete or forget them first, or let them wait: 'bulkhead backend unload {backend} --detach'"
+        "backend {backend} holds {shares} shares and {groups} share groups, and has {unfinished} unfinished operations; delete or forget them first, or let them wait: 'bulkhead backend unload {backend} --detach'"
     )]
     BackendInUse {
         /// The backend.
         backend: BackendName,
         /// How many shares it holds.
         shares: usize,
+        /// How many share groups.
+        groups: usize,
         /// How many operations are unfinished.
         unfinished: usize,
     },

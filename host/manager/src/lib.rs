@@ -9,7 +9,7 @@
 //! ```
 //!
 //! What happens where: one file for each noun holds its verbs (`share`, `snapshot`, `access`, `mountable`,
-//! `resize`, `revert`, `manage`, `replica`, `share_type`); `operation` is the
+//! `resize`, `revert`, `manage`, `replica`, `group`, `share_type`); `operation` is the
 //! pure policy, [`Denial`] its reasons; `records` holds the rows, their indexes and scopes; `journal` begins and ends operations, `runner` drives them, `call`
 //! and `settle` are what goes to a driver and what its answer changes; `backend` sets drivers up, `scheduler` chooses among them;
 //! `recovery` goes on after a crash, `begun` removes what only repeats needed, `overrule` and `repair` are for people.
@@ -30,6 +30,7 @@ mod export;
 mod failure;
 mod first_result;
 mod gate;
+mod group;
 mod journal;
 mod manage;
 mod manager;
@@ -62,6 +63,7 @@ pub use backend::{
 pub use context::RequestContext;
 pub use denial::Denial;
 pub use error::{ErrorKind, ManagerError};
+pub use group::{NewShareGroup, NewShareGroupSnapshot, ShareGroupTypeView};
 pub use manage::{ManageShare, ManageSnapshot};
 pub use manager::{Event, Manager};
 pub use records::Origin;
@@ -74,6 +76,6 @@ pub use scheduler::{ExpressionError, Function, PlacementView, RejectedPlace, Wei
 pub use settings::ManagerSettings;
 pub use share_type::NewShareType;
 pub use view::{
-    BackendDescription, BackendFailure, BackendState, BackendView, LoadedDriver, ShareReplicaView,
-    ShareTypeView, ShareView, SnapshotView, StoredAccessRule,
+    BackendDescription, BackendFailure, BackendState, BackendView, LoadedDriver, ShareGroupSnapshotView,
+    ShareGroupView, ShareReplicaView, ShareTypeView, ShareView, SnapshotView, StoredAccessRule,
 };

@@ -12,7 +12,7 @@ use crate::replica::follow::Followers;
 use crate::runner::Runners;
 use crate::settings::ManagerSettings;
 use bulkhead_ledger::Ledger;
-use bulkhead_model::id::{BackendName, OperationId, ShareId, SnapshotId};
+use bulkhead_model::id::{BackendName, OperationId, ShareGroupId, ShareGroupSnapshotId, ShareId, SnapshotId};
 use bulkhead_store::Store;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -29,6 +29,10 @@ pub enum Event {
     Share(ShareId),
     /// A snapshot.
     Snapshot(SnapshotId),
+    /// A share group.
+    Group(ShareGroupId),
+    /// A snapshot of a share group.
+    GroupSnapshot(ShareGroupSnapshotId),
     /// An operation.
     Operation(OperationId),
 }

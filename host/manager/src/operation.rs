@@ -29,7 +29,11 @@ pub(crate) struct ShareFacts {
     pub(crate) replicas: usize,
     /// Its snapshots, oldest first.
     pub(crate) snapshots: Vec<(SnapshotId, SnapshotStatus)>,
-    /// The verb of an unfinished operation on the share or a snapshot of it; rules aside, they queue.
+    /// Whether it belongs to a share group.
+    pub(crate) is_in_group: bool,
+    /// How many snapshots of its group it is a member of.
+    pub(crate) group_snapshots: usize,
+    /// The verb of an unfinished operation on the share, a snapshot of it, or its group if that touches it; rules aside, they queue.
     pub(crate) in_flight: Option<&'static str>,
 }
 
@@ -53,6 +57,19 @@ impl ShareFacts {
             count => Err(Denial::HasReplicas { count }),
         }
     }
+
+    pub(crate) fn require_no_snapshots(&self) -> Result<(), Denial> {
+        match (self.snapshots.len(), self.group_snapshots) {
+            (0, 0) => Ok(()),
+            (0, count) => Err(Denial::HasGroupSnapshots { count }),
+            (count, _) => Err(Denial::HasSnapshots { count }),
+        }
+    }
+
+    /// Whether it is in no group, which holds together what it has.
+    pub(crate) fn require_no_group(&self, what: &'static str) -> Result<(), Denial> {
+        if self.is_in_group { Err(Denial::InGroup { what }) } else { Ok(()) }
+    }
 }
 
 /// Whether a share may be deleted.
@@ -65,10 +82,7 @@ pub(crate) fn delete_share(facts: &ShareFacts, force: Force) -> Result<(), Denia
         return Err(Denial::ShareStatus { what: "deleting", status: facts.status });
     }
     facts.require_no_replicas()?;
-    match facts.snapshots.len() {
-        0 => Ok(()),
-        count => Err(Denial::HasSnapshots { count }),
-    }
+    facts.require_no_snapshots()
 }
 
 /// Whether a share may be let go: from every resting status, as it may be deleted.
@@ -80,10 +94,8 @@ pub(crate) fn unmanage_share(facts: &ShareFacts) -> Result<(), Denial> {
         return Err(Denial::ShareStatus { what: "letting it go", status: facts.status });
     }
     facts.require_no_replicas()?;
-    match facts.snapshots.len() {
-        0 => Ok(()),
-        count => Err(Denial::HasSnapshots { count }),
-    }
+    facts.require_no_group("letting it go")?;
+    facts.require_no_snapshots()
 }
 
 /// Whether something may be taken over as a snapshot of the share. It is the newest snapshot from then on.
@@ -245,7 +257,12 @@ pub(crate) const fn share_status_during(verb: &Verb) -> Option<ShareStatus> {
         | Verb::PromoteReplica { .. }
         | Verb::ManageSnapshot { .. }
         | Verb::UnmanageSnapshot { .. }
-        | Verb::UpdateSnapshotAccess { .. } => None,
+        | Verb::UpdateSnapshotAccess { .. }
+        | Verb::CreateShareGroup { .. }
+        | Verb::CreateShareGroupFromSnapshot { .. }
+        | Verb::DeleteShareGroup { .. }
+        | Verb::CreateShareGroupSnapshot { .. }
+        | Verb::DeleteShareGroupSnapshot { .. } => None,
     }
 }
 
@@ -267,7 +284,12 @@ pub(crate) const fn share_status_after_failure(verb: &Verb) -> Option<ShareStatu
         | Verb::PromoteReplica { .. }
         | Verb::ManageSnapshot { .. }
         | Verb::UnmanageSnapshot { .. }
-        | Verb::UpdateSnapshotAccess { .. } => None,
+        | Verb::UpdateSnapshotAccess { .. }
+        | Verb::CreateShareGroup { .. }
+        | Verb::CreateShareGroupFromSnapshot { .. }
+        | Verb::DeleteShareGroup { .. }
+        | Verb::CreateShareGroupSnapshot { .. }
+        | Verb::DeleteShareGroupSnapshot { .. } => None,
     }
 }
 
@@ -375,6 +397,17 @@ pub(crate) const fn step_of(verb: &Verb) -> &'static str {
             "calling manage-snapshots.unmanage-snapshot, then forgetting what the snapshot owned"
         }
         Verb::UpdateSnapshotAccess { .. } => "calling mountable-snapshots.snapshot-update-access",
+        Verb::CreateShareGroup { .. } => "calling share-groups.create-share-group",
+        Verb::CreateShareGroupFromSnapshot { .. } => {
+            "calling share-groups.create-share-group-from-snapshot, or making its shares one by one"
+        }
+        Verb::DeleteShareGroup { .. } => "calling share-groups.delete-share-group",
+        Verb::CreateShareGroupSnapshot { .. } => {
+            "calling group-snapshots.create-share-group-snapshot, or taking the snapshots one by one"
+        }
+        Verb::DeleteShareGroupSnapshot { .. } => {
+            "calling group-snapshots.delete-share-group-snapshot, or removing the snapshots one by one"
+        }
     }
 }
 
@@ -406,7 +439,12 @@ pub(crate) const fn ability_of(verb: &Verb) -> Option<(Ability, &'static str)> {
         | Verb::UpdateAccess
         | Verb::DeleteSnapshot { .. }
         | Verb::UnmanageShare { .. }
-        | Verb::UnmanageSnapshot { .. } => None,
+        | Verb::UnmanageSnapshot { .. }
+        | Verb::CreateShareGroup { .. }
+        | Verb::CreateShareGroupFromSnapshot { .. }
+        | Verb::DeleteShareGroup { .. }
+        | Verb::CreateShareGroupSnapshot { .. }
+        | Verb::DeleteShareGroupSnapshot { .. } => None,
     }
 }
 
@@ -414,7 +452,7 @@ pub(crate) const fn ability_of(verb: &Verb) -> Option<(Ability, &'static str)> {
 mod tests {
     use super::*;
     use bulkhead_model::error::DriverError;
-    use bulkhead_model::id::ShareInstanceId;
+    use bulkhead_model::id::{ShareGroupId, ShareGroupSnapshotId, ShareInstanceId};
     use bulkhead_model::target::ManagedName;
     use bulkhead_model::text::GuestText;
     use proptest::prelude::*;
@@ -442,6 +480,8 @@ mod tests {
                     mount_snapshot: false,
                 },
                 replicas: 1,
+                is_in_group: false,
+                group_snapshots: 0,
                 snapshots: snapshots.into_iter().map(|status| (SnapshotId::random(), status)).collect(),
                 in_flight,
             },
@@ -455,6 +495,7 @@ mod tests {
     fn every_verb() -> Vec<Verb> {
         let (snapshot, new_size) = (SnapshotId::random(), size(9));
         let replica = ShareInstanceId::random();
+        let (group, group_snapshot) = (ShareGroupId::random(), ShareGroupSnapshotId::random());
         vec![
             Verb::CreateShare,
             Verb::CreateShareFromSnapshot { snapshot },
@@ -473,6 +514,11 @@ mod tests {
             Verb::ManageSnapshot { snapshot, managed: managed(), driver_options: BTreeMap::new() },
             Verb::UnmanageSnapshot { snapshot, remove_access_rules: false },
             Verb::UpdateSnapshotAccess { snapshot },
+            Verb::CreateShareGroup { group },
+            Verb::CreateShareGroupFromSnapshot { group, group_snapshot },
+            Verb::DeleteShareGroup { group, force: false },
+            Verb::CreateShareGroupSnapshot { group, group_snapshot },
+            Verb::DeleteShareGroupSnapshot { group, group_snapshot, force: false },
         ]
     }
 
@@ -521,6 +567,27 @@ mod tests {
             let id = newest.map_or_else(SnapshotId::random, |(id, _)| id);
             prop_assert_eq!(revert_share(&facts, id).is_ok(), in_order);
         }
+    }
+
+    #[test]
+    fn a_share_of_a_group_is_not_let_go_nor_deleted_while_a_group_snapshot_has_it() {
+        let alone = ShareFacts {
+            status: ShareStatus::Available,
+            rules_status: AccessRulesStatus::Active,
+            size: size(1),
+            support: ShareSupport::default(),
+            replicas: 1,
+            snapshots: Vec::new(),
+            is_in_group: false,
+            group_snapshots: 0,
+            in_flight: None,
+        };
+        assert_eq!(unmanage_share(&alone), Ok(()));
+        let member = ShareFacts { is_in_group: true, ..alone };
+        assert_eq!(unmanage_share(&member), Err(Denial::InGroup { what: "letting it go" }));
+        assert_eq!(delete_share(&member, Force::No), Ok(()));
+        let kept = ShareFacts { group_snapshots: 2, ..member };
+        assert_eq!(delete_share(&kept, Force::Yes), Err(Denial::HasGroupSnapshots { count: 2 }));
     }
 
     #[test]

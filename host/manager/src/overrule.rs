@@ -95,6 +95,9 @@ async fn retry(
         OperationState::Failed if crate::replica::of(&stored.verb).is_some() => {
             return refuse(stored.state, "ask for the change of the replica anew");
         }
+        OperationState::Failed if stored.verb.group().is_some() => {
+            return refuse(stored.state, "ask for the change of the share group anew");
+        }
         OperationState::Failed if stored.verb.updates_rules() => {
             return refuse(stored.state, "deny the rules in error and allow them anew");
         }
@@ -188,8 +191,7 @@ async fn abandon(
                 access::give_up_late(tables, stored.share, &cause, &mut change);
             }
             settle::fail(tables, &stored.value, &[], &cause, &mut change);
-            let resource = format_args!("share/{}", stored.share);
-            change.note(&cause, resource, format_args!("{} abandoned", stored.verb.name()));
+            change.note(&cause, stored.subject(), format_args!("{} abandoned", stored.verb.name()));
             let end = End { state: OperationState::Abandoned, failure: Some(failure.clone()) };
             inner.end(tables, &mut change, &stored.value, end);
             Ok(Proposal::Commit(stored.backend.clone(), change, ()))

@@ -20,7 +20,7 @@ use crate::journal::{Freshness, unfinished};
 use crate::manager::{Inner, Manager, Proposal};
 use crate::records::{Cause, Change, Expect, Row, Tables};
 use crate::runner::launch;
-use crate::{mountable, replica, share, snapshot};
+use crate::{group, mountable, replica, share, snapshot};
 use bulkhead_model::id::{OperationId, ShareId, ShareInstanceId, SnapshotId};
 use bulkhead_model::operation::Verb;
 use bulkhead_model::scope::Scope;
@@ -30,20 +30,25 @@ use bulkhead_model::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The operations of the previous daemon that were not taken over yet, with their shares.
+/// The operations of the previous daemon that were not taken over yet, with the shares they touch.
 #[derive(Debug)]
-pub(crate) struct Inherited(Mutex<BTreeMap<OperationId, ShareId>>);
+pub(crate) struct Inherited(Mutex<BTreeMap<OperationId, Vec<ShareId>>>);
 
 impl Inherited {
     /// Everything unfinished, when the records were just read.
     pub(crate) fn of(tables: &Tables) -> Self {
-        let share = |id| Some((id, tables.operation(&Scope::Everything, id)?.share));
-        Self(Mutex::new(tables.unfinished().into_iter().filter_map(share).collect()))
+        let shares = |id| {
+            let operation = tables.operation(&Scope::Everything, id)?;
+            let mut shares = group::shares_at_work(tables, operation);
+            shares.push(operation.share);
+            Some((id, shares))
+        };
+        Self(Mutex::new(tables.unfinished().into_iter().filter_map(shares).collect()))
     }
 
     /// Whether an operation on `share` has to wait for recovery.
     pub(crate) fn holds_back(&self, share: ShareId) -> bool {
-        self.lock().values().any(|inherited| *inherited == share)
+        self.lock().values().any(|inherited| inherited.contains(&share))
     }
 
     fn list(&self) -> Vec<OperationId> {
@@ -54,7 +59,7 @@ impl Inherited {
         self.lock().remove(&id);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<OperationId, ShareId>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<OperationId, Vec<ShareId>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -115,7 +120,7 @@ async fn repair(inner: &Arc<Inner>) -> Result<(), ManagerError> {
         requeue(inner, id).await?;
         access::start_if_queued(inner, id, "recovery").await;
     }
-    Ok(())
+    group::recovery::repair(inner).await
 }
 
 /// Raise the fencing token, and put rules that were with a driver back into the queue.

@@ -131,10 +131,10 @@ async fn forget_share(inner: &Arc<Inner>, context: &RequestContext, id: ShareId)
             if facts.replicas > 1 {
                 return Err(Denial::HasReplicas { count: facts.replicas }.into());
             }
-            let count = facts.snapshots.len();
-            if count > 0 {
-                return Err(Denial::HasSnapshots { count }.into());
+            if let Some(running) = facts.in_flight {
+                return Err(Denial::InFlight { running }.into());
             }
+            facts.require_no_snapshots()?;
             let backend = instance.placement.backend.clone();
             let mut change = Change::default();
             change.remove_share(tables, id, &cause);

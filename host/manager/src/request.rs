@@ -2,7 +2,7 @@
 
 use crate::error::ManagerError;
 use bulkhead_model::access::{AccessLevel, AccessTo};
-use bulkhead_model::id::{ShareId, SnapshotId};
+use bulkhead_model::id::{ShareGroupId, ShareId, SnapshotId};
 use bulkhead_model::share::Protocol;
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::text::is_harmless;
@@ -35,6 +35,9 @@ pub struct NewShare {
     pub share_type: Option<String>,
     /// The snapshot to make it from; none makes an empty share.
     pub source_snapshot: Option<SnapshotId>,
+    /// The share group to make it in; none makes a share outside groups. Left out of the words of a repeated request if none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<ShareGroupId>,
     /// Whether other projects shall see it.
     pub is_public: bool,
 }

@@ -6,6 +6,7 @@
 //! ```
 
 use crate::context::RequestContext;
+use crate::denial::Denial;
 use crate::error::ManagerError;
 use crate::first_result::Identity;
 use crate::journal::{About, Freshness, Initiator};
@@ -26,8 +27,8 @@ use tracing::instrument;
 impl Manager {
     /// Put a share back to what it was when `snapshot`, its newest one, was taken. What was written since is lost.
     ///
-    /// Fails with [`crate::Denial::ForeignSnapshot`], [`crate::Denial::NotNewest`], [`crate::Denial::RulesNotActive`], and
-    /// while share or snapshot are not `available`.
+    /// Fails with [`crate::Denial::ForeignSnapshot`], [`crate::Denial::NotNewest`], [`crate::Denial::RulesNotActive`],
+    /// [`crate::Denial::NewerGroupSnapshot`], and while share or snapshot are not `available`.
     pub async fn revert_share(
         &self,
         context: &RequestContext,
@@ -56,8 +57,14 @@ async fn revert(
             let scope = context.scope();
             let (share, instance) = find(tables, &scope, id)?;
             // One of another tenant is not even said to exist.
-            tables.snapshot(&scope, snapshot).ok_or_else(|| ManagerError::not_found("snapshot", snapshot))?;
+            let found = tables
+                .snapshot(&scope, snapshot)
+                .ok_or_else(|| ManagerError::not_found("snapshot", snapshot))?;
             operation::revert_share(&facts(tables, share, instance), snapshot)?;
+            // A member of a group snapshot is a snapshot to the backend, where reverting may cost all newer ones.
+            if tables.group_snapshots_with(share).any(|newer| newer.created_at >= found.created_at) {
+                return Err(Denial::NewerGroupSnapshot.into());
+            }
             let verb = Verb::RevertShare { snapshot };
             let ability = match tables.has_replicas(id) {
                 true => replica::ability_of(&verb),

@@ -19,7 +19,7 @@ use crate::journal::{Attempt, Freshness};
 use crate::manager::Inner;
 use crate::operation::{Judgement, judge, snapshot_of};
 use crate::wait::Waits;
-use crate::{call, mountable, replica, settle, share, snapshot_removal};
+use crate::{call, group, mountable, replica, settle, share, snapshot_removal};
 use bulkhead_model::error::{Blame, CallError};
 use bulkhead_model::id::{BackendName, OperationId};
 use bulkhead_model::operation::{Operation, OperationFailure, Verb};
@@ -205,6 +205,9 @@ async fn attempt(
         inner.wait(operation.id, "waiting for the backend", unreachable_backend()).await?;
         return Ok(Step::WaitForBackend);
     }
+    if operation.verb.group().is_some() {
+        return group::attempt(inner, operation, progress).await;
+    }
     if inner.records.read().instance_of(operation.share).is_none() {
         return settle::without_share(inner, operation).await;
     }
@@ -294,10 +297,20 @@ pub(crate) async fn failed(
     error: CallError,
 ) -> Result<Step, ManagerError> {
     let judgement = progress.judge(inner, &attempt.operation.verb, &error);
+    judged(inner, attempt, judgement, error).await
+}
+
+/// Wait or end after a failed call that was judged.
+pub(crate) async fn judged(
+    inner: &Arc<Inner>,
+    attempt: &Attempt,
+    judgement: Judgement,
+    error: CallError,
+) -> Result<Step, ManagerError> {
     let failure = describe(&error);
     tracing::warn!(
         operation.verb = attempt.operation.verb.name(), operation.attempts = attempt.operation.attempts,
-        share.id = %attempt.operation.share, backend.name = %attempt.operation.backend,
+        operation.subject = attempt.operation.subject(), backend.name = %attempt.operation.backend,
         error.code = %failure.code, error.blame = %failure.blame, judgement = ?judgement,
         "the driver call failed: {}", failure.message
     );

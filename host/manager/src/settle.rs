@@ -3,6 +3,7 @@
 use crate::call::Answer;
 use crate::error::ManagerError;
 use crate::export;
+use crate::group;
 use crate::journal::{Attempt, Conclusion, End};
 use crate::manage;
 use crate::manager::{Inner, Proposal};
@@ -45,11 +46,14 @@ pub(crate) async fn answered(
 fn log_end(operation: &Operation, conclusion: Conclusion, how: &'static str) {
     match conclusion {
         Conclusion::Taken => tracing::info!(
-            operation.verb = operation.verb.name(), share.id = %operation.share,
-            operation.attempts = operation.attempts, "operation {how}"
+            operation.verb = operation.verb.name(),
+            operation.subject = operation.subject(),
+            operation.attempts = operation.attempts,
+            "operation {how}"
         ),
         Conclusion::TooLate => tracing::warn!(
-            operation.verb = operation.verb.name(), share.id = %operation.share,
+            operation.verb = operation.verb.name(),
+            operation.subject = operation.subject(),
             "the driver answered after the operation had been ended or taken over; its answer is dropped"
         ),
     }
@@ -196,6 +200,8 @@ const fn is_forced(verb: &Verb) -> bool {
         Verb::DeleteShare { force: true }
             | Verb::DeleteSnapshot { force: true, .. }
             | Verb::DeleteReplica { force: true, .. }
+            | Verb::DeleteShareGroup { force: true, .. }
+            | Verb::DeleteShareGroupSnapshot { force: true, .. }
     )
 }
 
@@ -207,6 +213,10 @@ fn remove(
     change: &mut Change,
     failure: Option<OperationFailure>,
 ) -> End {
+    if operation.verb.group().is_some() {
+        group::settle::remove(tables, operation, cause, change);
+        return End { failure, ..End::well() };
+    }
     match (snapshot_of(&operation.verb), replica::of(&operation.verb)) {
         (Some(snapshot), _) => change.remove_snapshot(tables, snapshot, cause),
         (None, Some(replica)) => change.remove_replica(tables, replica, cause),
@@ -225,6 +235,7 @@ pub(crate) fn fail(
     change: &mut Change,
 ) {
     replica::settle::fail(tables, operation, cause, change);
+    group::settle::fail(tables, operation, cause, change);
     if let Some(status) = share_status_after_failure(&operation.verb) {
         change.edit_instance(tables, operation.share, cause, |instance| {
             instance.status = status;

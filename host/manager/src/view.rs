@@ -11,6 +11,7 @@ use bulkhead_model::id::{
 };
 use bulkhead_model::operation::Operation;
 use bulkhead_model::share::{Protocol, Share, ShareInstance};
+use bulkhead_model::share_group::{ShareGroup, ShareGroupSnapshot};
 use bulkhead_model::snapshot::{Snapshot, SnapshotInstance};
 use bulkhead_model::statistics::Statistics;
 use bulkhead_model::status::AccessRuleState;
@@ -56,6 +57,24 @@ pub struct SnapshotView {
     pub snapshot: Arc<Snapshot>,
     /// Its instance; status and the driver's handle stand here.
     pub instance: Arc<SnapshotInstance>,
+    /// The unfinished operation on it.
+    pub operation: Option<Arc<Operation>>,
+}
+
+/// A share group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShareGroupView {
+    /// The group.
+    pub group: Arc<ShareGroup>,
+    /// The unfinished operation on the group itself.
+    pub operation: Option<Arc<Operation>>,
+}
+
+/// A snapshot of a share group, with its members.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShareGroupSnapshotView {
+    /// The group snapshot.
+    pub snapshot: Arc<ShareGroupSnapshot>,
     /// The unfinished operation on it.
     pub operation: Option<Arc<Operation>>,
 }

@@ -171,6 +171,8 @@ impl Ability {
         Self::ShareFromSnapshot,
         Self::Revert,
         Self::MountableSnapshots,
+        Self::ShareGroups,
+        Self::GroupSnapshots,
         Self::Replication,
         Self::ReplicatedSnapshots,
         Self::ReplicatedRevert,

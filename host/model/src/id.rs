@@ -102,6 +102,21 @@ uuid_id!(
     "share type id"
 );
 uuid_id!(
+    /// A group of shares.
+    ShareGroupId,
+    "share group id"
+);
+uuid_id!(
+    /// A snapshot of all shares of a group.
+    ShareGroupSnapshotId,
+    "share group snapshot id"
+);
+uuid_id!(
+    /// A type of share groups.
+    ShareGroupTypeId,
+    "share group type id"
+);
+uuid_id!(
     /// An export location.
     ExportLocationId,
     "export location id"
@@ -116,6 +131,22 @@ uuid_id!(
     CallId,
     "call id"
 );
+
+impl ShareGroupId {
+    /// Under which id operations about the group queue, where those about a share have the share's.
+    #[must_use]
+    pub const fn queue(self) -> ShareId {
+        ShareId(self.0)
+    }
+}
+
+impl ShareGroupSnapshotId {
+    /// The snapshot that drivers are told a member belongs to.
+    #[must_use]
+    pub const fn of_members(self) -> SnapshotId {
+        SnapshotId(self.0)
+    }
+}
 
 impl OperationId {
     /// A fresh id that sorts after every earlier one.

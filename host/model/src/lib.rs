@@ -22,6 +22,7 @@ pub mod pattern;
 pub mod replica;
 pub mod scope;
 pub mod share;
+pub mod share_group;
 pub mod size;
 pub mod snapshot;
 pub mod statistics;

@@ -2,7 +2,8 @@
 
 use crate::error::Blame;
 use crate::id::{
-    BackendName, GenerationNumber, OperationId, ProjectId, RequestId, ShareId, ShareInstanceId, SnapshotId,
+    BackendName, GenerationNumber, OperationId, ProjectId, RequestId, ShareGroupId, ShareGroupSnapshotId,
+    ShareId, ShareInstanceId, SnapshotId,
 };
 use crate::size::Gibibytes;
 use crate::target::ManagedName;
@@ -108,6 +109,41 @@ pub enum Verb {
         /// The snapshot.
         snapshot: SnapshotId,
     },
+    /// Make an empty share group.
+    CreateShareGroup {
+        /// The group.
+        group: ShareGroupId,
+    },
+    /// Make a share group and all its shares from a group snapshot.
+    CreateShareGroupFromSnapshot {
+        /// The group.
+        group: ShareGroupId,
+        /// The group snapshot.
+        group_snapshot: ShareGroupSnapshotId,
+    },
+    /// Remove a share group that has no shares.
+    DeleteShareGroup {
+        /// The group.
+        group: ShareGroupId,
+        /// Whether a driver's failure still forgets the group.
+        force: bool,
+    },
+    /// Take snapshots of all shares of a group.
+    CreateShareGroupSnapshot {
+        /// The group.
+        group: ShareGroupId,
+        /// The group snapshot.
+        group_snapshot: ShareGroupSnapshotId,
+    },
+    /// Remove a group snapshot.
+    DeleteShareGroupSnapshot {
+        /// The group.
+        group: ShareGroupId,
+        /// The group snapshot.
+        group_snapshot: ShareGroupSnapshotId,
+        /// Whether a driver's failure still forgets the group snapshot.
+        force: bool,
+    },
 }
 
 impl Verb {
@@ -115,6 +151,29 @@ impl Verb {
     #[must_use]
     pub const fn updates_rules(&self) -> bool {
         matches!(self, Self::UpdateAccess | Self::UpdateSnapshotAccess { .. })
+    }
+
+    /// The share group it is about; none for those about a share.
+    #[must_use]
+    pub const fn group(&self) -> Option<ShareGroupId> {
+        match self {
+            Self::CreateShareGroup { group }
+            | Self::CreateShareGroupFromSnapshot { group, .. }
+            | Self::DeleteShareGroup { group, .. }
+            | Self::CreateShareGroupSnapshot { group, .. }
+            | Self::DeleteShareGroupSnapshot { group, .. } => Some(*group),
+            _ => None,
+        }
+    }
+
+    /// The group snapshot it works on; not the one a group is made from, which stays as it is.
+    #[must_use]
+    pub const fn group_snapshot(&self) -> Option<ShareGroupSnapshotId> {
+        match self {
+            Self::CreateShareGroupSnapshot { group_snapshot, .. }
+            | Self::DeleteShareGroupSnapshot { group_snapshot, .. } => Some(*group_snapshot),
+            _ => None,
+        }
     }
 
     /// The verb's name: for logs, the ledger and people.
@@ -138,6 +197,11 @@ impl Verb {
             Self::ManageSnapshot { .. } => "manage-snapshot",
             Self::UnmanageSnapshot { .. } => "unmanage-snapshot",
             Self::UpdateSnapshotAccess { .. } => "update-snapshot-access",
+            Self::CreateShareGroup { .. } => "create-share-group",
+            Self::CreateShareGroupFromSnapshot { .. } => "create-share-group-from-snapshot",
+            Self::DeleteShareGroup { .. } => "delete-share-group",
+            Self::CreateShareGroupSnapshot { .. } => "create-share-group-snapshot",
+            Self::DeleteShareGroupSnapshot { .. } => "delete-share-group-snapshot",
         }
     }
 }
@@ -186,9 +250,9 @@ pub struct Operation {
     /// What it does.
     #[serde(flatten)]
     pub verb: Verb,
-    /// The share it is about.
+    /// The share it is about. One about a group has [`ShareGroupId::queue`] here, which is no share, and queues as one about a share does.
     pub share: ShareId,
-    /// Whose share that is.
+    /// Whose share or group that is.
     pub project: ProjectId,
     /// The backend whose driver does it.
     pub backend: BackendName,
@@ -212,6 +276,17 @@ pub struct Operation {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+impl Operation {
+    /// What it is about, as the ledger names it: `share/ID` or `share-group/ID`.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        match self.verb.group() {
+            Some(group) => format!("share-group/{group}"),
+            None => format!("share/{}", self.share),
+        }
+    }
 }
 
 /// Why an operation failed or waits.

@@ -2,7 +2,10 @@
 
 use crate::access::AccessRule;
 use crate::export::StoredExportLocation;
-use crate::id::{BackendName, ProjectId, ShareId, ShareInstanceId, ShareTypeId, SnapshotId, UserId};
+use crate::id::{
+    BackendName, ProjectId, ShareGroupId, ShareId, ShareInstanceId, ShareTypeId, SnapshotId,
+    SnapshotInstanceId, UserId,
+};
 use crate::size::Gibibytes;
 use crate::status::{AccessRulesStatus, ReplicaState, ReplicationType, ShareStatus};
 use crate::time::Timestamp;
@@ -127,6 +130,12 @@ pub struct Share {
     /// Under which instance's id its access rules stand: the first one's, also after that is gone. None while there was only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules_home: Option<ShareInstanceId>,
+    /// The group it belongs to, for as long as it is there; none outside groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<ShareGroupId>,
+    /// The member of a group snapshot it was made from, with its group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_member: Option<SnapshotInstanceId>,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -209,6 +218,8 @@ pub struct ShareForDriver {
     pub pool: Option<String>,
     /// The snapshot it was made from.
     pub source_snapshot: Option<SnapshotId>,
+    /// The group it belongs to; none outside groups.
+    pub group: Option<ShareGroupId>,
     /// Its state as a replica; none unless it is replicated.
     pub replica_state: Option<ReplicaState>,
     /// Whether its snapshots can be mounted.

@@ -1,5 +1,6 @@
 //! What a backend reports about itself, validated (contract 2.16).
 
+use crate::share_group::Consistency;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -75,6 +76,9 @@ pub struct Statistics {
     pub pools: Vec<Pool>,
     /// The replication types it offers.
     pub replication_types: Vec<String>,
+    /// The unit in which snapshots of groups are consistent: what its driver last answered beside its statistics; none if they are not.
+    #[serde(default)]
+    pub consistency: Option<Consistency>,
     /// Further capabilities.
     pub capabilities: BTreeMap<String, String>,
 }

@@ -138,6 +138,20 @@ words!(
 );
 
 words!(
+    /// Status of a share group or a group snapshot.
+    ShareGroupStatus {
+        /// Being made.
+        Creating = "creating",
+        /// Usable.
+        Available = "available",
+        /// Being removed.
+        Deleting = "deleting",
+        /// Could not be made or removed.
+        Error = "error",
+    }
+);
+
+words!(
     /// State of one access rule on one share instance (contract 4.3).
     AccessRuleState {
         /// Waits to be applied.
@@ -199,6 +213,14 @@ impl SnapshotStatus {
             self,
             Self::Creating | Self::Deleting | Self::Restoring | Self::ManageStarting | Self::UnmanageStarting
         )
+    }
+}
+
+impl ShareGroupStatus {
+    /// Whether an operation is at work on it.
+    #[must_use]
+    pub const fn is_transient(self) -> bool {
+        matches!(self, Self::Creating | Self::Deleting)
     }
 }
 

@@ -4,11 +4,12 @@
 //! therefore not even spell another tenant's path.
 
 use crate::access::AccessRule;
-use crate::id::{InvalidId, ShareInstanceId, SnapshotInstanceId};
+use crate::id::{InvalidId, ShareGroupId, ShareInstanceId, SnapshotInstanceId};
 use crate::pattern::Variable;
 use crate::share::share_name;
 use crate::snapshot::snapshot_name;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -20,6 +21,8 @@ pub enum Resource {
     Share(ShareInstanceId),
     /// A snapshot instance.
     Snapshot(SnapshotInstanceId),
+    /// A share group.
+    ShareGroup(ShareGroupId),
 }
 
 impl fmt::Display for Resource {
@@ -27,6 +30,7 @@ impl fmt::Display for Resource {
         match self {
             Self::Share(id) => write!(formatter, "{}", share_name(*id)),
             Self::Snapshot(id) => write!(formatter, "{}", snapshot_name(*id)),
+            Self::ShareGroup(id) => write!(formatter, "share-group-{id}"),
         }
     }
 }
@@ -106,6 +110,10 @@ pub struct CallTarget {
     /// All replicas of the one share that a call about replication is about, the subject among them; empty in every other call. They may
     /// be named as the subject may, and count as one share.
     pub replicas: Vec<ShareInstanceId>,
+    /// The group that a call about one is about: the subject. Its shares and the members of its snapshots are named beside it.
+    pub group: Option<ShareGroupId>,
+    /// What each share of a new group is made from; may be read, never changed.
+    pub sources: BTreeMap<ShareInstanceId, TargetSnapshot>,
 }
 
 /// Something that is not of the call's target.
@@ -136,6 +144,9 @@ impl CallTarget {
     /// The subject: whom a guest means when it names nobody.
     #[must_use]
     pub fn subject(&self) -> Option<Resource> {
+        if let Some(group) = self.group {
+            return Some(Resource::ShareGroup(group));
+        }
         // A call about a replica has the share's snapshots beside it.
         if let (Some(replica), false) = (self.shares.first(), self.replicas.is_empty()) {
             return Some(Resource::Share(*replica));
@@ -148,14 +159,19 @@ impl CallTarget {
 
     /// The names of `resource`, or of the subject. Fails if the resource is not of this target.
     pub fn names(&self, resource: Option<Resource>) -> Result<Names, NotOfTarget> {
-        let source = |names: Names| Names {
-            source_share: self.source.map(|source| source.share),
-            source_snapshot: self.source.map(|source| source.snapshot),
-            managed: self.managed.clone(),
-            ..names
+        let source = |names: Names| {
+            let source = names.share.and_then(|share| self.sources.get(&share).copied()).or(self.source);
+            Names {
+                source_share: source.map(|source| source.share),
+                source_snapshot: source.map(|source| source.snapshot),
+                managed: self.managed.clone(),
+                ..names
+            }
         };
         match resource.or_else(|| self.subject()) {
             None => Err(NotOfTarget("a share or snapshot".to_owned())),
+            Some(Resource::ShareGroup(id)) if self.group == Some(id) => Ok(Names::default()),
+            Some(Resource::ShareGroup(id)) => Err(NotOfTarget(Resource::ShareGroup(id).to_string())),
             Some(Resource::Share(id)) => {
                 let known = self.shares.contains(&id)
                     || self.replicas.contains(&id)
@@ -239,6 +255,29 @@ mod tests {
         assert!(!target.is_one_share(Some(one), Some(foreign)));
         assert!(!CallTarget::share(one).is_one_share(Some(one), Some(other)));
         assert!(target.names(Some(Resource::Share(foreign))).is_err());
+    }
+
+    #[test]
+    fn a_group_is_the_subject_and_each_of_its_new_shares_has_a_source_of_its_own() {
+        let (group, made, foreign) =
+            (ShareGroupId::random(), [(); 2].map(|()| ShareInstanceId::random()), ShareGroupId::random());
+        let source =
+            || TargetSnapshot { snapshot: SnapshotInstanceId::random(), share: ShareInstanceId::random() };
+        let sources = BTreeMap::from(made.map(|share| (share, source())));
+        let target = CallTarget {
+            shares: made.to_vec(),
+            group: Some(group),
+            sources: sources.clone(),
+            ..CallTarget::default()
+        };
+        assert_eq!(target.subject(), Some(Resource::ShareGroup(group)));
+        assert_eq!(target.names(None), Ok(Names::default()), "no path derives from a group");
+        for share in made {
+            let names = target.names(Some(Resource::Share(share))).expect("of the target");
+            assert_eq!(names.source_snapshot, Some(sources[&share].snapshot));
+        }
+        assert!(target.names(Some(Resource::Share(sources[&made[0]].share))).is_err(), "read only");
+        assert!(target.names(Some(Resource::ShareGroup(foreign))).is_err());
     }
 
     #[test]

@@ -20,6 +20,9 @@ use bulkhead_model::replica::{
 use bulkhead_model::share::{
     Creation, EnsuredShare, ManagedShare, Reversion, RevertRules, ShareForDriver, ShareUsage,
 };
+use bulkhead_model::share_group::{
+    Consistency, CreatedShare, GroupShareSource, ShareGroupForDriver, ShareGroupSnapshotForDriver,
+};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::snapshot::{ManagedSnapshot, SnapshotAccessUpdate, SnapshotForDriver, SnapshotOutcome};
 use bulkhead_model::statistics::{IpVersion, Statistics};
@@ -136,6 +139,58 @@ pub trait Driver: Send + Sync + Debug {
         snapshot: &SnapshotForDriver,
         rules: &RevertRules,
     ) -> Result<Reversion, CallError>;
+
+    /// `share-groups.create-share-group`. A driver that does not export it has nothing to do: a group is only a record.
+    async fn create_share_group(
+        &self,
+        _reason: &CallReason,
+        _group: &ShareGroupForDriver,
+    ) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    /// `share-groups.delete-share-group`. A driver that does not export it has nothing to do.
+    async fn delete_share_group(
+        &self,
+        _reason: &CallReason,
+        _group: &ShareGroupForDriver,
+    ) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    /// `share-groups.create-share-group-from-snapshot`; the answer is about shares of `sources`, each at most once.
+    async fn create_share_group_from_snapshot(
+        &self,
+        _reason: &CallReason,
+        _group: &ShareGroupForDriver,
+        _snapshot: &ShareGroupSnapshotForDriver,
+        _sources: &[GroupShareSource],
+    ) -> Result<Vec<CreatedShare>, CallError> {
+        Err(CallError::NotExported { interface: Ability::ShareGroups.interface() })
+    }
+
+    /// `group-snapshots.consistency-unit`: with every `stats`; none if the driver takes no snapshots of groups.
+    async fn consistency_unit(&self, _reason: &CallReason) -> Result<Option<Consistency>, CallError> {
+        Ok(None)
+    }
+
+    /// `group-snapshots.create-share-group-snapshot`; the answer is about members, each at most once.
+    async fn create_share_group_snapshot(
+        &self,
+        _reason: &CallReason,
+        _snapshot: &ShareGroupSnapshotForDriver,
+    ) -> Result<Vec<SnapshotUpdate>, CallError> {
+        Err(CallError::NotExported { interface: Ability::GroupSnapshots.interface() })
+    }
+
+    /// `group-snapshots.delete-share-group-snapshot`.
+    async fn delete_share_group_snapshot(
+        &self,
+        _reason: &CallReason,
+        _snapshot: &ShareGroupSnapshotForDriver,
+    ) -> Result<(), CallError> {
+        Err(CallError::NotExported { interface: Ability::GroupSnapshots.interface() })
+    }
 
     /// `replication.create-replica`; the answer is about `view.replica`.
     async fn create_replica(

@@ -11,11 +11,13 @@ use crate::bindings::v0_1::bulkhead::driver::mountable_snapshots::SnapshotAccess
 use crate::bindings::v0_1::bulkhead::driver::replicated_revert::ReplicatedReversion;
 use crate::bindings::v0_1::bulkhead::driver::replication::{Promotion, ReplicaOutcome, ReplicaView};
 use crate::bindings::v0_1::bulkhead::driver::revert::Reversion;
+use crate::bindings::v0_1::bulkhead::driver::share_groups::{CreatedShare, GroupShareSource};
 use crate::bindings::v0_1::bulkhead::driver::shares::EnsuredShare;
 use crate::bindings::v0_1::bulkhead::driver::snapshots::SnapshotOutcome;
 use crate::bindings::v0_1::bulkhead::driver::types::{
-    AccessRule, Creation, Error, ExportLocation, IpVersion, KeyValue, Replica, ReplicaSnapshot, ReplicaState,
-    RuleOutcome, Share, ShareServer, Snapshot, SnapshotAccessRule, SnapshotUpdate,
+    AccessRule, Consistency, Creation, Error, ExportLocation, IpVersion, KeyValue, Replica, ReplicaSnapshot,
+    ReplicaState, RuleOutcome, Share, ShareGroup, ShareGroupSnapshot, ShareServer, Snapshot,
+    SnapshotAccessRule, SnapshotUpdate,
 };
 use crate::bindings::v0_1::bulkhead::driver::usage::ShareUsage;
 use bulkhead_model::ability::Ability;
@@ -112,6 +114,18 @@ exports! {
         (&'a Share, &'a Snapshot, Option<&'a ShareServer>) -> Creation;
     RevertToSnapshot<'a> = Revert "revert" "revert-to-snapshot" Change
         (&'a Snapshot, &'a [AccessRule], &'a [SnapshotAccessRule], Option<&'a ShareServer>) -> Reversion;
+
+    CreateShareGroup<'a> = ShareGroups "share-groups" "create-share-group" Change
+        (&'a ShareGroup, Option<&'a ShareServer>) -> ();
+    DeleteShareGroup<'a> = ShareGroups "share-groups" "delete-share-group" Change
+        (&'a ShareGroup, Option<&'a ShareServer>) -> ();
+    CreateShareGroupFromSnapshot<'a> = ShareGroups "share-groups" "create-share-group-from-snapshot" Change
+        (&'a ShareGroup, &'a ShareGroupSnapshot, &'a [GroupShareSource], Option<&'a ShareServer>) -> Vec<CreatedShare>;
+    ConsistencyUnit<'a> = GroupSnapshots "group-snapshots" "consistency-unit" Statistics () -> Consistency;
+    CreateShareGroupSnapshot<'a> = GroupSnapshots "group-snapshots" "create-share-group-snapshot" Change
+        (&'a ShareGroupSnapshot, Option<&'a ShareServer>) -> Vec<SnapshotUpdate>;
+    DeleteShareGroupSnapshot<'a> = GroupSnapshots "group-snapshots" "delete-share-group-snapshot" Change
+        (&'a ShareGroupSnapshot, Option<&'a ShareServer>) -> ();
 
     CreateReplica<'a> = Replication "replication" "create-replica" Change (&'a ReplicaView) -> ReplicaOutcome;
     DeleteReplica<'a> = Replication "replication" "delete-replica" Change

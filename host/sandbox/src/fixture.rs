@@ -9,14 +9,15 @@ use bulkhead_model::access::{AccessLevel, AccessRule, AccessTo};
 use bulkhead_model::call::{CallReason, DriverLimits};
 use bulkhead_model::grant::Grant;
 use bulkhead_model::id::{
-    AccessMappingId, AccessRuleId, Digest, OperationId, RequestId, ShareId, ShareInstanceId, SnapshotId,
-    SnapshotInstanceId,
+    AccessMappingId, AccessRuleId, Digest, OperationId, RequestId, ShareGroupId, ShareGroupSnapshotId,
+    ShareGroupTypeId, ShareId, ShareInstanceId, ShareTypeId, SnapshotId, SnapshotInstanceId,
 };
 use bulkhead_model::manifest::{DriverDeclaration, Manifest, OptionDeclaration, OptionType, OptionValue};
 use bulkhead_model::replica::{
     InstanceStatus, Replica, ReplicaSnapshot, ReplicaSnapshotPair, ReplicaView, ReplicatedSnapshot,
 };
 use bulkhead_model::share::{Protocol, ShareForDriver};
+use bulkhead_model::share_group::{GroupShareSource, ShareGroupForDriver, ShareGroupSnapshotForDriver};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::snapshot::SnapshotForDriver;
 use bulkhead_model::status::{AccessRulesStatus, ReplicaState, ReplicationType};
@@ -316,6 +317,7 @@ pub(crate) fn share() -> ShareForDriver {
         protocol: Protocol::Nfs,
         pool: None,
         source_snapshot: None,
+        group: None,
         replica_state: None,
         mount_snapshot_support: false,
         export_locations: Vec::new(),
@@ -373,6 +375,44 @@ pub(crate) fn replicated_snapshot() -> ReplicatedSnapshot {
         status: InstanceStatus::Creating,
     });
     ReplicatedSnapshot { snapshots: snapshots.collect(), replicas }
+}
+
+/// A snapshot of a group of two shares.
+pub(crate) fn group_snapshot() -> ShareGroupSnapshotForDriver {
+    let group = ShareGroupId::random();
+    let shares = [(); 2].map(|()| ShareForDriver { group: Some(group), ..share() });
+    let id = ShareGroupSnapshotId::random();
+    let members = shares.iter().map(|share| SnapshotForDriver {
+        id: SnapshotInstanceId::random(),
+        snapshot: id.of_members(),
+        size: share.size,
+        provider_location: None,
+        share: share.clone(),
+    });
+    ShareGroupSnapshotForDriver {
+        id,
+        display_name: None,
+        project: "acme".parse().expect("a project"),
+        members: members.collect(),
+        group: ShareGroupForDriver {
+            id: group,
+            display_name: Some("two".to_owned()),
+            project: "acme".parse().expect("a project"),
+            host: "bulkhead@nas#pool".to_owned(),
+            group_type: ShareGroupTypeId::random(),
+            group_specs: BTreeMap::new(),
+            share_types: vec![ShareTypeId::random()],
+            source_snapshot: None,
+            asked_consistency: None,
+            shares: shares.to_vec(),
+        },
+    }
+}
+
+/// A new share for each member of a group snapshot.
+pub(crate) fn sources(snapshot: &ShareGroupSnapshotForDriver) -> Vec<GroupShareSource> {
+    let source = |member: &SnapshotForDriver| GroupShareSource { share: share(), member: member.clone() };
+    snapshot.members.iter().map(source).collect()
 }
 
 /// A rule for one address.

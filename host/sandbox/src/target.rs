@@ -6,6 +6,7 @@ use bulkhead_model::replica::{
     Promotion, Replica, ReplicaRemoval, ReplicaSnapshot, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
 };
 use bulkhead_model::share::{RevertRules, ShareForDriver};
+use bulkhead_model::share_group::{GroupShareSource, ShareGroupForDriver, ShareGroupSnapshotForDriver};
 use bulkhead_model::snapshot::{SnapshotAccessUpdate, SnapshotForDriver};
 use bulkhead_model::target::{CallTarget, ManagedName, TargetSnapshot};
 
@@ -106,6 +107,34 @@ pub(crate) fn replicated_revert(reversion: &ReplicatedReversion) -> CallTarget {
     }
 }
 
+/// A group, and the shares it has.
+pub(crate) fn group(group: &ShareGroupForDriver) -> CallTarget {
+    CallTarget {
+        shares: group.shares.iter().map(|share| share.id).collect(),
+        group: Some(group.id),
+        ..CallTarget::default()
+    }
+}
+
+/// A group, its new shares, and the member that each is made from, which may be read only.
+pub(crate) fn group_from_snapshot(group: &ShareGroupForDriver, sources: &[GroupShareSource]) -> CallTarget {
+    CallTarget {
+        shares: sources.iter().map(|source| source.share.id).collect(),
+        group: Some(group.id),
+        sources: sources.iter().map(|source| (source.share.id, instance(&source.member))).collect(),
+        ..CallTarget::default()
+    }
+}
+
+/// A group, and the members of a snapshot of it.
+pub(crate) fn group_snapshot(snapshot: &ShareGroupSnapshotForDriver) -> CallTarget {
+    CallTarget {
+        snapshots: snapshot.members.iter().map(instance).collect(),
+        group: Some(snapshot.group.id),
+        ..CallTarget::default()
+    }
+}
+
 fn of_replica<'a>(
     subject: &Replica,
     all: &[Replica],
@@ -176,6 +205,23 @@ mod tests {
             assert_eq!(target.subject(), Some(Resource::Snapshot(one.snapshot.id)));
             assert_eq!(target.snapshots.len(), 2);
         }
+    }
+
+    #[test]
+    fn a_call_about_a_group_names_its_members_and_no_share_outside_it() {
+        let snapshot = fixture::group_snapshot();
+        let target = group_snapshot(&snapshot);
+        assert_eq!(target.subject(), Some(Resource::ShareGroup(snapshot.group.id)));
+        for member in &snapshot.members {
+            let names = target.names(Some(Resource::Snapshot(member.id))).expect("a member");
+            assert_eq!(names.share, Some(member.share.id));
+        }
+        assert!(target.names(Some(Resource::Share(fixture::share().id))).is_err());
+        let sources = fixture::sources(&snapshot);
+        let target = group_from_snapshot(&snapshot.group, &sources);
+        assert!(target.names(Some(Resource::Snapshot(snapshot.members[0].id))).is_err(), "read only");
+        let names = target.names(Some(Resource::Share(sources[0].share.id))).expect("a new share");
+        assert_eq!(names.source_snapshot, Some(snapshot.members[0].id));
     }
 
     #[test]

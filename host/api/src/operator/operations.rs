@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bulkhead_manager::Manager;
+use bulkhead_model::operation::Operation;
 use bulkhead_model::scope::Scope;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -30,6 +31,17 @@ struct ListQuery {
     unfinished: Option<bool>,
 }
 
+/// As it is stored; one about a group names the group and no share.
+fn shown(operation: &Operation) -> Value {
+    let mut shown = json!(operation);
+    if operation.verb.group().is_some()
+        && let Value::Object(fields) = &mut shown
+    {
+        fields.remove("share");
+    }
+    shown
+}
+
 async fn list(State(manager): State<Manager>, Query(query): Query<ListQuery>) -> Json<Value> {
     let most = query.most.unwrap_or(USUAL).min(MOST);
     let mut operations = manager.list_operations(&Scope::Everything, MOST);
@@ -37,7 +49,7 @@ async fn list(State(manager): State<Manager>, Query(query): Query<ListQuery>) ->
         operations.retain(|operation| !operation.state.is_final());
     }
     operations.truncate(most);
-    let operations: Vec<_> = operations.iter().map(AsRef::as_ref).collect();
+    let operations: Vec<_> = operations.iter().map(|operation| shown(operation)).collect();
     Json(json!({ "operations": operations }))
 }
 
@@ -46,7 +58,7 @@ async fn show(
     Path(operation): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let found = manager.show_operation(&Scope::Everything, body::id("operation", &operation)?)?;
-    Ok(Json(json!({ "operation": found.as_ref() })))
+    Ok(Json(json!({ "operation": shown(&found) })))
 }
 
 async fn retry(
@@ -55,7 +67,7 @@ async fn retry(
     Path(operation): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let changed = manager.retry_operation(&caller.context(), body::id("operation", &operation)?).await?;
-    Ok(Json(json!({ "operation": changed.as_ref() })))
+    Ok(Json(json!({ "operation": shown(&changed) })))
 }
 
 async fn abandon(
@@ -64,5 +76,5 @@ async fn abandon(
     Path(operation): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let changed = manager.abandon_operation(&caller.context(), body::id("operation", &operation)?).await?;
-    Ok(Json(json!({ "operation": changed.as_ref() })))
+    Ok(Json(json!({ "operation": shown(&changed) })))
 }

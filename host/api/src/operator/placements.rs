@@ -23,6 +23,7 @@ struct PlacementQuery {
     size: String,
     share_type: Option<String>,
     snapshot: Option<String>,
+    group: Option<String>,
 }
 
 async fn show(
@@ -41,6 +42,7 @@ async fn show(
         metadata: BTreeMap::new(),
         share_type: query.share_type,
         source_snapshot: query.snapshot.map(|id| body::id("snapshot", &id)).transpose()?,
+        group: query.group.map(|id| body::id("share group", &id)).transpose()?,
         is_public: false,
     };
     Ok(Json(json!({ "placement": manager.explain_placement(&caller.context(), &new)? })))

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A field of the query, and the field of the resource that has to be the same.
-const SAME: [(&str, &str); 15] = [
+const SAME: [(&str, &str); 17] = [
     ("name", "name"),
     ("display_name", "name"),
     ("description", "description"),
@@ -21,6 +21,8 @@ const SAME: [(&str, &str); 15] = [
     ("share_network_id", "share_network_id"),
     ("share_server_id", "share_server_id"),
     ("share_group_id", "share_group_id"),
+    ("share_group_type_id", "share_group_type_id"),
+    ("source_share_group_snapshot_id", "source_share_group_snapshot_id"),
 ];
 /// A field of the query, and the field of the resource that has to hold its text.
 const HOLDS: [(&str, &str); 4] = [

@@ -1,7 +1,8 @@
-//! The OpenStack shared-file-systems API, version 2, as far as shares, access rules, snapshots and replicas need it.
+//! The OpenStack shared-file-systems API, version 2, as far as shares, access rules, snapshots, replicas and share groups need it.
 
 mod access_rules;
 mod discovery;
+mod experiment;
 mod export_locations;
 mod filters;
 mod manage;
@@ -9,6 +10,9 @@ mod metadata;
 mod pages;
 mod service;
 mod share_actions;
+mod share_group_snapshots;
+mod share_group_types;
+mod share_groups;
 mod share_replicas;
 mod share_types;
 mod shares;
@@ -29,6 +33,9 @@ pub(crate) const COLLECTIONS: &[&str] = &[
     "scheduler-stats",
     "services",
     "share-access-rules",
+    "share-group-snapshots",
+    "share-group-types",
+    "share-groups",
     "share-replicas",
     "shares",
     "snapshots",
@@ -38,7 +45,7 @@ pub(crate) const COLLECTIONS: &[&str] = &[
 /// The answer where nothing is served.
 pub(crate) fn no_route() -> ApiError {
     ApiError::NotFound(
-        "nothing is served at this path; this server has shares, snapshots, access rules, replicas, share types, limits, pools and services"
+        "nothing is served at this path; this server has shares, snapshots, access rules, replicas, share groups, share types, limits, pools and services"
             .to_owned(),
     )
 }
@@ -56,6 +63,9 @@ pub(crate) fn routes(manager: Manager) -> Router {
             .merge(manage::routes())
             .merge(share_types::routes())
             .merge(share_replicas::routes())
+            .merge(share_groups::routes())
+            .merge(share_group_snapshots::routes())
+            .merge(share_group_types::routes())
             .merge(service::routes())
             .with_state(manager),
     )

@@ -57,6 +57,7 @@ fn capabilities(backend: &BackendView, pool: &Pool) -> Value {
     let loaded = backend.loaded.as_ref();
     let description = loaded.map(|loaded| &loaded.description);
     let support = loaded.map(|loaded| loaded.abilities.share_support()).unwrap_or_default();
+    let consistency = backend.statistics.as_ref().and_then(|statistics| statistics.consistency);
     let replicates = loaded.is_some_and(|loaded| loaded.abilities.has(Ability::Replication));
     let statistics = backend.statistics.as_ref().filter(|_| replicates);
     let replication_types = statistics.map(|statistics| &statistics.replication_types);
@@ -77,6 +78,8 @@ fn capabilities(backend: &BackendView, pool: &Pool) -> Value {
         "create_share_from_snapshot_support": support.create_share_from_snapshot,
         "revert_to_snapshot_support": support.revert_to_snapshot,
         "mount_snapshot_support": support.mount_snapshot,
+        "sg_consistent_snapshot_support": consistency,
+        "share_group_stats": { "consistent_snapshot_support": consistency },
         "replication_type": replication_types,
         "replication_domain": description.and_then(|known| known.replication_domain.as_ref()),
         "timestamp": backend.statistics_at.map(Timestamp::openstack),

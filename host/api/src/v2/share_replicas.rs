@@ -1,5 +1,6 @@
 //! Replicas of shares. Below microversion 2.56 they are an experiment, which a client has to say it knows, as in Manila.
 
+use super::experiment::Experiment;
 use super::pages::ListQuery;
 use super::share_actions::{StatusBody, convert, only_entry, unknown_status};
 use super::view::{self, Detail, host_string};
@@ -20,13 +21,10 @@ use bulkhead_model::status::{ReplicaState, ReplicationType};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The first microversion that has replicas.
-const FIRST: u16 = 11;
-/// The first at which they are no experiment.
-const SETTLED: u16 = 56;
+/// From 2.11 on, and settled with 2.56.
+const REPLICAS: Experiment = Experiment { what: "replicas", first: 11, settled: 56 };
 /// The first that shows where clients find a replica.
 const EXPORT_LOCATIONS: u16 = 47;
-const EXPERIMENTAL: &str = "x-openstack-manila-api-experimental";
 
 pub(crate) fn routes() -> Router<Manager> {
     Router::new()
@@ -45,16 +43,7 @@ impl<S: Sync> FromRequestParts<S> for ReplicaCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let caller = Caller::from_request_parts(parts, state).await?;
-        let knows = parts.headers.get(EXPERIMENTAL).and_then(|value| value.to_str().ok());
-        let is_experimental = knows.is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        if caller.version.at_least(SETTLED) || (caller.version.at_least(FIRST) && is_experimental) {
-            return Ok(Self(caller));
-        }
-        Err(ApiError::NotFound(format!(
-            "replicas are served from microversion 2.{SETTLED} on, and from 2.{FIRST} on to clients that send \
-             X-OpenStack-Manila-API-Experimental: True"
-        )))
+        REPLICAS.admit(parts, state).await.map(Self)
     }
 }
 
@@ -280,7 +269,7 @@ fn full(caller: &Caller, found: &ShareReplicaView) -> Value {
     add("updated_at", json!(instance.updated_at.openstack()));
     add("share_network_id", Value::Null);
     if caller.actor.role != Role::Tenant {
-        add("host", json!(host_string(instance)));
+        add("host", json!(host_string(&instance.placement)));
         add("share_server_id", Value::Null);
         if caller.version.at_least(30) {
             let is_readable = found.share.replication_type == Some(ReplicationType::Readable);

@@ -12,11 +12,15 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use bulkhead_manager::{Force, Manager, ManagerError, NewShare, ShareView, Update};
+use bulkhead_model::id::ShareGroupId;
 use bulkhead_model::scope::Role;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+
+/// The first microversion that has share groups.
+const SHARE_GROUPS: u16 = 31;
 
 pub(crate) fn routes() -> Router<Manager> {
     Router::new()
@@ -55,7 +59,6 @@ impl CreateBody {
     fn check(self) -> Result<NewShare, ApiError> {
         let unserved = [
             ("share_network_id", &self.share_network_id, "no backend here builds share servers"),
-            ("share_group_id", &self.share_group_id, "there are no share groups here yet"),
             (
                 "availability_zone",
                 &self.availability_zone,
@@ -70,6 +73,7 @@ impl CreateBody {
         let protocol =
             self.share_proto.ok_or_else(|| ApiError::BadRequest("share_proto is missing".to_owned()))?;
         let source_snapshot = self.snapshot_id.filter(|id| !id.is_empty());
+        let group = self.share_group_id.filter(|id| !id.is_empty());
         Ok(NewShare {
             size: body::size("size", self.size.as_ref())?,
             protocol: protocol
@@ -80,6 +84,7 @@ impl CreateBody {
             metadata: body::metadata(self.metadata)?,
             share_type: self.share_type.filter(|name| !name.is_empty()),
             source_snapshot: source_snapshot.map(|id| body::id("snapshot", &id)).transpose()?,
+            group: group.map(|id| body::id("share group", &id)).transpose()?,
             is_public: public_flag(self.is_public.as_ref())?,
         })
     }
@@ -193,13 +198,37 @@ async fn update(
     Ok(Json(json!({ "share": full(&caller, &changed) })))
 }
 
+#[derive(Debug, Deserialize)]
+struct DeleteQuery {
+    share_group_id: Option<String>,
+}
+
 async fn delete(
     State(manager): State<Manager>,
     caller: Caller,
     Path(share): Path<String>,
+    Query(query): Query<DeleteQuery>,
 ) -> Result<StatusCode, ApiError> {
-    manager.delete_share(&caller.context(), body::id("share", &share)?, Force::No).await?;
+    let id = body::id("share", &share)?;
+    if caller.version.at_least(SHARE_GROUPS) {
+        let group = manager.show_share(&caller.scope_by_id(), id)?.share.group;
+        check_group(group, query.share_group_id.as_deref())?;
+    }
+    manager.delete_share(&caller.context(), id, Force::No).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// Who deletes a share of a group names the group, as in Manila, so that nobody takes one out of a group without knowing.
+fn check_group(group: Option<ShareGroupId>, named: Option<&str>) -> Result<(), ApiError> {
+    match (group, named) {
+        (Some(group), Some(named)) if group.to_string() != named => Err(ApiError::BadRequest(
+            "the share does not belong to the share group that share_group_id names".to_owned(),
+        )),
+        (Some(group), None) => Err(ApiError::BadRequest(format!(
+            "the share belongs to a share group; say so with ?share_group_id={group} to delete it"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Why no backend takes a share tells names and room of backends: the operator's to know.

@@ -7,7 +7,7 @@ use crate::request::Caller;
 use bulkhead_manager::ShareView;
 use bulkhead_model::export::StoredExportLocation;
 use bulkhead_model::scope::Role;
-use bulkhead_model::share::{Share, ShareInstance};
+use bulkhead_model::share::{Placement, Share, ShareInstance};
 use bulkhead_model::snapshot::{Snapshot, SnapshotInstance};
 use bulkhead_model::status::{AccessRulesStatus, ShareStatus};
 use serde_json::{Map, Value, json};
@@ -35,8 +35,8 @@ pub(crate) fn share(caller: &Caller, found: &ShareView) -> Value {
     add(16, "user_id", json!(share.user));
     add(24, "create_share_from_snapshot_support", json!(share.support.create_share_from_snapshot));
     add(27, "revert_to_snapshot_support", json!(share.support.revert_to_snapshot));
-    add(31, "share_group_id", Value::Null);
-    add(31, "source_share_group_snapshot_member_id", Value::Null);
+    add(31, "share_group_id", json!(share.group));
+    add(31, "source_share_group_snapshot_member_id", json!(share.source_member));
     add(32, "mount_snapshot_support", json!(share.support.mount_snapshot));
     add(54, "progress", json!(progress(instance)));
     add(69, "is_soft_deleted", json!(false));
@@ -51,7 +51,7 @@ pub(crate) fn share(caller: &Caller, found: &ShareView) -> Value {
         fields.insert("status".to_owned(), json!(ShareStatus::Creating));
     }
     if caller.actor.role != Role::Tenant {
-        fields.insert("host".to_owned(), json!(host_string(instance)));
+        fields.insert("host".to_owned(), json!(host_string(&instance.placement)));
         fields.insert("share_server_id".to_owned(), Value::Null);
     }
     Value::Object(fields)
@@ -164,9 +164,9 @@ pub(crate) fn visible<'a>(
 }
 
 /// `HOST@BACKEND#POOL`.
-pub(crate) fn host_string(instance: &ShareInstance) -> String {
-    let backend = &instance.placement.backend;
-    match &instance.placement.pool {
+pub(crate) fn host_string(placement: &Placement) -> String {
+    let backend = &placement.backend;
+    match &placement.pool {
         Some(pool) => format!("{HOST}@{backend}#{pool}"),
         None => format!("{HOST}@{backend}"),
     }
@@ -197,7 +197,7 @@ fn progress(instance: &ShareInstance) -> Option<String> {
     percent.map(|percent| format!("{percent}%"))
 }
 
-fn into_map(value: Value) -> Map<String, Value> {
+pub(crate) fn into_map(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),

@@ -173,14 +173,19 @@ impl WaitOptions {
     }
 }
 
-/// Why the newest operation that failed on the resource's share did; none if that is not told to whoever asks.
+/// Why the newest operation that failed on the resource's share or group did; none if that is not told to whoever asks.
 async fn failure_of(client: &Client, resource: &Value) -> Option<String> {
-    let share = resource.get("share_id").or_else(|| resource.get("id"))?;
+    let share = ["share_id", "share_group_id", "id"].iter().find_map(|name| given(resource, name))?;
     let listed = client.get("/v1/operations?most=100").await.ok()?;
-    let failures = listed.get("operations")?.as_array()?.iter().filter(|one| one.get("share") == Some(share));
+    let is_about = |one: &&Value| one.get("share").or_else(|| one.get("group")) == Some(share);
+    let failures = listed.get("operations")?.as_array()?.iter().filter(is_about);
     let failure =
         failures.filter_map(|operation| operation.get("failure")).find(|failure| !failure.is_null())?;
     Some(field(failure, "message"))
+}
+
+fn given<'a>(resource: &'a Value, name: &str) -> Option<&'a Value> {
+    resource.get(name).filter(|value| !value.is_null())
 }
 
 /// The status or state of a resource.
@@ -224,7 +229,11 @@ pub(crate) async fn find(
         return Ok(name.to_owned());
     }
     let listed = client.get(&format!("/v2/{collection}")).await?;
-    let all = listed.get(collection).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let all = listed
+        .get(collection.replace('-', "_"))
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let named = |one: &&Value| one.get("name").and_then(Value::as_str) == Some(name);
     let mut found = all.iter().filter(named).filter_map(|one| one.get("id").and_then(Value::as_str));
     match (found.next(), found.next()) {

@@ -13,6 +13,7 @@ mod printer;
 mod replica;
 mod serve;
 mod share;
+mod share_group;
 mod share_type;
 mod snapshot;
 mod snapshot_rules;
@@ -36,6 +37,7 @@ enum Command {
     Driver(driver::DriverCommand),
     Backend(backend::BackendCommand),
     Share(share::ShareCommand),
+    ShareGroup(share_group::ShareGroupCommand),
     ShareType(share_type::ShareTypeCommand),
     Replica(replica::ReplicaCommand),
     Snapshot(snapshot::SnapshotCommand),
@@ -54,6 +56,7 @@ impl Command {
             Self::Driver(command) => command.run(printer).await,
             Self::Backend(command) => command.run(printer).await,
             Self::Share(command) => command.run(printer).await,
+            Self::ShareGroup(command) => command.run(printer).await,
             Self::ShareType(command) => command.run(printer).await,
             Self::Replica(command) => command.run(printer).await,
             Self::Snapshot(command) => command.run(printer).await,

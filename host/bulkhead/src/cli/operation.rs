@@ -47,11 +47,11 @@ enum Verb {
 }
 
 const LIST: &str = "bulkhead operation list";
-const COLUMNS: [&str; 6] = ["id", "verb", "share", "backend", "state", "step"];
+const COLUMNS: [&str; 6] = ["id", "verb", "subject", "backend", "state", "step"];
 const FIELDS: [&str; 12] = [
     "id",
     "verb",
-    "share",
+    "subject",
     "project",
     "backend",
     "request",
@@ -70,10 +70,11 @@ impl OperationCommand {
             Verb::List { unfinished, most, output } => {
                 let listed =
                     client.get(&format!("/v1/operations?most={most}&unfinished={unfinished}")).await?;
-                let operations = listed.get("operations").cloned().unwrap_or_default();
+                let mut operations = listed.get("operations").cloned().unwrap_or_default();
                 if output.json {
                     return printer.json(&operations);
                 }
+                operations.as_array_mut().into_iter().flatten().for_each(name_subject);
                 printer.table(&COLUMNS, operations.as_array().map(Vec::as_slice).unwrap_or_default());
                 Ok(())
             }
@@ -96,11 +97,22 @@ impl OperationCommand {
     }
 }
 
+/// What an operation is about: a share, or the share group of one that is about a group.
+fn name_subject(operation: &mut Value) {
+    let subject = operation.get("share").or_else(|| operation.get("group")).cloned();
+    if let (Some(fields), Some(subject)) = (operation.as_object_mut(), subject) {
+        fields.insert("subject".to_owned(), subject);
+    }
+}
+
 fn show(answer: &Value, output: OutputOptions, printer: &Printer) -> anyhow::Result<()> {
     let operation = answer.get("operation").unwrap_or(&Value::Null);
     if output.json {
         return printer.json(operation);
     }
+    let mut operation = operation.clone();
+    name_subject(&mut operation);
+    let operation = &operation;
     let mut pairs: Vec<_> = FIELDS.iter().map(|name| ((*name).to_owned(), field(operation, name))).collect();
     if let Some(failure) = operation.get("failure").filter(|failure| !failure.is_null()) {
         for name in ["code", "blame", "message"] {

@@ -95,6 +95,9 @@ struct Create {
     /// Make it from this snapshot, by name or id
     #[arg(long)]
     snapshot: Option<String>,
+    /// Make it in this share group, by name or id
+    #[arg(long)]
+    group: Option<String>,
     /// Metadata; may be repeated
     #[arg(long = "property", value_name = "KEY=VALUE", value_parser = pair)]
     properties: Vec<(String, String)>,
@@ -143,6 +146,9 @@ struct WhyNot {
     /// The snapshot it would be made from, by name or id
     #[arg(long)]
     snapshot: Option<String>,
+    /// The share group it would be made in, by name or id
+    #[arg(long)]
+    group: Option<String>,
     #[command(flatten)]
     output: OutputOptions,
 }
@@ -197,7 +203,7 @@ impl ShareCommand {
                 if force {
                     client.post(&format!("{path}/action"), &json!({ "force_delete": null })).await?;
                 } else {
-                    client.delete(&path).await?;
+                    client.delete(&with_group(&client, &path).await?).await?;
                 }
                 wait.vanished(&client, &path, "share", printer).await
             }
@@ -237,6 +243,10 @@ impl Create {
             Some(name) => Some(find(client, "snapshots", "snapshot", name).await?),
             None => None,
         };
+        let group = match &self.group {
+            Some(name) => Some(find(client, "share-groups", "share-group", name).await?),
+            None => None,
+        };
         let metadata: Map<String, Value> =
             self.properties.into_iter().map(|(key, value)| (key, json!(value))).collect();
         let asked = json!({ "share": {
@@ -246,6 +256,7 @@ impl Create {
             "description": self.description,
             "share_type": self.share_type,
             "snapshot_id": snapshot,
+            "share_group_id": group,
             "metadata": metadata,
         } });
         let made = client.post("/v2/shares", &asked).await?;
@@ -290,6 +301,10 @@ impl WhyNot {
         if let Some(snapshot) = &self.snapshot {
             path.push_str(&format!("&snapshot={}", find(client, "snapshots", "snapshot", snapshot).await?));
         }
+        if let Some(group) = &self.group {
+            let group = find(client, "share-groups", "share-group", group).await?;
+            path.push_str(&format!("&group={group}"));
+        }
         let found = client.get(&path).await?.get("placement").cloned().unwrap_or_default();
         if self.output.json {
             return printer.json(&found);
@@ -332,6 +347,13 @@ impl Resize {
         }
         Ok(())
     }
+}
+
+/// The path that deletes a share: for one of a group it names the group.
+async fn with_group(client: &Client, path: &str) -> anyhow::Result<String> {
+    let found = client.get(path).await?;
+    let group = found.pointer("/share/share_group_id").and_then(Value::as_str);
+    Ok(group.map_or_else(|| path.to_owned(), |group| format!("{path}?share_group_id={group}")))
 }
 
 async fn act(

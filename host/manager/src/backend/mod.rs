@@ -42,6 +42,7 @@ use crate::scheduler::Functions;
 use crate::view::{BackendDescription, BackendFailure, BackendState, BackendView, LoadedDriver};
 use bulkhead_model::call::CallKind;
 use bulkhead_model::id::{BackendName, RequestId};
+use bulkhead_model::share_group::Consistency;
 use bulkhead_model::statistics::{IpVersion, Statistics};
 use bulkhead_model::time::Timestamp;
 use bulkhead_sandbox::Driver;
@@ -164,6 +165,11 @@ impl Backend {
         if !has_current {
             self.set_loaded(description, driver);
         }
+    }
+
+    /// The unit in which it takes snapshots of groups; none if they are not consistent, or it has not said yet.
+    pub(crate) fn consistency(&self) -> Option<Consistency> {
+        self.with_reported(|reported| reported.statistics.as_ref().and_then(|known| known.consistency))
     }
 
     /// Count a share that was just placed, until the next statistics show it.

@@ -19,7 +19,7 @@
 use super::change::{Asked, ChangeState, ChangeView, Step};
 use super::generation::{self, NewGeneration};
 use super::loader::{Candidate, DriverLoader, PackageSource, Wanted, Written};
-use super::supervisor::{self, failure_of, reason};
+use super::supervisor::{self, failure_of};
 use super::{Backend, Serving};
 use crate::error::ManagerError;
 use crate::manager::Inner;
@@ -153,7 +153,8 @@ impl Change {
         self.enter(Step::Setup, progress).await?;
         let serving = supervisor::set_up(&description, &driver).await.map_err(|error| failure_of(&error))?;
         self.enter(Step::Statistics, progress).await?;
-        let statistics = driver.stats(&reason("statistics")).await.map_err(|error| failure_of(&error))?;
+        let statistics =
+            supervisor::statistics(&self.backend, &*driver).await.map_err(|error| failure_of(&error))?;
         Ok(Proved { serving, statistics })
     }
 

@@ -183,7 +183,7 @@ pub(super) async fn set_up(
 /// Read the statistics once; returns when to read them next. A failure keeps the last good ones until they are stale, and is tried
 /// again sooner than the next reading is due.
 async fn measure(inner: &Inner, backend: &Backend, serving: &Serving, waits: &mut Waits) -> Duration {
-    let answer = serving.driver.stats(&reason("statistics")).await;
+    let answer = statistics(backend, &*serving.driver).await;
     let pause = match &answer {
         Ok(_) => {
             waits.reset();
@@ -203,6 +203,21 @@ async fn measure(inner: &Inner, backend: &Backend, serving: &Serving, waits: &mu
         }
     }
     pause
+}
+
+/// The statistics, with the unit in which groups are consistent: the last one that was told if it cannot be told now.
+pub(super) async fn statistics(backend: &Backend, driver: &dyn Driver) -> Result<Statistics, CallError> {
+    let reason = reason("statistics");
+    let statistics = driver.stats(&reason).await?;
+    let consistency = match driver.consistency_unit(&reason).await {
+        Ok(unit) => unit,
+        Err(error) if error.is_not_implemented() => None,
+        Err(error) => {
+            tracing::warn!(backend.name = %backend.name, "the unit of consistency is not known: {error}");
+            backend.consistency()
+        }
+    };
+    Ok(Statistics { consistency, ..statistics })
 }
 
 impl Backend {

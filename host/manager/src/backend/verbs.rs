@@ -265,9 +265,10 @@ async fn end_services(inner: &Inner, name: &BackendName, serving: Option<Arc<Ser
 }
 
 fn refuse_if_in_use(tables: &Tables, name: &BackendName, detach: Detach) -> Result<(), ManagerError> {
-    let (shares, unfinished) = (tables.sizes_on(name).count(), tables.count_unfinished_of_backend(name));
-    if detach == Detach::Shares || (shares == 0 && unfinished == 0) {
+    let (shares, groups) = (tables.sizes_on(name).count(), tables.count_groups_on(name));
+    let unfinished = tables.count_unfinished_of_backend(name);
+    if detach == Detach::Shares || (shares == 0 && groups == 0 && unfinished == 0) {
         return Ok(());
     }
-    Err(ManagerError::BackendInUse { backend: name.clone(), shares, unfinished })
+    Err(ManagerError::BackendInUse { backend: name.clone(), shares, groups, unfinished })
 }

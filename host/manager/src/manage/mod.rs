@@ -254,6 +254,8 @@ fn new_share(inner: &Inner, asked: &Asked<'_>, share_type: &ShareTypeView) -> Re
         replication_type: share_type::replication_type(&specs),
         extra_specs: specs,
         rules_home: None,
+        group: None,
+        source_member: None,
         created_at: now,
         updated_at: now,
     })

@@ -3,12 +3,13 @@
 //! [`Records`] owns everything below `record/` in the store. Reads are answered from memory; a write is a [`Change`]: rows on the
 //! condition that nobody changed them since they were read, committed together with the ledger's words in one transaction, and taken
 //! into memory after it. The row of a share's instance is the share's turnstile: whatever begins or ends an operation on the share, its
-//! rules or its snapshots writes it, so that two such changes never both succeed on the same state.
+//! rules or its snapshots writes it, so that two such changes never both succeed on the same state. A group's own row is its turnstile.
 //!
 //! A commit is never torn from its effect on memory: it runs in a task of its own, whoever stops waiting for it.
 
 mod change;
 mod edit;
+mod edit_group;
 mod row;
 mod tables;
 
@@ -73,6 +74,9 @@ impl Records {
         load(store, row::RULES, rule_chunk, loaded).await?;
         load(store, row::FIRST_RESULT, |_, value| Ok(Row::FirstResult(row::decode(value)?)), loaded).await?;
         load(store, row::SHARE_TYPE, |_, value| Ok(Row::ShareType(row::decode(value)?)), loaded).await?;
+        load(store, row::GROUP, |_, value| Ok(Row::Group(row::decode(value)?)), loaded).await?;
+        let group_snapshot = |_: &Key, value: &[u8]| Ok(Row::GroupSnapshot(row::decode(value)?));
+        load(store, row::GROUP_SNAPSHOT, group_snapshot, loaded).await?;
         load(store, row::BACKEND, |_, value| Ok(Row::Backend(row::decode(value)?)), loaded).await?;
         load(store, row::GENERATION, |_, value| Ok(Row::Generation(row::decode(value)?)), loaded).await?;
         let (events, _) = broadcast::channel(EVENTS_KEPT);
@@ -154,6 +158,8 @@ fn hint(tables: &Tables, key: &RowKey, row: Option<&Row>) -> Option<Event> {
     match (key, row) {
         (RowKey::Share(id), _) => Some(Event::Share(*id)),
         (RowKey::Snapshot(id), _) => Some(Event::Snapshot(*id)),
+        (RowKey::Group(id), _) => Some(Event::Group(*id)),
+        (RowKey::GroupSnapshot(id), _) => Some(Event::GroupSnapshot(*id)),
         (RowKey::Operation(id), _) => Some(Event::Operation(*id)),
         (_, Some(Row::Instance(instance))) => Some(Event::Share(instance.share)),
         (_, Some(Row::SnapshotInstance(instance))) => Some(Event::Snapshot(instance.snapshot)),

@@ -3,12 +3,13 @@
 use crate::backend::{ConfigurationIdentity, Step};
 use crate::view::{BackendFailure, StoredAccessRule};
 use bulkhead_model::id::{
-    BackendName, Digest, GenerationNumber, OperationId, ProjectId, RequestId, ShareId, ShareInstanceId,
-    ShareTypeId, SnapshotId, SnapshotInstanceId,
+    BackendName, Digest, GenerationNumber, OperationId, ProjectId, RequestId, ShareGroupId,
+    ShareGroupSnapshotId, ShareId, ShareInstanceId, ShareTypeId, SnapshotId, SnapshotInstanceId,
 };
 use bulkhead_model::key::RECORD;
 use bulkhead_model::operation::Operation;
 use bulkhead_model::share::{Share, ShareInstance};
+use bulkhead_model::share_group::{ShareGroup, ShareGroupSnapshot};
 use bulkhead_model::snapshot::{Snapshot, SnapshotInstance};
 use bulkhead_model::time::Timestamp;
 use bulkhead_store::{Key, KeyPrefix};
@@ -148,6 +149,8 @@ pub(crate) enum RowKey {
     FirstResult(ProjectId, String),
     Backend(BackendName),
     ShareType(ShareTypeId),
+    Group(ShareGroupId),
+    GroupSnapshot(ShareGroupSnapshotId),
     Generation(BackendName, GenerationNumber),
 }
 
@@ -163,6 +166,8 @@ pub(crate) enum Row {
     FirstResult(FirstResult),
     Backend(BackendRecord),
     ShareType(ShareType),
+    Group(ShareGroup),
+    GroupSnapshot(ShareGroupSnapshot),
     Generation(GenerationRecord),
 }
 
@@ -178,6 +183,8 @@ impl Row {
             Self::FirstResult(row) => RowKey::FirstResult(row.project.clone(), row.key.clone()),
             Self::Backend(row) => RowKey::Backend(row.name.clone()),
             Self::ShareType(row) => RowKey::ShareType(row.id),
+            Self::Group(row) => RowKey::Group(row.id),
+            Self::GroupSnapshot(row) => RowKey::GroupSnapshot(row.id),
             Self::Generation(row) => RowKey::Generation(row.backend.clone(), row.number),
         }
     }
@@ -193,6 +200,8 @@ impl Row {
             Self::FirstResult(row) => serde_json::to_vec(row),
             Self::Backend(row) => serde_json::to_vec(row),
             Self::ShareType(row) => serde_json::to_vec(row),
+            Self::Group(row) => serde_json::to_vec(row),
+            Self::GroupSnapshot(row) => serde_json::to_vec(row),
             Self::Generation(row) => serde_json::to_vec(row),
         }
     }
@@ -213,6 +222,8 @@ impl RowKey {
             Self::FirstResult(project, key) => Key::new(&[RECORD, FIRST_RESULT, project.as_str(), key]),
             Self::Backend(name) => Key::new(&[RECORD, BACKEND, name.as_str()]),
             Self::ShareType(id) => Key::new(&[RECORD, SHARE_TYPE, &id.to_string()]),
+            Self::Group(id) => Key::new(&[RECORD, GROUP, &id.to_string()]),
+            Self::GroupSnapshot(id) => Key::new(&[RECORD, GROUP_SNAPSHOT, &id.to_string()]),
             Self::Generation(backend, number) => {
                 Key::new(&[RECORD, GENERATION, backend.as_str(), &format!("{:020}", number.0)])
             }
@@ -229,6 +240,8 @@ pub(crate) const RULES: &str = "access";
 pub(crate) const FIRST_RESULT: &str = "first-result";
 pub(crate) const BACKEND: &str = "backend";
 pub(crate) const SHARE_TYPE: &str = "share-type";
+pub(crate) const GROUP: &str = "share-group";
+pub(crate) const GROUP_SNAPSHOT: &str = "share-group-snapshot";
 pub(crate) const GENERATION: &str = "generation";
 
 /// The prefix of all rows of a kind.

@@ -24,7 +24,7 @@ fn missing(what: &str, id: impl std::fmt::Display) -> CallError {
 }
 
 /// `HOST@BACKEND#POOL`.
-fn host_string(placement: &Placement) -> String {
+pub(crate) fn host_string(placement: &Placement) -> String {
     match &placement.pool {
         Some(pool) => format!("{HOST}@{}#{pool}", placement.backend),
         None => format!("{HOST}@{}", placement.backend),

@@ -84,6 +84,7 @@ fn check_creation(tables: &Tables, share: &Share, active: &ShareInstance) -> Res
     if share.replication_type.is_none() {
         return Err(Denial::NotOffered { what: "replicas" }.into());
     }
+    facts.require_no_group("replicas")?;
     if let Some(running) = facts.in_flight {
         return Err(Denial::InFlight { running }.into());
     }
@@ -114,6 +115,7 @@ fn choose(
     let wish = Wish {
         asked: AskedShare::of(share, share.size),
         beside: None,
+        group: None,
         needs: share_type::needs(&share.extra_specs),
         replica: Some(ReplicaWish {
             domain: domain.ok_or(Denial::NoReplicationDomain)?,

@@ -39,6 +39,8 @@ pub(crate) struct Wish {
     pub(crate) asked: AskedShare,
     /// Where the snapshot's share lives, for a share made from one: no backend reads another's snapshots.
     pub(crate) beside: Option<Placement>,
+    /// Where the share's group lives, for a share of one.
+    pub(crate) group: Option<Placement>,
     /// What its share type asks for.
     pub(crate) needs: Needs,
     /// For a replica of a share: where it may be.
@@ -96,6 +98,31 @@ pub(crate) fn choose(inner: &Inner, tables: &Tables, wish: &Wish) -> Result<Plac
     }
 }
 
+/// The best place for what fits all of `wishes`: by the sum of the weights it has for each. Fails with [`ManagerError::NoBackend`] and all
+/// reasons.
+pub(crate) fn choose_for_all(
+    inner: &Inner,
+    tables: &Tables,
+    wishes: &[Wish],
+) -> Result<Placement, ManagerError> {
+    let mut surveys = wishes.iter().map(|wish| survey(inner, tables, wish));
+    let PlacementView { mut fitting, mut rejected } = surveys.next().unwrap_or_default();
+    for also in surveys {
+        fitting.retain_mut(|place| {
+            let same = also.fitting.iter().find(|other| other.placement == place.placement);
+            place.weight += same.map_or(0.0, |other| other.weight);
+            same.is_some()
+        });
+        rejected
+            .extend(also.rejected.into_iter().filter(|place| !rejected.contains(place)).collect::<Vec<_>>());
+    }
+    fitting.sort_by(|one, other| other.weight.total_cmp(&one.weight));
+    match fitting.into_iter().next() {
+        Some(best) => Ok(best.placement),
+        None => Err(ManagerError::NoBackend { reasons: rejected }),
+    }
+}
+
 /// Look at every pool of every backend.
 pub(crate) fn survey(inner: &Inner, tables: &Tables, wish: &Wish) -> PlacementView {
     let (mut candidates, mut rejected) = (Vec::new(), Vec::new());
@@ -144,13 +171,18 @@ impl Look<'_> {
         {
             return Err("the snapshot is on another backend".to_owned());
         }
+        if let Some(group) = &wish.group
+            && group.backend != backend.name
+        {
+            return Err("the share group is on another backend".to_owned());
+        }
         check_kind(backend, wish)?;
         let serving = backend.serving().ok_or_else(|| "is being set up".to_owned())?;
         let statistics = self.statistics()?;
         wish.needs.check(serving.driver.abilities(), &statistics)?;
-        let is_meant = |pool: &&Pool| match &wish.beside {
-            Some(Placement { pool: Some(beside), .. }) => *beside == pool.name,
-            _ => true,
+        let is_meant = |pool: &&Pool| {
+            let mut fixed = [&wish.beside, &wish.group].into_iter().flatten();
+            fixed.all(|place| place.pool.as_ref().is_none_or(|name| *name == pool.name))
         };
         let verdicts: Vec<_> = statistics
             .pools
@@ -242,8 +274,9 @@ fn check_kind(backend: &Backend, wish: &Wish) -> Result<(), String> {
         return Err("is being loaded".to_owned());
     };
     let description = &loaded.description;
-    let protocol = wish.asked.protocol;
-    if !description.protocols.contains(&protocol) {
+    if let Some(protocol) = wish.asked.protocol
+        && !description.protocols.contains(&protocol)
+    {
         let offered: Vec<_> = description.protocols.iter().map(|protocol| protocol.as_str()).collect();
         return Err(format!("does not export over {protocol}; it offers {}", offered.join(", ")));
     }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `share` | `size` (GiB), `share_proto`, `project_id`, `user_id`, `share_type_id`, `snapshot_id` |
 //! | `extra` | the extra specs of the share type |
-//! | `stats` | `share_backend_name`, `vendor_name`, `driver_version`, `pool_name`, the pool's capacities in GiB (`total_capacity_gb`, `free_capacity_gb`, `allocated_capacity_gb`, `provisioned_capacity_gb`), its percentages, ratio and flags, `replication_domain` |
+//! | `stats` | `share_backend_name`, `vendor_name`, `driver_version`, `pool_name`, the pool's capacities in GiB (`total_capacity_gb`, `free_capacity_gb`, `allocated_capacity_gb`, `provisioned_capacity_gb`), its percentages, ratio and flags, `replication_domain`, `sg_consistent_snapshot_support` |
 //! | `capabilities` | what the pool or its backend reports beyond that, else as `stats` |
 //!
 //! What is not known, such as the snapshot of a share that is made from none, is an error as every unknown name.
@@ -18,11 +18,12 @@ use bulkhead_model::size::Gibibytes;
 use bulkhead_model::statistics::{Capacity, Pool, Statistics, Support};
 use std::collections::BTreeMap;
 
-/// The share that a place is looked for.
+/// The share that a place is looked for, or the group of shares.
 #[derive(Debug, Clone)]
 pub(crate) struct AskedShare {
     pub(crate) size: Gibibytes,
-    pub(crate) protocol: Protocol,
+    /// None for a group, whose shares may have any.
+    pub(crate) protocol: Option<Protocol>,
     pub(crate) project: ProjectId,
     pub(crate) user: UserId,
     pub(crate) share_type: ShareTypeId,
@@ -35,7 +36,7 @@ impl AskedShare {
     pub(crate) fn of(share: &Share, size: Gibibytes) -> Self {
         Self {
             size,
-            protocol: share.protocol,
+            protocol: Some(share.protocol),
             project: share.project.clone(),
             user: share.user.clone(),
             share_type: share.share_type,
@@ -48,7 +49,7 @@ impl AskedShare {
     fn value(&self, key: &str) -> Option<Value> {
         Some(match key {
             "size" => Value::Number(self.size.get() as f64),
-            "share_proto" => Value::Text(self.protocol.to_string()),
+            "share_proto" => Value::Text(self.protocol?.to_string()),
             "project_id" => Value::of_text(self.project.as_str()),
             "user_id" => Value::of_text(self.user.as_str()),
             "share_type_id" => Value::Text(self.share_type.to_string()),
@@ -145,6 +146,7 @@ impl Seen<'_> {
             "driver_version" => &self.description.driver_version,
             "pool_name" => &self.pool.name,
             "replication_domain" => self.description.replication_domain.as_ref()?,
+            "sg_consistent_snapshot_support" => self.statistics.consistency?.as_str(),
             _ => return None,
         }))
     }

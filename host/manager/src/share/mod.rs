@@ -16,6 +16,7 @@ use crate::context::RequestContext;
 use crate::denial::Denial;
 use crate::error::ManagerError;
 use crate::first_result::Identity;
+use crate::group;
 use crate::journal::{About, Freshness, Initiator};
 use crate::manager::{Inner, Manager, Proposal};
 use crate::operation::{self, ShareFacts, SnapshotFacts};
@@ -26,7 +27,7 @@ use crate::scheduler::{self, AskedShare, Wish};
 use crate::share_type;
 use crate::view::{ShareTypeView, ShareView};
 use bulkhead_model::ability::Ability;
-use bulkhead_model::id::{OperationId, ShareId, ShareInstanceId, SnapshotId};
+use bulkhead_model::id::{OperationId, ShareGroupId, ShareId, ShareInstanceId, SnapshotId};
 use bulkhead_model::operation::Verb;
 use bulkhead_model::scope::Scope;
 use bulkhead_model::share::{Placement, Share, ShareInstance, ShareSupport};
@@ -162,6 +163,8 @@ fn propose_creation(
         replication_type: share_type::replication_type(&specs),
         extra_specs: specs,
         rules_home: None,
+        group: new.group,
+        source_member: None,
         created_at: now,
         updated_at: now,
     };
@@ -180,6 +183,10 @@ fn propose_creation(
         // The snapshot's turnstile: it is not deleted between this look and the commit.
         change.edit_snapshot_instance(tables, snapshot, &cause, |_| {});
     }
+    if let Some(group) = new.group {
+        // The group's turnstile, for the same reason.
+        change.edit_group(tables, group, &cause, |_| {});
+    }
     identity.remember(tables, &mut change, share.id);
     change.insert(Row::Share(share));
     change.insert(Row::Instance(instance));
@@ -197,11 +204,12 @@ pub(crate) fn wish(
     let specs = share_type::kept_specs(share_type);
     Ok(Wish {
         beside: new.source_snapshot.map(|id| source_of(context, new, tables, id)).transpose()?,
+        group: new.group.map(|id| joined(context, tables, id, share_type)).transpose()?,
         needs: share_type::needs(&specs),
         replica: None,
         asked: AskedShare {
             size: new.size,
-            protocol: new.protocol,
+            protocol: Some(new.protocol),
             project: context.actor.project.clone(),
             user: context.actor.user.clone(),
             share_type: share_type.id,
@@ -211,7 +219,19 @@ pub(crate) fn wish(
     })
 }
 
-fn new_instance(share: &Share, placement: &Placement) -> ShareInstance {
+/// Where the shares of a group are, if one of this type may be made there.
+fn joined(
+    context: &RequestContext,
+    tables: &Tables,
+    id: ShareGroupId,
+    share_type: &ShareTypeView,
+) -> Result<Placement, ManagerError> {
+    // A share belongs to the project of its group: also an operator makes it in one of their own.
+    let own = Scope::Project(context.actor.project.clone());
+    Ok(group::joined(tables, &own, id, share_type.id)?.placement.clone())
+}
+
+pub(crate) fn new_instance(share: &Share, placement: &Placement) -> ShareInstance {
     ShareInstance {
         id: ShareInstanceId::random(),
         share: share.id,
@@ -349,7 +369,8 @@ pub(crate) fn facts(tables: &Tables, share: &Share, instance: &ShareInstance) ->
     let in_flight = tables
         .unfinished_of_share(share.id)
         .find(|operation| !operation.verb.updates_rules())
-        .map(|operation| operation.verb.name());
+        .map(|operation| operation.verb.name())
+        .or_else(|| group::in_flight_on(tables, share));
     ShareFacts {
         status: instance.status,
         rules_status: instance.access_rules_status,
@@ -357,6 +378,8 @@ pub(crate) fn facts(tables: &Tables, share: &Share, instance: &ShareInstance) ->
         support: share.support,
         replicas: tables.instances_of(share.id).len(),
         snapshots: snapshots.collect(),
+        is_in_group: share.group.is_some(),
+        group_snapshots: tables.group_snapshots_with(share).count(),
         in_flight,
     }
 }

@@ -23,6 +23,7 @@ pub(crate) fn for_driver(share: &Share, instance: &ShareInstance) -> ShareForDri
         protocol: share.protocol,
         pool: instance.placement.pool.clone(),
         source_snapshot: share.source_snapshot,
+        group: share.group,
         replica_state: instance.replica_state,
         mount_snapshot_support: share.support.mount_snapshot,
         export_locations: instance.export_locations.iter().map(|stored| stored.location.clone()).collect(),

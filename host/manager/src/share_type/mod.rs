@@ -98,14 +98,18 @@ pub(crate) fn kept_specs(share_type: &ShareTypeView) -> BTreeMap<String, String>
     if share_type.is_default { BTreeMap::new() } else { share_type.extra_specs.clone() }
 }
 
+/// All share types, the built-in one first.
+pub(crate) fn list(tables: &Tables) -> Vec<ShareTypeView> {
+    let mut made: Vec<_> = tables.share_types().collect();
+    made.sort_by_key(|stored| (stored.created_at, stored.id));
+    std::iter::once(built_in()).chain(made.into_iter().map(|stored| view_of(stored))).collect()
+}
+
 impl Manager {
     /// All share types, the built-in one first.
     #[must_use]
     pub fn list_share_types(&self) -> Vec<ShareTypeView> {
-        let tables = self.inner.records.read();
-        let mut made: Vec<_> = tables.share_types().collect();
-        made.sort_by_key(|stored| (stored.created_at, stored.id));
-        std::iter::once(built_in()).chain(made.into_iter().map(|stored| view_of(stored))).collect()
+        list(&self.inner.records.read())
     }
 
     /// A share type by name or id. Fails with [`ManagerError::NotFound`].
@@ -232,7 +236,7 @@ async fn delete(inner: &Arc<Inner>, context: &RequestContext, name: &str) -> Res
     inner
         .transact(|tables| {
             let found = changeable(tables, name)?;
-            match tables.count_shares_of_type(found.id) {
+            match tables.count_uses_of_type(found.id) {
                 0 => {}
                 count => return Err(Denial::TypeInUse { count }.into()),
             }

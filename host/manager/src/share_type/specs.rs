@@ -135,6 +135,11 @@ pub(crate) struct Needs {
     capabilities: Vec<(String, String)>,
 }
 
+/// Whether a type with these extra specs asks for share servers.
+pub(crate) fn wants_share_servers(specs: &Specs) -> bool {
+    is_set(specs, SHARE_SERVERS)
+}
+
 /// What these extra specs ask of a backend; nothing for the built-in type, whose shares keep none.
 pub(crate) fn needs(kept: &Specs) -> Needs {
     let capability = |(key, value): (&String, &String)| {

@@ -7,13 +7,16 @@ use bulkhead_model::access::{AccessLevel, AccessOutcome, AccessTo, AccessUpdate}
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::{CallError, CapabilityCode, CapabilityError, DriverError, DriverErrorCode};
 use bulkhead_model::export::ExportLocation;
-use bulkhead_model::id::{AccessRuleId, RequestId, ShareInstanceId, SnapshotInstanceId};
+use bulkhead_model::id::{AccessRuleId, RequestId, ShareGroupId, ShareInstanceId, SnapshotInstanceId};
 use bulkhead_model::replica::{
     Promotion, ReplicaOutcome, ReplicaRemoval, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
     SnapshotUpdate,
 };
 use bulkhead_model::share::{
     Creation, EnsuredShare, ManagedShare, Reversion, RevertRules, ShareForDriver, ShareUsage,
+};
+use bulkhead_model::share_group::{
+    Consistency, CreatedShare, GroupShareSource, ShareGroupForDriver, ShareGroupSnapshotForDriver,
 };
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::snapshot::{ManagedSnapshot, SnapshotAccessUpdate, SnapshotForDriver, SnapshotOutcome};
@@ -40,6 +43,7 @@ pub struct HeldShare {
 pub struct World {
     pub shares: BTreeMap<ShareInstanceId, HeldShare>,
     pub snapshots: BTreeMap<SnapshotInstanceId, (ShareInstanceId, u64)>,
+    pub groups: BTreeSet<ShareGroupId>,
     /// How often each was really made: more than once is a duplicate.
     pub made: BTreeMap<String, u32>,
     /// Every call: the function and how often its operation had tried before.
@@ -84,6 +88,10 @@ pub struct FakeDriver {
     pub free_gib: f64,
     /// The size a revert claims to have left.
     pub size_after_revert: Option<Gibibytes>,
+    /// The unit in which its snapshots of groups are consistent.
+    pub consistency: Mutex<Result<Option<Consistency>, CallError>>,
+    /// How many members of a group snapshot, and shares of a group made from one, it answers about; none for all.
+    pub answers_about: Option<usize>,
     /// What it has for backends whose operator set no filter function.
     pub filter_function: Option<&'static str>,
     /// What it has for backends whose operator set no goodness function.
@@ -103,9 +111,18 @@ impl FakeDriver {
             ensured: Mutex::default(),
             free_gib: 1000.0,
             size_after_revert: None,
+            consistency: Mutex::new(Ok(Some(Consistency::Pool))),
+            answers_about: None,
             filter_function: None,
             goodness_function: None,
         }
+    }
+
+    /// It has no interface for groups: the host does what Manila's base class does.
+    pub fn without_groups(&mut self) {
+        self.abilities.0.remove(&Ability::ShareGroups);
+        self.abilities.0.remove(&Ability::GroupSnapshots);
+        self.consistency = Mutex::new(Ok(None));
     }
 
     /// The next calls of `function` do this, in this order.
@@ -203,7 +220,11 @@ pub fn pool(free_gib: f64) -> Pool {
     }
 }
 
-fn make(world: &mut World, share: &ShareForDriver, content: u64) -> Result<Vec<ExportLocation>, CallError> {
+pub fn make(
+    world: &mut World,
+    share: &ShareForDriver,
+    content: u64,
+) -> Result<Vec<ExportLocation>, CallError> {
     if let Some(held) = world.shares.get(&share.id) {
         return if held.size == share.size {
             Ok(vec![location(share)])
@@ -462,6 +483,52 @@ impl Driver for FakeDriver {
             Ok(())
         })
         .await
+    }
+
+    async fn create_share_group(
+        &self,
+        reason: &CallReason,
+        group: &ShareGroupForDriver,
+    ) -> Result<(), CallError> {
+        self.made_group(reason, group).await
+    }
+
+    async fn delete_share_group(
+        &self,
+        reason: &CallReason,
+        group: &ShareGroupForDriver,
+    ) -> Result<(), CallError> {
+        self.deleted_group(reason, group).await
+    }
+
+    async fn create_share_group_from_snapshot(
+        &self,
+        reason: &CallReason,
+        group: &ShareGroupForDriver,
+        _snapshot: &ShareGroupSnapshotForDriver,
+        sources: &[GroupShareSource],
+    ) -> Result<Vec<CreatedShare>, CallError> {
+        self.made_group_from_snapshot(reason, group, sources).await
+    }
+
+    async fn consistency_unit(&self, _: &CallReason) -> Result<Option<Consistency>, CallError> {
+        self.consistency.lock().expect("the unit").clone()
+    }
+
+    async fn create_share_group_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &ShareGroupSnapshotForDriver,
+    ) -> Result<Vec<SnapshotUpdate>, CallError> {
+        self.took_group_snapshot(reason, snapshot).await
+    }
+
+    async fn delete_share_group_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &ShareGroupSnapshotForDriver,
+    ) -> Result<(), CallError> {
+        self.removed_group_snapshot(reason, snapshot).await
     }
 
     async fn create_replica(

@@ -208,6 +208,7 @@ pub fn new_share(size: u64) -> NewShare {
         metadata: BTreeMap::new(),
         share_type: None,
         source_snapshot: None,
+        group: None,
         is_public: false,
     }
 }

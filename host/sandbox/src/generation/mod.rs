@@ -1,6 +1,7 @@
 //! One (driver, options, grant, limits) of a backend, ready for calls: the driver in this process.
 
 mod access;
+mod groups;
 mod replication;
 mod serve;
 
@@ -63,6 +64,8 @@ impl Generation {
     }
 }
 
+#[cfg(test)]
+mod groups_tests;
 #[cfg(test)]
 mod replication_tests;
 #[cfg(test)]

@@ -35,6 +35,9 @@ use bulkhead_model::replica::{
 use bulkhead_model::share::{
     Creation, EnsuredShare, ManagedShare, Reversion, RevertRules, ShareForDriver, ShareUsage,
 };
+use bulkhead_model::share_group::{
+    Consistency, CreatedShare, GroupShareSource, ShareGroupForDriver, ShareGroupSnapshotForDriver,
+};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::snapshot::{ManagedSnapshot, SnapshotAccessUpdate, SnapshotForDriver, SnapshotOutcome};
 use bulkhead_model::statistics::{IpVersion, Statistics};
@@ -173,6 +176,52 @@ impl Driver for Generation {
         let snapshot = snapshot_to_wit(snapshot);
         let arguments = (&snapshot, &share_rules[..], &snapshot_rules[..], None);
         self.call::<RevertToSnapshot, _>(reason, target, arguments, convert).await
+    }
+
+    async fn create_share_group(
+        &self,
+        reason: &CallReason,
+        group: &ShareGroupForDriver,
+    ) -> Result<(), CallError> {
+        self.create_share_group_of(reason, group).await
+    }
+
+    async fn delete_share_group(
+        &self,
+        reason: &CallReason,
+        group: &ShareGroupForDriver,
+    ) -> Result<(), CallError> {
+        self.delete_share_group_of(reason, group).await
+    }
+
+    async fn create_share_group_from_snapshot(
+        &self,
+        reason: &CallReason,
+        group: &ShareGroupForDriver,
+        snapshot: &ShareGroupSnapshotForDriver,
+        sources: &[GroupShareSource],
+    ) -> Result<Vec<CreatedShare>, CallError> {
+        self.create_share_group_from(reason, (group, snapshot), sources).await
+    }
+
+    async fn consistency_unit(&self, reason: &CallReason) -> Result<Option<Consistency>, CallError> {
+        self.consistency_unit_of(reason).await
+    }
+
+    async fn create_share_group_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &ShareGroupSnapshotForDriver,
+    ) -> Result<Vec<SnapshotUpdate>, CallError> {
+        self.create_share_group_snapshot_of(reason, snapshot).await
+    }
+
+    async fn delete_share_group_snapshot(
+        &self,
+        reason: &CallReason,
+        snapshot: &ShareGroupSnapshotForDriver,
+    ) -> Result<(), CallError> {
+        self.delete_share_group_snapshot_of(reason, snapshot).await
     }
 
     async fn create_replica(

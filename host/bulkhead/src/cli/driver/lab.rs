@@ -171,6 +171,7 @@ fn share(
         protocol,
         pool: written.pool.clone(),
         source_snapshot: None,
+        group: None,
         replica_state: None,
         mount_snapshot_support: false,
         export_locations: Vec::new(),

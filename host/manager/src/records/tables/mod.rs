@@ -1,6 +1,9 @@
 //! The rows in memory, with the indexes that answer every question of this crate. Loaded once, changed with every commit.
 
+mod groups;
 mod instances;
+
+use groups::Groups;
 
 use super::row::{BackendRecord, FirstResult, GenerationRecord, Row, RowKey, RuleChunk, ShareType};
 use bulkhead_model::id::{
@@ -60,6 +63,7 @@ pub(crate) struct Tables {
     backends: BTreeMap<BackendName, Stored<BackendRecord>>,
     share_types: BTreeMap<ShareTypeId, Stored<ShareType>>,
     generations: BTreeMap<BackendName, BTreeMap<GenerationNumber, Stored<GenerationRecord>>>,
+    groups: Groups,
 
     shares_of_project: Index<ProjectId, ShareId>,
     instances_of_share: Index<ShareId, ShareInstanceId>,
@@ -216,9 +220,9 @@ impl Tables {
         self.share_types.values()
     }
 
-    /// How many shares were made with a type.
-    pub(crate) fn count_shares_of_type(&self, id: ShareTypeId) -> usize {
-        self.shares.values().filter(|share| share.share_type == id).count()
+    /// How many shares were made with a type, and groups for shares of it.
+    pub(crate) fn count_uses_of_type(&self, id: ShareTypeId) -> usize {
+        self.shares.values().filter(|share| share.share_type == id).count() + self.count_groups_of_type(id)
     }
 
     /// What is remembered of a backend.
@@ -263,7 +267,10 @@ impl Tables {
 
     fn insert(&mut self, row: Row, revision: Revision) {
         match row {
+            Row::Group(group) => self.groups.insert(revision, group),
+            Row::GroupSnapshot(snapshot) => self.groups.insert_snapshot(revision, snapshot),
             Row::Share(share) => {
+                self.groups.insert_share(&share);
                 self.shares_of_project.entry(share.project.clone()).or_default().insert(share.id);
                 self.shares.insert(share.id, Stored::new(revision, share));
             }
@@ -321,8 +328,11 @@ impl Tables {
 
     fn remove(&mut self, key: &RowKey) {
         match key {
+            RowKey::Group(id) => self.groups.remove(*id),
+            RowKey::GroupSnapshot(id) => self.groups.remove_snapshot(*id),
             RowKey::Share(id) => {
                 if let Some(share) = self.shares.remove(id) {
+                    self.groups.remove_share(&share);
                     remove_from(&mut self.shares_of_project, &share.project, id);
                 }
             }

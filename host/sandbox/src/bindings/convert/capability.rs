@@ -24,7 +24,9 @@ pub(crate) fn resource_from_wit(resource: &wit::TargetResource) -> Result<Resour
         wit::TargetResource::Share(id) => id.parse().map(Resource::Share).map_err(|_| malformed(id)),
         wit::TargetResource::Snapshot(id) => id.parse().map(Resource::Snapshot).map_err(|_| malformed(id)),
         wit::TargetResource::ShareServer(id) => Err(foreign("share server", id)),
-        wit::TargetResource::ShareGroup(id) => Err(foreign("share group", id)),
+        wit::TargetResource::ShareGroup(id) => {
+            id.parse().map(Resource::ShareGroup).map_err(|_| malformed(id))
+        }
         wit::TargetResource::Backup(id) => Err(foreign("backup", id)),
     }
 }

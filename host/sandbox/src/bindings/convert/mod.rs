@@ -5,6 +5,7 @@ pub(crate) mod access;
 pub(crate) mod address;
 pub(crate) mod capability;
 pub(crate) mod error;
+pub(crate) mod group;
 pub(crate) mod location;
 pub(crate) mod manage;
 pub(crate) mod replica;

@@ -240,19 +240,29 @@ pub(crate) fn updates_from_wit(
     asked: &ReplicatedSnapshot,
     updates: Vec<wit::SnapshotUpdate>,
 ) -> Result<Vec<SnapshotUpdate>, Breach> {
-    check_count("the answer about a replicated snapshot", &updates, asked.snapshots.len())?;
-    let mut open: BTreeSet<SnapshotInstanceId> = asked.snapshots.iter().map(|one| one.snapshot.id).collect();
+    let asked: Vec<_> = asked.snapshots.iter().map(|one| &one.snapshot).collect();
+    updates_of_from_wit(rights, &asked, updates)
+}
+
+/// What a driver says of these snapshot instances, each at most once.
+pub(super) fn updates_of_from_wit(
+    rights: &LocationRights,
+    asked: &[&SnapshotForDriver],
+    updates: Vec<wit::SnapshotUpdate>,
+) -> Result<Vec<SnapshotUpdate>, Breach> {
+    check_count("the answer about snapshot instances", &updates, asked.len())?;
+    let mut open: BTreeSet<SnapshotInstanceId> = asked.iter().map(|one| one.id).collect();
     let mut found = Vec::with_capacity(updates.len());
     for update in updates {
-        let of = |one: &&ReplicaSnapshot| one.snapshot.id.to_string() == update.snapshot_id;
-        let snapshot = asked.snapshots.iter().find(of).filter(|one| open.remove(&one.snapshot.id));
+        let of = |one: &&&SnapshotForDriver| one.id.to_string() == update.snapshot_id;
+        let snapshot = asked.iter().find(of).filter(|one| open.remove(&one.id));
         let snapshot = snapshot.ok_or_else(|| {
             Breach(format!(
                 "snapshot-update.snapshot-id is one of those asked about, each once, unlike '{}'",
                 shown(&update.snapshot_id)
             ))
         })?;
-        found.push(update_from_wit(rights, &snapshot.snapshot, update)?);
+        found.push(update_from_wit(rights, snapshot, update)?);
     }
     Ok(found)
 }

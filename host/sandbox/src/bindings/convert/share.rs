@@ -23,7 +23,7 @@ pub(crate) fn share_to_wit(share: &ShareForDriver) -> wit::Share {
         pool: share.pool.clone(),
         source_snapshot_id: share.source_snapshot.map(|id| id.to_string()),
         share_server_id: None,
-        share_group_id: None,
+        share_group_id: share.group.map(|id| id.to_string()),
         replica_state: share.replica_state.map(replica_state_to_wit),
         mount_snapshot_support: share.mount_snapshot_support,
         export_locations: share.export_locations.iter().map(location_to_wit).collect(),

@@ -35,6 +35,7 @@ pub(crate) fn statistics_from_wit(statistics: wit::Statistics) -> Result<Statist
         pools.push(pool);
     }
     Ok(Statistics {
+        consistency: None,
         pools,
         replication_types: statistics.replication_types,
         capabilities: pairs_from_wit("statistics.capabilities", statistics.capabilities, MOST_PAIRS)?,

@@ -1,0 +1,129 @@
+//! One attempt at an operation on a group: the gates of all shares it touches, its driver calls, its answer.
+
+use super::fan_out::{self, Stop};
+use super::{carry, settle, shares_at_work};
+use crate::error::ManagerError;
+use crate::gate::Gate;
+use crate::journal::Attempt;
+use crate::manager::Inner;
+use crate::runner::{Progress, Step, enter, failed, judged};
+use bulkhead_model::error::CallError;
+use bulkhead_model::id::{ShareGroupId, ShareGroupSnapshotId, ShareId};
+use bulkhead_model::operation::{Operation, Verb};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What is known after the calls: how the operation goes on.
+type Outcome = Result<settle::Answer, Stop>;
+
+/// Make an attempt. The operation's share is no share: whatever it touches follows from its verb.
+pub(crate) async fn attempt(
+    inner: &Arc<Inner>,
+    operation: &Operation,
+    progress: &mut Progress,
+) -> Result<Step, ManagerError> {
+    let gates = gates(inner, operation);
+    let mut passed = Vec::with_capacity(gates.len());
+    for gate in &gates {
+        passed.push(gate.change.lock().await);
+    }
+    let Some((serving, _slot)) = enter(inner, &operation.backend).await? else { return Ok(Step::Again) };
+    if inner.runners.is_draining() {
+        return Ok(Step::Wait);
+    }
+    let Some(attempt) = inner.begin_attempt(operation.id, &serving, progress.freshness).await? else {
+        return Ok(Step::Ended);
+    };
+    let outcome = match call(inner, &attempt, progress).await {
+        Ok(outcome) => outcome,
+        Err(error) => return failed(inner, &attempt, progress, error).await,
+    };
+    match outcome {
+        Ok(answer) => settle::answered(inner, &attempt, &answer).await,
+        Err(Stop::NotWanted) => Ok(Step::Wait),
+        Err(Stop::Failed(error, judgement)) => judged(inner, &attempt, judgement, error).await,
+    }
+}
+
+/// The gates of the group and its shares at work. All are passed in the order of their ids, so that no two attempts wait for each other.
+fn gates(inner: &Inner, operation: &Operation) -> Vec<Arc<Gate>> {
+    let mut ids: BTreeSet<ShareId> = shares_at_work(&inner.records.read(), operation).into_iter().collect();
+    ids.insert(operation.share);
+    ids.into_iter().map(|id| inner.gates.of(id)).collect()
+}
+
+async fn call(inner: &Inner, attempt: &Attempt, progress: &mut Progress) -> Result<Outcome, CallError> {
+    let (driver, reason) = (&attempt.serving.driver, attempt.reason());
+    match attempt.operation.verb {
+        Verb::CreateShareGroup { group } => {
+            let group = inner.read(|tables| carry::group(tables, group))?;
+            or_nothing_to_do(driver.create_share_group(&reason, &group).await)?;
+            Ok(Ok(settle::Answer::Done))
+        }
+        Verb::DeleteShareGroup { group, .. } => {
+            let group = inner.read(|tables| carry::group(tables, group))?;
+            or_nothing_to_do(driver.delete_share_group(&reason, &group).await)?;
+            Ok(Ok(settle::Answer::Done))
+        }
+        Verb::CreateShareGroupFromSnapshot { group, group_snapshot } => {
+            make(inner, attempt, progress, (group, group_snapshot)).await
+        }
+        Verb::CreateShareGroupSnapshot { group_snapshot, .. } => {
+            let snapshot = inner.read(|tables| carry::snapshot(tables, group_snapshot))?;
+            let taken = match driver.create_share_group_snapshot(&reason, &snapshot).await {
+                Err(error) if error.is_not_implemented() => {
+                    fan_out::take(inner, attempt, progress, &snapshot.members).await
+                }
+                answer => Ok(answer?),
+            };
+            Ok(taken.map(settle::Answer::Taken))
+        }
+        Verb::DeleteShareGroupSnapshot { group_snapshot, .. } => {
+            let snapshot = inner.read(|tables| carry::snapshot(tables, group_snapshot))?;
+            let removed = match driver.delete_share_group_snapshot(&reason, &snapshot).await {
+                Err(error) if error.is_not_implemented() => {
+                    fan_out::remove(inner, attempt, progress, &snapshot.members).await
+                }
+                answer => Ok(answer?),
+            };
+            Ok(removed.map(|()| settle::Answer::Done))
+        }
+        _ => Err(CallError::Host { reason: "this operation is about no group".to_owned() }),
+    }
+}
+
+/// A driver without a function for it has nothing to do: the group is only a record.
+fn or_nothing_to_do(answer: Result<(), CallError>) -> Result<(), CallError> {
+    match answer {
+        Err(error) if error.is_not_implemented() => Ok(()),
+        answer => answer,
+    }
+}
+
+async fn make(
+    inner: &Inner,
+    attempt: &Attempt,
+    progress: &mut Progress,
+    (group, group_snapshot): (ShareGroupId, ShareGroupSnapshotId),
+) -> Result<Outcome, CallError> {
+    let (shares, snapshot, group) = inner.read(|tables| {
+        Ok((
+            carry::made_from(tables, group)?,
+            carry::snapshot(tables, group_snapshot)?,
+            carry::group(tables, group)?,
+        ))
+    })?;
+    let sources = match carry::collate(shares, &snapshot.members) {
+        Ok(sources) => sources,
+        Err(share) => return Ok(Ok(settle::Answer::NoMember(share))),
+    };
+    let driver = &attempt.serving.driver;
+    let reason = attempt.reason();
+    let made = match driver.create_share_group_from_snapshot(&reason, &group, &snapshot, &sources).await {
+        Err(error) if error.is_not_implemented() => {
+            fan_out::make(inner, attempt, progress, (&group, &sources)).await
+        }
+        answer => Ok(answer?),
+    };
+    Ok(made.map(settle::Answer::Made))
+}
