@@ -21,6 +21,35 @@ pub async fn create_snapshot(client: &Client, share: &str) -> anyhow::Result<Str
     Ok(id)
 }
 
+/// Make a share group and wait until it is available; its id.
+pub async fn create_group(client: &Client, group: Value) -> anyhow::Result<String> {
+    let made = client.post("/v2/share-groups", &json!({ "share_group": group })).await?;
+    let id = text(&made["share_group"]["id"])?;
+    settle(client, &group_path(&id), "share_group", &["available"]).await?;
+    Ok(id)
+}
+
+/// Take a snapshot of a share group and wait until it is available; its id.
+pub async fn create_group_snapshot(client: &Client, group: &str) -> anyhow::Result<String> {
+    let asked = json!({ "share_group_snapshot": { "share_group_id": group } });
+    let id = text(&client.post("/v2/share-group-snapshots", &asked).await?["share_group_snapshot"]["id"])?;
+    settle(client, &group_snapshot_path(&id), "share_group_snapshot", &["available"]).await?;
+    Ok(id)
+}
+
+/// The ids of a group's shares, oldest first.
+pub async fn shares_of_group(client: &Client, group: &str) -> anyhow::Result<Vec<String>> {
+    let listed = client.get(&format!("/v2/shares?share_group_id={group}")).await?;
+    let shares = listed["shares"].as_array().cloned().unwrap_or_default();
+    shares.iter().rev().map(|share| text(&share["id"])).collect()
+}
+
+/// Remove a share of a group.
+pub async fn delete_share_of_group(client: &Client, share: &str, group: &str) -> anyhow::Result<()> {
+    client.delete(&format!("{}?share_group_id={group}", share_path(share))).await?;
+    gone(client, &share_path(share)).await
+}
+
 /// Do something to a share and wait until it is available again; what it is then.
 pub async fn act(client: &Client, share: &str, action: Value) -> anyhow::Result<Value> {
     client.post(&format!("{}/action", share_path(share)), &action).await?;
@@ -69,6 +98,18 @@ pub fn share_path(share: &str) -> String {
 #[must_use]
 pub fn snapshot_path(snapshot: &str) -> String {
     format!("/v2/snapshots/{snapshot}")
+}
+
+/// The path of a share group's resource.
+#[must_use]
+pub fn group_path(group: &str) -> String {
+    format!("/v2/share-groups/{group}")
+}
+
+/// The path of a group snapshot's resource.
+#[must_use]
+pub fn group_snapshot_path(snapshot: &str) -> String {
+    format!("/v2/share-group-snapshots/{snapshot}")
 }
 
 /// Where clients find a share: all of it.

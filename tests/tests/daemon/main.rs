@@ -15,6 +15,7 @@ mod doctor;
 mod doors;
 mod faults;
 mod golden;
+mod groups;
 mod hostile;
 mod hot_load;
 mod make_pool;

@@ -89,3 +89,45 @@ async fn the_stock_client_creates_lists_shows_shares_resizes_snapshots_and_delet
     run(&["share", "delete", "stock", "--wait"]);
     assert_eq!(run(&["share", "list", "-f", "json"]).as_array().map(Vec::len), Some(0));
 }
+
+#[tokio::test]
+async fn the_stock_client_fills_snapshots_copies_and_removes_share_groups() {
+    if programs::python().is_none() {
+        eprintln!(
+            "SKIPPED: BULKHEAD_TEST_PYTHON names no Python environment with the stock client; use cargo xtask test"
+        );
+        return;
+    }
+    let (_lab, daemon) = directory_daemon().await;
+    let run = |words: &[&str]| openstack(&daemon, words).expect("the client succeeds");
+    let types = run(&["share", "group", "type", "list", "-f", "json"]);
+    assert_eq!(types[0]["Name"], "default", "{types}");
+    let asked = ["--name", "papers", "--share-types", "default", "--wait", "-f", "json"];
+    let made = run(&[&["share", "group", "create"], &asked[..]].concat());
+    assert_eq!(made["status"], "available", "{made}");
+    run(&["share", "create", "NFS", "1", "--name", "a", "--share-group", "papers", "--wait"]);
+    let listed = run(&["share", "group", "list", "-f", "json"]);
+    assert_eq!(listed[0]["Name"], "papers", "{listed}");
+    run(&["share", "group", "set", "papers", "--description", "all of them"]);
+    let shown = run(&["share", "group", "show", "papers", "-f", "json"]);
+    assert_eq!(shown["description"], "all of them", "{shown}");
+    let asked = ["create", "papers", "--name", "before", "--wait", "-f", "json"];
+    let snapshot = run(&[&["share", "group", "snapshot"], &asked[..]].concat());
+    assert_eq!(snapshot["status"], "available", "{snapshot}");
+    let members = run(&["share", "group", "snapshot", "members", "list", "before", "-f", "json"]);
+    assert_eq!(members.as_array().map(Vec::len), Some(1), "{members}");
+    let asked = ["--name", "copy", "--source-share-group-snapshot", "before", "--wait", "-f", "json"];
+    let copy = run(&[&["share", "group", "create"], &asked[..]].concat());
+    assert_eq!(copy["status"], "available", "{copy}");
+    let copied = run(&["share", "list", "--share-group", "copy", "-f", "json"]);
+    let id = copied[0]["ID"].as_str().expect("the share of the copy").to_owned();
+    let kept = openstack(&daemon, &["share", "delete", "a", "--share-group", "papers"]);
+    kept.expect_err("a group snapshot has it");
+    run(&["share", "group", "snapshot", "delete", "before", "--wait"]);
+    run(&["share", "delete", &id, "--share-group", "copy", "--wait"]);
+    run(&["share", "delete", "a", "--share-group", "papers", "--wait"]);
+    for group in ["copy", "papers"] {
+        run(&["share", "group", "delete", group, "--wait"]);
+    }
+    assert_eq!(run(&["share", "group", "list", "-f", "json"]).as_array().map(Vec::len), Some(0));
+}

@@ -6,6 +6,7 @@ mod access;
 mod adopted;
 mod by_hand;
 mod faults;
+mod groups;
 mod injection;
 mod managing;
 mod many;
