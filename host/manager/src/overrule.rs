@@ -7,7 +7,7 @@
 //!
 //! After an abandoned operation a call of it may still be out: it keeps its gate, so that the next call for the share waits for it.
 
-use crate::access;
+use crate::access::{self, state::GivenUp};
 use crate::context::RequestContext;
 use crate::denial::Denial;
 use crate::error::ManagerError;
@@ -20,7 +20,7 @@ use crate::operation::{
 use crate::records::{Change, Expect, Row, Stored, Tables};
 use crate::runner::launch;
 use crate::settle;
-use crate::share;
+use crate::share::{self, removal};
 use bulkhead_model::error::Blame;
 use bulkhead_model::id::OperationId;
 use bulkhead_model::operation::{Operation, OperationFailure, OperationState, Verb};
@@ -174,8 +174,8 @@ async fn abandon(
     if stored.state.is_final() {
         return Err(Denial::OperationState { state: stored.state, advice: "it has ended already" }.into());
     }
-    if matches!(stored.verb, Verb::UpdateAccess | Verb::DeleteShare { .. } | Verb::UnmanageShare { .. }) {
-        access::give_up(inner, stored.share, &cause).await?;
+    if let Some(which) = given_up_with(&stored) {
+        access::give_up(inner, stored.share, which, &cause).await?;
     }
     let failure = OperationFailure {
         code: "abandoned".to_owned(),
@@ -199,4 +199,13 @@ async fn abandon(
         .await?;
     inner.runners.wake(id);
     Ok(Arc::clone(&find(&inner.records.read(), id)?.value))
+}
+
+/// The rules of its share that are given up with an operation.
+fn given_up_with(operation: &Operation) -> Option<GivenUp> {
+    match &operation.verb {
+        verb if removal::takes_rules_away(verb) && operation.attempts > 0 => Some(GivenUp::All),
+        Verb::UpdateAccess | Verb::DeleteShare { .. } | Verb::UnmanageShare { .. } => Some(GivenUp::OnTheWay),
+        _ => None,
+    }
 }

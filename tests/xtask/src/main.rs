@@ -20,7 +20,8 @@ usage: cargo xtask COMMAND
   demo     build everything, start the daemon, and tell the whole story of a share: over NFS as root, else on directories
   test     install what the tests need and run them all
   check    formatting, lints, documentation and licences, each with warnings denied
-  soak     what takes long: hundreds of kills at random moments, on directories and on real storage
+  soak     what takes long: hundreds of kills at random moments, on directories and on real storage; 1,000 power cuts; a million
+           steps of the simulation
            [--seed N] [--daemon-kills N] [--helper-kills N]
            [--storage-daemon-kills N] [--storage-helper-kills N] [--storage-ganesha-kills N]
   guests   build the drivers of this repository into target/guests

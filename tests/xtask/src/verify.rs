@@ -35,10 +35,18 @@ pub(crate) fn test() -> Outcome {
     )
 }
 
-/// Kills at random moments, many of them.
+/// What takes long: many kills at random moments, power cuts, and a million steps of the simulation.
 pub(crate) fn soak(arguments: &[String]) -> Outcome {
     setup::prepare()?;
     setup::storage();
     guests::build(Programs::Run)?;
-    run("the soak", command(guests::program("soak")).args(arguments))
+    run("kills at random moments", command(guests::program("soak")).args(arguments))?;
+    let one_test = |package_test: &str, name: &str| {
+        let mut test = cargo();
+        // Of the workspace, for the same features everywhere.
+        test.args(["test", "--workspace", "--locked", "--test", package_test, name, "--", "--nocapture"]);
+        test
+    };
+    run("power cuts", one_test("store", "power").env("BULKHEAD_POWER_CUTS", "1000"))?;
+    run("the simulation", one_test("manager", "simulation").env("BULKHEAD_SIMULATION_STEPS", "1000000"))
 }

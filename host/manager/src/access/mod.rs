@@ -28,7 +28,7 @@ use bulkhead_model::statistics::IpVersion;
 use bulkhead_model::status::AccessRuleState;
 use bulkhead_model::time::Timestamp;
 use list::RuleList;
-use state::Reach;
+use state::{GivenUp, Reach};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tracing::instrument;
@@ -317,17 +317,22 @@ pub(crate) async fn start_if_queued(inner: &Arc<Inner>, instance: ShareInstanceI
     }
 }
 
-/// Give up whatever of a share's rules waits or is in work. In several transactions if they are many.
-pub(crate) async fn give_up(inner: &Inner, share: ShareId, cause: &Cause) -> Result<(), ManagerError> {
+/// Give up rules of a share. In several transactions if they are many.
+pub(crate) async fn give_up(
+    inner: &Inner,
+    share: ShareId,
+    which: GivenUp,
+    cause: &Cause,
+) -> Result<(), ManagerError> {
     loop {
         let is_complete = inner
             .transact(|tables| {
                 let Some(instance) = tables.instance_of(share) else { return Ok(Proposal::Settled(true)) };
                 let mut rules = RuleList::read(tables, instance.id);
-                if !rules.iter().any(|rule| rule.state.is_transient()) {
+                if !rules.iter().any(|rule| which.includes(rule.state)) {
                     return Ok(Proposal::Settled(true));
                 }
-                state::give_up(&mut rules);
+                state::give_up(&mut rules, which);
                 let is_complete = !rules.is_full();
                 let status = rules.status();
                 let mut change = Change::default();
@@ -346,7 +351,7 @@ pub(crate) async fn give_up(inner: &Inner, share: ShareId, cause: &Cause) -> Res
 pub(crate) fn give_up_late(tables: &Tables, share: ShareId, cause: &Cause, change: &mut Change) {
     let Some(instance) = tables.instance_of(share) else { return };
     let mut rules = RuleList::read(tables, instance.id);
-    state::give_up(&mut rules);
+    state::give_up(&mut rules, GivenUp::OnTheWay);
     let status = rules.status();
     rules.write(cause, change);
     // The turnstile, even if nothing joined: who joins the queue of this operation from now on finds it ended.

@@ -203,10 +203,26 @@ pub(crate) fn fail(rules: &mut RuleList) {
     });
 }
 
-/// Whatever waits or is in work is in error: nothing carries it to the driver any more.
-pub(crate) fn give_up(rules: &mut RuleList) {
+/// Which rules are given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GivenUp {
+    /// What waits or is in work: nothing carries it to the driver any more.
+    OnTheWay,
+    /// Those in force too: the driver was told to take them away, and whether it did is not known (contract 4.3).
+    All,
+}
+
+impl GivenUp {
+    /// Whether it is about a rule in this state.
+    pub(crate) fn includes(self, state: State) -> bool {
+        state.is_transient() || (self == Self::All && state == State::Active)
+    }
+}
+
+/// The rules that are given up are in error.
+pub(crate) fn give_up(rules: &mut RuleList, which: GivenUp) {
     rules.edit(
-        |rule| rule.state.is_transient(),
+        |rule| which.includes(rule.state),
         |rule| {
             rule.state = State::Error;
             rule.failure = Some(GIVEN_UP.to_owned());

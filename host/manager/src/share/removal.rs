@@ -4,6 +4,7 @@
 //! taken away is committed between the two, so that what the records say is never more than what the backend was told.
 
 use crate::access::list::RuleList;
+use crate::access::state::GivenUp;
 use crate::access::{self, state};
 use crate::backend::Serving;
 use crate::call;
@@ -85,6 +86,11 @@ const fn is_let_go(verb: &Verb) -> bool {
     matches!(verb, Verb::UnmanageShare { .. })
 }
 
+/// Whether a share loses its rules before the call that `verb` names.
+pub(crate) const fn takes_rules_away(verb: &Verb) -> bool {
+    matches!(verb, Verb::DeleteShare { .. } | Verb::UnmanageShare { remove_access_rules: true })
+}
+
 /// Let the driver let go, then forget what the host kept for it.
 async fn let_go(attempt: &Attempt, share: &ShareForDriver) -> Result<(), CallError> {
     let (driver, reason) = (&attempt.serving.driver, attempt.reason());
@@ -106,8 +112,7 @@ async fn remove_rules(
         let tables = inner.records.read();
         let Some(instance) = tables.instance_of(operation.share) else { return Ok(None) };
         let rules = RuleList::read(&tables, instance.id);
-        let stay = matches!(operation.verb, Verb::UnmanageShare { remove_access_rules: false });
-        if rules.len() == 0 || stay {
+        if rules.len() == 0 || !takes_rules_away(&operation.verb) {
             return Ok(None);
         }
         (call::share(&tables, operation), state::removal_of_all(&rules))
@@ -145,7 +150,7 @@ async fn rules_failed(
         share.id = %operation.share, error.code = %failure.code, error.blame = %failure.blame,
         "removing the access rules of a share before {} failed: {}", operation.verb.name(), failure.message
     );
-    access::give_up(inner, operation.share, &cause_of(operation)).await?;
+    access::give_up(inner, operation.share, GivenUp::All, &cause_of(operation)).await?;
     inner
         .conclude(attempt, |tables, cause, change| {
             settle::fail(tables, operation, &[], cause, change);

@@ -32,6 +32,11 @@ impl Death {
         }
     }
 
+    /// How many steps were passed or died at.
+    pub fn steps(&self) -> u64 {
+        self.steps.load(Ordering::SeqCst)
+    }
+
     /// Returns once the daemon is dead.
     pub async fn happened(&self) {
         self.happened.notified().await;

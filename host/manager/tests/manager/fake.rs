@@ -28,6 +28,7 @@ use bulkhead_model::time::Timestamp;
 use bulkhead_sandbox::Driver;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +56,13 @@ pub struct World {
     /// Calls that change one share and overlap: there must be none.
     pub overlaps: Vec<String>,
     changing: BTreeMap<(ShareInstanceId, &'static str), &'static str>,
+}
+
+impl World {
+    /// The daemon is dead: no call goes on.
+    pub fn end_of_life(&mut self) {
+        self.changing.clear();
+    }
 }
 
 /// What a call does instead of just succeeding.
@@ -96,6 +104,42 @@ pub struct FakeDriver {
     pub filter_function: Option<&'static str>,
     /// What it has for backends whose operator set no goodness function.
     pub goodness_function: Option<&'static str>,
+    /// What befalls calls that have no script.
+    pub whims: Option<Whims>,
+}
+
+/// Failures and delays by chance.
+#[derive(Debug)]
+pub struct Whims(Mutex<fastrand::Rng>);
+
+impl Whims {
+    pub fn new(chance: fastrand::Rng) -> Self {
+        Self(Mutex::new(chance))
+    }
+
+    /// What the next call does: mostly, it succeeds. Only what has no effect ends for good: an answer that was lost after an effect is one
+    /// the host knows to be lost.
+    fn act(&self) -> Option<Act> {
+        let mut chance = self.0.lock().expect("the chance");
+        let passing =
+            [DriverErrorCode::BackendUnreachable, DriverErrorCode::OutcomeUnknown, DriverErrorCode::Busy];
+        let passing = answered(*chance.choice(&passing).expect("one of three"));
+        match chance.u8(0..100) {
+            0..8 => Some(Act::Fail(passing)),
+            8..16 => Some(Act::FailAfterEffect(passing)),
+            16..19 => Some(Act::Fail(answered(DriverErrorCode::BackendFailed))),
+            19..21 => {
+                let function = "the call";
+                Some(Act::FailAfterEffect(CallError::DeadlineExceeded { function, limit_ms: 1000 }))
+            }
+            _ => None,
+        }
+    }
+
+    async fn delay(&self) {
+        let delay = self.0.lock().expect("the chance").u64(0..4);
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+    }
 }
 
 impl FakeDriver {
@@ -115,6 +159,7 @@ impl FakeDriver {
             answers_about: None,
             filter_function: None,
             goodness_function: None,
+            whims: None,
         }
     }
 
@@ -156,7 +201,11 @@ impl FakeDriver {
             }
         }
         let _leaves = Leaves { world: Arc::clone(&self.world), key };
-        let act = self.next_act(function);
+        let whims = self.whims.as_ref();
+        let act = self.next_act(function).or_else(|| whims.and_then(Whims::act));
+        if let Some(whims) = whims {
+            whims.delay().await;
+        }
         if let Some(Act::Hold(released)) = &act {
             released.acquire().await.expect("the test").forget();
         }
@@ -167,6 +216,9 @@ impl FakeDriver {
         self.death.step().await;
         let result = effect(&mut self.world());
         self.death.step().await;
+        if let Some(whims) = whims {
+            whims.delay().await;
+        }
         match act {
             Some(Act::FailAfterEffect(error)) => Err(error),
             _ => result,

@@ -26,5 +26,6 @@ mod scheduler;
 mod share;
 mod share_type;
 mod shelf;
+mod simulation;
 mod snapshot;
 mod uneven;

@@ -11,7 +11,7 @@ use bulkhead_model::id::ShareId;
 use bulkhead_model::operation::OperationState;
 use bulkhead_model::scope::Scope;
 use bulkhead_model::share::{Placement, Protocol};
-use bulkhead_model::status::ShareStatus;
+use bulkhead_model::status::{AccessRuleState, AccessRulesStatus, ShareStatus};
 use bulkhead_model::text::GuestText;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -145,6 +145,24 @@ async fn a_failed_deletion_is_in_error_deleting_and_may_be_asked_for_again() {
     house.manager.delete_share(&tenant(), share, Force::No).await.expect("accepted");
     house.settled().await;
     assert_eq!(house.show(share).instance.status, ShareStatus::ErrorDeleting);
+    house.manager.delete_share(&tenant(), share, Force::No).await.expect("accepted");
+    house.settled().await;
+    assert!(house.manager.list_shares(&Scope::Everything).is_empty());
+}
+
+#[tokio::test]
+async fn rules_whose_removal_failed_with_the_deletion_are_in_error_for_nobody_knows_whether_they_hold() {
+    let house = House::new().await;
+    let share = house.share().await.share.id;
+    house.rule(share, "10.0.0.1").await;
+    let lost = Act::FailAfterEffect(answered(DriverErrorCode::BackendFailed));
+    house.driver.then("update-access", lost);
+    house.manager.delete_share(&tenant(), share, Force::No).await.expect("accepted");
+    house.settled().await;
+    assert_eq!(house.show(share).instance.status, ShareStatus::ErrorDeleting);
+    assert_eq!(house.show(share).instance.access_rules_status, AccessRulesStatus::Error);
+    let rules = house.manager.list_access_rules(&Scope::Everything, share).expect("the rules");
+    assert_eq!(rules.iter().map(|rule| rule.state).collect::<Vec<_>>(), [AccessRuleState::Error]);
     house.manager.delete_share(&tenant(), share, Force::No).await.expect("accepted");
     house.settled().await;
     assert!(house.manager.list_shares(&Scope::Everything).is_empty());
