@@ -130,6 +130,7 @@ impl Story {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long a story is told is for whoever runs the test to say")]
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
 }
