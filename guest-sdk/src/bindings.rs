@@ -88,6 +88,24 @@ optional_export!(
     "export_group_snapshots",
     "bulkhead_sdk::__internal::group_snapshots"
 );
+optional_export!(
+    periodic_hook,
+    "bulkhead:driver/with-periodic-hook",
+    "export_periodic_hook",
+    "bulkhead_sdk::__internal::periodic_hook"
+);
+optional_export!(
+    share_status,
+    "bulkhead:driver/with-share-status",
+    "export_share_status",
+    "bulkhead_sdk::__internal::share_status"
+);
+optional_export!(
+    metadata_updates,
+    "bulkhead:driver/with-metadata-updates",
+    "export_metadata_updates",
+    "bulkhead_sdk::__internal::metadata_updates"
+);
 optional_export!(usage, "bulkhead:driver/with-usage", "export_usage", "bulkhead_sdk::__internal::usage");
 optional_export!(
     replication,

@@ -4,16 +4,19 @@ use crate::access::{AccessRule, AccessUpdate, RuleOutcome, SnapshotAccessRule};
 use crate::bindings::base::bulkhead::driver::types as wit;
 use crate::bindings::base::exports::bulkhead::driver::{lifecycle, shares};
 use crate::bindings::{
-    access, access_by_rule, extend, manage, manage_snapshots, mountable_snapshots, revert,
-    share_from_snapshot, shrink, snapshots, usage,
+    access, access_by_rule, extend, manage, manage_snapshots, metadata_updates, mountable_snapshots,
+    periodic_hook, revert, share_from_snapshot, share_status, shrink, snapshots, usage,
 };
 use crate::driver::{Access, AccessByRule, Driver, Extend, Revert, ShareFromSnapshot, Shrink, Snapshots};
 use crate::error::Error;
 use crate::manage::{Manage, ManageSnapshots, ManagedShare, ManagedSnapshot};
+use crate::metadata::MetadataUpdates;
 use crate::mountable::{MountableSnapshots, SnapshotAccessUpdate};
 use crate::pairs;
 use crate::panic;
+use crate::periodic_hook::{HookData, PeriodicHook};
 use crate::share::{Creation, EnsuredShare, ExportLocation, Share};
+use crate::share_status::{ShareProgress, ShareStatus};
 use crate::snapshot::{Reversion, Snapshot, SnapshotOutcome};
 use crate::statistics::{IpVersion, Statistics};
 use crate::usage::{ShareUsage, Usage};
@@ -246,6 +249,55 @@ impl<D: Usage> usage::exports::bulkhead::driver::usage::Guest for Glue<D> {
         run(|| {
             let shares: Vec<Share> = shares.into_iter().map(|share| Share::from_wit(share, None)).collect();
             D::share_usage_sizes(&shares).map(|sizes| sizes.into_iter().map(ShareUsage::into_wit).collect())
+        })
+    }
+}
+
+impl<D: PeriodicHook> periodic_hook::exports::bulkhead::driver::periodic_hook::Guest for Glue<D> {
+    fn periodic_hook_data(
+        shares: Vec<wit::Share>,
+    ) -> Result<Vec<periodic_hook::exports::bulkhead::driver::periodic_hook::HookData>, wit::Error> {
+        run(|| {
+            let shares: Vec<Share> = shares.into_iter().map(|share| Share::from_wit(share, None)).collect();
+            D::periodic_hook_data(&shares).map(|data| data.into_iter().map(HookData::into_wit).collect())
+        })
+    }
+}
+
+impl<D: ShareStatus> share_status::exports::bulkhead::driver::share_status::Guest for Glue<D> {
+    fn share_status(
+        share: wit::Share,
+        server: Option<wit::ShareServer>,
+    ) -> Result<share_status::exports::bulkhead::driver::share_status::ShareProgress, wit::Error> {
+        run(|| D::share_status(&Share::from_wit(share, server)).map(ShareProgress::into_wit))
+    }
+}
+
+impl<D: MetadataUpdates> metadata_updates::exports::bulkhead::driver::metadata_updates::Guest for Glue<D> {
+    fn share_creation_metadata(
+        share: wit::Share,
+        server: Option<wit::ShareServer>,
+    ) -> Result<Vec<wit::KeyValue>, wit::Error> {
+        run(|| D::share_creation_metadata(&Share::from_wit(share, server)).map(pairs::into_wit))
+    }
+
+    fn update_share_from_metadata(
+        share: wit::Share,
+        metadata: Vec<wit::KeyValue>,
+        server: Option<wit::ShareServer>,
+    ) -> Result<(), wit::Error> {
+        run(|| D::update_share_from_metadata(&Share::from_wit(share, server), &pairs::from_wit(metadata)))
+    }
+
+    /// Subnets are a matter of share servers, which drivers of this kit do not make.
+    fn update_subnet_from_metadata(
+        _network: wit::ShareNetwork,
+        subnet: wit::ShareNetworkSubnet,
+        _server: wit::ShareServer,
+        _metadata: Vec<wit::KeyValue>,
+    ) -> Result<(), wit::Error> {
+        run(|| {
+            Err(Error::not_implemented(format!("this driver acts on no metadata of subnet {}", subnet.id)))
         })
     }
 }

@@ -33,14 +33,17 @@ pub mod job;
 pub mod lock;
 pub mod log;
 pub mod manage;
+pub mod metadata;
 pub mod mountable;
 mod pairs;
 mod panic;
+pub mod periodic_hook;
 pub mod private_data;
 pub mod replication;
 mod resource;
 pub mod service;
 pub mod share;
+pub mod share_status;
 mod slots;
 pub mod snapshot;
 pub mod statistics;
@@ -58,7 +61,9 @@ pub use group::{
     Consistency, CreatedShare, GroupShareSource, GroupSnapshots, ShareGroup, ShareGroupSnapshot, ShareGroups,
 };
 pub use manage::{Manage, ManageSnapshots, ManagedShare, ManagedSnapshot};
+pub use metadata::MetadataUpdates;
 pub use mountable::{MountableSnapshots, SnapshotAccessUpdate};
+pub use periodic_hook::{HookData, PeriodicHook};
 pub use replication::{
     AccessRulesStatus, InstanceStatus, Promotion, Replica, ReplicaOutcome, ReplicaSnapshot,
     ReplicaSnapshotPair, ReplicaView, ReplicatedReversion, ReplicatedRevert, ReplicatedSnapshots,
@@ -68,6 +73,7 @@ pub use resource::Resource;
 pub use share::{
     AfterEnsuring, Creation, EnsuredShare, ExportLocation, Health, Protocol, ReplicaState, Share, ShareServer,
 };
+pub use share_status::{FinishedShare, ShareProgress, ShareStatus};
 pub use slots::Slots;
 pub use snapshot::{Reversion, Snapshot, SnapshotOutcome};
 pub use statistics::{Capacity, IpVersion, Pool, Statistics, Support};
@@ -77,9 +83,9 @@ pub use usage::{ShareUsage, Usage};
 #[doc(hidden)]
 pub mod __internal {
     pub use crate::bindings::{
-        access, access_by_rule, base, extend, group_snapshots, manage, manage_snapshots, mountable_snapshots,
-        replicated_revert, replicated_snapshots, replication, revert, share_from_snapshot, share_groups,
-        shrink, snapshots, usage,
+        access, access_by_rule, base, extend, group_snapshots, manage, manage_snapshots, metadata_updates,
+        mountable_snapshots, periodic_hook, replicated_revert, replicated_snapshots, replication, revert,
+        share_from_snapshot, share_groups, share_status, shrink, snapshots, usage,
     };
     pub use crate::export::names_access;
     pub use crate::glue::Glue;

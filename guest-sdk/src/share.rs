@@ -170,7 +170,8 @@ pub struct Share {
     pub export_locations: Vec<ExportLocation>,
     /// The extra specs of its share type, as the administrator wrote them.
     pub extra_specs: Vec<(String, String)>,
-    /// The user metadata of the share; only in `update_access`, else empty.
+    /// The user metadata of the share; only in `update_access` and in the functions of
+    /// [`MetadataUpdates`](crate::MetadataUpdates), else empty.
     pub metadata: Vec<(String, String)>,
     /// The share server it lives on; none where the driver does not handle share servers.
     pub server: Option<ShareServer>,

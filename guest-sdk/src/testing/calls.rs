@@ -6,9 +6,12 @@ use crate::access::{AccessLevel, AccessRule, AccessUpdate, RuleOutcome, Snapshot
 use crate::driver::{Access, AccessByRule, Driver, Extend, Revert, ShareFromSnapshot, Shrink, Snapshots};
 use crate::error::Result;
 use crate::manage::{Manage, ManageSnapshots, ManagedShare, ManagedSnapshot};
+use crate::metadata::MetadataUpdates;
 use crate::mountable::{MountableSnapshots, SnapshotAccessUpdate};
+use crate::periodic_hook::{HookData, PeriodicHook};
 use crate::resource::Resource;
 use crate::share::{Creation, EnsuredShare, ExportLocation, Share};
+use crate::share_status::{ShareProgress, ShareStatus};
 use crate::snapshot::{Reversion, Snapshot, SnapshotOutcome};
 use crate::statistics::{IpVersion, Statistics};
 use crate::usage::{ShareUsage, Usage};
@@ -159,6 +162,43 @@ impl Lab {
     /// [`Usage::share_usage_sizes`].
     pub fn share_usage_sizes<D: Usage>(&self, shares: &[Share]) -> Result<Vec<ShareUsage>> {
         self.call(Target::shares(shares), || D::share_usage_sizes(shares))
+    }
+
+    /// [`PeriodicHook::periodic_hook_data`].
+    pub fn periodic_hook_data<D: PeriodicHook>(&self, shares: &[Share]) -> Result<Vec<HookData>> {
+        self.call(Target::shares(shares), || D::periodic_hook_data(shares))
+    }
+
+    /// [`ShareStatus::share_status`] of a share whose creation from `source` is pending.
+    pub fn share_status_while_creating<D: ShareStatus>(
+        &self,
+        share: &Share,
+        source: &Snapshot,
+    ) -> Result<ShareProgress> {
+        self.call(Target::share(share).made_from(source), || D::share_status(share))
+    }
+
+    /// [`ShareStatus::share_status`] of the share of `snapshot`, whose revert to it is pending. The call is about the share and may name
+    /// the snapshot.
+    pub fn share_status_while_reverting<D: ShareStatus>(&self, snapshot: &Snapshot) -> Result<ShareProgress> {
+        self.call(Target::reverting(snapshot), || D::share_status(&snapshot.share))
+    }
+
+    /// [`MetadataUpdates::share_creation_metadata`]. The host drops keys that `supplied` does not list; the double hands all back.
+    pub fn share_creation_metadata<D: MetadataUpdates>(
+        &self,
+        share: &Share,
+    ) -> Result<Vec<(String, String)>> {
+        self.call(Target::share(share), || D::share_creation_metadata(share))
+    }
+
+    /// [`MetadataUpdates::update_share_from_metadata`].
+    pub fn update_share_from_metadata<D: MetadataUpdates>(
+        &self,
+        share: &Share,
+        metadata: &[(String, String)],
+    ) -> Result<()> {
+        self.call(Target::share(share), || D::update_share_from_metadata(share, metadata))
     }
 
     fn forget_if_let_go(&self, ended: Result<()>, resource: &Resource) -> Result<()> {

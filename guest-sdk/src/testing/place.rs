@@ -11,7 +11,7 @@ use crate::snapshot::Snapshot;
 /// What a call is about.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Target {
-    /// Whom a driver means when it names nobody; none: the first snapshot, else the first share.
+    /// Whom a driver means when it names nobody; none: the first share, else the first snapshot.
     subject: Option<Resource>,
     shares: Vec<String>,
     snapshots: Vec<SnapshotIds>,
@@ -87,6 +87,11 @@ impl Target {
         }
     }
 
+    /// The share of `snapshot`, which the backend puts back to it by itself.
+    pub(super) fn reverting(snapshot: &Snapshot) -> Self {
+        Self { snapshots: vec![SnapshotIds::of(snapshot)], ..Self::share(&snapshot.share) }
+    }
+
     pub(super) fn made_from(mut self, source: &Snapshot) -> Self {
         self.source = Some(SnapshotIds::of(source));
         self
@@ -112,8 +117,8 @@ impl Target {
             if self.subject.is_some() {
                 return self.subject.clone();
             }
-            let snapshot = self.snapshots.first().map(|ids| Resource::Snapshot(ids.snapshot.clone()));
-            snapshot.or_else(|| self.shares.first().cloned().map(Resource::Share))
+            let snapshot = || self.snapshots.first().map(|ids| Resource::Snapshot(ids.snapshot.clone()));
+            self.shares.first().cloned().map(Resource::Share).or_else(snapshot)
         };
         let Some(resource) = named.cloned().or_else(subject) else {
             return deny("this call is about no share or snapshot", "nothing");

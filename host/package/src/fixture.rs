@@ -74,6 +74,11 @@ slots.size = { type = "bytes" }
 [export-addresses]
 from-option = "export-address"
 
+[metadata-keys]
+export-location = ["iops"]
+supplied = ["mount-options"]
+updatable = ["tier", "mount-options"]
+
 [private-data]
 backend-scope = "a counter of exports"
 counters = ["export-id"]

@@ -54,7 +54,7 @@ pub struct Manifest {
     /// Which addresses export locations may name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export_addresses: Option<ExportAddressesDeclaration>,
-    /// Which metadata keys export locations may carry.
+    /// Which metadata keys export locations and shares may carry for the driver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata_keys: Option<MetadataKeysDeclaration>,
 }
@@ -433,13 +433,19 @@ pub struct ExportAddressesDeclaration {
     pub from_option: String,
 }
 
-/// `[metadata-keys]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// `[metadata-keys]`: each a list of keys of 1 to 255 bytes, each key once a list.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct MetadataKeysDeclaration {
     /// Keys that export locations may carry.
     #[serde(default)]
     pub export_location: Vec<String>,
+    /// Keys of a share's metadata that the driver may set when it has made the share.
+    #[serde(default)]
+    pub supplied: Vec<String>,
+    /// Keys of a share's metadata that the driver acts on when the tenant sets or changes them.
+    #[serde(default)]
+    pub updatable: Vec<String>,
 }
 
 impl Manifest {

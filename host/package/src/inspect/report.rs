@@ -62,6 +62,10 @@ pub struct Report {
     pub export_addresses_from_option: Option<String>,
     /// Metadata keys its export locations may carry.
     pub metadata_keys: Vec<String>,
+    /// Metadata keys it may set on shares it has made.
+    pub supplied_metadata_keys: Vec<String>,
+    /// Metadata keys of shares that it acts on when tenants change them.
+    pub updatable_metadata_keys: Vec<String>,
     /// Options the operator may set, beside those every backend has.
     pub options: Vec<OptionReport>,
     /// What bounds its calls unless the operator says otherwise.
@@ -214,6 +218,7 @@ impl Report {
     #[must_use]
     pub fn of(package: &Package) -> Self {
         let manifest = &package.manifest;
+        let keys = manifest.metadata_keys.clone().unwrap_or_default();
         Self {
             digest: package.digest,
             size_bytes: package.bytes.len(),
@@ -238,11 +243,9 @@ impl Report {
                 .export_addresses
                 .as_ref()
                 .map(|addresses| addresses.from_option.clone()),
-            metadata_keys: manifest
-                .metadata_keys
-                .as_ref()
-                .map(|keys| keys.export_location.clone())
-                .unwrap_or_default(),
+            metadata_keys: keys.export_location,
+            supplied_metadata_keys: keys.supplied,
+            updatable_metadata_keys: keys.updatable,
             options: manifest.options.iter().cloned().map(OptionReport).collect(),
             limits: limits(&manifest.driver),
         }

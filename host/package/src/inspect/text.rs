@@ -88,8 +88,14 @@ impl Report {
             Some(option) => writeln!(out, "  export locations only at the addresses in option {option}")?,
             None => writeln!(out, "  export locations only at addresses the grant names")?,
         }
-        if !self.metadata_keys.is_empty() {
-            writeln!(out, "  metadata keys of export locations: {}", self.metadata_keys.join(", "))?;
+        for (words, keys) in [
+            ("metadata keys of export locations", &self.metadata_keys),
+            ("metadata keys it may set on new shares", &self.supplied_metadata_keys),
+            ("metadata keys of shares it acts on when tenants change them", &self.updatable_metadata_keys),
+        ] {
+            if !keys.is_empty() {
+                writeln!(out, "  {words}: {}", keys.join(", "))?;
+            }
         }
         match &self.backend_private_data {
             Some(reason) => writeln!(out, "  private data of its resources and of the backend: {reason}")?,

@@ -11,6 +11,7 @@ pub(super) fn check(manifest: &Manifest, findings: &mut Vec<Finding>) {
     identity(manifest, findings);
     private_data(manifest, findings);
     returned_values(manifest, findings);
+    metadata_keys(manifest, findings);
 }
 
 fn identity(manifest: &Manifest, findings: &mut Vec<Finding>) {
@@ -85,10 +86,19 @@ fn returned_values(manifest: &Manifest, findings: &mut Vec<Finding>) {
             Some(_) => {}
         }
     }
-    let keys = manifest.metadata_keys.iter().flat_map(|declaration| &declaration.export_location);
+}
+
+fn metadata_keys(manifest: &Manifest, findings: &mut Vec<Finding>) {
+    let Some(declaration) = &manifest.metadata_keys else { return };
+    keys("export-location", &declaration.export_location, findings);
+    keys("supplied", &declaration.supplied, findings);
+    keys("updatable", &declaration.updatable, findings);
+}
+
+fn keys(list: &'static str, keys: &[String], findings: &mut Vec<Finding>) {
     let mut seen = BTreeSet::new();
-    for (place, key) in keys.enumerate() {
-        let path = || steps!("metadata-keys", "export-location", place);
+    for (place, key) in keys.iter().enumerate() {
+        let path = || steps!("metadata-keys", list, place);
         if key.is_empty() || key.len() > 255 {
             findings.push(Finding::new(path(), "a metadata key is 1 to 255 bytes long"));
         }

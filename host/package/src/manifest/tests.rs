@@ -60,6 +60,7 @@ fn what_stands_twice_is_told_at_the_second_place() {
     refuses("name = \"record\"", "name = \"feed\"", "stands in [[execute]] already");
     refuses("paths = [\"{share}\"]", "paths = [\"{share}\", \"{share}\"]", "listed twice");
     refuses("counters = [\"export-id\"]", "counters = [\"export-id\", \"export-id\"]", "named twice");
+    refuses("supplied = [\"mount-options\"]", "supplied = [\"tier\", \"tier\"]", "'tier' is listed twice");
     refuses(
         "name = \"export-address\"",
         "name = \"num_shell_tries\"",
