@@ -12,7 +12,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let mut directories = Kills { daemon: 200, helper: 50, ganesha: 0 };
+    let mut directories = Kills { daemon: 650, helper: 150, ganesha: 0 };
     let mut storage = Kills { daemon: 100, helper: 50, ganesha: 50 };
     let words: Vec<String> = std::env::args().skip(1).collect();
     let mut arguments = words.iter();

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// No wait of a test is longer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -229,6 +229,8 @@ async fn killed_at_random_moments_of_swaps_the_recorded_generation_is_current_af
     let builds = [other_build(&lab, "directory", "other"), programs::guest("directory").expect("built")];
     let mut random = Random::new(20_261_125);
     let mut highest = 0;
+    // A machine at work swaps slowly: the moments lie within as long as a few swaps take it.
+    let mut few_swaps = Duration::ZERO;
     for round in 0..12 {
         let mut daemon = Daemon::start(&lab).await.expect("a daemon");
         daemon.ready().await.expect("ready");
@@ -241,6 +243,9 @@ async fn killed_at_random_moments_of_swaps_the_recorded_generation_is_current_af
         let share = make_small_share(&daemon.tenant()).await;
         daemon.tenant().delete(&format!("/v2/shares/{share}")).await.expect("taken");
         let operator = daemon.operator();
+        let began = Instant::now();
+        swap(&operator, &builds[0]).await.expect("swapped");
+        few_swaps = few_swaps.max(began.elapsed() * 4);
         let paths = builds.clone();
         let swapping = tokio::spawn(async move {
             for number in 0.. {
@@ -249,7 +254,10 @@ async fn killed_at_random_moments_of_swaps_the_recorded_generation_is_current_af
                 }
             }
         });
-        tokio::time::sleep(Duration::from_millis(random.below(1200))).await;
+        tokio::time::sleep(Duration::from_millis(
+            random.below(u64::try_from(few_swaps.as_millis()).expect("seconds")),
+        ))
+        .await;
         daemon.kill().expect("killed");
         swapping.await.expect("the client saw the daemon go");
     }

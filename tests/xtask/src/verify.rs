@@ -35,7 +35,7 @@ pub(crate) fn test() -> Outcome {
     )
 }
 
-/// What takes long: many kills at random moments, power cuts, and a million steps of the simulation.
+/// What takes long: every crash point of every story, many kills at random moments, power cuts, and a million steps of the simulation.
 pub(crate) fn soak(arguments: &[String]) -> Outcome {
     setup::prepare()?;
     setup::storage();
@@ -47,6 +47,7 @@ pub(crate) fn soak(arguments: &[String]) -> Outcome {
         test.args(["test", "--workspace", "--locked", "--test", package_test, name, "--", "--nocapture"]);
         test
     };
+    run("every crash point", &mut one_test("manager", "crash_at_any_step"))?;
     run("power cuts", one_test("store", "power").env("BULKHEAD_POWER_CUTS", "1000"))?;
     run("the simulation", one_test("manager", "simulation").env("BULKHEAD_SIMULATION_STEPS", "1000000"))
 }

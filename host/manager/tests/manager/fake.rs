@@ -213,9 +213,9 @@ impl FakeDriver {
         if let Some(Act::Fail(error)) = &act {
             return Err(error.clone());
         }
-        self.death.step().await;
+        self.death.step("before", function).await;
         let result = effect(&mut self.world());
-        self.death.step().await;
+        self.death.step("after", function).await;
         if let Some(whims) = whims {
             whims.delay().await;
         }

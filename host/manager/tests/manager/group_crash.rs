@@ -1,6 +1,6 @@
 //! The daemon dies at every step of a group's life, and the next one puts all of it right.
 
-use crate::crash::{Death, MortalStore};
+use crate::crash::{Death, MortalStore, at_every_point};
 use crate::fake::{FakeDriver, World};
 use crate::group::in_group;
 use crate::house::{description, open_with, operator, ready, settled, tenant};
@@ -53,23 +53,21 @@ async fn story(manager: &Manager) {
     settled(manager).await;
 }
 
-/// One life of the daemon, which ends with the story or at step `at_step`. Returns whether it died.
-fn live(store: &Arc<MemoryStore>, world: &Arc<Mutex<World>>, at_step: u64, kind: Kind) -> bool {
+/// One life of the daemon, which ends with the story or with `death`.
+fn live(store: &Arc<MemoryStore>, world: &Arc<Mutex<World>>, death: &Arc<Death>, kind: Kind) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let death = Death::at_step(at_step);
-    let mortal = Arc::new(MortalStore { store: Arc::clone(store), death: Arc::clone(&death) });
+    let mortal = Arc::new(MortalStore { store: Arc::clone(store), death: Arc::clone(death) });
     let told = async {
-        let manager = open(mortal, world, &death, kind).await;
+        let manager = open(mortal, world, death, kind).await;
         story(&manager).await;
     };
-    let died = runtime.block_on(async {
+    runtime.block_on(async {
         tokio::select! {
-            () = told => false,
-            () = death.happened() => true,
+            () = told => {}
+            () = death.happened() => {}
         }
     });
     runtime.shutdown_background();
-    died
 }
 
 fn assert_agreement(manager: &Manager, world: &World, told: &str) {
@@ -123,24 +121,20 @@ fn put_right(store: &Arc<MemoryStore>, world: &Arc<Mutex<World>>, kind: Kind, to
     });
 }
 
-fn at_every_step(kind: Kind) {
-    for at_step in 0.. {
+fn tell(kind: Kind) {
+    at_every_point(&format!("a life in groups, {kind:?}"), 30, |death, told| {
         let (store, world) = (Arc::new(MemoryStore::new()), Arc::default());
-        let died = live(&store, &world, at_step, kind);
-        put_right(&store, &world, kind, &format!("{kind:?}, died at step {at_step}"));
-        if !died {
-            assert!(at_step > 30, "the story has steps to die at");
-            return;
-        }
-    }
+        live(&store, &world, death, kind);
+        put_right(&store, &world, kind, &told());
+    });
 }
 
 #[test]
 fn a_crash_at_any_step_of_a_life_in_groups_is_put_right() {
-    at_every_step(Kind::Native);
+    tell(Kind::Native);
 }
 
 #[test]
 fn a_crash_at_any_step_of_a_fan_out_is_put_right() {
-    at_every_step(Kind::FannedOut);
+    tell(Kind::FannedOut);
 }

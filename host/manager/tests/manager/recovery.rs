@@ -1,6 +1,6 @@
 //! The daemon dies at every step of every story, and the next one puts all of it right.
 
-use crate::crash::{Death, MortalStore};
+use crate::crash::{Death, MortalStore, at_every_point};
 use crate::fake::{Act, FakeDriver, World, answered};
 use crate::house::{
     House, description, gib, new_rule, new_share, new_snapshot, open, operator, ready, settled, tenant,
@@ -90,13 +90,12 @@ fn take_over_and_let_go(manager: Manager) -> Pin<Box<dyn Future<Output = ()> + S
     })
 }
 
-/// One life of the daemon, which ends with the story or at step `at_step`. Returns whether it died.
-fn live(store: &Arc<MemoryStore>, world: &Arc<Mutex<World>>, at_step: u64, story: Story) -> bool {
+/// One life of the daemon, which ends with the story or with `death`.
+fn live(store: &Arc<MemoryStore>, world: &Arc<Mutex<World>>, death: &Arc<Death>, story: Story) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let death = Death::at_step(at_step);
-    let mortal = Arc::new(MortalStore { store: Arc::clone(store), death: Arc::clone(&death) });
+    let mortal = Arc::new(MortalStore { store: Arc::clone(store), death: Arc::clone(death) });
     let mut driver = FakeDriver::new(world);
-    driver.death = Arc::clone(&death);
+    driver.death = Arc::clone(death);
     let told = async {
         let manager = open(mortal).await;
         manager.attach(description("nas", 1), Arc::new(driver));
@@ -105,14 +104,13 @@ fn live(store: &Arc<MemoryStore>, world: &Arc<Mutex<World>>, at_step: u64, story
         settled(&manager).await;
         story(manager).await;
     };
-    let died = runtime.block_on(async {
+    runtime.block_on(async {
         tokio::select! {
-            () = told => false,
-            () = death.happened() => true,
+            () = told => {}
+            () = death.happened() => {}
         }
     });
     runtime.shutdown_background();
-    died
 }
 
 /// The next life: after recovery everything rests, and records and backend agree.
@@ -175,15 +173,11 @@ async fn clear(manager: &Manager) {
 }
 
 fn tell(name: &str, story: Story) {
-    for at_step in 0.. {
+    at_every_point(name, 8, |death, told| {
         let (store, world) = (Arc::new(MemoryStore::new()), Arc::default());
-        let died = live(&store, &world, at_step, story);
-        put_right(&store, &world, &format!("{name}, died at step {at_step}"));
-        if !died {
-            assert!(at_step > 8, "{name}: the story has steps to die at");
-            return;
-        }
-    }
+        live(&store, &world, death, story);
+        put_right(&store, &world, &told());
+    });
 }
 
 #[test]
@@ -216,8 +210,8 @@ fn two_crashes_in_a_row_are_put_right_as_one_is() {
     for first in (0..40).step_by(3) {
         for second in 0..12 {
             let (store, world) = (Arc::new(MemoryStore::new()), Arc::default());
-            live(&store, &world, first, let_in_and_shut_out);
-            live(&store, &world, second, |_| Box::pin(async {}));
+            live(&store, &world, &Death::at_step(first), let_in_and_shut_out);
+            live(&store, &world, &Death::at_step(second), |_| Box::pin(async {}));
             put_right(&store, &world, &format!("died at step {first}, and again at step {second}"));
         }
     }

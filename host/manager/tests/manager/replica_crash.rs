@@ -1,6 +1,6 @@
 //! The daemon dies at every step of a replicated share's life, and the next one puts all of it right.
 
-use crate::crash::{Death, MortalStore};
+use crate::crash::{Death, MortalStore, at_every_point};
 use crate::fake::{FakeDriver, World};
 use crate::house::{new_rule, new_snapshot, open_with, operator, ready, settled, tenant, until};
 use crate::replica::of_domain;
@@ -76,23 +76,21 @@ async fn story(manager: &Manager) {
     settled(manager).await;
 }
 
-/// One life of the daemon, which ends with the story or at step `at_step`. Returns whether it died.
-fn live(store: &Arc<MemoryStore>, world: &Arc<Mutex<World>>, at_step: u64) -> bool {
+/// One life of the daemon, which ends with the story or with `death`.
+fn live(store: &Arc<MemoryStore>, world: &Arc<Mutex<World>>, death: &Arc<Death>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let death = Death::at_step(at_step);
-    let mortal = Arc::new(MortalStore { store: Arc::clone(store), death: Arc::clone(&death) });
+    let mortal = Arc::new(MortalStore { store: Arc::clone(store), death: Arc::clone(death) });
     let told = async {
-        let manager = open(mortal, world, &death).await;
+        let manager = open(mortal, world, death).await;
         story(&manager).await;
     };
-    let died = runtime.block_on(async {
+    runtime.block_on(async {
         tokio::select! {
-            () = told => false,
-            () = death.happened() => true,
+            () = told => {}
+            () = death.happened() => {}
         }
     });
     runtime.shutdown_background();
-    died
 }
 
 fn assert_agreement(manager: &Manager, world: &World, told: &str) {
@@ -161,13 +159,9 @@ fn put_right(store: &Arc<MemoryStore>, world: &Arc<Mutex<World>>, told: &str) {
 
 #[test]
 fn a_crash_at_any_step_of_a_replicated_life_is_put_right() {
-    for at_step in 0.. {
+    at_every_point("a replicated life", 40, |death, told| {
         let (store, world) = (Arc::new(MemoryStore::new()), Arc::default());
-        let died = live(&store, &world, at_step);
-        put_right(&store, &world, &format!("died at step {at_step}"));
-        if !died {
-            assert!(at_step > 40, "the story has steps to die at");
-            return;
-        }
-    }
+        live(&store, &world, death);
+        put_right(&store, &world, &told());
+    });
 }

@@ -138,7 +138,7 @@ impl DriverLoader for Shelf {
     }
 
     async fn verify(&self, _: &BackendName, wanted: &Wanted) -> Result<Box<dyn Candidate>, BackendFailure> {
-        self.death.step().await;
+        self.death.step("before", "a package is verified").await;
         let number = match &wanted.package {
             PackageSource::File(path) => {
                 *self.contents().packages.get(path).ok_or_else(|| refusal("driver-unreadable"))?
@@ -180,15 +180,15 @@ impl Candidate for OnShelf {
     }
 
     async fn keep(&mut self) -> Result<(), BackendFailure> {
-        self.shelf.death.step().await;
+        self.shelf.death.step("before", "a package is kept").await;
         self.shelf.check(self.number, Step::Prepare)?;
         self.shelf.contents().kept.insert(self.identity.package);
-        self.shelf.death.step().await;
+        self.shelf.death.step("after", "a package was kept").await;
         Ok(())
     }
 
     async fn compile(&mut self) -> Result<(), BackendFailure> {
-        self.shelf.death.step().await;
+        self.shelf.death.step("before", "a package is compiled").await;
         self.shelf.check(self.number, Step::Compile)
     }
 
@@ -196,7 +196,7 @@ impl Candidate for OnShelf {
         self: Box<Self>,
         generation: GenerationNumber,
     ) -> Result<(BackendDescription, Arc<dyn Driver>), BackendFailure> {
-        self.shelf.death.step().await;
+        self.shelf.death.step("before", "a package is linked").await;
         self.shelf.check(self.number, Step::Link)?;
         let mut driver = FakeDriver::new(&self.shelf.world);
         driver.death = Arc::clone(&self.shelf.death);
