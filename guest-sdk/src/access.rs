@@ -26,6 +26,15 @@ impl AccessType {
             wit::AccessType::Cephx => Self::Cephx,
         }
     }
+
+    pub(crate) const fn into_wit(self) -> wit::AccessType {
+        match self {
+            Self::Ip => wit::AccessType::Ip,
+            Self::User => wit::AccessType::User,
+            Self::Cert => wit::AccessType::Cert,
+            Self::Cephx => wit::AccessType::Cephx,
+        }
+    }
 }
 
 /// What a rule allows.

@@ -77,6 +77,12 @@ optional_export!(
     "bulkhead_sdk::__internal::mountable_snapshots"
 );
 optional_export!(
+    migration,
+    "bulkhead:driver/with-migration",
+    "export_migration",
+    "bulkhead_sdk::__internal::migration"
+);
+optional_export!(
     share_groups,
     "bulkhead:driver/with-share-groups",
     "export_share_groups",

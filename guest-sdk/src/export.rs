@@ -3,9 +3,9 @@
 /// Export a driver: the required interfaces, and each ability that is named.
 ///
 /// Abilities are `access`, `access_by_rule`, `snapshots`, `share_from_snapshot`, `revert`, `mountable_snapshots`, `extend`, `shrink`,
-/// `manage`, `manage_snapshots`, `share_groups`, `group_snapshots`, `replication`, `replicated_snapshots`, `replicated_revert`, `usage`,
-/// `periodic_hook`, `share_status`, `metadata_updates`; `access` or `access_by_rule` must be among them. What is
-/// not named is not in the component, and the host does not report it.
+/// `manage`, `manage_snapshots`, `migration`, `share_groups`, `group_snapshots`, `replication`, `replicated_snapshots`,
+/// `replicated_revert`, `usage`, `periodic_hook`, `share_status`, `metadata_updates`; `access` or `access_by_rule` must be among them.
+/// What is not named is not in the component, and the host does not report it.
 ///
 /// A trait that is missing for a named ability is an error that names both, on every target; the exports themselves exist only in a
 /// component.
@@ -145,6 +145,9 @@ macro_rules! __export_ability {
     };
     (metadata_updates $driver:ty) => {
         $crate::__export_checked!(MetadataUpdates, $driver, metadata_updates, export_metadata_updates);
+    };
+    (migration $driver:ty) => {
+        $crate::__export_checked!(Migration, $driver, migration, export_migration);
     };
     (share_groups $driver:ty) => {
         $crate::__export_checked!(ShareGroups, $driver, share_groups, export_share_groups);

@@ -34,6 +34,7 @@ pub mod lock;
 pub mod log;
 pub mod manage;
 pub mod metadata;
+pub mod migration;
 pub mod mountable;
 mod pairs;
 mod panic;
@@ -62,6 +63,10 @@ pub use group::{
 };
 pub use manage::{Manage, ManageSnapshots, ManagedShare, ManagedSnapshot};
 pub use metadata::MetadataUpdates;
+pub use migration::{
+    AccessMapping, Connection, FirstPhase, Migration, MigrationCompatibility, MigrationOutcome,
+    ShareMigration, SnapshotMapping,
+};
 pub use mountable::{MountableSnapshots, SnapshotAccessUpdate};
 pub use periodic_hook::{HookData, PeriodicHook};
 pub use replication::{
@@ -84,8 +89,8 @@ pub use usage::{ShareUsage, Usage};
 pub mod __internal {
     pub use crate::bindings::{
         access, access_by_rule, base, extend, group_snapshots, manage, manage_snapshots, metadata_updates,
-        mountable_snapshots, periodic_hook, replicated_revert, replicated_snapshots, replication, revert,
-        share_from_snapshot, share_groups, share_status, shrink, snapshots, usage,
+        migration, mountable_snapshots, periodic_hook, replicated_revert, replicated_snapshots, replication,
+        revert, share_from_snapshot, share_groups, share_status, shrink, snapshots, usage,
     };
     pub use crate::export::names_access;
     pub use crate::glue::Glue;

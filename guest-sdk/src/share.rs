@@ -39,6 +39,19 @@ impl Protocol {
             wit::Protocol::Wekafs => Self::Wekafs,
         }
     }
+
+    pub(crate) const fn into_wit(self) -> wit::Protocol {
+        match self {
+            Self::Nfs => wit::Protocol::Nfs,
+            Self::Cifs => wit::Protocol::Cifs,
+            Self::Glusterfs => wit::Protocol::Glusterfs,
+            Self::Hdfs => wit::Protocol::Hdfs,
+            Self::Cephfs => wit::Protocol::Cephfs,
+            Self::Maprfs => wit::Protocol::Maprfs,
+            Self::Lustre => wit::Protocol::Lustre,
+            Self::Wekafs => wit::Protocol::Wekafs,
+        }
+    }
 }
 
 /// The state of a share as a replica.

@@ -46,6 +46,7 @@ mod files;
 mod groups;
 mod lab;
 mod manifest;
+mod migration;
 mod place;
 mod private_data;
 mod replication;

@@ -3,6 +3,7 @@
 use super::denial::{Answer, deny, invalid};
 use crate::access::AccessRule;
 use crate::group::{GroupShareSource, ShareGroup, ShareGroupSnapshot};
+use crate::migration::ShareMigration;
 use crate::replication::Replica;
 use crate::resource::Resource;
 use crate::share::Share;
@@ -58,6 +59,18 @@ impl Target {
             subject: Some(subject),
             shares: replicas.iter().map(|replica| replica.share.id.clone()).collect(),
             snapshots: snapshots.into_iter().map(SnapshotIds::of).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// The source share, and beside it the share it becomes and both sides of each snapshot that moves along.
+    pub(super) fn migration(migration: &ShareMigration) -> Self {
+        let ShareMigration { source_share, destination_share, snapshots, .. } = migration;
+        let sides = snapshots.iter().flat_map(|mapping| [&mapping.source, &mapping.destination]);
+        Self {
+            subject: Some(Resource::from(source_share)),
+            shares: vec![source_share.id.clone(), destination_share.id.clone()],
+            snapshots: sides.map(SnapshotIds::of).collect(),
             ..Self::default()
         }
     }

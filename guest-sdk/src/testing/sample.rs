@@ -2,6 +2,7 @@
 
 use crate::access::{AccessLevel, AccessRule, AccessType};
 use crate::group::{ShareGroup, ShareGroupSnapshot};
+use crate::migration::{ShareMigration, SnapshotMapping};
 use crate::replication::{AccessRulesStatus, InstanceStatus, Replica, ReplicationType};
 use crate::share::{Protocol, ReplicaState, Share};
 use crate::snapshot::Snapshot;
@@ -108,5 +109,27 @@ pub fn replica(share: &Share, host: &str, state: ReplicaState) -> Replica {
         replication_type: ReplicationType::Dr,
         status: InstanceStatus::Available,
         access_rules_status: AccessRulesStatus::Active,
+    }
+}
+
+/// The migration of `share` to `host`, with these snapshots of it: the destination's instances have the numbers of `number` and on.
+#[must_use]
+pub fn migration(number: u32, share: &Share, host: &str, snapshots: &[Snapshot]) -> ShareMigration {
+    let pool = host.split_once('#').map(|(_, pool)| pool.to_owned());
+    let destination_share =
+        Share { share_id: share.share_id.clone(), pool, ..self::share(number, share.size_gib) };
+    let mapping = |(number, source): (u32, &Snapshot)| SnapshotMapping {
+        source: source.clone(),
+        destination: Snapshot {
+            snapshot_id: source.snapshot_id.clone(),
+            size_gib: source.size_gib,
+            ..snapshot(number, &destination_share)
+        },
+    };
+    ShareMigration {
+        snapshots: (number..).zip(snapshots).map(mapping).collect(),
+        source_share: share.clone(),
+        destination_host: host.to_owned(),
+        destination_share,
     }
 }
