@@ -42,6 +42,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("bulkhead-sdk", &[]),
     ("bulkhead-btrfs-ganesha", &["bulkhead-sdk"]),
     ("bulkhead-directory", &["bulkhead-sdk"]),
+    ("bulkhead-memory", &["bulkhead-sdk"]),
     ("bulkhead-hostile", &["bulkhead-sdk"]),
     ("xtask", &[]),
 ];

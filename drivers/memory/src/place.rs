@@ -1,0 +1,42 @@
+//! Where clients would find a share or snapshot, if there were anything to mount.
+
+use bulkhead_sdk::{Error, ExportLocation, IpVersion, Protocol, Result, config};
+use std::net::Ipv6Addr;
+
+/// The address in export locations. Fails with `bad-configuration` if the operator's text can be no address.
+pub(crate) fn export_address() -> Result<String> {
+    let address = config::text("export_address")?.unwrap_or_default();
+    let is_name = |text: &str| {
+        !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "-.".contains(letter))
+    };
+    if is_name(&address) || address.parse::<Ipv6Addr>().is_ok() {
+        Ok(address)
+    } else {
+        Err(Error::bad_configuration(
+            "option export_address must be an IPv4 address, an IPv6 address or a host name, without port or path",
+        ))
+    }
+}
+
+/// The IP version clients would mount with.
+pub(crate) fn ip_version() -> Result<IpVersion> {
+    let is_v6 = export_address()?.parse::<Ipv6Addr>().is_ok();
+    Ok(if is_v6 { IpVersion::V6 } else { IpVersion::V4 })
+}
+
+/// Where an object of this name is. Fails with `invalid-share` for a protocol that is not served.
+pub(crate) fn export_locations(protocol: Protocol, name: &str) -> Result<Vec<ExportLocation>> {
+    let address = export_address()?;
+    let is_v6 = address.parse::<Ipv6Addr>().is_ok();
+    let path = match protocol {
+        Protocol::Nfs if is_v6 => format!("[{address}]:/{name}"),
+        Protocol::Nfs => format!("{address}:/{name}"),
+        Protocol::Cifs => format!("\\\\{address}\\{name}"),
+        other => {
+            return Err(Error::invalid_share(format!(
+                "{name} asks for {other:?}; this driver serves NFS and CIFS only"
+            )));
+        }
+    };
+    Ok(vec![ExportLocation::new(path)])
+}
