@@ -13,6 +13,7 @@ mod error;
 mod fixture;
 pub mod inspect;
 pub mod manifest;
+pub mod mode;
 pub mod options;
 mod package;
 pub mod scaffold;

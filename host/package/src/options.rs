@@ -320,6 +320,19 @@ mod tests {
         assert!(told.contains("option 'num_shell_tries': is a whole number"), "{told}");
     }
 
+    /// Contract D-17: one that is not set is the default, no error.
+    #[test]
+    fn an_over_subscription_ratio_is_at_least_one() {
+        for ratio in ["0", "0.0", "0.9", "-1.0", "nan", "'20'"] {
+            let told = refused(&format!("export-address = 'a'\nmax_over_subscription_ratio = {ratio}"));
+            assert!(told.contains("option 'max_over_subscription_ratio'"), "{told}");
+        }
+        for ratio in ["1", "1.0", "20.0"] {
+            let given = format!("export-address = 'a'\nmax_over_subscription_ratio = {ratio}");
+            assert!(validate(&declared(), &given.parse().expect("TOML")).is_ok(), "{ratio}");
+        }
+    }
+
     #[test]
     fn a_secret_is_never_text_and_never_shown() {
         let told = refused("export-address = 'a'\npassword = 'hunter2'");

@@ -7,7 +7,7 @@ use anyhow::bail;
 use bulkhead_helper::protocol::EndingMethod;
 use bulkhead_model::id::BackendName;
 use bulkhead_model::manifest::RootUse;
-use bulkhead_package::{Package, options};
+use bulkhead_package::{Package, mode, options};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -128,8 +128,12 @@ fn look_at_backend(findings: &mut Findings<'_>, name: &BackendName, backend: &Ba
         "backend {name}: {} {}",
         package.manifest.driver.name, package.manifest.driver.version
     ));
-    if let Err(error) = options::validate(&package.manifest.options, &backend.options) {
-        findings.lacks(&format!("  sound options: {error}"), "correct [options]");
+    let checked = options::validate(&package.manifest.options, &backend.options)
+        .and_then(|options| mode::share_servers(&package.manifest.driver.dhss, &options));
+    match checked {
+        Ok(false) => {}
+        Ok(true) => findings.lacks("  share servers, which this host does not make yet", "correct [options]"),
+        Err(error) => findings.lacks(&format!("  sound options: {error}"), "correct [options]"),
     }
     for (name, digest) in package.manifest.templates() {
         let granted = backend.grant.templates.get(name);

@@ -21,7 +21,7 @@ use bulkhead_model::canonical;
 use bulkhead_model::grant::{Ceiling, Grant};
 use bulkhead_model::id::{BackendName, Digest, GenerationNumber};
 use bulkhead_model::manifest::OptionValue;
-use bulkhead_package::{Package, PackageError, options};
+use bulkhead_package::{Package, PackageError, mode, options};
 use bulkhead_sandbox::{Component, Driver, Engine, EngineConfig, Generation};
 use bulkhead_store::Store;
 use serde::Serialize;
@@ -164,6 +164,10 @@ impl Verified {
         };
         let options =
             options::validate(&package.manifest.options, &settings.options).map_err(LoadFailure::Options)?;
+        let dhss = &package.manifest.driver.dhss;
+        if mode::share_servers(dhss, &options).map_err(LoadFailure::Options)? {
+            return Err(LoadFailure::ShareServers);
+        }
         let lines = pins::lines_to_change(&package.manifest, &settings.grant);
         if !lines.is_empty() {
             return Err(LoadFailure::Pins { lines });

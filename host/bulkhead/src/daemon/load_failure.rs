@@ -23,6 +23,11 @@ pub(super) enum LoadFailure {
     /// The backend's options do not fit the driver's manifest.
     #[error("the backend's options do not fit the driver")]
     Options(#[source] OptionsError),
+    /// It is to make share servers.
+    #[error(
+        "this host makes no share servers yet: set driver_handles_share_servers = false if the driver can do without them"
+    )]
+    ShareServers,
     /// A filter or goodness function is no expression.
     #[error("the backend's {option} cannot be used: as an expression it")]
     Function {
@@ -86,7 +91,7 @@ impl LoadFailure {
         match self {
             Self::Package { source: PackageError::Read { .. }, .. } => "driver-unreadable",
             Self::Package { .. } => "driver-invalid",
-            Self::Options(_) | Self::Function { .. } => "options-invalid",
+            Self::Options(_) | Self::ShareServers | Self::Function { .. } => "options-invalid",
             Self::Configuration(_) => "configuration-invalid",
             Self::NotConfigured { .. } => "not-configured",
             Self::Settings(_) => "settings-unreadable",
@@ -104,6 +109,7 @@ impl LoadFailure {
         match self {
             Self::Package { source: PackageError::Read { .. }, .. }
             | Self::Options(_)
+            | Self::ShareServers
             | Self::Function { .. }
             | Self::Configuration(_)
             | Self::NotConfigured { .. }
