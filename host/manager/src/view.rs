@@ -13,11 +13,11 @@ use bulkhead_model::operation::Operation;
 use bulkhead_model::share::{Protocol, Share, ShareInstance};
 use bulkhead_model::share_group::{ShareGroup, ShareGroupSnapshot};
 use bulkhead_model::snapshot::{Snapshot, SnapshotInstance};
-use bulkhead_model::statistics::Statistics;
+use bulkhead_model::statistics::{IpVersion, Statistics};
 use bulkhead_model::status::AccessRuleState;
 use bulkhead_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A share with its instance.
@@ -187,6 +187,8 @@ pub struct BackendView {
     pub loaded: Option<LoadedDriver>,
     /// How far it is.
     pub state: BackendState,
+    /// The versions of the Internet Protocol that its shares are exported with; none before it is set up.
+    pub ip_versions: BTreeSet<IpVersion>,
     /// Its latest good statistics.
     pub statistics: Option<Arc<Statistics>>,
     /// When they were read.

@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use bulkhead_manager::{BackendState, BackendView, Manager};
 use bulkhead_model::ability::Ability;
 use bulkhead_model::scope::Role;
-use bulkhead_model::statistics::{Capacity, Pool};
+use bulkhead_model::statistics::{Capacity, IpVersion, Pool};
 use bulkhead_model::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -78,6 +78,8 @@ fn capabilities(backend: &BackendView, pool: &Pool) -> Value {
         "create_share_from_snapshot_support": support.create_share_from_snapshot,
         "revert_to_snapshot_support": support.revert_to_snapshot,
         "mount_snapshot_support": support.mount_snapshot,
+        "ipv4_support": backend.ip_versions.contains(&IpVersion::V4),
+        "ipv6_support": backend.ip_versions.contains(&IpVersion::V6),
         "sg_consistent_snapshot_support": consistency,
         "share_group_stats": { "consistent_snapshot_support": consistency },
         "replication_type": replication_types,

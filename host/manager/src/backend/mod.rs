@@ -353,6 +353,7 @@ impl Inner {
             name: backend.name.clone(),
             loaded: backend.loaded(),
             state: backend.state(),
+            ip_versions: backend.serving().map(|serving| serving.ip_versions.clone()).unwrap_or_default(),
             statistics: reported.statistics.clone(),
             statistics_at: reported.at.map(|(at, _)| at),
             statistics_stale: reported.is_stale(self.settings.statistics_stale_after),

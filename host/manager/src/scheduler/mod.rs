@@ -21,7 +21,7 @@ use crate::backend::{Backend, Serving};
 use crate::error::ManagerError;
 use crate::manager::Inner;
 use crate::records::Tables;
-use crate::share_type::Needs;
+use crate::share_type::{Needs, may_be_thin};
 use crate::view::{BackendDescription, BackendState};
 use bulkhead_model::id::BackendName;
 use bulkhead_model::share::Placement;
@@ -208,18 +208,23 @@ impl Look<'_> {
         pool: &Pool,
     ) -> Result<Candidate, String> {
         let purpose = if wish.beside.is_some() { Purpose::FromSnapshot } else { Purpose::New };
-        let demand = self.demand(serving, pool, wish.asked.size.get(), purpose);
+        let demand = self.demand(serving, pool, (&wish.asked, wish.asked.size.get()), purpose);
         let seen = seen(&wish.asked, serving, (statistics, pool), &demand);
         wish.needs.check_pool(|key| seen.reported(key))?;
         let room_gib = capacity::room(pool, &demand)?;
         let_through(&serving.functions, &seen)?;
-        let goodness =
-            serving.functions.goodness.as_ref().map_or(0.0, |function| function.expression.score(&seen));
+        let goodness = score(&serving.functions, &seen);
         let placement = Placement { backend: self.backend.name.clone(), pool: Some(pool.name.clone()) };
         Ok(Candidate { placement, room_gib, goodness })
     }
 
-    fn demand(&self, serving: &Serving, pool: &Pool, gib: u64, purpose: Purpose) -> Demand {
+    fn demand(
+        &self,
+        serving: &Serving,
+        pool: &Pool,
+        (asked, gib): (&AskedShare, u64),
+        purpose: Purpose,
+    ) -> Demand {
         let placed_gib =
             self.backend.with_reported(|reported| reported.placed_gib.get(&pool.name).copied().unwrap_or(0));
         Demand {
@@ -228,6 +233,7 @@ impl Look<'_> {
             placed_gib,
             provisioned_gib: provisioned(pool, self.tables, self.backend, placed_gib),
             max_over_subscription_ratio: serving.description.max_over_subscription_ratio,
+            may_be_thin: may_be_thin(&asked.extra_specs),
         }
     }
 }
@@ -243,11 +249,17 @@ fn seen<'a>(
         asked,
         description: &serving.description,
         abilities: serving.driver.abilities(),
+        ip_versions: &serving.ip_versions,
         statistics,
         pool,
         placed_gib: demand.placed_gib as f64,
         provisioned_gib: demand.provisioned_gib,
     }
+}
+
+/// What the goodness function says of a pool, 0 to 100; without one 0.
+fn score(functions: &Functions, seen: &Seen<'_>) -> f64 {
+    functions.goodness.as_ref().map_or(0.0, |function| function.expression.score(seen))
 }
 
 /// Whether the filter function lets a share through; if not, why.
@@ -309,7 +321,7 @@ pub(crate) fn may_grow(
     let Ok(statistics) = look.statistics() else { return Ok(()) };
     let is_meant = |pool: &&Pool| placement.pool.as_deref() == Some(pool.name.as_str());
     let Some(pool) = statistics.pools.iter().find(is_meant) else { return Ok(()) };
-    let demand = look.demand(&serving, pool, growth_gib, Purpose::Extend);
+    let demand = look.demand(&serving, pool, (asked, growth_gib), Purpose::Extend);
     capacity::room(pool, &demand)?;
     let_through(&serving.functions, &seen(asked, &serving, (&statistics, pool), &demand))
 }
@@ -325,3 +337,6 @@ fn provisioned(pool: &Pool, tables: &Tables, backend: &Backend, placed_gib: u64)
             .fold(0_u64, |sum, (_, size)| sum.saturating_add(size.get())) as f64,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `share` | `size` (GiB), `share_proto`, `project_id`, `user_id`, `share_type_id`, `snapshot_id` |
 //! | `extra` | the extra specs of the share type |
-//! | `stats` | `share_backend_name`, `vendor_name`, `driver_version`, `pool_name`, the pool's capacities in GiB (`total_capacity_gb`, `free_capacity_gb`, `allocated_capacity_gb`, `provisioned_capacity_gb`), its percentages, ratio and flags, `replication_domain`, `sg_consistent_snapshot_support` |
+//! | `stats` | `share_backend_name`, `vendor_name`, `driver_version`, `pool_name`, the pool's capacities in GiB (`total_capacity_gb`, `free_capacity_gb`, `allocated_capacity_gb`, `provisioned_capacity_gb`), its percentages, ratio and flags, `ipv4_support`, `ipv6_support`, `replication_domain`, `sg_consistent_snapshot_support` |
 //! | `capabilities` | what the pool or its backend reports beyond that, else as `stats` |
 //!
 //! What is not known, such as the snapshot of a share that is made from none, is an error as every unknown name.
@@ -15,8 +15,8 @@ use bulkhead_model::ability::Abilities;
 use bulkhead_model::id::{ProjectId, ShareTypeId, SnapshotId, UserId};
 use bulkhead_model::share::{Protocol, Share};
 use bulkhead_model::size::Gibibytes;
-use bulkhead_model::statistics::{Capacity, Pool, Statistics, Support};
-use std::collections::BTreeMap;
+use bulkhead_model::statistics::{Capacity, IpVersion, Pool, Statistics, Support};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The share that a place is looked for, or the group of shares.
 #[derive(Debug, Clone)]
@@ -65,6 +65,8 @@ pub(super) struct Seen<'a> {
     pub(super) asked: &'a AskedShare,
     pub(super) description: &'a BackendDescription,
     pub(super) abilities: &'a Abilities,
+    /// The versions of the Internet Protocol that shares are exported with.
+    pub(super) ip_versions: &'a BTreeSet<IpVersion>,
     pub(super) statistics: &'a Statistics,
     pub(super) pool: &'a Pool,
     /// Given out since the pool reported, in GiB.
@@ -113,8 +115,11 @@ impl Seen<'_> {
         known.into_iter().collect()
     }
 
-    /// What the pool, else its backend, reports beyond the standard keys.
+    /// What the pool, else its backend, reports beyond the standard keys. What it says of IP versions does not count: it is known better.
     fn further(&self, key: &str) -> Option<&String> {
+        if matches!(key, "ipv4_support" | "ipv6_support") {
+            return None;
+        }
         self.pool.capabilities.get(key).or_else(|| self.statistics.capabilities.get(key))
     }
 
@@ -164,6 +169,8 @@ impl Seen<'_> {
             "create_share_from_snapshot_support" => support.create_share_from_snapshot,
             "revert_to_snapshot_support" => support.revert_to_snapshot,
             "mount_snapshot_support" => support.mount_snapshot,
+            "ipv4_support" => self.ip_versions.contains(&IpVersion::V4),
+            "ipv6_support" => self.ip_versions.contains(&IpVersion::V6),
             _ => return None,
         })
     }

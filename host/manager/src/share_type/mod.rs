@@ -7,7 +7,7 @@
 mod requirement;
 pub(crate) mod specs;
 
-pub(crate) use specs::{Needs, needs, replication_type, support};
+pub(crate) use specs::{Needs, may_be_thin, needs, replication_type, support};
 
 use crate::context::RequestContext;
 use crate::denial::Denial;

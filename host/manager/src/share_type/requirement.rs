@@ -59,6 +59,33 @@ fn numbers(reported: &str, wanted: &str) -> Option<Ordering> {
 mod tests {
     use super::*;
 
+    /// Contract X-01.
+    #[test]
+    fn what_manila_lets_through_is_let_through_here() {
+        for (reported, wanted, is_let_through) in [
+            ("1", "1", true),
+            ("222", "2", false),
+            ("4", "> 2", false),
+            ("123", "= 123", true),
+            ("124", "= 123", true),
+            ("34", "=234", false),
+            ("34", "=", false),
+            ("1234", "s!= 123", true),
+            ("1000", "s>= 234", false),
+            ("12311321", "<in> 11", true),
+            ("abc", "<in> ABC", true),
+            ("true", "True", true),
+            ("false", "Nonsense", false),
+            ("false", "<is> Nonsense", true),
+            ("12", "<or> 11 <or> 12", true),
+            ("13", "<or> 11 <or> 12 <or>", false),
+            ("2", "<= 10", true),
+            ("NFS", "nfs", true),
+        ] {
+            assert_eq!(is_met(reported, wanted), is_let_through, "{reported} {wanted}");
+        }
+    }
+
     #[test]
     fn every_operator_means_what_it_means_in_manila() {
         for (reported, wanted) in [

@@ -39,6 +39,7 @@ const UNSERVED: [&str; 6] = [
     "default_qos_type",
 ];
 const SCOPE: &str = "capabilities:";
+const THIN: &str = "thin_provisioning";
 
 /// The most extra specs of a type.
 const MOST: usize = 64;
@@ -106,6 +107,12 @@ fn fault(key: &str, value: &str) -> Option<String> {
 fn is_capability(key: &str) -> bool {
     let is_standard = key == SHARE_SERVERS || key == REPLICATION || SUPPORT.contains(&key);
     !is_standard && (key.starts_with(SCOPE) || !key.contains(':'))
+}
+
+/// Whether shares of a type may take space only as they fill: unless it says otherwise.
+pub(crate) fn may_be_thin(specs: &Specs) -> bool {
+    let wanted = specs.get(THIN).or_else(|| specs.get(&format!("{SCOPE}{THIN}")));
+    wanted.is_none_or(|text| boolean(text).unwrap_or(false))
 }
 
 /// How shares of a type may be replicated; none if they have no replicas.
@@ -295,6 +302,34 @@ mod tests {
         assert_eq!(asked.check_pool(reported), Ok(()));
         let reason = asked.check_pool(|key| if key == "tier" { reported(key) } else { Vec::new() });
         assert!(reason.is_err_and(|reason| reason.contains("dedupe = <is> False")));
+    }
+
+    /// Contract F-15.
+    #[test]
+    fn a_type_that_says_nothing_of_thin_provisioning_may_be_thin() {
+        assert!(may_be_thin(&BTreeMap::new()));
+        for (value, thin) in
+            [("True", true), ("<is> True", true), ("<is> False", false), ("false", false), ("<is> x", false)]
+        {
+            assert_eq!(may_be_thin(&specs(&[(THIN, value)])), thin, "{value}");
+            assert_eq!(may_be_thin(&specs(&[("capabilities:thin_provisioning", value)])), thin, "{value}");
+        }
+    }
+
+    /// Contract: what Manila finds in nested maps is one name here, and zones that nobody serves are refused, not ignored.
+    #[test]
+    fn keys_of_a_scope_ask_for_nothing_except_below_capabilities() {
+        let asks = |key: &str, wanted: &str| needs(&specs(&[(key, wanted)]));
+        let reported = |key: &str| match key {
+            "a:b" => vec!["1".to_owned(), "2".to_owned()],
+            _ => Vec::new(),
+        };
+        assert_eq!(asks("capabilities:a:b", "1").check_pool(reported), Ok(()));
+        assert!(asks("capabilities:a:b", "3").check_pool(reported).is_err());
+        assert!(asks("capabilities:a:c", "1").check_pool(reported).is_err());
+        assert_eq!(asks("a:b", "3").check_pool(reported), Ok(()));
+        assert!(asks("capabilities:a", "1").check_pool(reported).is_err());
+        assert!(refused(&[("availability_zones", "one,two")]).contains("not served"));
     }
 
     #[test]

@@ -11,6 +11,8 @@ impl Names for Known {
             ("capabilities", "name") => Some(Value::of_text("pool2")),
             ("capabilities", "text_number") => Some(Value::of_text("12")),
             ("capabilities", "dedupe") => Some(Value::Boolean(true)),
+            ("stats", "iops") => Some(Value::Number(1000.0)),
+            ("request", "iops") => Some(Value::Number(500.0)),
             ("stats", "free_capacity_gb") => Some(Value::Number(100.0)),
             _ => None,
         }
@@ -73,6 +75,84 @@ fn operators_bind_as_in_manila() {
     ] {
         assert_eq!(truth(text), result, "{text}");
     }
+}
+
+/// Contract E-01, E-02, E-03, E-04, E-05, E-06, E-09, E-10.
+#[test]
+fn numbers_come_to_what_they_come_to_in_manila() {
+    for (text, result) in [
+        ("1+1", 2.0),
+        ("2+3+4", 9.0),
+        ("23+11", 34.0),
+        ("22/11", 2.0),
+        ("872 - 453 + 44 / 22 * 4 + 66", 493.0),
+        ("1.5 + 1", 2.5),
+        ("10/4+0.75    + 2", 5.25),
+        ("-2+1", -1.0),
+        ("5+-2", 3.0),
+        ("2^3", 8.0),
+        ("-2 ^ 3", -8.0),
+        ("4 ^ 1.5", 8.0),
+        ("abs(-5)", 5.0),
+        ("min(1, 100)", 1.0),
+        ("max(1, 2, 100)", 100.0),
+        ("((1.0 / 0.5) * (2)) *(-2)", -8.0),
+        ("(1 < 2) ? 5 : 10", 5.0),
+        ("(1 > 2) ? 5 : 10", 10.0),
+        ("stats.iops + request.iops", 1500.0),
+    ] {
+        assert_eq!(number(text), result, "{text}");
+    }
+}
+
+/// Contract E-07, E-08, E-13.
+#[test]
+fn truths_come_to_what_they_come_to_in_manila() {
+    for (text, result) in [
+        ("(1 == 1) == !(1 == 2)", true),
+        ("(1 == 1) == (1 == 2)", false),
+        ("1 AND 1", true),
+        ("1 and 0", false),
+        ("0 && 1", false),
+        ("0 OR 1", true),
+        ("1 or 0", true),
+        ("0 || 0", false),
+        ("NOT 1", false),
+        ("not 0", true),
+        ("!0", true),
+        ("(1 == 1) OR NOT (2 == 2) AND (5 == 5)", true),
+        ("(1 == 2) OR NOT (2 == 2) AND (5 == 5)", false),
+        ("'foo' == 'bar'", false),
+        ("\"foo\" != 'bar'", true),
+        ("'foo' == \"foo\"", true),
+        ("capabilities.name != 'pool2'", false),
+    ] {
+        assert_eq!(truth(text), result, "{text}");
+    }
+}
+
+/// Contract E-11, E-12.
+#[test]
+fn what_is_an_error_in_manila_is_one_here() {
+    for text in ["nobody.iops", "stats.nothing", "capabilities.none", "1/*1", "7 / 0"] {
+        assert!(value(text).is_err(), "{text}");
+    }
+}
+
+/// Contract E-14: chains, nested choices, fractions and words behind names do what they say here; a list is none.
+#[test]
+fn what_surprises_in_manila_does_not_here() {
+    for (text, result) in [
+        ("1 and 1 and 0", 0.0),
+        ("0 or 0 or 7", 7.0),
+        ("1 ? 0 ? 2 : 3 : 4", 3.0),
+        ("0 ? 1 : 0 ? 2 : 3", 3.0),
+        ("capabilities.x + 0", 200.5),
+        ("stats.iops < 5 OR share.size", 10.0),
+    ] {
+        assert_eq!(number(text), result, "{text}");
+    }
+    assert!(value("1, 2").is_err());
 }
 
 #[test]
