@@ -213,10 +213,20 @@ impl Abilities {
 mod tests {
     use super::*;
 
+    /// Contract D-18, D-20, D-22.
     #[test]
-    fn a_share_from_a_snapshot_needs_snapshots() {
-        let abilities = Abilities(BTreeSet::from([Ability::ShareFromSnapshot]));
-        assert!(!abilities.share_support().create_share_from_snapshot);
+    fn a_driver_supports_what_it_exports_and_nothing_from_snapshots_without_snapshots() {
+        let (snapshots, from_snapshot) = (Ability::Snapshots, Ability::ShareFromSnapshot);
+        for (exports, has_snapshots, makes_shares) in [
+            (vec![], false, false),
+            (vec![from_snapshot], false, false),
+            (vec![snapshots], true, false),
+            (vec![snapshots, from_snapshot], true, true),
+        ] {
+            let support = Abilities(exports.iter().copied().collect()).share_support();
+            let found = (support.snapshot, support.create_share_from_snapshot);
+            assert_eq!(found, (has_snapshots, makes_shares), "{exports:?}");
+        }
     }
 
     #[test]

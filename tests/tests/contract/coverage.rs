@@ -1,9 +1,10 @@
 //! Where each method of Manila's driver class went: `coverage.toml` holds the mapping, `wit/COVERAGE.md` is made from it.
 
 use crate::package::{Contract, folder};
+use crate::sources::Sources;
+use crate::table::{heading_and_columns, line};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -28,6 +29,9 @@ struct Row {
     #[serde(default)]
     host: String,
     state: State,
+    /// The tests that would fail without it, for what is done.
+    #[serde(default)]
+    tests: Vec<String>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +66,13 @@ fn mapping() -> Mapping {
     toml::from_str(MAPPING).expect("coverage.toml has the declared form")
 }
 
+/// The rows that are not done, with the words for their state.
+pub(crate) fn not_done() -> BTreeMap<String, &'static str> {
+    let mapping = mapping();
+    let rows = mapping.methods.into_iter().chain(mapping.capabilities);
+    rows.filter(|row| row.state != State::Done).map(|row| (row.name, row.state.text())).collect()
+}
+
 fn methods(list: &str) -> Vec<&str> {
     list.lines().filter(|line| !line.is_empty()).collect()
 }
@@ -89,6 +100,7 @@ fn every_method_of_the_seed_and_of_newer_manila_has_one_row_and_no_other_has() {
     assert_eq!(counts, expected);
 }
 
+/// Contract D-15.
 #[test]
 fn every_row_names_functions_that_exist_or_says_what_the_host_does() {
     let functions = functions(&Contract::read());
@@ -143,6 +155,29 @@ fn what_this_host_drives_is_done_and_what_is_done_it_drives() {
 }
 
 #[test]
+fn every_row_that_is_done_names_tests_that_exist() {
+    let known: BTreeSet<_> = Sources::read().tests.into_iter().map(|test| test.name).collect();
+    let mapping = mapping();
+    let mut problems = Vec::new();
+    for row in mapping.methods.iter().chain(&mapping.capabilities) {
+        if row.state == State::Done && row.tests.is_empty() {
+            problems.push(format!(
+                "{} is done: add `tests = [\"name_of_a_test\"]` to its row of tests/tests/contract/coverage.toml, with the \
+                 tests that fail without it",
+                row.name
+            ));
+        }
+        for test in row.tests.iter().filter(|test| !known.contains(*test)) {
+            problems.push(format!(
+                "{} names the test {test} in tests/tests/contract/coverage.toml, and there is no test function of that name",
+                row.name
+            ));
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
 fn the_committed_coverage_table_is_the_one_this_mapping_makes() {
     let file = folder().join("COVERAGE.md");
     let made = table(&mapping());
@@ -176,16 +211,26 @@ fn table(mapping: &Mapping) -> String {
         line(&mut text, &[what, &counts.join(" | ")]);
     }
     for (heading, rows) in [("The seed: Manila 8.1.4", &old), ("Newer Manila: 23.0.1", &new)] {
-        heading_and_columns(&mut text, heading, &["method", "function", "in the host", "state"]);
+        heading_and_columns(
+            &mut text,
+            heading,
+            &["method", "function", "in the host", "state", "fails without it"],
+        );
         for row in rows {
-            line(&mut text, &[&format!("`{}`", row.name), &names(row), &row.host, row.state.text()]);
+            let name = format!("`{}`", row.name);
+            line(&mut text, &[&name, &names(row), &row.host, row.state.text(), &tests(row)]);
         }
     }
-    heading_and_columns(&mut text, "What drivers import", &["in Manila's drivers", "function", "state"]);
+    let columns = ["in Manila's drivers", "function", "state", "fails without it"];
+    heading_and_columns(&mut text, "What drivers import", &columns);
     for row in &capabilities {
-        line(&mut text, &[&row.name, &names(row), row.state.text()]);
+        line(&mut text, &[&row.name, &names(row), row.state.text(), &tests(row)]);
     }
     text
+}
+
+fn tests(row: &Row) -> String {
+    row.tests.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn names(row: &Row) -> String {
@@ -194,14 +239,4 @@ fn names(row: &Row) -> String {
         .map(|function| format!("`{}`", function.trim_start_matches("host:")))
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-fn heading_and_columns(text: &mut String, heading: &str, columns: &[&str]) {
-    write!(text, "\n## {heading}\n\n").expect("text can be written to memory");
-    line(text, columns);
-    line(text, &vec!["---"; columns.len()]);
-}
-
-fn line(text: &mut String, cells: &[&str]) {
-    writeln!(text, "| {} |", cells.join(" | ")).expect("text can be written to memory");
 }

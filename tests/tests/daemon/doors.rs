@@ -139,6 +139,37 @@ async fn lists_are_narrowed_as_the_stock_client_asks() {
     assert_eq!(refusal(&tenant, "GET", "/v2/shares?extra_specs=x", None).await.0, 400);
 }
 
+/// Contract D-10, D-52.
+#[tokio::test]
+async fn operators_see_every_base_key_of_a_pools_statistics() {
+    let (_lab, daemon) = directory_daemon().await;
+    let listed = daemon.operator().get("/v2/scheduler-stats/pools/detail").await.expect("a list");
+    let shown = &listed["pools"][0]["capabilities"];
+    for (key, value) in [
+        ("qos", json!(false)),
+        ("driver_version", json!("0.1.0")),
+        ("share_backend_name", json!("nas1")),
+        ("driver_handles_share_servers", json!(false)),
+        ("reserved_percentage", json!(0)),
+        ("reserved_snapshot_percentage", json!(0)),
+        ("reserved_share_extend_percentage", json!(0)),
+        ("storage_protocol", json!(["NFS"])),
+        ("snapshot_support", json!(true)),
+        ("create_share_from_snapshot_support", json!(true)),
+        ("revert_to_snapshot_support", json!(true)),
+        ("mount_snapshot_support", json!(false)),
+        ("ipv4_support", json!(true)),
+        ("ipv6_support", json!(false)),
+        ("share_group_stats", json!({ "consistent_snapshot_support": null })),
+    ] {
+        assert_eq!(shown[key], value, "{key}: {shown}");
+    }
+    assert!(shown["vendor_name"].is_string(), "{shown}");
+    for key in ["total_capacity_gb", "free_capacity_gb"] {
+        assert!(shown[key].as_f64().is_some_and(|gib| gib > 0.0), "{key}: {shown}");
+    }
+}
+
 #[tokio::test]
 async fn a_snapshot_that_cannot_be_mounted_has_no_export_locations_and_no_rules() {
     let (_lab, daemon) = directory_daemon().await;

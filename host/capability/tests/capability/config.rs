@@ -21,6 +21,7 @@ async fn an_option_is_what_the_operator_set_else_its_default() {
     assert_eq!(lab.call().config().get("ratio").await, Ok(None), "neither set nor with a default");
 }
 
+/// Contract D-08.
 #[tokio::test]
 async fn manilas_base_options_are_inherited_unless_the_driver_declares_them_itself() {
     let lab = Lab::new().await;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 const SUBJECT: DataOwner = DataOwner::Subject;
 
+/// Contract P-03.
 #[tokio::test]
 async fn a_value_is_kept_for_its_resource_and_outlives_the_call() {
     let lab = Lab::new().await;

@@ -107,6 +107,7 @@ async fn commands_above_the_limit_wait_and_are_refused_as_busy_at_the_deadline()
     }
 }
 
+/// Contract D-01.
 #[tokio::test]
 async fn a_failed_command_is_tried_as_often_as_the_option_says() {
     let lab = Lab::with(|parts| {

@@ -201,3 +201,56 @@ fn note(steps: &[Step], instance: ShareInstanceId, cause: &Cause, change: &mut C
         change.note(cause, format_args!("share-instance/{instance}"), words);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{list, rule};
+    use super::*;
+    use bulkhead_model::status::AccessRuleState as State;
+
+    /// A list of rules in these states, as it was read.
+    fn stored(states: [State; 2]) -> RuleList {
+        let mut rules = list(states.map(|state| rule("10.0.0.1", state)));
+        rules.steps.clear();
+        rules.chunks.values_mut().for_each(|chunk| chunk.is_changed = false);
+        rules
+    }
+
+    /// Contract A-04.
+    #[test]
+    fn a_list_that_was_only_read_writes_nothing() {
+        let rules = stored([State::Active, State::QueuedToApply]);
+        let mut change = Change::default();
+        rules.write(&Cause::host("test"), &mut change);
+        assert!(change.rows.is_empty() && change.words.is_empty(), "{change:?}");
+    }
+
+    /// Contract A-05.
+    #[test]
+    fn an_edit_tells_the_ledger_of_every_state_that_changed_and_of_no_other() {
+        let (queued, applying) = (State::QueuedToApply, State::Applying);
+        for (states, changes) in [
+            ([queued, queued], 2),
+            ([queued, State::Active], 1),
+            ([applying, applying], 2),
+            ([applying, State::Error], 1),
+            ([State::Active, State::Denying], 0),
+        ] {
+            let mut rules = stored(states);
+            let edited = rules.edit(
+                |_| true,
+                |rule| {
+                    rule.access_key = Some("key".to_owned());
+                    if [queued, applying].contains(&rule.state) {
+                        rule.state = State::QueuedToDeny;
+                    }
+                },
+            );
+            assert_eq!((edited, rules.steps.len()), (2, changes), "{states:?}");
+            assert!(rules.iter().all(|rule| rule.access_key.as_deref() == Some("key")), "{states:?}");
+            let mut change = Change::default();
+            rules.write(&Cause::host("test"), &mut change);
+            assert_eq!((change.rows.len(), change.words.len()), (1, changes), "{states:?}");
+        }
+    }
+}

@@ -3,7 +3,11 @@
 //! A request only queues a rule, and answers. One operation for each share carries the queue to the driver in batches; requests that
 //! come while a batch is out join the queue of the same operation. The states stand in [`state`].
 
+#[cfg(test)]
+mod cases;
 pub(crate) mod list;
+#[cfg(test)]
+mod sample;
 pub(crate) mod state;
 pub(crate) mod update;
 

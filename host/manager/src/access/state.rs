@@ -232,45 +232,14 @@ pub(crate) fn give_up(rules: &mut RuleList, which: GivenUp) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample::{list, rule, states};
     use super::*;
-    use crate::records::Tables;
-    use bulkhead_model::id::{AccessMappingId, ShareId, ShareInstanceId};
     use bulkhead_model::status::AccessRulesStatus;
-    use bulkhead_model::time::Timestamp;
     use proptest::prelude::*;
-    use std::collections::BTreeMap as Map;
 
     const REACH: Reach = Reach { protocol: Protocol::Nfs, has_ipv6: false };
 
-    fn rule(address: &str, state: State) -> StoredAccessRule {
-        StoredAccessRule {
-            rule: AccessRule {
-                id: AccessRuleId::random(),
-                mapping_id: AccessMappingId::random(),
-                access_to: AccessTo::parse("ip", address).expect("an address"),
-                level: AccessLevel::Rw,
-            },
-            share: ShareId::random(),
-            project: "alpha".parse().expect("a project"),
-            state,
-            access_key: None,
-            failure: None,
-            metadata: Map::new(),
-            created_at: Timestamp::now(),
-            updated_at: Timestamp::now(),
-        }
-    }
-
-    fn list(rules: impl IntoIterator<Item = StoredAccessRule>) -> RuleList {
-        let mut list = RuleList::read(&Tables::default(), ShareInstanceId::random());
-        rules.into_iter().for_each(|rule| list.push(rule));
-        list
-    }
-
-    fn states(rules: &RuleList) -> Vec<State> {
-        rules.iter().map(|rule| rule.state).collect()
-    }
-
+    /// Contract A-15.
     #[test]
     fn a_restart_queues_again_what_was_with_the_driver_and_on_request_what_was_in_force() {
         let all = State::ALL.iter().map(|state| rule("10.0.0.1", *state));
@@ -291,6 +260,7 @@ mod tests {
         assert_eq!((update.remove.len(), update.update.len()), (1, 1));
     }
 
+    /// Contract A-08.
     #[test]
     fn nothing_to_add_take_away_or_change_is_never_sent_as_three_empty_lists() {
         assert!(
@@ -299,6 +269,7 @@ mod tests {
         assert!(batch(&list([rule("2001:db8::1", State::Applying)]), REACH).is_none());
     }
 
+    /// Contract A-14.
     #[test]
     fn addresses_of_ipv6_are_told_apart_for_nfs_without_it_and_nowhere_else() {
         let address = AccessTo::parse("ip", "2001:db8::1").expect("an address");
@@ -321,6 +292,7 @@ mod tests {
         assert_eq!((only.state, only.failure.as_deref()), (State::Error, Some(NO_IPV6)));
     }
 
+    /// Contract A-03: it follows from the rules, no condition is needed.
     #[test]
     fn the_status_of_all_is_the_worst_of_each() {
         assert_eq!(list([]).status(), AccessRulesStatus::Active);

@@ -129,7 +129,7 @@ mod tests {
         }
     }
 
-    /// Contract test D-47.
+    /// Contract D-47.
     #[test]
     fn shares_find_their_members_in_their_own_order_and_surplus_members_are_passed_over() {
         let members = [member(), member(), member()];
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(collate(Vec::new(), &members), Ok(Vec::new()));
     }
 
-    /// Contract test D-47.
+    /// Contract D-47.
     #[test]
     fn a_share_that_is_made_from_no_member_is_named() {
         let members = [member()];

@@ -155,6 +155,7 @@ mod tests {
         rules.iter().map(|rule| rule.state).collect()
     }
 
+    /// Contract S-01.
     #[test]
     fn two_queued_rules_are_added_beside_one_in_error_that_is_in_no_list() {
         let mut rules = vec![
@@ -169,6 +170,7 @@ mod tests {
         assert_eq!(states(&rules), [State::Active, State::Active, State::Error]);
     }
 
+    /// Contract S-02.
     #[test]
     fn two_denied_rules_leave_nothing_in_force_and_are_gone_afterwards() {
         let mut rules = vec![rule("10.0.0.1", State::Active), rule("10.0.0.2", State::Error)];
@@ -182,6 +184,7 @@ mod tests {
         assert!(rules.is_empty());
     }
 
+    /// Contract S-04.
     #[test]
     fn a_failed_batch_is_in_error_and_what_a_crash_left_is_asked_again() {
         let mut rules = vec![rule("10.0.0.1", State::Applying), rule("10.0.0.2", State::QueuedToApply)];

@@ -42,6 +42,7 @@ async fn held_batch(house: &House, share: ShareId, to: &str) -> (AccessRuleId, A
     (rule, hold)
 }
 
+/// Contract A-02.
 #[tokio::test]
 async fn a_rule_is_queued_then_in_force_and_the_share_syncs_meanwhile() {
     let house = House::new().await;
@@ -59,6 +60,7 @@ async fn a_rule_is_queued_then_in_force_and_the_share_syncs_meanwhile() {
     assert!(update.remove.is_empty() && update.update.is_empty());
 }
 
+/// Contract A-10.
 #[tokio::test]
 async fn the_next_update_carries_all_rules_and_names_the_new_and_the_leaving_ones() {
     let house = House::new().await;
@@ -72,6 +74,7 @@ async fn the_next_update_carries_all_rules_and_names_the_new_and_the_leaving_one
     assert_eq!(rules(&house, share).len(), 1);
 }
 
+/// Contract.
 #[tokio::test]
 async fn requests_during_a_batch_queue_and_make_the_next_one_together() {
     let house = House::new().await;
@@ -92,6 +95,7 @@ async fn requests_during_a_batch_queue_and_make_the_next_one_together() {
     assert_eq!(status(&house, share), AccessRulesStatus::Active);
 }
 
+/// Contract A-11.
 #[tokio::test]
 async fn a_failing_second_batch_leaves_the_first_active() {
     let house = House::new().await;
@@ -107,6 +111,7 @@ async fn a_failing_second_batch_leaves_the_first_active() {
     assert_eq!(house.manager.list_operations(&House::scope(), 1)[0].state, OperationState::Failed);
 }
 
+/// Contract A-10.
 #[tokio::test]
 async fn a_rule_in_error_is_never_sent_again_and_denying_it_heals_the_share() {
     let house = House::new().await;
@@ -126,6 +131,7 @@ async fn a_rule_in_error_is_never_sent_again_and_denying_it_heals_the_share() {
     assert_eq!(status(&house, share), AccessRulesStatus::Active);
 }
 
+/// Contract A-10.
 #[tokio::test]
 async fn outcomes_count_for_each_rule_and_a_denied_rule_goes_whatever_is_said_of_it() {
     let house = House::new().await;
@@ -144,6 +150,7 @@ async fn outcomes_count_for_each_rule_and_a_denied_rule_goes_whatever_is_said_of
     assert_eq!(status(&house, share), AccessRulesStatus::Active);
 }
 
+/// Contract A-17.
 #[tokio::test]
 async fn an_answer_about_a_rule_that_was_not_asked_fails_the_batch() {
     let house = House::new().await;
@@ -155,6 +162,7 @@ async fn an_answer_about_a_rule_that_was_not_asked_fails_the_batch() {
     assert_eq!(operation.failure.as_ref().map(|failure| failure.code.as_str()), Some("invalid-answer"));
 }
 
+/// Contract A-18.
 #[tokio::test]
 async fn a_rule_denied_while_it_is_applied_is_taken_away_by_a_second_call() {
     let house = House::new().await;
@@ -240,6 +248,7 @@ async fn an_ipv6_rule_is_refused_where_exports_are_ipv4_only() {
     house.settled().await;
 }
 
+/// Contract A-14.
 #[tokio::test]
 async fn an_ipv6_rule_in_force_is_kept_from_a_backend_that_has_lost_ipv6() {
     let house = House::new().await;

@@ -30,6 +30,7 @@ async fn a_backend_that_cannot_be_set_up_is_tried_again_and_holds_up_no_other() 
     settled(&manager).await;
 }
 
+/// Contract M-12.
 #[tokio::test]
 async fn a_backend_in_trouble_says_why_and_places_nothing() {
     let manager = open(Arc::new(MemoryStore::new())).await;
@@ -97,14 +98,21 @@ async fn a_full_queue_is_refused_at_once_by_the_name_of_its_cause() {
     settled(&next).await;
 }
 
+/// Contract D-09.
 #[tokio::test]
 async fn a_backend_shows_its_statistics_and_what_it_holds() {
     let house = House::new().await;
+    let readings = || {
+        let world = house.world.lock().expect("the world");
+        world.calls.iter().filter(|(function, _)| *function == "stats").count()
+    };
+    until("it has reported", async || readings() == 1).await;
     let view = house.manager.show_backend(&nas()).expect("the backend");
     assert!(!view.statistics_stale && view.statistics.is_some());
     house.share().await;
     let view = house.manager.show_backend(&nas()).expect("the backend");
     assert_eq!((view.shares, view.provisioned_gib), (1, 2));
+    assert_eq!(readings(), 1, "who looks does not ask the driver");
 }
 
 #[tokio::test]
@@ -158,6 +166,7 @@ async fn ensuring_brings_new_locations_marks_the_unsound_and_sends_rules_again()
     assert_eq!(view.instance.status, ShareStatus::Error);
 }
 
+/// Contract M-10.
 #[tokio::test]
 async fn a_known_fingerprint_skips_ensuring_and_a_new_one_does_not() {
     let store: Arc<MemoryStore> = Arc::default();
@@ -178,6 +187,42 @@ async fn a_known_fingerprint_skips_ensuring_and_a_new_one_does_not() {
         manager.drain(std::time::Duration::from_secs(5)).await;
     }
     assert_eq!(ensured, [0, 0, 1]);
+}
+
+/// Contract M-10.
+#[tokio::test]
+async fn a_backend_whose_shares_cannot_be_ensured_serves_all_the_same() {
+    for failure in [DriverErrorCode::BackendFailed, DriverErrorCode::NotImplemented] {
+        let house = House::new().await;
+        let share = house.share().await.share.id;
+        house.manager.drain(std::time::Duration::from_secs(5)).await;
+        let manager = open(Arc::clone(&house.store) as Arc<_>).await;
+        let driver = Arc::new(FakeDriver::new(&house.world));
+        driver.then("ensure-shares", Act::Fail(answered(failure)));
+        manager.attach(description("nas", 1), Arc::clone(&driver) as Arc<_>);
+        ready(&manager, "nas").await;
+        let is_asked = driver.script.lock().expect("the script")["ensure-shares"].is_empty();
+        assert!(is_asked, "{failure:?}");
+        manager.extend_share(&tenant(), share, gib(9)).await.expect("accepted");
+        settled(&manager).await;
+        let view = manager.show_share(&Scope::Everything, share).expect("the share");
+        assert_eq!((view.instance.status, view.share.size), (ShareStatus::Available, gib(9)));
+    }
+}
+
+/// Contract D-53: a driver that says nothing exports over IPv4; what it says is believed, there is no flag beside it.
+#[tokio::test]
+async fn a_backend_exports_over_ipv4_unless_its_driver_says_otherwise() {
+    use bulkhead_model::statistics::IpVersion;
+    for (said, expected) in [
+        (vec![], vec![IpVersion::V4]),
+        (vec![IpVersion::V6], vec![IpVersion::V6]),
+        (vec![IpVersion::V4, IpVersion::V6], vec![IpVersion::V4, IpVersion::V6]),
+    ] {
+        let house = House::with(|driver| driver.ip_versions = said.into_iter().collect()).await;
+        let view = house.manager.show_backend(&nas()).expect("the backend");
+        assert_eq!(view.ip_versions.into_iter().collect::<Vec<_>>(), expected);
+    }
 }
 
 #[tokio::test]

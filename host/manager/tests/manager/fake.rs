@@ -88,6 +88,7 @@ pub struct FakeDriver {
     pub script: Mutex<BTreeMap<&'static str, VecDeque<Act>>>,
     pub death: Arc<Death>,
     pub abilities: Abilities,
+    /// None at all: it does not say.
     pub ip_versions: BTreeSet<IpVersion>,
     pub fingerprint: Option<String>,
     /// The fingerprint from the next reading on.
@@ -98,7 +99,8 @@ pub struct FakeDriver {
     pub size_after_revert: Option<Gibibytes>,
     /// The unit in which its snapshots of groups are consistent.
     pub consistency: Mutex<Result<Option<Consistency>, CallError>>,
-    /// How many members of a group snapshot, and shares of a group made from one, it answers about; none for all.
+    /// How many members of a group snapshot, shares of a group made from one, and replicas after a promotion it answers about; none for
+    /// all.
     pub answers_about: Option<usize>,
     /// What it has for backends whose operator set no filter function.
     pub filter_function: Option<&'static str>,
@@ -336,6 +338,9 @@ impl Driver for FakeDriver {
     }
 
     async fn ip_versions(&self, _: &CallReason) -> Result<BTreeSet<IpVersion>, CallError> {
+        if self.ip_versions.is_empty() {
+            return Err(answered(DriverErrorCode::NotImplemented));
+        }
         Ok(self.ip_versions.clone())
     }
 

@@ -114,7 +114,8 @@ impl FakeDriver {
             if let Some(held) = world.shares.get_mut(&old.id) {
                 held.rules.clear();
             }
-            Ok(vec![outcome(share, ReplicaState::Active), outcome(&old, ReplicaState::OutOfSync)])
+            let all = [outcome(share, ReplicaState::Active), outcome(&old, ReplicaState::OutOfSync)];
+            Ok(all.into_iter().take(self.answers_about.unwrap_or(usize::MAX)).collect())
         })
         .await
     }

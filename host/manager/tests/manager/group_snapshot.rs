@@ -90,7 +90,7 @@ async fn a_member_that_the_driver_does_not_name_is_taken() {
     assert_eq!(snapshot.members[1].provider_location, None);
 }
 
-/// Contract test D-38.
+/// Contract D-38.
 #[tokio::test]
 async fn without_the_interface_the_host_takes_one_snapshot_of_each_share_and_keeps_the_handles() {
     let house = House::with(FakeDriver::without_groups).await;
@@ -104,7 +104,7 @@ async fn without_the_interface_the_host_takes_one_snapshot_of_each_share_and_kee
     assert!(house.manager.list_snapshots(&Scope::Everything, None).is_empty(), "members are no snapshots");
 }
 
-/// Contract test D-42.
+/// Contract D-42.
 #[tokio::test]
 async fn without_the_interface_the_host_removes_them_one_by_one_and_one_that_is_gone_is_removed() {
     let house = House::with(FakeDriver::without_groups).await;
@@ -119,7 +119,7 @@ async fn without_the_interface_the_host_removes_them_one_by_one_and_one_that_is_
     assert!(house.manager.list_share_group_snapshots(&Scope::Everything).is_empty());
 }
 
-/// Contract test D-39.
+/// Contract D-39.
 #[tokio::test]
 async fn when_one_snapshot_fails_those_made_before_are_cleaned_up_and_the_first_failure_is_told() {
     let house = House::with(FakeDriver::without_groups).await;
@@ -139,7 +139,7 @@ async fn when_one_snapshot_fails_those_made_before_are_cleaned_up_and_the_first_
     }
 }
 
-/// Contract test D-48, where we differ on purpose: Manila tells the clean-up's failure and stops.
+/// Contract D-48, where we differ on purpose: Manila tells the clean-up's failure and stops.
 #[tokio::test]
 async fn a_clean_up_that_fails_stops_no_other_and_hides_no_failure() {
     let house = House::with(FakeDriver::without_groups).await;
@@ -177,7 +177,7 @@ async fn a_snapshot_whose_outcome_is_unknown_is_repeated_and_nothing_is_made_twi
     assert!(made.values().all(|times| *times == 1), "{made:?}");
 }
 
-/// Contract test D-40.
+/// Contract D-40.
 #[tokio::test]
 async fn a_driver_without_any_snapshots_takes_none_of_groups() {
     let house = House::with(|driver| {
@@ -193,7 +193,7 @@ async fn a_driver_without_any_snapshots_takes_none_of_groups() {
     assert_eq!(code(filled), "member-not-offered");
 }
 
-/// Contract tests D-37 and D-41.
+/// Contract D-37, D-41.
 #[tokio::test]
 async fn an_empty_group_has_an_empty_snapshot_and_an_empty_group_is_made_from_that() {
     let house = House::with(FakeDriver::without_groups).await;
@@ -321,7 +321,7 @@ async fn a_group_snapshot_is_its_projects_alone_and_is_renamed_without_its_backe
     assert_eq!(again().await, again().await);
 }
 
-/// Contract test D-35.
+/// Contract D-35.
 #[tokio::test]
 async fn a_group_is_made_from_a_snapshot_with_all_its_shares() {
     for native in [true, false] {
@@ -385,6 +385,7 @@ async fn a_share_that_the_driver_does_not_name_is_in_error_and_its_group_is_ther
     assert_eq!(statuses, [ShareStatus::Available, ShareStatus::Error]);
 }
 
+/// Contract D-46.
 #[tokio::test]
 async fn as_long_as_the_backend_makes_a_share_its_group_is_creating() {
     for native in [true, false] {

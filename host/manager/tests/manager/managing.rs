@@ -201,6 +201,7 @@ async fn a_share_with_snapshots_is_not_let_go_and_its_snapshots_may_be() {
     assert!(house.manager.list_snapshots(&Scope::Everything, None).is_empty());
 }
 
+/// Contract S-03.
 #[tokio::test]
 async fn rules_of_a_snapshot_are_applied_denied_and_taken_away_before_it_is_deleted() {
     let house = House::new().await;
@@ -228,6 +229,7 @@ async fn rules_of_a_snapshot_are_applied_denied_and_taken_away_before_it_is_dele
     assert!(house.calls().ends_with(&["snapshot-update-access", "delete-snapshot"]));
 }
 
+/// Contract S-04.
 #[tokio::test]
 async fn a_failed_update_puts_its_rules_in_error_and_a_snapshot_is_deleted_all_the_same() {
     let house = House::new().await;

@@ -128,6 +128,7 @@ async fn an_operators_word_sends_the_rules_of_snapshots_again_though_the_share_i
     assert_eq!(sent(), 2, "there is nothing to mount");
 }
 
+/// Contract M-10.
 #[tokio::test]
 async fn a_failure_is_told_and_shares_stay_as_they_are() {
     let house = House::new().await;

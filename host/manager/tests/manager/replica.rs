@@ -7,6 +7,7 @@ use crate::house::{
 };
 use crate::share_type::{made, of_type};
 use bulkhead_manager::{BackendDescription, Force, Manager, NewReplica, ShareReplicaView};
+use bulkhead_model::access::{AccessLevel, AccessUpdate};
 use bulkhead_model::error::DriverErrorCode;
 use bulkhead_model::id::{ShareId, ShareInstanceId};
 use bulkhead_model::scope::Scope;
@@ -29,13 +30,23 @@ pub struct Pair {
 
 impl Pair {
     pub async fn new(replication_type: ReplicationType) -> Self {
+        Self::with(replication_type, |_| {}).await
+    }
+
+    /// With drivers that were prepared.
+    async fn with(replication_type: ReplicationType, prepare: impl Fn(&mut FakeDriver)) -> Self {
+        let driver = |world: &Arc<Mutex<World>>| {
+            let mut driver = FakeDriver::new(world);
+            prepare(&mut driver);
+            Arc::new(driver)
+        };
         let world: Arc<Mutex<World>> = Arc::default();
         let store = Arc::new(MemoryStore::new());
         let manager =
             open_with(store.clone(), |settings| settings.replica_period = Duration::from_secs(3600));
-        let east = Arc::new(FakeDriver::new(&world));
+        let east = driver(&world);
         let house = House { manager: manager.await, driver: Arc::clone(&east), world, store };
-        let west = Arc::new(FakeDriver::new(&house.world));
+        let west = driver(&house.world);
         for (name, driver) in [("east", &east), ("west", &west)] {
             house.manager.attach(of_domain(name), Arc::clone(driver) as Arc<_>);
             ready(&house.manager, name).await;
@@ -112,6 +123,23 @@ async fn a_replica_goes_to_the_other_backend_of_the_domain_and_is_in_step() {
 }
 
 #[tokio::test]
+async fn a_replica_goes_to_no_backend_of_another_domain() {
+    let pair = Pair::new(ReplicationType::Dr).await;
+    let share = pair.share().await;
+    for (name, domain) in [("north", Some("other")), ("south", None)] {
+        let description =
+            BackendDescription { replication_domain: domain.map(str::to_owned), ..description(name, 1) };
+        pair.house.manager.attach(description, Arc::new(FakeDriver::new(&pair.house.world)));
+        ready(&pair.house.manager, name).await;
+    }
+    pair.replica(share).await;
+    let third = pair.house.manager.create_replica(&tenant(), NewReplica { share }).await;
+    let refusal = third.expect_err("no third backend of the domain").to_string();
+    assert!(refusal.contains("is of another replication_domain"), "{refusal}");
+    assert!(refusal.contains("has no replication_domain"), "{refusal}");
+}
+
+#[tokio::test]
 async fn a_share_of_a_type_without_replication_has_no_replicas() {
     let pair = Pair::new(ReplicationType::Dr).await;
     let share = pair.house.share().await.share.id;
@@ -122,6 +150,7 @@ async fn a_share_of_a_type_without_replication_has_no_replicas() {
     assert_eq!(code(foreign), "not-found");
 }
 
+/// Contract M-07.
 #[tokio::test]
 async fn a_promotion_exchanges_the_roles_and_takes_the_rules_along() {
     let pair = Pair::new(ReplicationType::Dr).await;
@@ -148,6 +177,41 @@ async fn a_promotion_exchanges_the_roles_and_takes_the_rules_along() {
     pair.house.manager.delete_share(&tenant(), share, Force::No).await.expect("accepted");
     pair.house.settled().await;
     assert!(pair.house.world.lock().expect("the world").shares.is_empty());
+}
+
+/// Contract M-07.
+#[tokio::test]
+async fn a_promotion_of_which_the_driver_says_nothing_exchanges_the_roles() {
+    let pair = Pair::with(ReplicationType::Dr, |driver| driver.answers_about = Some(0)).await;
+    let share = pair.share().await;
+    let first = pair.replicas(share)[0].instance.id;
+    let second = pair.replica(share).await;
+    for driver in [&pair.house.driver, &pair.west] {
+        for _ in 0..10_000 {
+            driver.then("update-replica-state", Act::Fail(answered(DriverErrorCode::Busy)));
+        }
+    }
+    pair.house.manager.promote_replica(&tenant(), second, None).await.expect("accepted");
+    pair.house.settled().await;
+    assert_eq!(pair.show(second).instance.replica_state, Some(ReplicaState::Active));
+    assert_eq!(pair.show(first).instance.replica_state, Some(ReplicaState::OutOfSync));
+}
+
+/// Contract M-09.
+#[tokio::test]
+async fn a_snapshot_that_a_replica_does_not_know_is_in_error_there_unless_it_was_going() {
+    let pair = Pair::new(ReplicationType::Dr).await;
+    let share = pair.share().await;
+    pair.replica(share).await;
+    for driver in [&pair.house.driver, &pair.west] {
+        driver.then("update-replicated-snapshot", Act::Fail(answered(DriverErrorCode::SnapshotNotFound)));
+    }
+    let snapshot =
+        pair.house.manager.create_snapshot(&tenant(), new_snapshot(share)).await.expect("accepted").snapshot;
+    until("it is not found", async || {
+        pair.house.show_snapshot(snapshot.id).instance.status == SnapshotStatus::Error
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -231,6 +295,7 @@ async fn a_replica_that_is_busy_is_asked_again_and_one_that_cannot_be_removed_ca
     assert_eq!(pair.replicas(share).len(), 1);
 }
 
+/// Contract M-09.
 #[tokio::test]
 async fn a_snapshot_is_there_once_it_is_on_every_replica_in_step_and_gone_once_it_is_on_none() {
     let pair = Pair::new(ReplicationType::Dr).await;
@@ -259,6 +324,7 @@ async fn a_snapshot_is_there_once_it_is_on_every_replica_in_step_and_gone_once_i
     assert!(calls.contains(&"revert-to-replicated-snapshot") && !calls.contains(&"delete-snapshot"));
 }
 
+/// Contract A-12.
 #[tokio::test]
 async fn rules_reach_every_replica_that_serves_clients() {
     let pair = Pair::new(ReplicationType::Readable).await;
@@ -272,7 +338,13 @@ async fn rules_reach_every_replica_that_serves_clients() {
         let world = pair.house.world.lock().expect("the world");
         world.shares[&second].rules.values().next().expect("a rule").1
     };
-    assert_eq!(level, bulkhead_model::access::AccessLevel::Ro);
+    assert_eq!(level, AccessLevel::Ro);
+    {
+        let world = pair.house.world.lock().expect("the world");
+        let is_cast = |update: &&AccessUpdate| update.rules.iter().any(|rule| rule.level == AccessLevel::Ro);
+        let cast = world.updates.iter().find(is_cast).expect("an update");
+        assert!(cast.add.is_empty() && cast.remove.is_empty() && cast.update.is_empty(), "{cast:?}");
+    }
     until("its rules are in force", async || {
         pair.show(second).instance.access_rules_status == AccessRulesStatus::Active
     })

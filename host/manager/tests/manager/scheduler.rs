@@ -70,6 +70,7 @@ async fn a_filter_function_keeps_shares_away_and_says_why() {
     assert!(reason_of(&view, "large-only").contains("share.size >= 100"), "{view:?}");
 }
 
+/// Contract G-01.
 #[tokio::test]
 async fn an_error_in_a_filter_function_keeps_shares_away_too() {
     let house = House::new().await;
@@ -83,6 +84,7 @@ async fn an_error_in_a_filter_function_keeps_shares_away_too() {
     assert!(reason_of(&view, "broken").contains("the driver's filter function cannot be read"), "{view:?}");
 }
 
+/// Contract D-50: an option of the backend; there is none for all backends.
 #[tokio::test]
 async fn the_operators_function_comes_before_the_drivers_and_an_empty_one_is_none() {
     let house = House::with(|driver| driver.filter_function = Some("share.size < 10")).await;
@@ -97,6 +99,22 @@ async fn the_operators_function_comes_before_the_drivers_and_an_empty_one_is_non
     assert_eq!(named(2), ["empty", "nas"]);
     assert_eq!(named(7), ["empty", "nas", "told"]);
     assert_eq!(named(20), ["empty", "told"]);
+}
+
+/// Contract D-50.
+#[tokio::test]
+async fn the_operators_goodness_function_comes_before_the_drivers() {
+    let house = House::with(|driver| driver.goodness_function = Some("30")).await;
+    let goodness = "10".parse().expect("a function");
+    let told = BackendDescription { goodness_function: Some(goodness), ..description("told", 1) };
+    another(&house, told, |driver| driver.goodness_function = Some("90")).await;
+    another(&house, description("empty", 1), |driver| driver.goodness_function = Some("")).await;
+    let view = placement(&house.manager, 2);
+    let scored = |name: &str| {
+        let meant = view.fitting.iter().find(|pool| pool.placement.backend.as_str() == name);
+        meant.map(|pool| pool.goodness)
+    };
+    assert_eq!((scored("nas"), scored("told"), scored("empty")), (Some(30.0), Some(10.0), Some(0.0)));
 }
 
 #[tokio::test]

@@ -5,7 +5,10 @@ use crate::fixture::{self, Guest, reason};
 use bulkhead_model::ability::Ability;
 use bulkhead_model::call::DriverLimits;
 use bulkhead_model::error::CallError;
-use bulkhead_model::replica::{Promotion, ReplicaRemoval, ReplicatedReversion};
+use bulkhead_model::replica::{
+    Promotion, ReplicaRemoval, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
+};
+use bulkhead_model::snapshot::SnapshotAccessUpdate;
 use bulkhead_model::status::ReplicaState;
 
 const ANSWER: &str = "(i32.const 4096)";
@@ -23,39 +26,49 @@ fn some(state: u8) -> String {
     format!(r#"(data (i32.const 4096) "\00\00\00\00\01\{state:02x}")"#)
 }
 
-#[tokio::test]
-async fn every_function_about_replicas_is_called_and_silence_is_no_change() {
-    let (_host, generation) = guest().generation(DriverLimits::default()).await;
-    let view = fixture::replica_view();
-    assert_eq!(generation.update_replica_state(&reason(), &view).await, Ok(None));
-    let promotion = Promotion {
+fn promotion(view: &ReplicaView) -> Promotion {
+    Promotion {
         replicas: view.replicas.clone(),
         replica: view.replica.clone(),
         access_rules: view.access_rules.clone(),
         quiesce_wait_seconds: None,
         snapshots: Vec::new(),
-    };
-    assert_eq!(generation.promote_replica(&reason(), &promotion).await, Ok(Vec::new()));
-    let removal = ReplicaRemoval {
+    }
+}
+
+fn removal(view: &ReplicaView) -> ReplicaRemoval {
+    ReplicaRemoval {
         replicas: view.replicas.clone(),
         replica: view.replica.clone(),
         snapshots: view.snapshots.iter().map(|pair| pair.replica.clone()).collect(),
-    };
-    assert_eq!(generation.delete_replica(&reason(), &removal).await, Ok(()));
-    let snapshot = fixture::replicated_snapshot();
-    assert_eq!(generation.create_replicated_snapshot(&reason(), &snapshot).await, Ok(Vec::new()));
-    assert_eq!(generation.delete_replicated_snapshot(&reason(), &snapshot).await, Ok(Vec::new()));
-    let behind = snapshot.replicas[1].share.id;
-    assert_eq!(generation.update_replicated_snapshot(&reason(), behind, &snapshot).await, Ok(None));
-    let reversion = ReplicatedReversion {
+    }
+}
+
+fn reversion(snapshot: &ReplicatedSnapshot) -> ReplicatedReversion {
+    ReplicatedReversion {
         active_replica: snapshot.replicas[0].clone(),
         replicas: snapshot.replicas.clone(),
         active_snapshot: snapshot.snapshots[0].clone(),
         snapshots: snapshot.snapshots.clone(),
         share_rules: Vec::new(),
         snapshot_rules: Vec::new(),
-    };
-    assert_eq!(generation.revert_to_replicated_snapshot(&reason(), &reversion).await, Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn every_function_about_replicas_is_called_and_silence_is_no_change() {
+    let (_host, generation) = guest().generation(DriverLimits::default()).await;
+    let view = fixture::replica_view();
+    assert_eq!(generation.update_replica_state(&reason(), &view).await, Ok(None));
+    assert_eq!(generation.promote_replica(&reason(), &promotion(&view)).await, Ok(Vec::new()));
+    assert_eq!(generation.delete_replica(&reason(), &removal(&view)).await, Ok(()));
+    let snapshot = fixture::replicated_snapshot();
+    assert_eq!(generation.create_replicated_snapshot(&reason(), &snapshot).await, Ok(Vec::new()));
+    assert_eq!(generation.delete_replicated_snapshot(&reason(), &snapshot).await, Ok(Vec::new()));
+    let behind = snapshot.replicas[1].share.id;
+    assert_eq!(generation.update_replicated_snapshot(&reason(), behind, &snapshot).await, Ok(None));
+    let reverted = generation.revert_to_replicated_snapshot(&reason(), &reversion(&snapshot)).await;
+    assert_eq!(reverted, Ok(()));
 }
 
 #[tokio::test]
@@ -78,9 +91,28 @@ async fn a_driver_does_not_make_a_replica_active_by_saying_so() {
     }
 }
 
+/// Contract D-33.
 #[tokio::test]
 async fn what_a_driver_does_not_replicate_is_not_called() {
     let (_host, generation) = Guest::default().generation(DriverLimits::default()).await;
-    let answer = generation.update_replica_state(&reason(), &fixture::replica_view()).await;
-    assert_eq!(answer, Err(CallError::NotExported { interface: Ability::Replication.interface() }));
+    let (why, view, snapshot) = (reason(), fixture::replica_view(), fixture::replicated_snapshot());
+    let (promotion, removal) = (promotion(&view), removal(&view));
+    let lacks = |ability: Ability| CallError::NotExported { interface: ability.interface() };
+    let replication = lacks(Ability::Replication);
+    assert!(replication.is_not_implemented());
+    assert_eq!(generation.create_replica(&why, &view).await, Err(replication.clone()));
+    assert_eq!(generation.update_replica_state(&why, &view).await, Err(replication.clone()));
+    assert_eq!(generation.promote_replica(&why, &promotion).await, Err(replication.clone()));
+    assert_eq!(generation.delete_replica(&why, &removal).await, Err(replication));
+    let snapshots = lacks(Ability::ReplicatedSnapshots);
+    assert_eq!(generation.create_replicated_snapshot(&why, &snapshot).await, Err(snapshots.clone()));
+    assert_eq!(generation.delete_replicated_snapshot(&why, &snapshot).await, Err(snapshots.clone()));
+    let behind = snapshot.replicas[1].share.id;
+    assert_eq!(generation.update_replicated_snapshot(&why, behind, &snapshot).await, Err(snapshots));
+    let reversion = reversion(&snapshot);
+    let reverted = generation.revert_to_replicated_snapshot(&why, &reversion).await;
+    assert_eq!(reverted, Err(lacks(Ability::ReplicatedRevert)));
+    let update = SnapshotAccessUpdate::default();
+    let access = generation.snapshot_update_access(&why, &fixture::snapshot(), &update).await;
+    assert_eq!(access, Err(lacks(Ability::MountableSnapshots)));
 }

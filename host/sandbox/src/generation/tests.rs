@@ -301,6 +301,7 @@ async fn a_driver_of_single_rules_is_asked_rule_by_rule() {
     assert!(outcomes.iter().all(|outcome| outcome.state == AccessRuleState::Active));
 }
 
+/// Contract A-16.
 #[tokio::test]
 async fn rules_are_allowed_before_any_is_denied() {
     let guest = Guest::default()
@@ -320,6 +321,7 @@ async fn rules_are_allowed_before_any_is_denied() {
     );
 }
 
+/// Contract A-16.
 #[tokio::test]
 async fn the_older_way_is_taken_where_the_newer_is_not_implemented() {
     let guest = |older: bool| {

@@ -51,6 +51,7 @@ fn a_component_beyond_the_largest_is_not_even_looked_at() {
     assert!(matches!(error, LoadError::TooLarge { .. }), "{error}");
 }
 
+/// Contract D-32: a driver that can neither is refused when it is loaded.
 #[test]
 fn a_missing_export_is_named_with_its_version_and_what_there_is_instead() {
     let text = refused(&Guest::default().without("shares"));
@@ -121,11 +122,16 @@ fn a_function_with_other_types_is_named_with_the_difference() {
     assert!(text.contains("u64") && text.contains("u32"), "{text}");
 }
 
+/// Contract D-20: half an interface is none.
 #[test]
 fn a_function_that_is_missing_is_named() {
     let guest = Guest::default().contract("pool-of: func", "pool-for: func");
     let text = refused(&guest);
     assert!(text.contains("bulkhead:driver/lifecycle@0.1.0 pool-of: is missing"), "{text}");
+    let misspelt =
+        Guest::default().export("snapshots").contract("delete-snapshot: func", "delete-snapshots: func");
+    let text = refused(&misspelt);
+    assert!(text.contains("bulkhead:driver/snapshots@0.1.0 delete-snapshot: is missing"), "{text}");
 }
 
 #[test]

@@ -102,6 +102,7 @@ const fn code_to_wit(code: CapabilityCode) -> wit::CapabilityCode {
 mod tests {
     use super::*;
 
+    /// Contract P-01.
     #[test]
     fn an_id_that_is_none_is_an_argument_at_fault() {
         let named = wit::TargetResource::Share("../other-tenant".to_owned());

@@ -69,6 +69,7 @@ mod tests {
         assert!(check("a\0b").is_err());
     }
 
+    /// Contract M-08.
     #[test]
     fn locations_count_only_where_snapshots_can_be_mounted() {
         let mut snapshot = fixture::snapshot();
