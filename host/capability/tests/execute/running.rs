@@ -121,9 +121,15 @@ async fn a_failed_command_is_tried_as_often_as_the_option_says() {
     call.execute().run_with_retries("measure", &measure).await.expect("the second try succeeds");
     assert!(begun.elapsed() >= Duration::from_secs(1));
     assert_eq!(lab.fake.requests().len(), 2);
+    for _ in 0..2 {
+        lab.fake.end(Ending::Exited(1));
+    }
+    let failed = call.execute().run_with_retries("measure", &measure).await;
+    assert_eq!(code(failed), CapabilityCode::CommandFailed, "both tries have failed");
+    assert_eq!(lab.fake.requests().len(), 4);
     lab.fake.end(Ending::TimedOut);
     assert_eq!(code(call.execute().run_with_retries("measure", &measure).await), CapabilityCode::TimedOut);
-    assert_eq!(lab.fake.requests().len(), 3);
+    assert_eq!(lab.fake.requests().len(), 5, "what is not a failure of the command is not tried again");
     let target = CallTarget::share(lab.share);
     let short = lab.call_of(origin("shares.create-share"), target, Duration::from_millis(500));
     lab.fake.end(Ending::Exited(1));
@@ -131,7 +137,7 @@ async fn a_failed_command_is_tried_as_often_as_the_option_says() {
         code(short.execute().run_with_retries("measure", &measure).await),
         CapabilityCode::CommandFailed
     );
-    assert_eq!(lab.fake.requests().len(), 4);
+    assert_eq!(lab.fake.requests().len(), 6);
 }
 
 #[tokio::test]
