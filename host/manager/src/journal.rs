@@ -139,7 +139,12 @@ impl Inner {
         if unfinished < self.settings.unfinished_operations {
             return Ok(());
         }
-        let is_ready = self.backends.get(backend).is_some_and(|backend| backend.serving().is_some());
+        // A driver that serves may still have said that its array does not answer.
+        let is_out_of_reach = |operation: &Operation| {
+            operation.failure.as_ref().is_some_and(|failure| failure.code == "backend-unreachable")
+        };
+        let is_ready = self.backends.get(backend).is_some_and(|backend| backend.serving().is_some())
+            && !tables.unfinished_of_backend(backend).any(|operation| is_out_of_reach(operation));
         let backend = backend.clone();
         Err(if is_ready {
             ManagerError::Busy { backend, unfinished }

@@ -27,6 +27,7 @@ use bulkhead_model::text::GuestText;
 use bulkhead_model::time::Timestamp;
 use bulkhead_sandbox::Driver;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -108,6 +109,8 @@ pub struct FakeDriver {
     pub goodness_function: Option<&'static str>,
     /// What befalls calls that have no script.
     pub whims: Option<Whims>,
+    /// Its array is down: every call says so.
+    pub is_down: AtomicBool,
 }
 
 /// Failures and delays by chance.
@@ -162,6 +165,7 @@ impl FakeDriver {
             filter_function: None,
             goodness_function: None,
             whims: None,
+            is_down: AtomicBool::new(false),
         }
     }
 
@@ -212,6 +216,9 @@ impl FakeDriver {
             released.acquire().await.expect("the test").forget();
         }
         assert!(!matches!(act, Some(Act::Panic)), "as the test said");
+        if self.is_down.load(Ordering::Relaxed) {
+            return Err(answered(DriverErrorCode::BackendUnreachable));
+        }
         if let Some(Act::Fail(error)) = &act {
             return Err(error.clone());
         }

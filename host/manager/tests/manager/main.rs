@@ -17,6 +17,7 @@ mod group_snapshot;
 mod house;
 mod managing;
 mod operation;
+mod outage;
 mod owner;
 mod reconcile;
 mod recovery;
