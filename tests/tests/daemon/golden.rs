@@ -40,6 +40,18 @@ fn inspect_of_directory_states_every_path_and_program_it_can_reach() {
 }
 
 #[test]
+fn inspect_of_memory_states_that_it_reaches_nothing_but_private_data() {
+    let shown = inspected("memory");
+    assert!(
+        shown.contains("what is given out of each pool"),
+        "the reason for data of the backend is not stated"
+    );
+    for absent in ["programs it runs", "paths it reaches", "\ncommands\n", "files it writes"] {
+        assert!(!shown.contains(absent), "{absent}");
+    }
+}
+
+#[test]
 fn inspect_of_btrfs_ganesha_states_every_program_argument_path_service_and_file_text() {
     let shown = inspected("btrfs-ganesha");
     let reached = [

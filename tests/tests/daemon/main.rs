@@ -19,6 +19,8 @@ mod groups;
 mod hostile;
 mod hot_load;
 mod make_pool;
+mod memory;
+mod neighbours;
 mod python;
 mod recovery;
 mod replicas;
