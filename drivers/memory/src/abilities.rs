@@ -1,13 +1,15 @@
 //! What the driver can do beyond the required: each ability in a line, the work in the module of its noun.
 
-use crate::{Memory, access, group, manage, replica, share, size, snapshot};
+use crate::{Memory, access, group, manage, metadata, migration, pending, replica, share, size, snapshot};
 use bulkhead_sdk::{
-    AccessRule, Consistency, CreatedShare, Creation, Extend, GroupShareSource, GroupSnapshots, Manage,
-    ManageSnapshots, ManagedShare, ManagedSnapshot, MountableSnapshots, Promotion, Replica, ReplicaOutcome,
-    ReplicaSnapshot, ReplicaState, ReplicaView, ReplicatedReversion, ReplicatedRevert, ReplicatedSnapshots,
-    Replication, Result, Reversion, Revert, Share, ShareFromSnapshot, ShareGroup, ShareGroupSnapshot,
-    ShareGroups, ShareUsage, Shrink, Snapshot, SnapshotAccessRule, SnapshotAccessUpdate, SnapshotOutcome,
-    SnapshotUpdate, Snapshots, Usage,
+    AccessRule, Connection, Consistency, CreatedShare, Creation, Extend, FirstPhase, GroupShareSource,
+    GroupSnapshots, HookData, Manage, ManageSnapshots, ManagedShare, ManagedSnapshot, MetadataUpdates,
+    Migration, MigrationCompatibility, MigrationOutcome, MountableSnapshots, PeriodicHook, Promotion,
+    Replica, ReplicaOutcome, ReplicaSnapshot, ReplicaState, ReplicaView, ReplicatedReversion,
+    ReplicatedRevert, ReplicatedSnapshots, Replication, Result, Reversion, Revert, Share, ShareFromSnapshot,
+    ShareGroup, ShareGroupSnapshot, ShareGroups, ShareMigration, ShareProgress, ShareStatus, ShareUsage,
+    Shrink, Snapshot, SnapshotAccessRule, SnapshotAccessUpdate, SnapshotOutcome, SnapshotUpdate, Snapshots,
+    Usage,
 };
 
 impl Snapshots for Memory {
@@ -161,6 +163,58 @@ impl ReplicatedSnapshots for Memory {
 impl ReplicatedRevert for Memory {
     fn revert_to_replicated_snapshot(reversion: &ReplicatedReversion) -> Result<()> {
         // The others follow at their next update.
-        snapshot::revert(&reversion.active_snapshot.snapshot).map(drop)
+        snapshot::revert_now(&reversion.active_snapshot.snapshot)
+    }
+}
+
+impl ShareStatus for Memory {
+    fn share_status(share: &Share) -> Result<ShareProgress> {
+        pending::progress(share)
+    }
+}
+
+impl PeriodicHook for Memory {
+    fn periodic_hook_data(shares: &[Share]) -> Result<Vec<HookData>> {
+        metadata::for_hooks(shares)
+    }
+}
+
+impl MetadataUpdates for Memory {
+    fn share_creation_metadata(share: &Share) -> Result<Vec<(String, String)>> {
+        metadata::of_new(share)
+    }
+
+    fn update_share_from_metadata(share: &Share, metadata: &[(String, String)]) -> Result<()> {
+        metadata::follow(share, metadata)
+    }
+}
+
+impl Migration for Memory {
+    fn migration_check_compatibility(migration: &ShareMigration) -> Result<MigrationCompatibility> {
+        migration::compatibility(migration)
+    }
+
+    fn migration_start(migration: &ShareMigration) -> Result<()> {
+        migration::start(migration)
+    }
+
+    fn migration_continue(migration: &ShareMigration) -> Result<FirstPhase> {
+        migration::first_phase(migration)
+    }
+
+    fn migration_complete(migration: &ShareMigration) -> Result<MigrationOutcome> {
+        migration::complete(migration)
+    }
+
+    fn migration_cancel(migration: &ShareMigration) -> Result<()> {
+        migration::cancel(migration)
+    }
+
+    fn migration_progress(migration: &ShareMigration) -> Result<u32> {
+        migration::percent(migration)
+    }
+
+    fn connection_info(share: &Share) -> Result<Connection> {
+        migration::connection(share)
     }
 }

@@ -12,14 +12,17 @@
 //! made and removed last when it goes. **Every function may be repeated**: it looks for what an earlier attempt left. **Sums are moved,
 //! never recounted**: see `pool`, which stays right whichever call dies where.
 //!
-//! A share's content is a word. It is the share's id when the share is made; snapshots, clones, reverts and replicas carry it along, so that
-//! a test can tell whether the right content is there.
+//! A share's content is a word. It is the share's id when the share is made; snapshots, clones, reverts and replicas carry it along, so
+//! that a test can tell whether the right content is there. A tenant writes by setting the metadata `content` and `used_gib`.
 
 mod abilities;
 mod access;
 mod group;
 mod manage;
+mod metadata;
+mod migration;
 mod options;
+mod pending;
 mod place;
 mod pool;
 mod record;
@@ -42,7 +45,8 @@ pub struct Memory;
 
 bulkhead_sdk::export_driver!(
     Memory: access, snapshots, share_from_snapshot, revert, mountable_snapshots, extend, shrink, manage, manage_snapshots,
-    share_groups, group_snapshots, replication, replicated_snapshots, replicated_revert, usage
+    share_groups, group_snapshots, replication, replicated_snapshots, replicated_revert, usage, share_status,
+    periodic_hook, metadata_updates, migration
 );
 
 impl Driver for Memory {

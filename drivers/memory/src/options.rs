@@ -89,9 +89,19 @@ pub(crate) fn first_use_mib(size_gib: u64) -> Result<u64> {
     Ok(size_gib.saturating_mul(MIB_PER_GIB).saturating_mul(percent) / 100)
 }
 
+/// This backend's own `HOST@BACKEND`; none if the operator does not say.
+pub(crate) fn backend_host() -> Result<Option<String>> {
+    Ok(config::text("backend_host")?.filter(|host| !host.is_empty()))
+}
+
 /// How long a new or demoted replica is out of sync, in milliseconds.
 pub(crate) fn sync_ms() -> Result<u64> {
     Ok(number("sync_seconds", 86_400)?.saturating_mul(1000))
+}
+
+/// How long the array goes on by itself with a clone, a revert or a migration, in milliseconds.
+pub(crate) fn pending_ms() -> Result<u64> {
+    Ok(number("pending_seconds", 86_400)?.saturating_mul(1000))
 }
 
 /// The type of replication to report; none outside a replication domain.

@@ -1,7 +1,7 @@
 //! Replicas, on another backend of this driver or in another pool of the same one.
 //!
-//! Private data belong to one backend. So a replica beside the active one follows it in every respect, and one on another backend knows what
-//! the host hands over: sizes, and the handles of snapshots. Nothing else would show, for there is nothing to mount.
+//! Private data belong to one backend. So a replica beside the active one follows it in every respect, and one on another backend knows
+//! what the host hands over: sizes, and the handles of snapshots. Nothing else would show, for there is nothing to mount.
 
 use crate::access::{self, Client};
 use crate::options;

@@ -1,6 +1,7 @@
 //! Creating, deleting and ensuring shares.
 
 use crate::options::{self, MOST_GIB};
+use crate::pending::Unfinished;
 use crate::shelf::{self, Shelf};
 use crate::snapshot::Handle;
 use crate::volume::{self, Found, Kind, Volume};
@@ -11,10 +12,11 @@ use bulkhead_sdk::{
 
 /// Make an empty share, or find it as an earlier attempt made it.
 pub(crate) fn create(share: &Share) -> Result<Vec<ExportLocation>> {
-    make(share, |volume| {
+    let (locations, _) = make(share, |volume| {
         volume.used_mib = options::first_use_mib(volume.size_gib)?;
         Ok(())
-    })
+    })?;
+    Ok(locations)
 }
 
 /// Make a share with the content of a snapshot. What that is stands in the snapshot's handle: its private data are out of reach here.
@@ -26,16 +28,21 @@ pub(crate) fn create_from_snapshot(share: &Share, source: &Snapshot) -> Result<C
             share.name, share.size_gib, handle.size_gib, source.name
         )));
     }
-    let locations = make(share, |volume| {
+    let (locations, made) = make(share, |volume| {
         volume.used_mib = handle.used_mib;
         volume.content.clone_from(&handle.content);
+        volume.unfinished = Unfinished::begin(None)?;
         Ok(())
     })?;
-    Ok(Creation::Available(locations))
+    let is_pending = made.unfinished.is_some_and(|unfinished| unfinished.percent().is_some());
+    Ok(if is_pending { Creation::Pending } else { Creation::Available(locations) })
 }
 
-/// Make a share; `fill` says what it holds at first.
-fn make(share: &Share, fill: impl FnOnce(&mut Volume) -> Result<()>) -> Result<Vec<ExportLocation>> {
+/// Make a share, or find it; `fill` says what it holds at first.
+fn make(
+    share: &Share,
+    fill: impl FnOnce(&mut Volume) -> Result<()>,
+) -> Result<(Vec<ExportLocation>, Volume)> {
     let resource = Resource::from(share);
     let locations = place::export_locations(share.protocol, &share.name)?;
     let found = volume::find(&resource)?;
@@ -50,7 +57,7 @@ fn make(share: &Share, fill: impl FnOnce(&mut Volume) -> Result<()>) -> Result<V
         }
     };
     volume::put(&resource, found.as_ref(), &volume)?;
-    Ok(locations)
+    Ok((locations, volume))
 }
 
 fn as_asked(found: &Found, share: &Share) -> Result<Volume> {

@@ -1,11 +1,12 @@
 //! Taking and removing snapshots, and reverting to one.
 
+use crate::pending::Unfinished;
 use crate::record::{Fields, Writer};
 use crate::shelf::{self, Shelf};
 use crate::volume::{self, Found, Kind, Volume};
 use crate::{place, share};
 use bulkhead_sdk::{
-    Error, ExportLocation, Resource, Result, Reversion, Share, Snapshot, SnapshotOutcome, SnapshotProgress,
+    Error, ExportLocation, Resource, Result, Reversion, Snapshot, SnapshotOutcome, SnapshotProgress,
     SnapshotUpdate,
 };
 
@@ -45,6 +46,13 @@ impl Handle {
     /// The handle of a volume.
     pub(crate) fn new(volume: &Volume) -> Self {
         Self { size_gib: volume.size_gib, used_mib: volume.used_mib, content: volume.content.clone() }
+    }
+
+    /// Let a volume hold what this is the handle of.
+    pub(crate) fn fill(&self, volume: &mut Volume) {
+        volume.size_gib = self.size_gib;
+        volume.used_mib = self.used_mib;
+        volume.content.clone_from(&self.content);
     }
 
     /// As the host keeps it; at most 255 bytes.
@@ -118,20 +126,29 @@ pub(crate) fn get(snapshot: &Snapshot) -> Result<Found> {
     })
 }
 
-/// Put the share back, its size with it.
+/// Put the share back, its size with it; at once, or when the array is done with it.
 pub(crate) fn revert(snapshot: &Snapshot) -> Result<Reversion> {
-    let source = get(snapshot)?.volume;
-    put_back(&snapshot.share, &source)?;
-    Ok(Reversion::Done)
+    let source = Handle::new(&get(snapshot)?.volume);
+    let found = share::get(&snapshot.share)?;
+    let mut volume = found.volume.clone();
+    if volume.unfinished.as_ref().is_some_and(|unfinished| unfinished.leads_to(&source)) {
+        return Ok(Reversion::Pending);
+    }
+    volume.unfinished =
+        if Handle::new(&volume) == source { None } else { Unfinished::begin(Some(source.clone()))? };
+    let reversion = if volume.unfinished.is_some() { Reversion::Pending } else { Reversion::Done };
+    if reversion == Reversion::Done {
+        source.fill(&mut volume);
+    }
+    volume::put(&Resource::from(&snapshot.share), Some(&found), &volume)?;
+    Ok(reversion)
 }
 
-fn put_back(share: &Share, source: &Volume) -> Result<()> {
-    let found = share::get(share)?;
-    let volume = Volume {
-        size_gib: source.size_gib,
-        used_mib: source.used_mib,
-        content: source.content.clone(),
-        ..found.volume.clone()
-    };
-    volume::put(&Resource::from(share), Some(&found), &volume)
+/// Put a replicated share back, at once: nobody asks how far that is.
+pub(crate) fn revert_now(snapshot: &Snapshot) -> Result<()> {
+    let source = Handle::new(&get(snapshot)?.volume);
+    let found = share::get(&snapshot.share)?;
+    let mut volume = Volume { unfinished: None, ..found.volume.clone() };
+    source.fill(&mut volume);
+    volume::put(&Resource::from(&snapshot.share), Some(&found), &volume)
 }

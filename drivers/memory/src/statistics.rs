@@ -20,6 +20,7 @@ pub(crate) fn check() -> Result<()> {
     options::reserved_percentage()?;
     options::first_use_mib(1)?;
     options::sync_ms()?;
+    options::pending_ms()?;
     let shares = options::existing_shares()?;
     for (name, share) in options::existing_snapshots()? {
         if shares.iter().all(|(known, _)| *known != share) {

@@ -1,6 +1,7 @@
 //! The one record that says that a share or snapshot is there, and what it is.
 
 use crate::options::{self, MIB_PER_GIB, Provisioning};
+use crate::pending::Unfinished;
 use crate::pool::{Amount, Move};
 use crate::record::{Fields, Writer};
 use bulkhead_sdk::private_data::{self, Expected, Owner};
@@ -36,6 +37,8 @@ pub(crate) struct Volume {
     pub(crate) known_as: Option<String>,
     /// Since when it holds what the active replica holds, in milliseconds since 1970; none for what is no following replica.
     pub(crate) in_sync_at_ms: Option<u64>,
+    /// What the array still does with it by itself; none if it is as it says.
+    pub(crate) unfinished: Option<Unfinished>,
 }
 
 impl Volume {
@@ -50,6 +53,7 @@ impl Volume {
             counted: Amount::NONE,
             known_as: None,
             in_sync_at_ms: None,
+            unfinished: None,
         }
     }
 
@@ -68,6 +72,7 @@ impl Volume {
             .with("counted", self.counted)
             .with_some("known-as", self.known_as.as_ref())
             .with_some("in-sync-at", self.in_sync_at_ms)
+            .with_some("unfinished", self.unfinished.as_ref())
             .text()
     }
 
@@ -83,6 +88,7 @@ impl Volume {
             counted: fields.get("counted")?,
             known_as: fields.find("known-as")?,
             in_sync_at_ms: fields.find("in-sync-at")?,
+            unfinished: fields.find("unfinished")?,
         })
     }
 

@@ -11,6 +11,8 @@ mod access;
 mod backend;
 mod groups;
 mod managed;
+mod migration;
+mod pending;
 mod pools;
 mod replicas;
 mod shares;
