@@ -1,9 +1,11 @@
 //! A daemon's state copied while it works, and put back on another machine: here, another folder.
 
-use crate::{directory_daemon, make_small_share};
+use crate::{directory_daemon, make_small_share, make_snapshot};
 use bulkhead_tests::daemon::Daemon;
+use bulkhead_tests::lab::Lab;
 use bulkhead_tests::programs;
-use serde_json::Value;
+use bulkhead_tests::verbs::{act, create_share, delete_share, delete_snapshot};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -55,6 +57,33 @@ async fn a_copy_of_a_daemon_at_work_is_put_back_and_goes_on_with_its_shares_and_
     let records = daemon.operator().get("/v1/ledger?most=500").await.expect("a ledger");
     let created = |record: &Value| record.to_string().contains("create-directory");
     assert!(records["records"].as_array().expect("records").iter().any(created), "the old records are there");
+}
+
+#[tokio::test]
+async fn a_copy_goes_on_at_another_machine_with_all_that_its_driver_keeps_in_it() {
+    let memory = || Lab::new().and_then(|lab| lab.with_backend("nas1", "memory", "")).expect("a lab");
+    let (here, there) = (memory(), memory());
+    let mut daemon = Daemon::start(&here).await.expect("a daemon");
+    daemon.ready().await.expect("ready");
+    let share = make_small_share(&daemon.tenant()).await;
+    let snapshot = make_snapshot(&daemon.tenant(), &share).await;
+    let copy = there.path().join("copy");
+    let copied = store(&here.state(), &["backup", &copy.display().to_string()]);
+    assert!(copied.status.success(), "{}", told(&copied));
+    daemon.kill().expect("killed");
+    let restored = store(&there.state(), &["restore", &copy.display().to_string()]);
+    assert!(restored.status.success(), "{}", told(&restored));
+    let daemon = Daemon::start(&there).await.expect("a daemon on the copy");
+    daemon.ready().await.expect("ready");
+    // The share is at the array as well, which is in the copy: it can be changed, cloned and removed.
+    let tenant = daemon.tenant();
+    act(&tenant, &share, json!({ "extend": { "new_size": 3 } })).await.expect("extended");
+    let clone = json!({ "share_proto": "NFS", "size": 1, "snapshot_id": snapshot });
+    let clone = create_share(&tenant, clone).await.expect("a clone");
+    delete_snapshot(&tenant, &snapshot).await.expect("gone");
+    for share in [share, clone] {
+        delete_share(&tenant, &share).await.expect("gone");
+    }
 }
 
 #[test]
