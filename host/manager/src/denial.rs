@@ -144,7 +144,7 @@ pub enum Denial {
     )]
     NoReplicationDomain,
     /// The share type is in use.
-    #[error("{count} shares or share groups were made with this type; delete them first")]
+    #[error("{count} shares, share groups or types of groups use this type; delete them first")]
     TypeInUse {
         /// How many.
         count: usize,
@@ -155,6 +155,18 @@ pub enum Denial {
     /// The built-in share type stays as it is.
     #[error("the type 'default' is built in and stays as it is; make another one")]
     BuiltInType,
+    /// The type of groups is in use.
+    #[error("{count} share groups were made with this type; delete them first")]
+    GroupTypeInUse {
+        /// How many.
+        count: usize,
+    },
+    /// The name of a type of groups is taken.
+    #[error("there is a share group type of this name already")]
+    GroupTypeExists,
+    /// The built-in type of groups stays as it is.
+    #[error("the share group type 'default' is built in and stays as it is; make another one")]
+    BuiltInGroupType,
     /// A share is being made from the snapshot.
     #[error("a share is being made from this snapshot; wait until it is ready")]
     SnapshotInUse,
@@ -274,6 +286,9 @@ impl Denial {
             Self::TypeInUse { .. } => "share-type-in-use",
             Self::TypeExists => "share-type-exists",
             Self::BuiltInType => "built-in-share-type",
+            Self::GroupTypeInUse { .. } => "share-group-type-in-use",
+            Self::GroupTypeExists => "share-group-type-exists",
+            Self::BuiltInGroupType => "built-in-share-group-type",
             Self::SnapshotInUse => "snapshot-in-use",
             Self::ForeignSnapshot { .. } => "foreign-snapshot",
             Self::NotNewest { .. } => "not-newest-snapshot",

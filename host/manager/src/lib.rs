@@ -63,7 +63,7 @@ pub use backend::{
 pub use context::RequestContext;
 pub use denial::Denial;
 pub use error::{ErrorKind, ManagerError};
-pub use group::{NewShareGroup, NewShareGroupSnapshot, ShareGroupTypeView};
+pub use group::{NewShareGroup, NewShareGroupSnapshot, NewShareGroupType, ShareGroupTypeView};
 pub use manage::{ManageShare, ManageSnapshot};
 pub use manager::{Event, Manager};
 pub use records::Origin;

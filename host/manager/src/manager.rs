@@ -54,7 +54,7 @@ pub(crate) struct Inner {
     pub(crate) gates: Gates,
     pub(crate) runners: Runners,
     pub(crate) followers: Followers,
-    /// Held by the one request that makes a share type.
+    /// Held by the one request that makes a share type or a type of share groups, or removes a share type.
     pub(crate) share_types: tokio::sync::Mutex<()>,
     pub(crate) inherited: Inherited,
 }

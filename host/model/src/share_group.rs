@@ -28,6 +28,13 @@ pub enum Consistency {
 }
 
 impl Consistency {
+    /// Whether snapshots that are consistent in this unit are so in `other` too: who takes them of all shares of a backend takes them of
+    /// all shares of a pool.
+    #[must_use]
+    pub const fn includes(self, other: Self) -> bool {
+        matches!((self, other), (Self::Host, _) | (Self::Pool, Self::Pool))
+    }
+
     /// As Manila prints it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

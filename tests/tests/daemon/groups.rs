@@ -288,3 +288,43 @@ async fn a_daemon_that_is_killed_goes_on_with_its_groups() {
     tenant.delete(&path).await.expect("taken");
     gone(&tenant, &path).await.expect("gone");
 }
+
+#[tokio::test]
+async fn types_of_groups_are_made_changed_and_removed_through_the_api_and_by_command() {
+    let (lab, daemon) = directory_daemon().await;
+    let (tenant, operator) = (daemon.tenant(), daemon.operator());
+    let asked = json!({ "share_group_type": {
+        "name": "gold", "share_types": ["default"], "is_public": true, "group_specs": { "acme:tier": 1 },
+    } });
+    let (status, _) = refusal(&tenant, "POST", "/v2/share-group-types", Some(&asked)).await;
+    assert_eq!(status, 403, "types are the operator's");
+    let made = operator.post("/v2/share-group-types", &asked).await.expect("made");
+    assert_eq!(made["share_group_type"]["group_specs"], json!({ "acme:tier": "1" }), "{made}");
+    let path = "/v2/share-group-types/gold";
+    assert_eq!(tenant.get(path).await.expect("everybody reads it"), made);
+    let specs = json!({ "group_specs": { "consistent_snapshot_support": "host" } });
+    operator.post(&format!("{path}/group-specs"), &specs).await.expect("set");
+    let (status, told) =
+        refusal(&operator, "PUT", &format!("{path}/group-specs/a:b"), Some(&json!({ "a:c": "d" }))).await;
+    assert_eq!((status, told.contains("one key")), (400, true), "{told}");
+    let one = format!("{path}/group-specs/consistent_snapshot_support");
+    let value = tenant.get(&one).await.expect("its value");
+    assert_eq!(value, json!({ "consistent_snapshot_support": "host" }));
+    let wanted = json!({ "share_group": { "share_group_type_id": "gold" } });
+    assert_eq!(refusal(&tenant, "POST", "/v2/share-groups", Some(&wanted)).await.0, 503, "nobody has it");
+    operator.delete(&one).await.expect("taken away");
+    assert_eq!(refusal(&tenant, "GET", &one, None).await.0, 404);
+
+    let run = |words: &[&str]| bulkhead(&lab, words).expect("it succeeds");
+    run(&["share-group", "create", "--name", "papers", "--group-type", "gold"]);
+    let refused = bulkhead(&lab, &["share-group", "type", "delete", "gold"]).expect_err("in use");
+    assert!(refused.contains("1 share groups were made with this type"), "{refused}");
+    run(&["share-group", "delete", "papers"]);
+    run(&["share-group", "type", "delete", "gold"]);
+    let spec = "consistent_snapshot_support=pool";
+    let shown = run(&["share-group", "type", "create", "silver", "--type", "default", "--spec", spec]);
+    assert!(shown.contains("consistent_snapshot_support") && shown.contains("pool"), "{shown}");
+    let listed = run(&["share-group", "type", "list"]);
+    assert!(listed.contains("silver") && !listed.contains("gold"), "{listed}");
+    assert!(run(&["share-group", "type", "show", "silver"]).contains("share type"));
+}

@@ -76,19 +76,22 @@ async fn create(
     let new = NewShareType {
         name: asked.name.unwrap_or_default(),
         description: body::display_text(asked.description),
-        extra_specs: specs(asked.extra_specs)?,
+        extra_specs: texts("extra specs", asked.extra_specs)?,
     };
     Ok(shown(&caller, &manager.create_share_type(&caller.context(), new).await?))
 }
 
-/// Extra specs: texts, and what people write as booleans and numbers, as Manila takes them.
-fn specs(given: Option<BTreeMap<String, Value>>) -> Result<BTreeMap<String, String>, ApiError> {
+/// Specs: texts, and what people write as booleans and numbers, as Manila takes them.
+pub(super) fn texts(
+    what: &str,
+    given: Option<BTreeMap<String, Value>>,
+) -> Result<BTreeMap<String, String>, ApiError> {
     let text = |(key, value): (String, Value)| match value {
         Value::String(text) => Ok((key, text)),
         Value::Bool(true) => Ok((key, "True".to_owned())),
         Value::Bool(false) => Ok((key, "False".to_owned())),
         Value::Number(number) => Ok((key, number.to_string())),
-        _ => Err(ApiError::BadRequest("extra specs are strings".to_owned())),
+        _ => Err(ApiError::BadRequest(format!("{what} are strings"))),
     };
     given.unwrap_or_default().into_iter().map(text).collect()
 }
@@ -130,7 +133,7 @@ async fn set_extra_specs(
     Path(name): Path<String>,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let given = specs(Some(body::parse::<SpecsEnvelope>(&bytes?)?.extra_specs))?;
+    let given = texts("extra specs", Some(body::parse::<SpecsEnvelope>(&bytes?)?.extra_specs))?;
     manager.set_extra_specs(&caller.context(), &name, given.clone()).await?;
     Ok(Json(json!({ "extra_specs": given })))
 }

@@ -1,5 +1,6 @@
 //! Groups and their snapshots as driver calls carry them.
 
+use super::types;
 use crate::records::Tables;
 use crate::replica::carry::host_string;
 use crate::share::for_driver;
@@ -36,7 +37,7 @@ pub(super) fn group(tables: &Tables, id: ShareGroupId) -> Result<ShareGroupForDr
         group_specs: group.group_specs.clone(),
         share_types: group.share_types.clone(),
         source_snapshot: group.source_snapshot,
-        asked_consistency: None,
+        asked_consistency: types::asked_consistency(&group.group_specs),
         shares: shares.collect::<Result<_, _>>()?,
     })
 }

@@ -99,7 +99,10 @@ fn propose_empty(
 ) -> Result<Proposal<Started>, ManagerError> {
     let group_type = types::find(tables, asked.new.group_type.as_deref())?;
     let share_types = share_types(tables, asked.new, &group_type)?;
-    let wishes: Vec<_> = share_types.iter().map(|share_type| wish(asked.context, share_type)).collect();
+    let wishes: Vec<_> = share_types
+        .iter()
+        .map(|share_type| wish(asked.context, share_type, types::asked_capability(&group_type.group_specs)))
+        .collect();
     let placement = scheduler::choose_for_all(inner, tables, &wishes)?;
     inner.admit(tables, &placement.backend)?;
     let mut group = new_group(asked, &group_type, placement);
@@ -141,12 +144,12 @@ fn share_types(
 }
 
 /// What the scheduler is asked for each type of an empty group: room for the smallest share, whatever its protocol.
-fn wish(context: &RequestContext, share_type: &ShareTypeView) -> Wish {
+fn wish(context: &RequestContext, share_type: &ShareTypeView, asked: Option<(String, String)>) -> Wish {
     let specs = share_type::kept_specs(share_type);
     Wish {
         beside: None,
         group: None,
-        needs: share_type::needs(&specs),
+        needs: share_type::needs(&specs).with_capability(asked),
         replica: None,
         asked: AskedShare {
             size: Gibibytes::SMALLEST,
@@ -216,6 +219,12 @@ fn propose_from_snapshot(
         let reason = format_args!("'{}' does not have all share types of the source", group_type.name);
         return Err(ManagerError::invalid("share_group_type_id", reason));
     }
+    let asked_unit = types::asked_consistency(&group_type.group_specs);
+    if asked_unit.is_some_and(|unit| !parent.consistency.is_some_and(|has| has.includes(unit))) {
+        let reason =
+            format_args!("'{}' asks for consistent snapshots, which the source lacks", group_type.name);
+        return Err(ManagerError::invalid("share_group_type_id", reason));
+    }
     let members = originals(inner, tables, source, parent)?;
     let gib = members.iter().fold(0_u64, |sum, (member, _)| sum.saturating_add(member.size.get()));
     let placement = place_beside(inner, asked, tables, (parent, gib))?;
@@ -275,7 +284,7 @@ fn place_beside(
         return Err(ManagerError::invalid("source_share_group_snapshot_id", "its shares are too large"));
     };
     let share_type = share_type::find(tables, None)?;
-    let mut wish = wish(asked.context, &share_type);
+    let mut wish = wish(asked.context, &share_type, None);
     wish.beside = Some(parent.placement.clone());
     wish.asked.size = size;
     scheduler::choose(inner, tables, &wish)

@@ -34,7 +34,7 @@ mod verbs;
 pub(crate) use attempt::attempt;
 pub use creation::NewShareGroup;
 pub use snapshot::NewShareGroupSnapshot;
-pub use types::ShareGroupTypeView;
+pub use types::{NewShareGroupType, ShareGroupTypeView};
 
 use crate::denial::Denial;
 use crate::error::ManagerError;

@@ -16,7 +16,7 @@ mod tables;
 pub(crate) use change::{Cause, Change, Expect};
 pub use row::Origin;
 pub(crate) use row::{
-    BackendRecord, FirstResult, GenerationRecord, Row, RowKey, RuleChunk, ShareType, Stage,
+    BackendRecord, FirstResult, GenerationRecord, Row, RowKey, RuleChunk, ShareGroupType, ShareType, Stage,
 };
 pub(crate) use tables::{Stored, Tables};
 
@@ -74,6 +74,7 @@ impl Records {
         load(store, row::RULES, rule_chunk, loaded).await?;
         load(store, row::FIRST_RESULT, |_, value| Ok(Row::FirstResult(row::decode(value)?)), loaded).await?;
         load(store, row::SHARE_TYPE, |_, value| Ok(Row::ShareType(row::decode(value)?)), loaded).await?;
+        load(store, row::GROUP_TYPE, |_, value| Ok(Row::GroupType(row::decode(value)?)), loaded).await?;
         load(store, row::GROUP, |_, value| Ok(Row::Group(row::decode(value)?)), loaded).await?;
         let group_snapshot = |_: &Key, value: &[u8]| Ok(Row::GroupSnapshot(row::decode(value)?));
         load(store, row::GROUP_SNAPSHOT, group_snapshot, loaded).await?;

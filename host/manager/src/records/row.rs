@@ -4,7 +4,8 @@ use crate::backend::{ConfigurationIdentity, Step};
 use crate::view::{BackendFailure, StoredAccessRule};
 use bulkhead_model::id::{
     BackendName, Digest, GenerationNumber, OperationId, ProjectId, RequestId, ShareGroupId,
-    ShareGroupSnapshotId, ShareId, ShareInstanceId, ShareTypeId, SnapshotId, SnapshotInstanceId,
+    ShareGroupSnapshotId, ShareGroupTypeId, ShareId, ShareInstanceId, ShareTypeId, SnapshotId,
+    SnapshotInstanceId,
 };
 use bulkhead_model::key::RECORD;
 use bulkhead_model::operation::Operation;
@@ -126,6 +127,23 @@ pub(crate) struct ShareType {
     pub(crate) updated_at: Timestamp,
 }
 
+/// A type of share groups that an operator made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ShareGroupType {
+    /// Its id.
+    pub(crate) id: ShareGroupTypeId,
+    /// Its name, which no other type of groups has.
+    pub(crate) name: String,
+    /// What it asks of backends, as the operator wrote it.
+    pub(crate) group_specs: BTreeMap<String, String>,
+    /// The share types that shares of its groups may have; not empty.
+    pub(crate) share_types: Vec<ShareTypeId>,
+    /// When it was made.
+    pub(crate) created_at: Timestamp,
+    /// When it last changed.
+    pub(crate) updated_at: Timestamp,
+}
+
 /// Part of the rules of a share instance. Rules stand in chunks so that a change writes a few of them, not all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RuleChunk {
@@ -149,6 +167,7 @@ pub(crate) enum RowKey {
     FirstResult(ProjectId, String),
     Backend(BackendName),
     ShareType(ShareTypeId),
+    GroupType(ShareGroupTypeId),
     Group(ShareGroupId),
     GroupSnapshot(ShareGroupSnapshotId),
     Generation(BackendName, GenerationNumber),
@@ -166,6 +185,7 @@ pub(crate) enum Row {
     FirstResult(FirstResult),
     Backend(BackendRecord),
     ShareType(ShareType),
+    GroupType(ShareGroupType),
     Group(ShareGroup),
     GroupSnapshot(ShareGroupSnapshot),
     Generation(GenerationRecord),
@@ -183,6 +203,7 @@ impl Row {
             Self::FirstResult(row) => RowKey::FirstResult(row.project.clone(), row.key.clone()),
             Self::Backend(row) => RowKey::Backend(row.name.clone()),
             Self::ShareType(row) => RowKey::ShareType(row.id),
+            Self::GroupType(row) => RowKey::GroupType(row.id),
             Self::Group(row) => RowKey::Group(row.id),
             Self::GroupSnapshot(row) => RowKey::GroupSnapshot(row.id),
             Self::Generation(row) => RowKey::Generation(row.backend.clone(), row.number),
@@ -200,6 +221,7 @@ impl Row {
             Self::FirstResult(row) => serde_json::to_vec(row),
             Self::Backend(row) => serde_json::to_vec(row),
             Self::ShareType(row) => serde_json::to_vec(row),
+            Self::GroupType(row) => serde_json::to_vec(row),
             Self::Group(row) => serde_json::to_vec(row),
             Self::GroupSnapshot(row) => serde_json::to_vec(row),
             Self::Generation(row) => serde_json::to_vec(row),
@@ -222,6 +244,7 @@ impl RowKey {
             Self::FirstResult(project, key) => Key::new(&[RECORD, FIRST_RESULT, project.as_str(), key]),
             Self::Backend(name) => Key::new(&[RECORD, BACKEND, name.as_str()]),
             Self::ShareType(id) => Key::new(&[RECORD, SHARE_TYPE, &id.to_string()]),
+            Self::GroupType(id) => Key::new(&[RECORD, GROUP_TYPE, &id.to_string()]),
             Self::Group(id) => Key::new(&[RECORD, GROUP, &id.to_string()]),
             Self::GroupSnapshot(id) => Key::new(&[RECORD, GROUP_SNAPSHOT, &id.to_string()]),
             Self::Generation(backend, number) => {
@@ -240,6 +263,7 @@ pub(crate) const RULES: &str = "access";
 pub(crate) const FIRST_RESULT: &str = "first-result";
 pub(crate) const BACKEND: &str = "backend";
 pub(crate) const SHARE_TYPE: &str = "share-type";
+pub(crate) const GROUP_TYPE: &str = "share-group-type";
 pub(crate) const GROUP: &str = "share-group";
 pub(crate) const GROUP_SNAPSHOT: &str = "share-group-snapshot";
 pub(crate) const GENERATION: &str = "generation";

@@ -233,6 +233,8 @@ async fn create(
 async fn delete(inner: &Arc<Inner>, context: &RequestContext, name: &str) -> Result<(), ManagerError> {
     context.require_operator()?;
     let (cause, chain) = (cause_of(context), chain()?);
+    // No type of groups names it meanwhile.
+    let _turn = inner.share_types.lock().await;
     inner
         .transact(|tables| {
             let found = changeable(tables, name)?;

@@ -166,6 +166,12 @@ pub(crate) fn needs(kept: &Specs) -> Needs {
 }
 
 impl Needs {
+    /// The same, and a capability that a pool has to report beside them.
+    pub(crate) fn with_capability(mut self, asked: Option<(String, String)>) -> Self {
+        self.capabilities.extend(asked);
+        self
+    }
+
     /// Whether a driver with these abilities that reports `statistics` can keep the promise; if not, why.
     pub(crate) fn check(&self, abilities: &Abilities, statistics: &Statistics) -> Result<(), String> {
         if self.share_servers {

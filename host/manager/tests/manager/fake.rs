@@ -46,6 +46,8 @@ pub struct World {
     pub shares: BTreeMap<ShareInstanceId, HeldShare>,
     pub snapshots: BTreeMap<SnapshotInstanceId, (ShareInstanceId, u64)>,
     pub groups: BTreeSet<ShareGroupId>,
+    /// In which unit each group's snapshots were asked to be consistent.
+    pub asked_consistency: BTreeMap<ShareGroupId, Option<Consistency>>,
     /// How often each was really made: more than once is a duplicate.
     pub made: BTreeMap<String, u32>,
     /// Every call: the function and how often its operation had tried before.

@@ -34,6 +34,7 @@ impl FakeDriver {
         }
         assert!(group.shares.is_empty(), "a group is made empty");
         self.perform(("create-share-group", reason), gate(group.id), |world| {
+            world.asked_consistency.insert(group.id, group.asked_consistency);
             if world.groups.insert(group.id) {
                 *world.made.entry(group.id.to_string()).or_default() += 1;
             }

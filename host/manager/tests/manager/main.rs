@@ -14,6 +14,7 @@ mod generation_crash;
 mod group;
 mod group_crash;
 mod group_snapshot;
+mod group_type;
 mod house;
 mod managing;
 mod operation;

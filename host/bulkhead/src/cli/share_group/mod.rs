@@ -1,6 +1,7 @@
 //! `bulkhead share-group`.
 
 mod snapshot;
+mod types;
 
 use super::connection::{ConnectionOptions, OutputOptions, WaitOptions, field, find};
 use super::printer::Printer;
@@ -8,6 +9,7 @@ use crate::client::Client;
 use anyhow::Context;
 use serde_json::{Value, json};
 use snapshot::Snapshot;
+use types::Type;
 
 /// Groups of shares that live together and are snapshotted together
 #[derive(Debug, clap::Args)]
@@ -45,6 +47,9 @@ enum Verb {
     /// Snapshots of all shares of a group
     #[command(subcommand)]
     Snapshot(Snapshot),
+    /// Types of share groups, for operators
+    #[command(subcommand)]
+    Type(Type),
     /// Remove a share group that has no shares and no snapshots
     Delete {
         /// Its name or id
@@ -75,6 +80,9 @@ struct Create {
     /// A share type that its shares may have; may be repeated
     #[arg(long = "type", value_name = "TYPE", conflicts_with = "snapshot")]
     share_types: Vec<String>,
+    /// The type of the group, by name or id; without it the built-in one
+    #[arg(long, value_name = "GROUP_TYPE")]
+    group_type: Option<String>,
     /// Make it from this group snapshot with all its shares, by name or id
     #[arg(long)]
     snapshot: Option<String>,
@@ -132,6 +140,7 @@ impl ShareGroupCommand {
                 client.put(&path(&id), &json!({ "share_group": fields })).await.map(drop)
             }
             Verb::Snapshot(snapshot) => snapshot.run(&client, printer).await,
+            Verb::Type(group_type) => group_type.run(&client, printer).await,
             Verb::Delete { group, force, wait } => {
                 let path = path(&find_group(&client, &group).await?);
                 if force {
@@ -160,6 +169,7 @@ impl Create {
             "name": self.name,
             "description": self.description,
             "share_types": self.share_types,
+            "share_group_type_id": self.group_type,
             "source_share_group_snapshot_id": source,
         } });
         let made = client.post("/v2/share-groups", &asked).await?;

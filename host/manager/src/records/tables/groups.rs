@@ -1,7 +1,10 @@
 //! Share groups, their snapshots, and which shares belong to them.
 
+use super::super::row::ShareGroupType;
 use super::{Index, Stored, Tables, remove_from};
-use bulkhead_model::id::{BackendName, ShareGroupId, ShareGroupSnapshotId, ShareId, ShareTypeId};
+use bulkhead_model::id::{
+    BackendName, ShareGroupId, ShareGroupSnapshotId, ShareGroupTypeId, ShareId, ShareTypeId,
+};
 use bulkhead_model::scope::Scope;
 use bulkhead_model::share::Share;
 use bulkhead_model::share_group::{ShareGroup, ShareGroupSnapshot};
@@ -12,6 +15,7 @@ use std::collections::BTreeMap;
 pub(super) struct Groups {
     all: BTreeMap<ShareGroupId, Stored<ShareGroup>>,
     snapshots: BTreeMap<ShareGroupSnapshotId, Stored<ShareGroupSnapshot>>,
+    types: BTreeMap<ShareGroupTypeId, Stored<ShareGroupType>>,
     shares_of_group: Index<ShareGroupId, ShareId>,
     snapshots_of_group: Index<ShareGroupId, ShareGroupSnapshotId>,
 }
@@ -30,6 +34,14 @@ impl Groups {
         if let Some(group) = share.group {
             self.shares_of_group.entry(group).or_default().insert(share.id);
         }
+    }
+
+    pub(super) fn insert_type(&mut self, revision: Revision, group_type: ShareGroupType) {
+        self.types.insert(group_type.id, Stored::new(revision, group_type));
+    }
+
+    pub(super) fn remove_type(&mut self, id: ShareGroupTypeId) {
+        self.types.remove(&id);
     }
 
     pub(super) fn remove(&mut self, id: ShareGroupId) {
@@ -65,9 +77,25 @@ impl Tables {
         self.groups.all.values().filter(|group| group.placement.backend == *backend).count()
     }
 
-    /// How many groups take shares of a type.
+    /// How many groups take shares of a share type, and how many types of groups name it.
     pub(super) fn count_groups_of_type(&self, id: ShareTypeId) -> usize {
-        self.groups.all.values().filter(|group| group.share_types.contains(&id)).count()
+        let groups = self.groups.all.values().filter(|group| group.share_types.contains(&id)).count();
+        groups + self.groups.types.values().filter(|one| one.share_types.contains(&id)).count()
+    }
+
+    /// A type of groups that an operator made.
+    pub(crate) fn group_type(&self, id: ShareGroupTypeId) -> Option<&Stored<ShareGroupType>> {
+        self.groups.types.get(&id)
+    }
+
+    /// All types of groups that operators made, in no order.
+    pub(crate) fn group_types(&self) -> impl Iterator<Item = &Stored<ShareGroupType>> {
+        self.groups.types.values()
+    }
+
+    /// How many groups were made with a type of groups.
+    pub(crate) fn count_uses_of_group_type(&self, id: ShareGroupTypeId) -> usize {
+        self.groups.all.values().filter(|group| group.group_type == id).count()
     }
 
     /// The shares of a group, oldest first.

@@ -303,6 +303,7 @@ impl Tables {
                 let key = (result.project.clone(), result.key.clone());
                 self.first_results.insert(key, Stored::new(revision, result));
             }
+            Row::GroupType(row) => self.groups.insert_type(revision, row),
             Row::ShareType(row) => {
                 self.share_types.insert(row.id, Stored::new(revision, row));
             }
@@ -371,6 +372,7 @@ impl Tables {
                     self.first_results_by_age.remove(&age);
                 }
             }
+            RowKey::GroupType(id) => self.groups.remove_type(*id),
             RowKey::ShareType(id) => {
                 self.share_types.remove(id);
             }
