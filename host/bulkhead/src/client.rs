@@ -49,6 +49,11 @@ impl Client {
         self.send(Method::POST, path, Some(body)).await
     }
 
+    /// Ask for something that the API calls an experiment.
+    pub(crate) async fn post_experimental(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send_with(Method::POST, path, Some(body), "True").await
+    }
+
     /// Change something.
     pub(crate) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.send(Method::PUT, path, Some(body)).await
@@ -60,6 +65,16 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        self.send_with(method, path, body, "False").await
+    }
+
+    async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        experimental: &'static str,
+    ) -> anyhow::Result<Value> {
         let stream = UnixStream::connect(&self.socket).await.with_context(|| {
             format!(
                 "no daemon answers at {}\nhint: start it with 'bulkhead serve', or name its state directory with --state",
@@ -74,6 +89,7 @@ impl Client {
             .header("host", "localhost")
             .header("content-type", "application/json")
             .header("x-openstack-manila-api-version", "latest")
+            .header("x-openstack-manila-api-experimental", experimental)
             .header("x-bulkhead-project", &self.project)
             .body(Full::new(Bytes::from(body.map(Value::to_string).unwrap_or_default())))?;
         let response = sender.send_request(request).await.context("the daemon closed the connection")?;

@@ -4,7 +4,7 @@ use bulkhead_model::id::{AccessRuleId, ShareId, SnapshotId};
 use bulkhead_model::operation::OperationState;
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::status::{
-    AccessRulesStatus, ReplicaState, ShareGroupStatus, ShareStatus, SnapshotStatus,
+    AccessRulesStatus, ReplicaState, ShareGroupStatus, ShareStatus, SnapshotStatus, TaskState,
 };
 
 /// Why a request is not accepted now.
@@ -43,6 +43,19 @@ pub enum Denial {
     HasGroupSnapshots {
         /// How many.
         count: usize,
+    },
+    /// The share is half way between two places.
+    #[error(
+        "the share's migration broke off; an operator ends it with migration_complete or migration_cancel"
+    )]
+    OpenMigration,
+    /// There is no migration, or it is not at the point for this.
+    #[error("the share's migration is at '{}', which does not allow {what}", .state.map_or("none", TaskState::as_str))]
+    MigrationState {
+        /// What was asked, in words.
+        what: &'static str,
+        /// How far it is; none if the share never moved.
+        state: Option<TaskState>,
     },
     /// The share belongs to a group.
     #[error("the share belongs to a share group, which does not allow {what}")]
@@ -267,6 +280,8 @@ impl Denial {
             Self::InFlight { .. } => "operation-in-flight",
             Self::HasSnapshots { .. } => "has-snapshots",
             Self::HasGroupSnapshots { .. } => "has-group-snapshots",
+            Self::OpenMigration => "open-migration",
+            Self::MigrationState { .. } => "migration-state",
             Self::InGroup { .. } => "in-share-group",
             Self::GroupStatus { .. } => "share-group-status",
             Self::GroupHasShares { .. } => "share-group-has-shares",

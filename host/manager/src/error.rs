@@ -97,6 +97,14 @@ pub enum ManagerError {
         /// How many operations are unfinished.
         unfinished: usize,
     },
+    /// How far a migration is, is not known.
+    #[error(
+        "the driver of backend {backend} does not say how far the migration is; the daemon's log has the reason"
+    )]
+    ProgressUnknown {
+        /// The backend that moves the share.
+        backend: BackendName,
+    },
     /// A limit of this host.
     #[error("{what}: at most {limit}")]
     LimitExceeded {
@@ -177,6 +185,7 @@ impl ManagerError {
             Self::ChangeRunning { .. } => "change-running",
             Self::BackendExists { .. } => "backend-exists",
             Self::BackendInUse { .. } => "backend-in-use",
+            Self::ProgressUnknown { .. } => "progress-unknown",
             Self::LimitExceeded { .. } => "limit-exceeded",
             Self::KeyReused => "idempotency-key-reused",
             Self::ShuttingDown => "shutting-down",
@@ -204,6 +213,7 @@ impl ManagerError {
             Self::Invalid { .. } | Self::LimitExceeded { .. } => ErrorKind::Invalid,
             Self::Forbidden { .. } => ErrorKind::Forbidden,
             Self::NoBackend { .. }
+            | Self::ProgressUnknown { .. }
             | Self::BackendUnreachable { .. }
             | Self::Busy { .. }
             | Self::ShuttingDown => ErrorKind::Unavailable,

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! What happens where: one file for each noun holds its verbs (`share`, `snapshot`, `access`, `mountable`,
-//! `resize`, `revert`, `manage`, `replica`, `group`, `share_type`); `operation` is the
+//! `resize`, `revert`, `manage`, `migration`, `replica`, `group`, `share_type`); `operation` is the
 //! pure policy, [`Denial`] its reasons; `records` holds the rows, their indexes and scopes; `journal` begins and ends operations, `runner` drives them, `call`
 //! and `settle` are what goes to a driver and what its answer changes; `backend` sets drivers up, `scheduler` chooses among them;
 //! `recovery` goes on after a crash, `begun` removes what only repeats needed, `overrule` and `repair` are for people.
@@ -34,6 +34,7 @@ mod group;
 mod journal;
 mod manage;
 mod manager;
+mod migration;
 mod mountable;
 mod operation;
 mod overrule;
@@ -66,6 +67,7 @@ pub use error::{ErrorKind, ManagerError};
 pub use group::{NewShareGroup, NewShareGroupSnapshot, NewShareGroupType, ShareGroupTypeView};
 pub use manage::{ManageShare, ManageSnapshot};
 pub use manager::{Event, Manager};
+pub use migration::{MigrationProgress, StartMigration, Started};
 pub use records::Origin;
 pub use replica::NewReplica;
 pub use request::{

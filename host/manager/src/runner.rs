@@ -19,7 +19,7 @@ use crate::journal::{Attempt, Freshness};
 use crate::manager::Inner;
 use crate::operation::{Judgement, judge, snapshot_of};
 use crate::wait::Waits;
-use crate::{call, group, mountable, replica, settle, share, snapshot_removal};
+use crate::{call, group, migration, mountable, replica, settle, share, snapshot_removal};
 use bulkhead_model::error::{Blame, CallError};
 use bulkhead_model::id::{BackendName, OperationId};
 use bulkhead_model::operation::{Operation, OperationFailure, Verb};
@@ -145,6 +145,8 @@ pub(crate) enum Step {
     Again,
     /// Try again after a wait.
     Wait,
+    /// A migration is carried on by its backend, or waits for an operator's word: look again after its period.
+    WaitForMigration,
     /// The backend does not serve.
     WaitForBackend,
 }
@@ -161,6 +163,7 @@ pub(crate) struct Progress {
 async fn run(inner: &Arc<Inner>, id: OperationId, wake: &Notify, freshness: Freshness) {
     let waits = Waits::new(inner.settings.first_repeat, inner.settings.longest_repeat);
     let mut progress = Progress { freshness, deadlines: 0, waits };
+    let mut migration_waits = Waits::new(inner.settings.migration_period, inner.settings.migration_period);
     let mut draining = inner.runners.draining.subscribe();
     let mut backends = inner.backends.changes();
     while !inner.runners.is_draining() {
@@ -184,6 +187,7 @@ async fn run(inner: &Arc<Inner>, id: OperationId, wake: &Notify, freshness: Fres
                 continue;
             }
             Step::Wait => progress.waits.next(),
+            Step::WaitForMigration => migration_waits.next(),
             // Until something changes; looked at again now and then all the same.
             Step::WaitForBackend => inner.settings.longest_repeat,
         };
@@ -210,6 +214,9 @@ async fn attempt(
     }
     if inner.records.read().instance_of(operation.share).is_none() {
         return settle::without_share(inner, operation).await;
+    }
+    if let Verb::MigrateShare { .. } = operation.verb {
+        return migration::attempt::attempt(inner, operation, progress).await;
     }
     if replica::is_concerned(&inner.records.read(), operation) {
         return replica::attempt::attempt(inner, operation, progress).await;

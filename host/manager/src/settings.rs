@@ -27,6 +27,8 @@ pub struct ManagerSettings {
     pub statistics_stale_after: Duration,
     /// Between two looks at replicas that are not active (300 s).
     pub replica_period: Duration,
+    /// Between two looks at a migration that its backend carries on (60 s), with up to a quarter of jitter.
+    pub migration_period: Duration,
     /// The most unfinished operations of one backend (1,000); more are refused as `busy` or `backend-unreachable`.
     pub unfinished_operations: usize,
     /// The most finished operations kept for `operation list` (10,000).
@@ -49,6 +51,7 @@ impl Default for ManagerSettings {
             unmanage_removes_access_rules: false,
             statistics_stale_after: Duration::from_secs(300),
             replica_period: Duration::from_secs(300),
+            migration_period: Duration::from_secs(60),
             unfinished_operations: 1000,
             finished_operations: 10_000,
             kept_generations: 5,

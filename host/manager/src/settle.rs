@@ -7,6 +7,7 @@ use crate::group;
 use crate::journal::{Attempt, Conclusion, End};
 use crate::manage;
 use crate::manager::{Inner, Proposal};
+use crate::migration;
 use crate::mountable;
 use crate::operation::{Judgement, share_status_after_failure, snapshot_of, snapshot_status_after_failure};
 use crate::records::{Cause, Change, Tables};
@@ -234,6 +235,9 @@ pub(crate) fn fail(
     cause: &Cause,
     change: &mut Change,
 ) {
+    if let Verb::MigrateShare { .. } = operation.verb {
+        return migration::settle::abandon(tables, operation, cause, change);
+    }
     replica::settle::fail(tables, operation, cause, change);
     group::settle::fail(tables, operation, cause, change);
     if let Some(status) = share_status_after_failure(&operation.verb) {

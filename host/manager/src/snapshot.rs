@@ -264,7 +264,11 @@ pub(crate) fn facts(tables: &Tables, snapshot: &Snapshot) -> Option<SnapshotFact
     let share = tables.instance_of(snapshot.share)?;
     let on_share = tables.unfinished_of_share(snapshot.share);
     let in_flight = on_share
-        .filter(|operation| operation::snapshot_of(&operation.verb) == Some(id))
+        .filter(|operation| {
+            // A share takes all its snapshots with it.
+            operation::snapshot_of(&operation.verb) == Some(id)
+                || matches!(operation.verb, Verb::MigrateShare { .. })
+        })
         .map(|operation| operation.verb.name())
         .next();
     let is_source = tables

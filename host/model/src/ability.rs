@@ -171,6 +171,7 @@ impl Ability {
         Self::ShareFromSnapshot,
         Self::Revert,
         Self::MountableSnapshots,
+        Self::Migration,
         Self::ShareGroups,
         Self::GroupSnapshots,
         Self::Replication,

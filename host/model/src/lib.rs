@@ -17,6 +17,7 @@ pub mod grant;
 pub mod id;
 pub mod key;
 pub mod manifest;
+pub mod migration;
 pub mod operation;
 pub mod pattern;
 pub mod replica;

@@ -5,6 +5,7 @@ use crate::id::{
     BackendName, GenerationNumber, OperationId, ProjectId, RequestId, ShareGroupId, ShareGroupSnapshotId,
     ShareId, ShareInstanceId, SnapshotId,
 };
+use crate::share::Placement;
 use crate::size::Gibibytes;
 use crate::target::ManagedName;
 use crate::time::Timestamp;
@@ -75,6 +76,11 @@ pub enum Verb {
         replica: ShareInstanceId,
         /// How long writes may be held back before the roles change, in seconds; none lets the driver decide.
         quiesce_wait_seconds: Option<u32>,
+    },
+    /// Move a share to another pool or backend: everything from the first call to the last. How far it is stands in the share.
+    MigrateShare {
+        /// The pool it moves to.
+        to: Placement,
     },
     /// Take over as a share what somebody made at its backend. What the operator typed stands in the instance until it has succeeded.
     ManageShare {
@@ -192,6 +198,7 @@ impl Verb {
             Self::CreateReplica { .. } => "create-replica",
             Self::DeleteReplica { .. } => "delete-replica",
             Self::PromoteReplica { .. } => "promote-replica",
+            Self::MigrateShare { .. } => "migrate-share",
             Self::ManageShare { .. } => "manage-share",
             Self::UnmanageShare { .. } => "unmanage-share",
             Self::ManageSnapshot { .. } => "manage-snapshot",

@@ -6,8 +6,9 @@ use crate::id::{
     BackendName, ProjectId, ShareGroupId, ShareId, ShareInstanceId, ShareTypeId, SnapshotId,
     SnapshotInstanceId, UserId,
 };
+use crate::migration::Migration;
 use crate::size::Gibibytes;
-use crate::status::{AccessRulesStatus, ReplicaState, ReplicationType, ShareStatus};
+use crate::status::{AccessRulesStatus, ReplicaState, ReplicationType, ShareStatus, TaskState};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -136,6 +137,12 @@ pub struct Share {
     /// The member of a group snapshot it was made from, with its group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_member: Option<SnapshotInstanceId>,
+    /// How far its latest migration is or how it ended; none if it never moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_state: Option<TaskState>,
+    /// The migration it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<Migration>,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it last changed.

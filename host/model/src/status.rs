@@ -72,6 +72,10 @@ words!(
         RevertingToSnapshot = "reverting_to_snapshot",
         /// Taken out of use.
         Inactive = "inactive",
+        /// On its way to another pool or backend.
+        Migrating = "migrating",
+        /// What a share that is on its way becomes.
+        MigratingTo = "migrating_to",
         /// A replica that is becoming the active one.
         ReplicationChange = "replication_change",
         /// Being taken over.
@@ -126,6 +130,10 @@ words!(
         ErrorDeleting = "error_deleting",
         /// Its share is being put back to it.
         Restoring = "restoring",
+        /// On its way to another pool or backend with its share.
+        Migrating = "migrating",
+        /// What a snapshot that is on its way becomes.
+        MigratingTo = "migrating_to",
         /// Being taken over.
         ManageStarting = "manage_starting",
         /// Could not be taken over.
@@ -134,6 +142,42 @@ words!(
         UnmanageStarting = "unmanage_starting",
         /// Could not be let go.
         UnmanageError = "unmanage_error",
+    }
+);
+
+words!(
+    /// How far the latest migration of a share is (contract 2.15).
+    TaskState {
+        /// Asked for.
+        MigrationStarting = "migration_starting",
+        /// Being prepared.
+        MigrationInProgress = "migration_in_progress",
+        /// The second phase runs.
+        MigrationCompleting = "migration_completing",
+        /// It has moved.
+        MigrationSuccess = "migration_success",
+        /// It has not moved, and serves as before unless its status says otherwise.
+        MigrationError = "migration_error",
+        /// An operator stopped it; it serves as before.
+        MigrationCancelled = "migration_cancelled",
+        /// The driver is told to begin.
+        MigrationDriverStarting = "migration_driver_starting",
+        /// The backend moves the data.
+        MigrationDriverInProgress = "migration_driver_in_progress",
+        /// The driver waits for the second phase.
+        MigrationDriverPhase1Done = "migration_driver_phase1_done",
+        /// The host is about to copy.
+        DataCopyingStarting = "data_copying_starting",
+        /// The host copies.
+        DataCopyingInProgress = "data_copying_in_progress",
+        /// The host ends its copying.
+        DataCopyingCompleting = "data_copying_completing",
+        /// The host has copied and waits for the second phase.
+        DataCopyingCompleted = "data_copying_completed",
+        /// Manila's word for a copy that was stopped; operators may set it.
+        DataCopyingCancelled = "data_copying_cancelled",
+        /// Manila's word for a copy that failed; operators may set it.
+        DataCopyingError = "data_copying_error",
     }
 );
 
@@ -199,6 +243,8 @@ impl ShareStatus {
                 | Self::Reverting
                 | Self::RevertingToSnapshot
                 | Self::ReplicationChange
+                | Self::Migrating
+                | Self::MigratingTo
                 | Self::ManageStarting
                 | Self::UnmanageStarting
         )
@@ -211,7 +257,13 @@ impl SnapshotStatus {
     pub const fn is_transient(self) -> bool {
         matches!(
             self,
-            Self::Creating | Self::Deleting | Self::Restoring | Self::ManageStarting | Self::UnmanageStarting
+            Self::Creating
+                | Self::Deleting
+                | Self::Restoring
+                | Self::Migrating
+                | Self::MigratingTo
+                | Self::ManageStarting
+                | Self::UnmanageStarting
         )
     }
 }

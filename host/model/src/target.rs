@@ -107,8 +107,8 @@ pub struct CallTarget {
     pub access_rules: Option<Vec<AccessRule>>,
     /// What the operator named in a manage call: what the subject is made of.
     pub managed: Option<ManagedName>,
-    /// All replicas of the one share that a call about replication is about, the subject among them; empty in every other call. They may
-    /// be named as the subject may, and count as one share.
+    /// All replicas of the one share that a call about replication is about, the subject among them, or both instances of one that moves;
+    /// empty in every other call. They may be named as the subject may, and count as one share.
     pub replicas: Vec<ShareInstanceId>,
     /// The group that a call about one is about: the subject. Its shares and the members of its snapshots are named beside it.
     pub group: Option<ShareGroupId>,

@@ -13,6 +13,7 @@ use bulkhead_model::call::CallReason;
 use bulkhead_model::error::{CallError, CapabilityError};
 use bulkhead_model::export::ExportLocation;
 use bulkhead_model::id::ShareInstanceId;
+use bulkhead_model::migration::{Compatibility, Connection, FirstPhase, MigrationOutcome, ShareMigration};
 use bulkhead_model::replica::{
     Promotion, ReplicaOutcome, ReplicaRemoval, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
     SnapshotUpdate,
@@ -139,6 +140,69 @@ pub trait Driver: Send + Sync + Debug {
         snapshot: &SnapshotForDriver,
         rules: &RevertRules,
     ) -> Result<Reversion, CallError>;
+
+    /// `migration.migration-check-compatibility`; `migration.snapshots` is empty.
+    async fn migration_check_compatibility(
+        &self,
+        _reason: &CallReason,
+        _migration: &ShareMigration,
+    ) -> Result<Compatibility, CallError> {
+        Err(CallError::NotExported { interface: Ability::Migration.interface() })
+    }
+
+    /// `migration.migration-start`.
+    async fn migration_start(
+        &self,
+        _reason: &CallReason,
+        _migration: &ShareMigration,
+    ) -> Result<(), CallError> {
+        Err(CallError::NotExported { interface: Ability::Migration.interface() })
+    }
+
+    /// `migration.migration-continue`: every 60 s until the first phase is done.
+    async fn migration_continue(
+        &self,
+        _reason: &CallReason,
+        _migration: &ShareMigration,
+    ) -> Result<FirstPhase, CallError> {
+        Err(CallError::NotExported { interface: Ability::Migration.interface() })
+    }
+
+    /// `migration.migration-complete`; the answer is about snapshots of the destination, each at most once.
+    async fn migration_complete(
+        &self,
+        _reason: &CallReason,
+        _migration: &ShareMigration,
+    ) -> Result<MigrationOutcome, CallError> {
+        Err(CallError::NotExported { interface: Ability::Migration.interface() })
+    }
+
+    /// `migration.migration-cancel`.
+    async fn migration_cancel(
+        &self,
+        _reason: &CallReason,
+        _migration: &ShareMigration,
+    ) -> Result<(), CallError> {
+        Err(CallError::NotExported { interface: Ability::Migration.interface() })
+    }
+
+    /// `migration.migration-progress`, in percent: 0 to 100.
+    async fn migration_progress(
+        &self,
+        _reason: &CallReason,
+        _migration: &ShareMigration,
+    ) -> Result<u8, CallError> {
+        Err(CallError::NotExported { interface: Ability::Migration.interface() })
+    }
+
+    /// `migration.connection-info`.
+    async fn connection_info(
+        &self,
+        _reason: &CallReason,
+        _share: &ShareForDriver,
+    ) -> Result<Connection, CallError> {
+        Err(CallError::NotExported { interface: Ability::Migration.interface() })
+    }
 
     /// `share-groups.create-share-group`. A driver that does not export it has nothing to do: a group is only a record.
     async fn create_share_group(

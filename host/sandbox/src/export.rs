@@ -7,6 +7,9 @@ use crate::bindings::v0_1::bulkhead::driver::access::AccessUpdate;
 use crate::bindings::v0_1::bulkhead::driver::lifecycle::Statistics;
 use crate::bindings::v0_1::bulkhead::driver::manage::ManagedShare;
 use crate::bindings::v0_1::bulkhead::driver::manage_snapshots::ManagedSnapshot;
+use crate::bindings::v0_1::bulkhead::driver::migration::{
+    Connection, FirstPhase, MigrationCompatibility, MigrationOutcome,
+};
 use crate::bindings::v0_1::bulkhead::driver::mountable_snapshots::SnapshotAccessUpdate;
 use crate::bindings::v0_1::bulkhead::driver::replicated_revert::ReplicatedReversion;
 use crate::bindings::v0_1::bulkhead::driver::replication::{Promotion, ReplicaOutcome, ReplicaView};
@@ -16,7 +19,7 @@ use crate::bindings::v0_1::bulkhead::driver::shares::EnsuredShare;
 use crate::bindings::v0_1::bulkhead::driver::snapshots::SnapshotOutcome;
 use crate::bindings::v0_1::bulkhead::driver::types::{
     AccessRule, Consistency, Creation, Error, ExportLocation, IpVersion, KeyValue, Replica, ReplicaSnapshot,
-    ReplicaState, RuleOutcome, Share, ShareGroup, ShareGroupSnapshot, ShareServer, Snapshot,
+    ReplicaState, RuleOutcome, Share, ShareGroup, ShareGroupSnapshot, ShareMigration, ShareServer, Snapshot,
     SnapshotAccessRule, SnapshotUpdate,
 };
 use crate::bindings::v0_1::bulkhead::driver::usage::ShareUsage;
@@ -114,6 +117,16 @@ exports! {
         (&'a Share, &'a Snapshot, Option<&'a ShareServer>) -> Creation;
     RevertToSnapshot<'a> = Revert "revert" "revert-to-snapshot" Change
         (&'a Snapshot, &'a [AccessRule], &'a [SnapshotAccessRule], Option<&'a ShareServer>) -> Reversion;
+
+    MigrationCheckCompatibility<'a> = Migration "migration" "migration-check-compatibility" Change
+        (&'a ShareMigration) -> MigrationCompatibility;
+    MigrationStart<'a> = Migration "migration" "migration-start" Change (&'a ShareMigration) -> ();
+    MigrationContinue<'a> = Migration "migration" "migration-continue" Change (&'a ShareMigration) -> FirstPhase;
+    MigrationComplete<'a> = Migration "migration" "migration-complete" Change (&'a ShareMigration) -> MigrationOutcome;
+    MigrationCancel<'a> = Migration "migration" "migration-cancel" Change (&'a ShareMigration) -> ();
+    MigrationProgress<'a> = Migration "migration" "migration-progress" Statistics (&'a ShareMigration) -> u32;
+    ConnectionInfo<'a> = Migration "migration" "connection-info" Statistics
+        (&'a Share, Option<&'a ShareServer>) -> Connection;
 
     CreateShareGroup<'a> = ShareGroups "share-groups" "create-share-group" Change
         (&'a ShareGroup, Option<&'a ShareServer>) -> ();

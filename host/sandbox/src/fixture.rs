@@ -13,6 +13,7 @@ use bulkhead_model::id::{
     ShareGroupTypeId, ShareId, ShareInstanceId, ShareTypeId, SnapshotId, SnapshotInstanceId,
 };
 use bulkhead_model::manifest::{DriverDeclaration, Manifest, OptionDeclaration, OptionType, OptionValue};
+use bulkhead_model::migration::{ShareMigration, SnapshotMapping};
 use bulkhead_model::replica::{
     InstanceStatus, Replica, ReplicaSnapshot, ReplicaSnapshotPair, ReplicaView, ReplicatedSnapshot,
 };
@@ -428,4 +429,22 @@ pub(crate) fn rule() -> AccessRule {
 /// The reason of a call in a fresh operation.
 pub(crate) fn reason() -> CallReason {
     CallReason { request: RequestId::random(), operation: Some(OperationId::next()), earlier_attempts: 0 }
+}
+
+/// A share with a snapshot, on its way to another pool.
+pub(crate) fn migration() -> ShareMigration {
+    let source = snapshot();
+    let destination = ShareForDriver {
+        id: ShareInstanceId::random(),
+        pool: Some("other".to_owned()),
+        ..source.share.clone()
+    };
+    let twin =
+        SnapshotForDriver { id: SnapshotInstanceId::random(), share: destination.clone(), ..source.clone() };
+    ShareMigration {
+        source: source.share.clone(),
+        destination,
+        destination_host: "bulkhead@nas#other".to_owned(),
+        snapshots: vec![SnapshotMapping { source, destination: twin }],
+    }
 }

@@ -2,6 +2,7 @@
 
 use bulkhead_model::access::{AccessLevel, AccessRule, AccessUpdate};
 use bulkhead_model::id::ShareInstanceId;
+use bulkhead_model::migration::ShareMigration;
 use bulkhead_model::replica::{
     Promotion, Replica, ReplicaRemoval, ReplicaSnapshot, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
 };
@@ -107,6 +108,17 @@ pub(crate) fn replicated_revert(reversion: &ReplicatedReversion) -> CallTarget {
     }
 }
 
+/// A share on its way: the source is the subject; what it becomes, and both sides of each snapshot that moves along, are named beside it.
+/// Both instances count as one share, so that one command may read one and write the other.
+pub(crate) fn migration(migration: &ShareMigration) -> CallTarget {
+    let sides = migration.snapshots.iter().flat_map(|mapping| [&mapping.source, &mapping.destination]);
+    CallTarget {
+        snapshots: sides.map(instance).collect(),
+        replicas: vec![migration.source.id, migration.destination.id],
+        ..CallTarget::share(migration.source.id)
+    }
+}
+
 /// A group, and the shares it has.
 pub(crate) fn group(group: &ShareGroupForDriver) -> CallTarget {
     CallTarget {
@@ -205,6 +217,20 @@ mod tests {
             assert_eq!(target.subject(), Some(Resource::Snapshot(one.snapshot.id)));
             assert_eq!(target.snapshots.len(), 2);
         }
+    }
+
+    #[test]
+    fn a_migration_names_both_sides_of_the_share_and_of_its_snapshots_and_nothing_else() {
+        let moving = fixture::migration();
+        let target = migration(&moving);
+        assert_eq!(target.subject(), Some(Resource::Share(moving.source.id)));
+        assert!(target.is_one_share(Some(moving.source.id), Some(moving.destination.id)));
+        assert!(target.names(Some(Resource::Share(moving.destination.id))).is_ok());
+        let twin = &moving.snapshots[0].destination;
+        let names = target.names(Some(Resource::Snapshot(twin.id))).expect("a twin");
+        assert_eq!(names.share, Some(moving.destination.id));
+        assert!(target.names(Some(Resource::Share(fixture::share().id))).is_err());
+        assert!(target.names(Some(Resource::Snapshot(fixture::snapshot().id))).is_err());
     }
 
     #[test]

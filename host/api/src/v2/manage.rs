@@ -46,7 +46,7 @@ async fn share(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let asked = body::parse::<ShareEnvelope>(&bytes?)?.share;
-    let (backend, pool) = backend_of(&asked.service_host)?;
+    let (backend, pool) = backend_of("service_host", &asked.service_host)?;
     let new = ManageShare {
         backend,
         pool,
@@ -100,16 +100,16 @@ async fn snapshot(
     Ok((StatusCode::ACCEPTED, Json(json!({ "snapshot": shown }))))
 }
 
-/// The backend and the pool of a service host: `HOST@BACKEND#POOL`, of which host and pool may be missing.
-fn backend_of(service_host: &str) -> Result<(BackendName, Option<String>), ApiError> {
-    let after_host = service_host.split_once('@').map_or(service_host, |(_, rest)| rest);
+/// The backend and the pool of a host string: `HOST@BACKEND#POOL`, of which host and pool may be missing.
+pub(super) fn backend_of(field: &str, host: &str) -> Result<(BackendName, Option<String>), ApiError> {
+    let after_host = host.split_once('@').map_or(host, |(_, rest)| rest);
     let (backend, pool) = match after_host.split_once('#') {
         Some((backend, pool)) => (backend, Some(pool.to_owned())),
         None => (after_host, None),
     };
-    let backend = backend.parse().map_err(|_| {
-        ApiError::BadRequest("service_host is HOST@BACKEND#POOL, as pool lists show it".to_owned())
-    })?;
+    let backend = backend
+        .parse()
+        .map_err(|_| ApiError::BadRequest(format!("{field} is HOST@BACKEND#POOL, as pool lists show it")))?;
     Ok((backend, pool))
 }
 
@@ -119,7 +119,8 @@ mod tests {
 
     #[test]
     fn a_service_host_names_a_backend_and_maybe_its_pool() {
-        let of = |text: &str| backend_of(text).map(|(backend, pool)| (backend.to_string(), pool)).ok();
+        let of =
+            |text: &str| backend_of("host", text).map(|(backend, pool)| (backend.to_string(), pool)).ok();
         assert_eq!(of("bulkhead@nas1#pool"), Some(("nas1".to_owned(), Some("pool".to_owned()))));
         assert_eq!(of("nas1"), Some(("nas1".to_owned(), None)));
         assert_eq!(of("bulkhead@"), None);

@@ -13,6 +13,7 @@ mod share_actions;
 mod share_group_snapshots;
 mod share_group_types;
 mod share_groups;
+mod share_migration;
 mod share_replicas;
 mod share_types;
 mod shares;

@@ -1,13 +1,13 @@
 //! `POST /v2/shares/{id}/action`: one verb and its arguments.
 
-use super::access_rules;
+use super::{access_rules, share_migration};
 use crate::body;
 use crate::error::ApiError;
 use crate::request::{Caller, Path};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -26,6 +26,7 @@ pub(crate) fn routes() -> Router<Manager> {
 async fn act(
     State(manager): State<Manager>,
     caller: Caller,
+    headers: HeaderMap,
     Path(share): Path<String>,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
@@ -74,11 +75,11 @@ async fn act(
             manager.delete_share(&context, id, Force::Yes).await?;
             Ok(StatusCode::ACCEPTED.into_response())
         }
-        // `openstack share set` sends this after every change. There is no task here whose state could be reset.
-        "reset_task_state" => {
-            manager.show_share(&caller.scope_by_id(), id)?;
-            Ok(StatusCode::ACCEPTED.into_response())
-        }
+        "migration_start" => share_migration::start(&manager, (&caller, &headers), id, arguments).await,
+        "migration_complete" => share_migration::complete(&manager, (&caller, &headers), id).await,
+        "migration_cancel" => share_migration::cancel(&manager, (&caller, &headers), id).await,
+        "migration_get_progress" => share_migration::progress(&manager, (&caller, &headers), id).await,
+        "reset_task_state" => share_migration::reset_task_state(&manager, &caller, id, arguments).await,
         other => {
             let shown: String = other.chars().take(64).collect();
             Err(ApiError::BadRequest(format!("there is no action '{shown}' on a share here")))

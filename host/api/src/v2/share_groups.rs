@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use std::cmp::Reverse;
 
 /// From 2.31 on, and settled with 2.55.
-const GROUPS: Experiment = Experiment { what: "share groups", first: 31, settled: 55 };
+const GROUPS: Experiment = Experiment { what: "share groups", first: 31, settled: Some(55) };
 /// The first microversion that shows in which unit snapshots are consistent.
 const CONSISTENCY: u16 = 34;
 

@@ -22,7 +22,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// From 2.11 on, and settled with 2.56.
-const REPLICAS: Experiment = Experiment { what: "replicas", first: 11, settled: 56 };
+const REPLICAS: Experiment = Experiment { what: "replicas", first: 11, settled: Some(56) };
 /// The first that shows where clients find a replica.
 const EXPORT_LOCATIONS: u16 = 47;
 

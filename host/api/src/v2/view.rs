@@ -26,7 +26,7 @@ pub(crate) fn share(caller: &Caller, found: &ShareView) -> Value {
         }
     };
     add(2, "snapshot_support", json!(share.support.snapshot));
-    add(5, "task_state", Value::Null);
+    add(5, "task_state", json!(share.task_state));
     add(6, "share_type_name", json!(share_type_name));
     add(6, "share_type", json!(share.share_type));
     add(10, "access_rules_status", json!(rules_status(instance.access_rules_status, version)));

@@ -197,7 +197,10 @@ pub(crate) fn status_of(resource: &Value) -> String {
 fn is_transient(status: &str) -> bool {
     status.ends_with("ing")
         || status.starts_with("queued_")
-        || matches!(status, "creating_from_snapshot" | "reverting_to_snapshot" | "replication_change")
+        || matches!(
+            status,
+            "creating_from_snapshot" | "reverting_to_snapshot" | "replication_change" | "migrating_to"
+        )
 }
 
 fn is_not_found(error: &anyhow::Error) -> bool {

@@ -8,6 +8,7 @@ mod connection;
 mod doctor;
 mod driver;
 mod exit;
+mod migrate;
 mod operation;
 mod printer;
 mod replica;

@@ -1,6 +1,7 @@
 //! `bulkhead share`.
 
 use super::connection::{ConnectionOptions, OutputOptions, WaitOptions, field, find, gibibytes};
+use super::migrate::Migrate;
 use super::printer::Printer;
 use crate::client::{Client, part};
 use anyhow::Context;
@@ -60,6 +61,9 @@ enum Verb {
         #[command(flatten)]
         wait: WaitOptions,
     },
+    /// Move a share to another pool or backend; for operators
+    #[command(subcommand)]
+    Migrate(Migrate),
     /// Overrule a share's status; for operators
     ResetStatus {
         /// Its name or id
@@ -226,6 +230,7 @@ impl ShareCommand {
                     .await
                     .map(drop)
             }
+            Verb::Migrate(migrate) => migrate.run(&client, printer).await,
             Verb::WhyNot(why_not) => why_not.run(&client, printer).await,
             Verb::Forget { share } => {
                 let id = find(&client, "shares", "share", &share).await?;
@@ -380,6 +385,9 @@ async fn show(client: &Client, id: &str, output: OutputOptions, printer: &Printe
     }
     let shown = ["id", "name", "status", "size", "share_proto", "host", "project_id", "created_at"];
     let mut pairs: Vec<_> = shown.iter().map(|name| ((*name).to_owned(), field(&share, name))).collect();
+    if share.get("task_state").is_some_and(|state| !state.is_null()) {
+        pairs.push(("task_state".to_owned(), field(&share, "task_state")));
+    }
     for location in locations.as_array().map(Vec::as_slice).unwrap_or_default() {
         pairs.push(("export location".to_owned(), field(location, "path")));
     }

@@ -17,13 +17,21 @@ pub(crate) struct Intervals {
     pub(crate) reconcile_seconds: u64,
     /// Between two looks at replicas that are not active (300).
     pub(crate) replica_seconds: u64,
+    /// Between two looks at a migration that its backend carries on (60).
+    pub(crate) migration_seconds: u64,
     /// Between two readings of what shares use; none reads none. 300 is what Manila takes.
     pub(crate) usage_seconds: Option<u64>,
 }
 
 impl Default for Intervals {
     fn default() -> Self {
-        Self { statistics_seconds: 60, reconcile_seconds: 300, replica_seconds: 300, usage_seconds: None }
+        Self {
+            statistics_seconds: 60,
+            reconcile_seconds: 300,
+            replica_seconds: 300,
+            migration_seconds: 60,
+            usage_seconds: None,
+        }
     }
 }
 
@@ -40,6 +48,10 @@ impl Intervals {
         Duration::from_secs(self.replica_seconds)
     }
 
+    pub(crate) const fn migration(&self) -> Duration {
+        Duration::from_secs(self.migration_seconds)
+    }
+
     pub(crate) fn usage(&self) -> Option<Duration> {
         self.usage_seconds.map(Duration::from_secs)
     }
@@ -50,6 +62,7 @@ impl Intervals {
             ("statistics-seconds", Some(self.statistics_seconds)),
             ("reconcile-seconds", Some(self.reconcile_seconds)),
             ("replica-seconds", Some(self.replica_seconds)),
+            ("migration-seconds", Some(self.migration_seconds)),
             ("usage-seconds", self.usage_seconds),
         ];
         let unfit = figures

@@ -187,7 +187,12 @@ mod tests {
         let text = "[intervals]\nusage-seconds = 300\nreconcile-seconds = 5\n";
         let intervals = loaded(&[("bulkhead.toml", text)]).expect("sound").intervals;
         assert_eq!((intervals.reconcile_seconds, intervals.usage_seconds), (5, Some(300)));
-        for bad in ["statistics-seconds = 0", "replica-seconds = 86401", "usage-seconds = 0"] {
+        for bad in [
+            "statistics-seconds = 0",
+            "replica-seconds = 86401",
+            "migration-seconds = 0",
+            "usage-seconds = 0",
+        ] {
             let error = loaded(&[("bulkhead.toml", &format!("[intervals]\n{bad}\n"))]).expect_err(bad);
             assert!(error.contains("DIR/bulkhead.toml:2") && error.contains("from 1 to 86400"), "{error}");
         }

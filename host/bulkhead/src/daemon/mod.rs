@@ -96,6 +96,7 @@ fn settings(configuration: &Configuration) -> ManagerSettings {
         statistics_stale_after: usual.statistics_stale_after.max(intervals.statistics() * 5),
         reconcile_period: intervals.reconcile(),
         replica_period: intervals.replica(),
+        migration_period: intervals.migration(),
         usage_period: intervals.usage(),
         unmanage_removes_access_rules: configuration.unmanage_removes_access_rules,
         ..usual

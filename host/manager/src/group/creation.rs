@@ -303,6 +303,8 @@ fn made_from(group: &ShareGroup, member: &GroupMember, original: &Share) -> Shar
         rules_home: None,
         group: Some(group.id),
         source_member: Some(member.id),
+        task_state: None,
+        migration: None,
         created_at: group.created_at,
         updated_at: group.updated_at,
         ..original.clone()

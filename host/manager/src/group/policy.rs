@@ -124,6 +124,7 @@ mod tests {
             size: Gibibytes::new(1).expect("a size"),
             support,
             replicas: 1,
+            has_open_migration: false,
             snapshots: Vec::new(),
             is_in_group: true,
             group_snapshots: 0,

@@ -256,6 +256,8 @@ fn new_share(inner: &Inner, asked: &Asked<'_>, share_type: &ShareTypeView) -> Re
         rules_home: None,
         group: None,
         source_member: None,
+        task_state: None,
+        migration: None,
         created_at: now,
         updated_at: now,
     })

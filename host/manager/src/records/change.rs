@@ -59,6 +59,14 @@ impl Change {
         self.rows.entry(key).or_insert((Expect::Unchanged(revision), None)).1 = None;
     }
 
+    /// Take in everything that `other` writes and says.
+    pub(crate) fn append(&mut self, other: Self) {
+        for (key, (expect, row)) in other.rows {
+            self.rows.entry(key).or_insert((expect, None)).1 = row;
+        }
+        self.words.extend(other.words);
+    }
+
     /// The share instance whose row this change passes as its turnstile, if it changes one that exists.
     pub(crate) fn turnstile(&self) -> Option<ShareInstanceId> {
         self.rows.iter().find_map(|(key, (expect, _))| match (key, expect) {

@@ -15,7 +15,7 @@ pub(crate) fn aggregate(tables: &Tables, snapshot: SnapshotId) -> SnapshotStatus
         let state = tables.instance(one.share_instance).and_then(|replica| replica.replica_state);
         matches!(state, None | Some(ReplicaState::Active | ReplicaState::InSync))
     };
-    let all = || tables.snapshot_instances_of(snapshot);
+    let all = || tables.shown_snapshot_instances_of(snapshot);
     let counted = all().filter(|one| counts(one)).map(|one| one.status).min_by_key(|status| rank(*status));
     // Where no replica in step has one any more it is on its way out.
     counted.or_else(|| all().map(|one| one.status).next()).unwrap_or(SnapshotStatus::Error)
@@ -37,7 +37,7 @@ pub(crate) fn is_followed(tables: &Tables, snapshot: SnapshotId) -> bool {
         let state = tables.instance(one.share_instance).and_then(|replica| replica.replica_state);
         state.is_none_or(|state| state == ReplicaState::Active)
     };
-    let mut on_active = tables.snapshot_instances_of(snapshot).filter(|one| is_active(one));
+    let mut on_active = tables.shown_snapshot_instances_of(snapshot).filter(|one| is_active(one));
     on_active.all(|one| !one.status.is_transient())
 }
 

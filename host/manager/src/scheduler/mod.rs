@@ -98,6 +98,32 @@ pub(crate) fn choose(inner: &Inner, tables: &Tables, wish: &Wish) -> Result<Plac
     }
 }
 
+/// The best place for `wish` at a backend, or its one pool that is named. Fails with [`ManagerError::NotFound`] for a backend that there is
+/// not, else with [`ManagerError::NoBackend`] and the reasons there.
+pub(crate) fn choose_at(
+    inner: &Inner,
+    tables: &Tables,
+    wish: &Wish,
+    at: &Placement,
+) -> Result<Placement, ManagerError> {
+    if inner.backends.get(&at.backend).is_none() {
+        return Err(ManagerError::not_found("backend", &at.backend));
+    }
+    let is_meant = |pool: Option<&String>| at.pool.is_none() || pool.is_none() || pool == at.pool.as_ref();
+    let PlacementView { fitting, rejected } = survey(inner, tables, wish);
+    let mut there = fitting.into_iter().map(|place| place.placement);
+    let fits = |place: &Placement| place.backend == at.backend && is_meant(place.pool.as_ref());
+    if let Some(place) = there.find(fits) {
+        return Ok(place);
+    }
+    let mut reasons = rejected;
+    reasons.retain(|place| place.backend == at.backend && is_meant(place.pool.as_ref()));
+    if let (true, Some(pool)) = (reasons.is_empty(), &at.pool) {
+        return Err(ManagerError::not_found("pool", format_args!("{}#{pool}", at.backend)));
+    }
+    Err(ManagerError::NoBackend { reasons })
+}
+
 /// The best place for what fits all of `wishes`: by the sum of the weights it has for each. Fails with [`ManagerError::NoBackend`] and all
 /// reasons.
 pub(crate) fn choose_for_all(

@@ -165,6 +165,8 @@ fn propose_creation(
         rules_home: None,
         group: new.group,
         source_member: None,
+        task_state: None,
+        migration: None,
         created_at: now,
         updated_at: now,
     };
@@ -376,7 +378,8 @@ pub(crate) fn facts(tables: &Tables, share: &Share, instance: &ShareInstance) ->
         rules_status: instance.access_rules_status,
         size: share.size,
         support: share.support,
-        replicas: tables.instances_of(share.id).len(),
+        replicas: tables.count_replicas(share.id),
+        has_open_migration: share.migration.is_some(),
         snapshots: snapshots.collect(),
         is_in_group: share.group.is_some(),
         group_snapshots: tables.group_snapshots_with(share).count(),

@@ -1,6 +1,7 @@
 //! A driver whose backend is a map, and which does what a test tells it: answer, fail before or after the effect, wait, die.
 
 use crate::crash::Death;
+use crate::fake_migration::{DISRUPTIVE, Polls};
 use async_trait::async_trait;
 use bulkhead_model::ability::{Abilities, Ability};
 use bulkhead_model::access::{AccessLevel, AccessOutcome, AccessTo, AccessUpdate};
@@ -8,6 +9,7 @@ use bulkhead_model::call::CallReason;
 use bulkhead_model::error::{CallError, CapabilityCode, CapabilityError, DriverError, DriverErrorCode};
 use bulkhead_model::export::ExportLocation;
 use bulkhead_model::id::{AccessRuleId, RequestId, ShareGroupId, ShareInstanceId, SnapshotInstanceId};
+use bulkhead_model::migration::{Compatibility, FirstPhase, MigrationOutcome, ShareMigration};
 use bulkhead_model::replica::{
     Promotion, ReplicaOutcome, ReplicaRemoval, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
     SnapshotUpdate,
@@ -58,6 +60,8 @@ pub struct World {
     pub snapshot_updates: Vec<SnapshotAccessUpdate>,
     /// Calls that change one share and overlap: there must be none.
     pub overlaps: Vec<String>,
+    /// How far the shares that move are.
+    pub polls: Polls,
     changing: BTreeMap<(ShareInstanceId, &'static str), &'static str>,
 }
 
@@ -109,6 +113,8 @@ pub struct FakeDriver {
     pub filter_function: Option<&'static str>,
     /// What it has for backends whose operator set no goodness function.
     pub goodness_function: Option<&'static str>,
+    /// What it says it can keep when a share moves.
+    pub compatibility: Compatibility,
     /// What befalls calls that have no script.
     pub whims: Option<Whims>,
     /// Its array is down: every call says so.
@@ -166,6 +172,7 @@ impl FakeDriver {
             answers_about: None,
             filter_function: None,
             goodness_function: None,
+            compatibility: DISRUPTIVE,
             whims: None,
             is_down: AtomicBool::new(false),
         }
@@ -549,6 +556,51 @@ impl Driver for FakeDriver {
             Ok(())
         })
         .await
+    }
+
+    async fn migration_check_compatibility(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<Compatibility, CallError> {
+        self.compatible(reason, migration).await
+    }
+
+    async fn migration_start(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<(), CallError> {
+        self.started_migration(reason, migration).await
+    }
+
+    async fn migration_continue(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<FirstPhase, CallError> {
+        self.continued_migration(reason, migration).await
+    }
+
+    async fn migration_complete(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<MigrationOutcome, CallError> {
+        self.completed_migration(reason, migration).await
+    }
+
+    async fn migration_cancel(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<(), CallError> {
+        self.cancelled_migration(reason, migration).await
+    }
+
+    async fn migration_progress(&self, _: &CallReason, migration: &ShareMigration) -> Result<u8, CallError> {
+        let is_known = self.world().polls.contains_key(&migration.source.id);
+        if is_known { Ok(50) } else { Err(answered(DriverErrorCode::BackendFailed)) }
     }
 
     async fn create_share_group(

@@ -35,6 +35,7 @@ wasmtime::component::bindgen!({
             import bulkhead:driver/snapshots@0.1.0;
             import bulkhead:driver/share-from-snapshot@0.1.0;
             import bulkhead:driver/revert@0.1.0;
+            import bulkhead:driver/migration@0.1.0;
             import bulkhead:driver/share-groups@0.1.0;
             import bulkhead:driver/group-snapshots@0.1.0;
             import bulkhead:driver/replication@0.1.0;

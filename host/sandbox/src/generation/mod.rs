@@ -2,6 +2,7 @@
 
 mod access;
 mod groups;
+mod migration;
 mod replication;
 mod serve;
 
@@ -66,6 +67,8 @@ impl Generation {
 
 #[cfg(test)]
 mod groups_tests;
+#[cfg(test)]
+mod migration_tests;
 #[cfg(test)]
 mod replication_tests;
 #[cfg(test)]

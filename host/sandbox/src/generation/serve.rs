@@ -28,6 +28,7 @@ use bulkhead_model::call::CallReason;
 use bulkhead_model::error::{CallError, CapabilityError};
 use bulkhead_model::export::ExportLocation;
 use bulkhead_model::id::ShareInstanceId;
+use bulkhead_model::migration::{Compatibility, Connection, FirstPhase, MigrationOutcome, ShareMigration};
 use bulkhead_model::replica::{
     Promotion, ReplicaOutcome, ReplicaRemoval, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
     SnapshotUpdate,
@@ -176,6 +177,62 @@ impl Driver for Generation {
         let snapshot = snapshot_to_wit(snapshot);
         let arguments = (&snapshot, &share_rules[..], &snapshot_rules[..], None);
         self.call::<RevertToSnapshot, _>(reason, target, arguments, convert).await
+    }
+
+    async fn migration_check_compatibility(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<Compatibility, CallError> {
+        self.compatibility_of(reason, migration).await
+    }
+
+    async fn migration_start(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<(), CallError> {
+        self.start_migration_of(reason, migration).await
+    }
+
+    async fn migration_continue(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<FirstPhase, CallError> {
+        self.continue_migration_of(reason, migration).await
+    }
+
+    async fn migration_complete(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<MigrationOutcome, CallError> {
+        self.complete_migration_of(reason, migration).await
+    }
+
+    async fn migration_cancel(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<(), CallError> {
+        self.cancel_migration_of(reason, migration).await
+    }
+
+    async fn migration_progress(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<u8, CallError> {
+        self.migration_progress_of(reason, migration).await
+    }
+
+    async fn connection_info(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+    ) -> Result<Connection, CallError> {
+        self.connection_of(reason, share).await
     }
 
     async fn create_share_group(

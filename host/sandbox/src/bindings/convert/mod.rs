@@ -8,6 +8,7 @@ pub(crate) mod error;
 pub(crate) mod group;
 pub(crate) mod location;
 pub(crate) mod manage;
+pub(crate) mod migration;
 pub(crate) mod replica;
 pub(crate) mod share;
 pub(crate) mod snapshot;

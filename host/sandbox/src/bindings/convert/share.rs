@@ -32,6 +32,19 @@ pub(crate) fn share_to_wit(share: &ShareForDriver) -> wit::Share {
     }
 }
 
+pub(super) const fn protocol_from_wit(protocol: wit::Protocol) -> Protocol {
+    match protocol {
+        wit::Protocol::Nfs => Protocol::Nfs,
+        wit::Protocol::Cifs => Protocol::Cifs,
+        wit::Protocol::Glusterfs => Protocol::Glusterfs,
+        wit::Protocol::Hdfs => Protocol::Hdfs,
+        wit::Protocol::Cephfs => Protocol::Cephfs,
+        wit::Protocol::Maprfs => Protocol::Maprfs,
+        wit::Protocol::Lustre => Protocol::Lustre,
+        wit::Protocol::Wekafs => Protocol::Wekafs,
+    }
+}
+
 const fn protocol_to_wit(protocol: Protocol) -> wit::Protocol {
     match protocol {
         Protocol::Nfs => wit::Protocol::Nfs,

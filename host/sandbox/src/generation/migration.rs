@@ -1,0 +1,86 @@
+//! Calls about the migration of shares: all of them go to the driver of the source.
+
+use super::Generation;
+use crate::bindings::convert::migration::{
+    compatibility_from_wit, connection_from_wit, first_phase_from_wit, migration_to_wit, outcome_from_wit,
+    progress_from_wit,
+};
+use crate::bindings::convert::share::share_to_wit;
+use crate::export::{
+    ConnectionInfo, MigrationCancel, MigrationCheckCompatibility, MigrationComplete, MigrationContinue,
+    MigrationProgress, MigrationStart,
+};
+use crate::target;
+use bulkhead_model::call::CallReason;
+use bulkhead_model::error::CallError;
+use bulkhead_model::migration::{Compatibility, Connection, FirstPhase, MigrationOutcome, ShareMigration};
+use bulkhead_model::share::ShareForDriver;
+
+impl Generation {
+    pub(super) async fn compatibility_of(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<Compatibility, CallError> {
+        let (target, arguments) = (target::migration(migration), migration_to_wit(migration));
+        let convert = |answer| Ok(compatibility_from_wit(answer));
+        self.call::<MigrationCheckCompatibility, _>(reason, target, (&arguments,), convert).await
+    }
+
+    pub(super) async fn start_migration_of(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<(), CallError> {
+        let (target, arguments) = (target::migration(migration), migration_to_wit(migration));
+        self.call::<MigrationStart, _>(reason, target, (&arguments,), Ok).await
+    }
+
+    pub(super) async fn continue_migration_of(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<FirstPhase, CallError> {
+        let (target, arguments) = (target::migration(migration), migration_to_wit(migration));
+        let convert = |answer| Ok(first_phase_from_wit(answer));
+        self.call::<MigrationContinue, _>(reason, target, (&arguments,), convert).await
+    }
+
+    pub(super) async fn complete_migration_of(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<MigrationOutcome, CallError> {
+        let (target, arguments) = (target::migration(migration), migration_to_wit(migration));
+        let convert = |answer| outcome_from_wit(&self.rights, migration, answer);
+        self.call::<MigrationComplete, _>(reason, target, (&arguments,), convert).await
+    }
+
+    pub(super) async fn cancel_migration_of(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<(), CallError> {
+        let (target, arguments) = (target::migration(migration), migration_to_wit(migration));
+        self.call::<MigrationCancel, _>(reason, target, (&arguments,), Ok).await
+    }
+
+    pub(super) async fn migration_progress_of(
+        &self,
+        reason: &CallReason,
+        migration: &ShareMigration,
+    ) -> Result<u8, CallError> {
+        let (target, arguments) = (target::migration(migration), migration_to_wit(migration));
+        self.call::<MigrationProgress, _>(reason, target, (&arguments,), progress_from_wit).await
+    }
+
+    pub(super) async fn connection_of(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+    ) -> Result<Connection, CallError> {
+        let convert = |answer| connection_from_wit(&self.rights, answer);
+        let arguments = share_to_wit(share);
+        self.call::<ConnectionInfo, _>(reason, target::share(share), (&arguments, None), convert).await
+    }
+}
