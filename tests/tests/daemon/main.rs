@@ -20,6 +20,7 @@ mod hostile;
 mod hot_load;
 mod make_pool;
 mod memory;
+mod moving;
 mod neighbours;
 mod python;
 mod recovery;
