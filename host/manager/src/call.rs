@@ -3,6 +3,7 @@
 use crate::access::list::RuleList;
 use crate::journal::Attempt;
 use crate::manager::Inner;
+use crate::pool;
 use crate::records::Tables;
 use crate::share::for_driver;
 use bulkhead_model::error::CallError;
@@ -10,28 +11,39 @@ use bulkhead_model::export::ExportLocation;
 use bulkhead_model::id::SnapshotId;
 use bulkhead_model::operation::{Operation, Verb};
 use bulkhead_model::scope::Scope;
-use bulkhead_model::share::{Creation, ManagedShare, Reversion, RevertRules, ShareForDriver};
+use bulkhead_model::share::{Creation, FinishedShare, ManagedShare, Reversion, RevertRules, ShareForDriver};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::snapshot::{ManagedSnapshot, SnapshotForDriver, SnapshotOutcome};
 use bulkhead_model::status::AccessRuleState;
+use std::collections::BTreeMap;
 
 /// What a driver said.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// The share is there, at these locations.
-    Created(Vec<ExportLocation>),
+    /// The share is there.
+    Created {
+        /// Where clients find it.
+        locations: Vec<ExportLocation>,
+        /// What the driver supplies for it.
+        metadata: BTreeMap<String, String>,
+    },
     /// The share has this size now.
     Resized(Gibibytes),
     /// The snapshot is there.
     Snapshot(SnapshotOutcome),
     /// The share was taken over.
-    ManagedShare(ManagedShare),
+    ManagedShare {
+        /// What the driver found.
+        found: ManagedShare,
+        /// The pool it is in; none if nobody knows, or the operator said so.
+        pool: Option<String>,
+    },
     /// The snapshot was taken over.
     ManagedSnapshot(ManagedSnapshot),
-    /// The share is as the snapshot was; with the size the driver named, if it did.
-    Reverted(Option<Gibibytes>),
-    /// The backend goes on by itself.
-    Pending,
+    /// The share is as the snapshot was; with the size and the locations the driver named, if it did.
+    Reverted(FinishedShare),
+    /// The backend goes on by itself, so many percent of the way.
+    Pending(u8),
 }
 
 /// Make the call that `attempt` journalled.
@@ -42,14 +54,14 @@ pub(crate) async fn driver(inner: &Inner, attempt: &Attempt) -> Result<Answer, C
     match &operation.verb {
         Verb::CreateShare => {
             let share = inner.read(|tables| share(tables, operation))?;
-            driver.create_share(&reason, &share).await.map(Answer::Created)
+            driver.create_share(&reason, &share).await.map(created)
         }
         Verb::CreateShareFromSnapshot { snapshot: source } => {
             let share = inner.read(|tables| share(tables, operation))?;
             let source = inner.read(|tables| snapshot(tables, *source))?;
             driver.create_share_from_snapshot(&reason, &share, &source).await.map(|creation| match creation {
-                Creation::Available(locations) => Answer::Created(locations),
-                Creation::Pending => Answer::Pending,
+                Creation::Available(locations) => created(locations),
+                Creation::Pending => Answer::Pending(0),
             })
         }
         Verb::ExtendShare { new_size } => {
@@ -68,15 +80,18 @@ pub(crate) async fn driver(inner: &Inner, attempt: &Attempt) -> Result<Answer, C
             let snapshot = inner.read(|tables| snapshot(tables, *id))?;
             let rules = inner.read(|tables| Ok(revert_rules(tables, operation, *id)))?;
             driver.revert_to_snapshot(&reason, &snapshot, &rules).await.map(|reversion| match reversion {
-                Reversion::Done => Ok(Answer::Reverted(None)),
-                Reversion::DoneWithSize(size) => size_after_revert(&snapshot, size),
-                Reversion::Pending => Ok(Answer::Pending),
+                Reversion::Done => Ok(Answer::Reverted(FinishedShare::default())),
+                Reversion::DoneWithSize(size) => {
+                    reverted(&snapshot, FinishedShare { export_locations: None, size: Some(size) })
+                }
+                Reversion::Pending => Ok(Answer::Pending(0)),
             })?
         }
         Verb::ManageShare { managed, driver_options } => {
             let share = inner.read(|tables| share(tables, operation))?;
-            let found = driver.manage_existing(&reason, &share, managed, driver_options).await;
-            found.map(Answer::ManagedShare)
+            let found = driver.manage_existing(&reason, &share, managed, driver_options).await?;
+            let pool = found_pool(inner, attempt, share, &found).await;
+            Ok(Answer::ManagedShare { found, pool })
         }
         Verb::ManageSnapshot { snapshot: id, managed, driver_options } => {
             let snapshot = inner.read(|tables| snapshot(tables, *id))?;
@@ -88,16 +103,37 @@ pub(crate) async fn driver(inner: &Inner, attempt: &Attempt) -> Result<Answer, C
     }
 }
 
-/// A revert leaves the share with the snapshot's size or with its own; it makes nothing larger or smaller than both.
-fn size_after_revert(snapshot: &SnapshotForDriver, size: Gibibytes) -> Result<Answer, CallError> {
-    let (one, other) = (snapshot.size, snapshot.share.size);
-    if (one.min(other)..=one.max(other)).contains(&size) {
-        return Ok(Answer::Reverted(Some(size)));
+/// The pool of a share that was taken over, if the operator named none.
+async fn found_pool(
+    inner: &Inner,
+    attempt: &Attempt,
+    share: ShareForDriver,
+    found: &ManagedShare,
+) -> Option<String> {
+    if share.pool.is_some() {
+        return None;
     }
-    Err(CallError::InvalidAnswer {
-        function: "revert.revert-to-snapshot",
-        reason: format!("a share of {other} has {size} after it was put back to a snapshot of {one}"),
-    })
+    let locations = found.export_locations.clone();
+    let export_locations = locations.unwrap_or_else(|| share.export_locations.clone());
+    let share = ShareForDriver { size: found.size, export_locations, ..share };
+    pool::of(inner, &attempt.serving, &attempt.reason(), &share).await
+}
+
+/// A share that is there, before its driver supplied anything.
+pub(crate) const fn created(locations: Vec<ExportLocation>) -> Answer {
+    Answer::Created { locations, metadata: BTreeMap::new() }
+}
+
+/// A revert leaves the share with the snapshot's size or with its own; it makes nothing larger or smaller than both.
+pub(crate) fn reverted(snapshot: &SnapshotForDriver, finished: FinishedShare) -> Result<Answer, CallError> {
+    let (one, other) = (snapshot.size, snapshot.share.size);
+    match finished.size {
+        Some(size) if !(one.min(other)..=one.max(other)).contains(&size) => Err(CallError::InvalidAnswer {
+            function: "revert.revert-to-snapshot",
+            reason: format!("a share of {other} has {size} after it was put back to a snapshot of {one}"),
+        }),
+        _ => Ok(Answer::Reverted(finished)),
+    }
 }
 
 impl Inner {

@@ -5,6 +5,7 @@ use crate::context::RequestContext;
 use crate::error::ManagerError;
 use crate::manager::{Inner, Proposal};
 use crate::operation::{call_kind, step_of};
+use crate::pending;
 use crate::records::{Cause, Change, Expect, Row, RowKey, Tables};
 use bulkhead_model::call::CallReason;
 use bulkhead_model::id::{BackendName, OperationId, ProjectId, RequestId, ShareId};
@@ -180,6 +181,7 @@ impl Inner {
                 return Ok(Proposal::Settled(attempt((*stored.value).clone())));
             }
             let mut operation = next_attempt(&stored, serving);
+            pending::show(tables, &mut operation, serving);
             if is_journalled {
                 // Its call never began.
                 operation.attempts = stored.attempts;

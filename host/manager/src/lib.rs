@@ -11,7 +11,7 @@
 //! What happens where: one file for each noun holds its verbs (`share`, `snapshot`, `access`, `mountable`,
 //! `resize`, `revert`, `manage`, `migration`, `replica`, `group`, `share_type`); `operation` is the
 //! pure policy, [`Denial`] its reasons; `records` holds the rows, their indexes and scopes; `journal` begins and ends operations, `runner` drives them, `call`
-//! and `settle` are what goes to a driver and what its answer changes; `backend` sets drivers up, `scheduler` chooses among them;
+//! and `settle` are what goes to a driver and what its answer changes, `metadata` lets backends follow and supply it, `pool` asks for the pool of a share that has none, `pending` asks about what the backend goes on with by itself; `backend` sets drivers up, `scheduler` chooses among them;
 //! `recovery` goes on after a crash, `begun` removes what only repeats needed, `overrule` and `repair` are for people.
 //!
 //! The failure path in one sentence: whatever is transient belongs to an operation in the store, and every operation in the store gets
@@ -34,10 +34,13 @@ mod group;
 mod journal;
 mod manage;
 mod manager;
+mod metadata;
 mod migration;
 mod mountable;
 mod operation;
 mod overrule;
+mod pending;
+mod pool;
 mod records;
 mod recovery;
 mod repair;
@@ -58,8 +61,8 @@ mod wait;
 
 pub use backend::{
     Asked, Candidate, ChangeState, ChangeView, ConfigurationIdentity, Detach, DriverLoader, EnsureReport,
-    EnsureView, GenerationState, GenerationView, Needed, Occasion, Offer, PackageSource, Step, UsageView,
-    Wanted, Written,
+    EnsureView, GenerationState, GenerationView, HookShareView, HookView, Needed, Occasion, Offer,
+    PackageSource, Step, UsageView, Wanted, Written,
 };
 pub use context::RequestContext;
 pub use denial::Denial;

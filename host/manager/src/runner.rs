@@ -18,8 +18,8 @@ use crate::failure::describe;
 use crate::journal::{Attempt, Freshness};
 use crate::manager::Inner;
 use crate::operation::{Judgement, judge, snapshot_of};
-use crate::wait::Waits;
-use crate::{call, group, migration, mountable, replica, settle, share, snapshot_removal};
+use crate::wait::{Waits, jittered};
+use crate::{group, metadata, migration, mountable, pending, replica, settle, share, snapshot_removal};
 use bulkhead_model::error::{Blame, CallError};
 use bulkhead_model::id::{BackendName, OperationId};
 use bulkhead_model::operation::{Operation, OperationFailure, Verb};
@@ -145,6 +145,8 @@ pub(crate) enum Step {
     Again,
     /// Try again after a wait.
     Wait,
+    /// Ask about pending work after a while.
+    Ask,
     /// A migration is carried on by its backend, or waits for an operator's word: look again after its period.
     WaitForMigration,
     /// The backend does not serve.
@@ -187,6 +189,10 @@ async fn run(inner: &Arc<Inner>, id: OperationId, wake: &Notify, freshness: Fres
                 continue;
             }
             Step::Wait => progress.waits.next(),
+            Step::Ask => {
+                progress.answered();
+                jittered(inner.settings.share_status_period)
+            }
             Step::WaitForMigration => migration_waits.next(),
             // Until something changes; looked at again now and then all the same.
             Step::WaitForBackend => inner.settings.longest_repeat,
@@ -221,22 +227,11 @@ async fn attempt(
     if replica::is_concerned(&inner.records.read(), operation) {
         return replica::attempt::attempt(inner, operation, progress).await;
     }
+    if operation.verb.runs_beside_others() {
+        return attempt_beside_others(inner, operation, progress).await;
+    }
     let gate = inner.gates.of(operation.share);
     match operation.verb {
-        Verb::UpdateAccess => {
-            let _passed = gate.access.lock().await;
-            let Some((serving, _slot)) = enter(inner, &operation.backend).await? else {
-                return Ok(Step::Again);
-            };
-            access::update::attempt(inner, operation.id, &serving, progress).await
-        }
-        Verb::UpdateSnapshotAccess { .. } => {
-            let _passed = gate.access.lock().await;
-            let Some((serving, _slot)) = enter(inner, &operation.backend).await? else {
-                return Ok(Step::Again);
-            };
-            mountable::update::attempt(inner, operation.id, &serving, progress).await
-        }
         Verb::DeleteShare { .. }
         | Verb::UnmanageShare { .. }
         | Verb::DeleteSnapshot { .. }
@@ -253,11 +248,33 @@ async fn attempt(
         }
         _ => {
             let _passed = gate.change.lock().await;
+            if let Some(serving) = pending::asked(inner, operation) {
+                return call_once(inner, operation.id, &serving, progress).await;
+            }
             let Some((serving, _slot)) = enter(inner, &operation.backend).await? else {
                 return Ok(Step::Again);
             };
             call_once(inner, operation.id, &serving, progress).await
         }
+    }
+}
+
+/// One attempt of an operation that runs beside others and keeps apart from their calls alone.
+async fn attempt_beside_others(
+    inner: &Arc<Inner>,
+    operation: &Operation,
+    progress: &mut Progress,
+) -> Result<Step, ManagerError> {
+    let gate = inner.gates.of(operation.share);
+    let call = if operation.verb.updates_rules() { &gate.access } else { &gate.change };
+    let _passed = call.lock().await;
+    let Some((serving, _slot)) = enter(inner, &operation.backend).await? else { return Ok(Step::Again) };
+    match operation.verb {
+        Verb::UpdateAccess => access::update::attempt(inner, operation.id, &serving, progress).await,
+        Verb::UpdateSnapshotAccess { .. } => {
+            mountable::update::attempt(inner, operation.id, &serving, progress).await
+        }
+        _ => metadata::attempt(inner, operation.id, &serving, progress).await,
     }
 }
 
@@ -290,8 +307,11 @@ async fn call_once(
     let Some(attempt) = inner.begin_attempt(id, serving, progress.freshness).await? else {
         return Ok(Step::Ended);
     };
-    match call::driver(inner, &attempt).await {
-        Ok(answer) => settle::answered(inner, &attempt, answer).await,
+    match pending::call(inner, &attempt).await {
+        Ok(answer) => {
+            let answer = metadata::complete(inner, &attempt, answer).await;
+            settle::answered(inner, &attempt, answer).await
+        }
         Err(error) => failed(inner, &attempt, progress, error).await,
     }
 }
@@ -329,6 +349,12 @@ pub(crate) async fn judged(
 }
 
 impl Progress {
+    /// The driver has answered: whatever failed before was not for good.
+    fn answered(&mut self) {
+        self.waits.reset();
+        self.deadlines = 0;
+    }
+
     /// Judge a failed call and count deadlines.
     pub(crate) fn judge(&mut self, inner: &Inner, verb: &Verb, error: &CallError) -> Judgement {
         if matches!(error, CallError::DeadlineExceeded { .. }) {

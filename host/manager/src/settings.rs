@@ -21,12 +21,16 @@ pub struct ManagerSettings {
     pub reconcile_period: Duration,
     /// Between two readings of what shares use; none (the default) reads none.
     pub usage_period: Option<Duration>,
+    /// Between two rounds of the operator's hooks; none (the default) runs none.
+    pub hook_period: Option<Duration>,
     /// Whether the access rules of a share or snapshot are taken away before it is let go (no).
     pub unmanage_removes_access_rules: bool,
     /// The age from which statistics no longer place shares (300 s).
     pub statistics_stale_after: Duration,
     /// Between two looks at replicas that are not active (300 s).
     pub replica_period: Duration,
+    /// Between two questions how far a share is that its backend makes or reverts by itself (60 s), less up to a quarter of jitter.
+    pub share_status_period: Duration,
     /// Between two looks at a migration that its backend carries on (60 s), with up to a quarter of jitter.
     pub migration_period: Duration,
     /// The most unfinished operations of one backend (1,000); more are refused as `busy` or `backend-unreachable`.
@@ -48,9 +52,11 @@ impl Default for ManagerSettings {
             statistics_period: Duration::from_secs(60),
             reconcile_period: Duration::from_secs(300),
             usage_period: None,
+            hook_period: None,
             unmanage_removes_access_rules: false,
             statistics_stale_after: Duration::from_secs(300),
             replica_period: Duration::from_secs(300),
+            share_status_period: Duration::from_secs(60),
             migration_period: Duration::from_secs(60),
             unfinished_operations: 1000,
             finished_operations: 10_000,

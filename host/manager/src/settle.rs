@@ -7,9 +7,11 @@ use crate::group;
 use crate::journal::{Attempt, Conclusion, End};
 use crate::manage;
 use crate::manager::{Inner, Proposal};
+use crate::metadata;
 use crate::migration;
 use crate::mountable;
 use crate::operation::{Judgement, share_status_after_failure, snapshot_of, snapshot_status_after_failure};
+use crate::pending;
 use crate::records::{Cause, Change, Tables};
 use crate::replica;
 use crate::runner::Step;
@@ -17,7 +19,7 @@ use bulkhead_model::error::{Blame, CallError, DriverError, ErrorDetail};
 use bulkhead_model::export::ExportLocation;
 use bulkhead_model::operation::{Operation, OperationFailure, Verb};
 use bulkhead_model::scope::Scope;
-use bulkhead_model::share::ShareInstance;
+use bulkhead_model::share::{Share, ShareInstance};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::snapshot::SnapshotOutcome;
 use bulkhead_model::status::{ShareStatus, SnapshotStatus};
@@ -30,8 +32,8 @@ pub(crate) async fn answered(
     attempt: &Attempt,
     answer: Answer,
 ) -> Result<Step, ManagerError> {
-    if let Answer::Pending = answer {
-        return pending(inner, attempt).await;
+    if let Answer::Pending(percent) = answer {
+        return pending::go_on(inner, attempt, percent).await;
     }
     let operation = &attempt.operation;
     let conclusion = inner
@@ -62,21 +64,35 @@ fn log_end(operation: &Operation, conclusion: Conclusion, how: &'static str) {
 
 fn succeed(tables: &Tables, operation: &Operation, answer: &Answer, cause: &Cause, change: &mut Change) {
     match answer {
-        Answer::Created(locations) => change.edit_instance(tables, operation.share, cause, |instance| {
-            instance.export_locations = export::replace(&instance.export_locations, locations.clone());
-            instance.status = ShareStatus::Available;
-            instance.progress_percent = Some(100);
-            instance.launched_at = Some(Timestamp::now());
-        }),
-        Answer::Resized(size) => resize(tables, operation, *size, cause, change),
-        Answer::Reverted(size) => {
+        Answer::Created { locations, metadata } => {
+            change.edit_instance(tables, operation.share, cause, |instance| {
+                instance.export_locations = export::replace(&instance.export_locations, locations.clone());
+                instance.status = ShareStatus::Available;
+                instance.progress_percent = Some(100);
+                instance.launched_at = Some(Timestamp::now());
+            });
+            if !metadata.is_empty() {
+                let supplied = |share: &mut Share| metadata::merge(share, &operation.backend, metadata);
+                change.edit_share(tables, operation.share, supplied);
+            }
+        }
+        Answer::Resized(size) => {
+            set_size(tables, operation, *size, cause, change);
+            change.edit_instance(tables, operation.share, cause, put_back);
+        }
+        Answer::Reverted(finished) => {
             let snapshot = snapshot_of(&operation.verb);
             let of_snapshot =
                 snapshot.and_then(|id| tables.snapshot(&Scope::Everything, id)).map(|snapshot| snapshot.size);
-            match size.or(of_snapshot) {
-                Some(size) => resize(tables, operation, size, cause, change),
-                None => change.edit_instance(tables, operation.share, cause, put_back),
+            if let Some(size) = finished.size.or(of_snapshot) {
+                set_size(tables, operation, size, cause, change);
             }
+            change.edit_instance(tables, operation.share, cause, |instance| {
+                let locations = finished.export_locations.clone().unwrap_or_default();
+                instance.export_locations = export::replace(&instance.export_locations, locations);
+                instance.progress_percent = Some(100);
+                put_back(instance);
+            });
             if let Some(snapshot) = snapshot {
                 change.edit_snapshot_instance(tables, snapshot, cause, |instance| {
                     instance.status = SnapshotStatus::Available;
@@ -84,13 +100,15 @@ fn succeed(tables: &Tables, operation: &Operation, answer: &Answer, cause: &Caus
             }
         }
         Answer::Snapshot(outcome) => taken(tables, operation, outcome, cause, change),
-        Answer::ManagedShare(found) => manage::settle::take_share(tables, operation, found, cause, change),
+        Answer::ManagedShare { found, pool } => {
+            manage::settle::take_share(tables, operation, (found, pool.as_deref()), cause, change);
+        }
         Answer::ManagedSnapshot(found) => {
             if let Some(snapshot) = snapshot_of(&operation.verb) {
                 manage::settle::take_snapshot(tables, snapshot, found, cause, change);
             }
         }
-        Answer::Pending => {}
+        Answer::Pending(_) => {}
     }
 }
 
@@ -98,7 +116,7 @@ fn put_back(instance: &mut ShareInstance) {
     instance.status = ShareStatus::Available;
 }
 
-fn resize(tables: &Tables, operation: &Operation, size: Gibibytes, cause: &Cause, change: &mut Change) {
+fn set_size(tables: &Tables, operation: &Operation, size: Gibibytes, cause: &Cause, change: &mut Change) {
     if let Some(share) = tables.share(&Scope::Everything, operation.share)
         && share.size != size
     {
@@ -106,7 +124,6 @@ fn resize(tables: &Tables, operation: &Operation, size: Gibibytes, cause: &Cause
         change.note(cause, format_args!("share/{}", operation.share), words);
     }
     change.edit_share(tables, operation.share, |share| share.size = size);
-    change.edit_instance(tables, operation.share, cause, put_back);
 }
 
 fn taken(
@@ -127,38 +144,6 @@ fn taken(
                 export::replace(&instance.export_locations, outcome.export_locations.clone());
         }
     });
-}
-
-/// The backend goes on by itself. Until drivers export a progress call the host asks again by repeating the call, which by contract
-/// finds the first attempt.
-async fn pending(inner: &Arc<Inner>, attempt: &Attempt) -> Result<Step, ManagerError> {
-    let operation = &attempt.operation;
-    let status = match operation.verb {
-        Verb::RevertShare { .. } => ShareStatus::RevertingToSnapshot,
-        _ => ShareStatus::CreatingFromSnapshot,
-    };
-    inner
-        .transact(|tables| {
-            let known = tables.instance_of(operation.share).is_none_or(|instance| instance.status == status);
-            if known || crate::journal::unfinished(tables, operation.id).is_none() {
-                return Ok(Proposal::Settled(()));
-            }
-            let mut change = Change::default();
-            let cause = crate::journal::cause_of(operation);
-            change.edit_instance(tables, operation.share, &cause, |instance| {
-                instance.status = status;
-                instance.progress_percent = Some(0);
-            });
-            Ok(Proposal::Commit(operation.backend.clone(), change, ()))
-        })
-        .await?;
-    let waits = OperationFailure {
-        code: "pending".to_owned(),
-        blame: Blame::Backend,
-        message: "the backend goes on by itself; it is asked again".to_owned(),
-    };
-    inner.wait(operation.id, "waiting for the backend to finish", waits).await?;
-    Ok(Step::Wait)
 }
 
 /// Take in a failure that ends the operation.
@@ -242,6 +227,9 @@ pub(crate) fn fail(
     group::settle::fail(tables, operation, cause, change);
     if let Some(status) = share_status_after_failure(&operation.verb) {
         change.edit_instance(tables, operation.share, cause, |instance| {
+            if pending::is_pending(instance.status) {
+                instance.progress_percent = None;
+            }
             instance.status = status;
             instance.export_locations = export::replace(&instance.export_locations, locations.to_vec());
         });

@@ -139,6 +139,8 @@ pub struct LoadedDriver {
     pub description: BackendDescription,
     /// What it exports.
     pub abilities: Abilities,
+    /// The keys of shares' metadata that it follows.
+    pub updatable_metadata: Vec<String>,
 }
 
 /// How far a backend is.

@@ -19,15 +19,20 @@ impl Waits {
     pub(crate) fn next(&mut self) -> Duration {
         let due = self.next.min(self.longest);
         self.next = due.saturating_mul(2).min(self.longest);
-        // A random id is as good a die as any.
-        let [die, ..] = *uuid::Uuid::new_v4().as_bytes();
-        due - due.mul_f64(f64::from(die) / f64::from(u8::MAX) / 4.0)
+        jittered(due)
     }
 
     /// Begin again with the first wait.
     pub(crate) const fn reset(&mut self) {
         self.next = self.first;
     }
+}
+
+/// A wait, less up to a quarter.
+pub(crate) fn jittered(due: Duration) -> Duration {
+    // A random id is as good a die as any.
+    let [die, ..] = *uuid::Uuid::new_v4().as_bytes();
+    due - due.mul_f64(f64::from(die) / f64::from(u8::MAX) / 4.0)
 }
 
 #[cfg(test)]

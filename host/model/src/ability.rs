@@ -182,6 +182,9 @@ impl Ability {
         Self::Manage,
         Self::ManageSnapshots,
         Self::Usage,
+        Self::ShareStatus,
+        Self::MetadataUpdates,
+        Self::PeriodicHook,
     ];
 }
 

@@ -10,7 +10,7 @@ use crate::size::Gibibytes;
 use crate::target::ManagedName;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What an operation does. It carries what a repeat needs: nothing of the request is read again.
@@ -41,6 +41,11 @@ pub enum Verb {
     },
     /// Bring the rules of a share in force.
     UpdateAccess,
+    /// Let the backend follow what a tenant changed in a share's metadata.
+    UpdateShareMetadata {
+        /// The keys that were set or changed. Their values are those the share has when the driver is called.
+        keys: BTreeSet<String>,
+    },
     /// Take a snapshot.
     CreateSnapshot {
         /// The snapshot.
@@ -159,6 +164,13 @@ impl Verb {
         matches!(self, Self::UpdateAccess | Self::UpdateSnapshotAccess { .. })
     }
 
+    /// Whether it runs beside operations on the same share, and queues for its calls alone: it changes neither the share nor what others
+    /// decide about it.
+    #[must_use]
+    pub const fn runs_beside_others(&self) -> bool {
+        self.updates_rules() || matches!(self, Self::UpdateShareMetadata { .. })
+    }
+
     /// The share group it is about; none for those about a share.
     #[must_use]
     pub const fn group(&self) -> Option<ShareGroupId> {
@@ -192,6 +204,7 @@ impl Verb {
             Self::ExtendShare { .. } => "extend-share",
             Self::ShrinkShare { .. } => "shrink-share",
             Self::UpdateAccess => "update-access",
+            Self::UpdateShareMetadata { .. } => "update-share-metadata",
             Self::CreateSnapshot { .. } => "create-snapshot",
             Self::DeleteSnapshot { .. } => "delete-snapshot",
             Self::RevertShare { .. } => "revert-share",

@@ -9,6 +9,8 @@ use crate::id::{
 use crate::migration::Migration;
 use crate::size::Gibibytes;
 use crate::status::{AccessRulesStatus, ReplicaState, ReplicationType, ShareStatus, TaskState};
+use crate::target::TargetSnapshot;
+use crate::text::GuestText;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -290,6 +292,62 @@ pub enum Reversion {
     DoneWithSize(Gibibytes),
     /// The backend goes on; polled.
     Pending,
+}
+
+/// What a driver left pending: its backend goes on with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PendingWork {
+    /// A share that is made from this snapshot.
+    Creation(TargetSnapshot),
+    /// A share that is put back to this snapshot of its own.
+    Revert(TargetSnapshot),
+}
+
+/// How far a share is that its backend makes or reverts by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShareProgress {
+    /// The backend is still at it; percent, 0 to 100.
+    Pending(u8),
+    /// Done.
+    Available(FinishedShare),
+    /// It failed at the backend.
+    Failed,
+}
+
+/// A share that its backend has finished.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FinishedShare {
+    /// Where clients find it; none leaves its export locations.
+    pub export_locations: Option<Vec<crate::export::ExportLocation>>,
+    /// Its size after a revert; none takes the snapshot's.
+    pub size: Option<Gibibytes>,
+}
+
+/// What a driver tells the operator's hooks about one share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookData {
+    /// The share instance.
+    pub id: ShareInstanceId,
+    /// The driver's own keys and values.
+    pub data: BTreeMap<String, String>,
+}
+
+/// What a driver tells the operator's hooks about the shares it was asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HookAnswer {
+    /// What it told, each share at most once.
+    pub shares: Vec<HookData>,
+    /// How much of its answer was about shares that it was not asked about, or about one a second time.
+    pub dropped: usize,
+}
+
+/// Metadata that a driver supplies for a share it has made.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SuppliedMetadata {
+    /// Pairs whose keys its manifest lists as supplied.
+    pub pairs: BTreeMap<String, String>,
+    /// Keys that it does not list.
+    pub dropped: Vec<GuestText>,
 }
 
 /// The rules a revert is told of.

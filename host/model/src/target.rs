@@ -97,9 +97,9 @@ pub struct TargetSnapshot {
 /// What a call is about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CallTarget {
-    /// Shares; the first is the subject unless there are snapshots.
+    /// Shares; the first is the subject.
     pub shares: Vec<ShareInstanceId>,
-    /// Snapshots; the first is the subject if there is one.
+    /// Snapshots; the first is the subject if there are no shares.
     pub snapshots: Vec<TargetSnapshot>,
     /// What a new share is made from: may be read, never changed.
     pub source: Option<TargetSnapshot>,
@@ -147,14 +147,9 @@ impl CallTarget {
         if let Some(group) = self.group {
             return Some(Resource::ShareGroup(group));
         }
-        // A call about a replica has the share's snapshots beside it.
-        if let (Some(replica), false) = (self.shares.first(), self.replicas.is_empty()) {
-            return Some(Resource::Share(*replica));
-        }
-        self.snapshots
-            .first()
-            .map(|target| Resource::Snapshot(target.snapshot))
-            .or_else(|| self.shares.first().copied().map(Resource::Share))
+        // A call about a replica, and one about a share that is being reverted, has snapshots beside it.
+        let snapshot = || self.snapshots.first().map(|target| Resource::Snapshot(target.snapshot));
+        self.shares.first().copied().map(Resource::Share).or_else(snapshot)
     }
 
     /// The names of `resource`, or of the subject. Fails if the resource is not of this target.

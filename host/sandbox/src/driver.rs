@@ -19,7 +19,8 @@ use bulkhead_model::replica::{
     SnapshotUpdate,
 };
 use bulkhead_model::share::{
-    Creation, EnsuredShare, ManagedShare, Reversion, RevertRules, ShareForDriver, ShareUsage,
+    Creation, EnsuredShare, HookAnswer, ManagedShare, PendingWork, Reversion, RevertRules, ShareForDriver,
+    ShareProgress, ShareUsage, SuppliedMetadata,
 };
 use bulkhead_model::share_group::{
     Consistency, CreatedShare, GroupShareSource, ShareGroupForDriver, ShareGroupSnapshotForDriver,
@@ -36,6 +37,9 @@ use std::fmt::Debug;
 pub const ENSURE_BATCH: usize = 500;
 /// The most shares of one call of [`Driver::share_usage_sizes`].
 pub const USAGE_BATCH: usize = 500;
+
+/// The most shares of one call of [`Driver::periodic_hook_data`].
+pub const HOOK_BATCH: usize = 500;
 
 /// A driver on one backend. What each function does, what a repeat of it meets and which errors it may answer stands in `wit/`.
 #[async_trait]
@@ -383,6 +387,50 @@ pub trait Driver: Send + Sync + Debug {
         reason: &CallReason,
         shares: &[ShareForDriver],
     ) -> Result<Vec<ShareUsage>, CallError>;
+
+    /// `share-status.share-status`: every 60 s while the backend goes on with `work` on the share by itself.
+    async fn share_status(
+        &self,
+        _reason: &CallReason,
+        _share: &ShareForDriver,
+        _work: &PendingWork,
+    ) -> Result<ShareProgress, CallError> {
+        Err(CallError::NotExported { interface: Ability::ShareStatus.interface() })
+    }
+
+    /// `periodic-hook.periodic-hook-data`: at most [`HOOK_BATCH`] shares; more are refused with blame on the host.
+    async fn periodic_hook_data(
+        &self,
+        _reason: &CallReason,
+        _shares: &[ShareForDriver],
+    ) -> Result<HookAnswer, CallError> {
+        Err(CallError::NotExported { interface: Ability::PeriodicHook.interface() })
+    }
+
+    /// The keys of shares' metadata that it acts on when a tenant changes them.
+    fn updatable_metadata(&self) -> &[String] {
+        &[]
+    }
+
+    /// `metadata-updates.share-creation-metadata`: after each creation. Nothing unless a driver says otherwise.
+    async fn share_creation_metadata(
+        &self,
+        _reason: &CallReason,
+        _share: &ShareForDriver,
+    ) -> Result<SuppliedMetadata, CallError> {
+        Ok(SuppliedMetadata::default())
+    }
+
+    /// `metadata-updates.update-share-from-metadata`: `metadata` are the keys of [`Driver::updatable_metadata`] that the tenant set or
+    /// changed.
+    async fn update_share_from_metadata(
+        &self,
+        _reason: &CallReason,
+        _share: &ShareForDriver,
+        _metadata: &BTreeMap<String, String>,
+    ) -> Result<(), CallError> {
+        Err(CallError::NotExported { interface: Ability::MetadataUpdates.interface() })
+    }
 
     /// Forget what the host keeps for the driver of the subject of `target`, which was let go: who owns what was made for it, and its private
     /// data. No call of the driver; what stands at the backend stays, is nobody's, and can be taken over again. Idempotent.

@@ -11,10 +11,12 @@ use crate::bindings::v0_1::bulkhead::driver::migration::{
     Connection, FirstPhase, MigrationCompatibility, MigrationOutcome,
 };
 use crate::bindings::v0_1::bulkhead::driver::mountable_snapshots::SnapshotAccessUpdate;
+use crate::bindings::v0_1::bulkhead::driver::periodic_hook::HookData;
 use crate::bindings::v0_1::bulkhead::driver::replicated_revert::ReplicatedReversion;
 use crate::bindings::v0_1::bulkhead::driver::replication::{Promotion, ReplicaOutcome, ReplicaView};
 use crate::bindings::v0_1::bulkhead::driver::revert::Reversion;
 use crate::bindings::v0_1::bulkhead::driver::share_groups::{CreatedShare, GroupShareSource};
+use crate::bindings::v0_1::bulkhead::driver::share_status::ShareProgress;
 use crate::bindings::v0_1::bulkhead::driver::shares::EnsuredShare;
 use crate::bindings::v0_1::bulkhead::driver::snapshots::SnapshotOutcome;
 use crate::bindings::v0_1::bulkhead::driver::types::{
@@ -170,6 +172,14 @@ exports! {
     UnmanageSnapshot<'a> = ManageSnapshots "manage-snapshots" "unmanage-snapshot" Change
         (&'a Snapshot, Option<&'a ShareServer>) -> ();
 
+    ShareStatus<'a> = ShareStatus "share-status" "share-status" Statistics
+        (&'a Share, Option<&'a ShareServer>) -> ShareProgress;
+    PeriodicHookData<'a> = PeriodicHook "periodic-hook" "periodic-hook-data" Statistics
+        (&'a [Share]) -> Vec<HookData>;
+    ShareCreationMetadata<'a> = MetadataUpdates "metadata-updates" "share-creation-metadata" Statistics
+        (&'a Share, Option<&'a ShareServer>) -> Vec<KeyValue>;
+    UpdateShareFromMetadata<'a> = MetadataUpdates "metadata-updates" "update-share-from-metadata" Change
+        (&'a Share, &'a [KeyValue], Option<&'a ShareServer>) -> ();
     ShareUsageSizes<'a> = Usage "usage" "share-usage-sizes" Statistics (&'a [Share]) -> Vec<ShareUsage>;
 }
 

@@ -30,7 +30,7 @@ mod state;
 mod target;
 
 pub use component::Component;
-pub use driver::{Driver, ENSURE_BATCH, USAGE_BATCH};
+pub use driver::{Driver, ENSURE_BATCH, HOOK_BATCH, USAGE_BATCH};
 pub use engine::{Engine, EngineConfig, EngineError, LARGEST_COMPONENT};
 pub use generation::Generation;
 pub use load::LoadError;

@@ -6,7 +6,7 @@ use bulkhead_model::migration::ShareMigration;
 use bulkhead_model::replica::{
     Promotion, Replica, ReplicaRemoval, ReplicaSnapshot, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
 };
-use bulkhead_model::share::{RevertRules, ShareForDriver};
+use bulkhead_model::share::{PendingWork, RevertRules, ShareForDriver};
 use bulkhead_model::share_group::{GroupShareSource, ShareGroupForDriver, ShareGroupSnapshotForDriver};
 use bulkhead_model::snapshot::{SnapshotAccessUpdate, SnapshotForDriver};
 use bulkhead_model::target::{CallTarget, ManagedName, TargetSnapshot};
@@ -40,6 +40,16 @@ pub(crate) fn share_from_snapshot(share: &ShareForDriver, source: &SnapshotForDr
 /// A snapshot, the share that is put back to it, and that share's rules.
 pub(crate) fn revert(snapshot: &SnapshotForDriver, rules: &RevertRules) -> CallTarget {
     CallTarget { access_rules: Some(rules.share.clone()), ..self::snapshot(snapshot) }
+}
+
+/// A share that its backend makes or reverts by itself: with the snapshot it is made from, which may be read only, or is put back to.
+pub(crate) fn pending(share: &ShareForDriver, work: &PendingWork) -> CallTarget {
+    match *work {
+        PendingWork::Creation(source) => CallTarget { source: Some(source), ..CallTarget::share(share.id) },
+        PendingWork::Revert(snapshot) => {
+            CallTarget { snapshots: vec![snapshot], ..CallTarget::share(share.id) }
+        }
+    }
 }
 
 /// A share, and what the operator named for it.
@@ -180,6 +190,22 @@ mod tests {
         assert_eq!(target.subject(), Some(Resource::Share(share.id)));
         assert!(target.names(Some(Resource::Snapshot(source.id))).is_err());
         assert!(target.names(Some(Resource::Share(source.share.id))).is_err());
+    }
+
+    #[test]
+    fn pending_work_is_a_matter_of_the_share_with_the_snapshot_of_its_operation_beside_it() {
+        let snapshot = fixture::snapshot();
+        let share = snapshot.share.clone();
+        let of = TargetSnapshot { snapshot: snapshot.id, share: share.id };
+        let target = pending(&share, &PendingWork::Revert(of));
+        assert_eq!(target.subject(), Some(Resource::Share(share.id)));
+        let names = target.names(Some(Resource::Snapshot(snapshot.id))).expect("of the target");
+        assert_eq!(names.share, Some(share.id));
+        let new = fixture::share();
+        let target = pending(&new, &PendingWork::Creation(of));
+        assert_eq!(target.subject(), Some(Resource::Share(new.id)));
+        assert_eq!(target.names(None).map(|names| names.source_snapshot), Ok(Some(snapshot.id)));
+        assert!(target.names(Some(Resource::Snapshot(snapshot.id))).is_err(), "read only");
     }
 
     #[test]

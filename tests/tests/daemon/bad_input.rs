@@ -271,6 +271,7 @@ async fn changes_and_ensurings_of_backends_that_make_no_sense_are_refused_in_wor
         ("GET", "/v1/backends/nobody/ensurings/x", None, "nobody"),
         ("GET", "/v1/backends/nas1/ensurings/x", None, "ensuring"),
         ("GET", "/v1/backends/nobody/usage", None, "nobody"),
+        ("GET", "/v1/backends/nobody/hook-data", None, "nobody"),
         ("GET", "/v1/backends/nas1/changes/x", None, "change"),
         ("POST", "/v1/backends/nas2/load", Some(json!({})), "file"),
         ("POST", "/v1/backends/nas2/load", Some(json!({ "file": 1 })), "string"),

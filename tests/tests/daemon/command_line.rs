@@ -93,6 +93,9 @@ async fn operators_ensure_a_backend_and_let_shares_and_snapshots_go_by_command()
     assert!(report["report"]["failure"].is_null(), "{report}");
     assert!(succeeded(&lab, &["backend", "ensure", "nas1"]).contains("healthy"));
     assert_eq!(succeeded(&lab, &["backend", "usage", "nas1", "--json"]).trim(), "[]");
+    let told: Value =
+        serde_json::from_str(&succeeded(&lab, &["backend", "hook-data", "nas1", "--json"])).expect("JSON");
+    assert_eq!((&told["told_at"], &told["shares"]), (&Value::Null, &serde_json::json!([])));
     // What this driver does not do is refused in words.
     let asked = ["share", "manage", "nas1", "NFS", "10.0.0.5:/exports/old"];
     assert!(failed(&lab, &asked).contains("taking over shares"));

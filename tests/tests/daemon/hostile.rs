@@ -40,7 +40,17 @@ async fn create_fails(behaviour: &str) -> Value {
         .unwrap_or_else(|error| panic!("{behaviour}: {error:#}"));
     let failure = failure(&daemon).await;
     assert_eq!(failure["blame"], "driver", "{behaviour}: {failure}");
-    // What the driver did is the operator's to know: the tenant sees a status.
+    // What the driver did is the operator's to know: the tenant sees a status, and a message in words of the host's own.
+    let id = made["share"]["id"].as_str().expect("an id");
+    let told =
+        tenant.get(&format!("/v2/messages?resource_id={id}&resource_type=SHARE")).await.expect("messages");
+    let told = told["messages"].as_array().expect("a list").clone();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((&told[0]["action_id"], &told[0]["message_level"]), (&json!("002"), &json!("ERROR")));
+    let shown = format!("/v2/messages/{}", told[0]["id"].as_str().expect("an id"));
+    assert_eq!(tenant.get(&shown).await.expect("shown")["message"], told[0]);
+    let words = failure["message"].as_str().expect("words");
+    assert!(!told[0].to_string().contains(words), "{told:?}");
     assert_eq!(tenant.send("GET", "/healthz", None).await.expect("alive").status, 200);
     // The same driver, in another function, still serves: the share can be removed.
     tenant.delete(&path).await.expect("taken");

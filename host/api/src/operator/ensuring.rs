@@ -1,4 +1,4 @@
-//! Bringing a backend's shares in line with the records when an operator says so, and what they use.
+//! Bringing a backend's shares in line with the records when an operator says so, what they use, and what their driver tells of them.
 //!
 //! It is answered with 202 as soon as it has begun, and goes on if the caller hangs up; `ensurings/{request}` tells how it stands.
 
@@ -17,6 +17,7 @@ pub(crate) fn routes() -> Router<Manager> {
         .route("/v1/backends/{backend}/ensure", post(ensure))
         .route("/v1/backends/{backend}/ensurings/{request}", get(show))
         .route("/v1/backends/{backend}/usage", get(usage))
+        .route("/v1/backends/{backend}/hook-data", get(hook_data))
 }
 
 async fn ensure(
@@ -39,4 +40,12 @@ async fn show(
 /// The last figures; empty where usage is not gathered.
 async fn usage(State(manager): State<Manager>, Path(backend): Path<String>) -> Result<Json<Value>, ApiError> {
     Ok(Json(json!({ "usage": manager.share_usage(&body::id("backend", &backend)?)? })))
+}
+
+/// What the driver told in the last round; empty where hooks are off.
+async fn hook_data(
+    State(manager): State<Manager>,
+    Path(backend): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    Ok(Json(json!({ "hook_data": manager.hook_data(&body::id("backend", &backend)?)? })))
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A field of the query, and the field of the resource that has to be the same.
-const SAME: [(&str, &str); 17] = [
+const SAME: [(&str, &str); 23] = [
     ("name", "name"),
     ("display_name", "name"),
     ("description", "description"),
@@ -22,6 +22,12 @@ const SAME: [(&str, &str); 17] = [
     ("share_server_id", "share_server_id"),
     ("share_group_id", "share_group_id"),
     ("share_group_type_id", "share_group_type_id"),
+    ("resource_type", "resource_type"),
+    ("resource_id", "resource_id"),
+    ("action_id", "action_id"),
+    ("detail_id", "detail_id"),
+    ("message_level", "message_level"),
+    ("request_id", "request_id"),
     ("source_share_group_snapshot_id", "source_share_group_snapshot_id"),
 ];
 /// A field of the query, and the field of the resource that has to hold its text.

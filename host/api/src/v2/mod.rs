@@ -1,11 +1,13 @@
 //! The OpenStack shared-file-systems API, version 2, as far as shares, access rules, snapshots, replicas and share groups need it.
 
 mod access_rules;
+mod capabilities;
 mod discovery;
 mod experiment;
 mod export_locations;
 mod filters;
 mod manage;
+mod messages;
 mod metadata;
 mod pages;
 mod service;
@@ -31,6 +33,7 @@ pub(crate) use discovery::is_discovery;
 pub(crate) const COLLECTIONS: &[&str] = &[
     "availability-zones",
     "limits",
+    "messages",
     "scheduler-stats",
     "services",
     "share-access-rules",
@@ -46,7 +49,7 @@ pub(crate) const COLLECTIONS: &[&str] = &[
 /// The answer where nothing is served.
 pub(crate) fn no_route() -> ApiError {
     ApiError::NotFound(
-        "nothing is served at this path; this server has shares, snapshots, access rules, replicas, share groups, share types, limits, pools and services"
+        "nothing is served at this path; this server has shares, snapshots, access rules, replicas, share groups, share types, messages, limits, pools and services"
             .to_owned(),
     )
 }
@@ -56,6 +59,7 @@ pub(crate) fn routes(manager: Manager) -> Router {
         Router::new()
             .merge(shares::routes())
             .merge(share_actions::routes())
+            .merge(messages::routes())
             .merge(metadata::routes())
             .merge(export_locations::routes())
             .merge(access_rules::routes())

@@ -1,5 +1,6 @@
 //! What tenants and operators ask of the service as a whole: pools, services, limits, availability zones.
 
+use super::capabilities;
 use super::view::HOST;
 use crate::error::ApiError;
 use crate::request::{Caller, Reach};
@@ -7,9 +8,8 @@ use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use bulkhead_manager::{BackendState, BackendView, Manager};
-use bulkhead_model::ability::Ability;
 use bulkhead_model::scope::Role;
-use bulkhead_model::statistics::{Capacity, IpVersion, Pool};
+use bulkhead_model::statistics::Pool;
 use bulkhead_model::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ async fn pools(State(manager): State<Manager>, caller: Caller) -> Result<Json<Va
 
 async fn pools_detail(State(manager): State<Manager>, caller: Caller) -> Result<Json<Value>, ApiError> {
     operators_only(&caller)?;
-    Ok(Json(json!({ "pools": every_pool(&manager, |backend, pool| Some(capabilities(backend, pool))) })))
+    Ok(Json(json!({ "pools": every_pool(&manager, |backend, pool| Some(capabilities::of(backend, pool))) })))
 }
 
 fn every_pool(manager: &Manager, detail: impl Fn(&BackendView, &Pool) -> Option<Value>) -> Vec<Value> {
@@ -51,48 +51,6 @@ fn every_pool(manager: &Manager, detail: impl Fn(&BackendView, &Pool) -> Option<
         }
     }
     shown
-}
-
-fn capabilities(backend: &BackendView, pool: &Pool) -> Value {
-    let loaded = backend.loaded.as_ref();
-    let description = loaded.map(|loaded| &loaded.description);
-    let support = loaded.map(|loaded| loaded.abilities.share_support()).unwrap_or_default();
-    let consistency = backend.statistics.as_ref().and_then(|statistics| statistics.consistency);
-    let replicates = loaded.is_some_and(|loaded| loaded.abilities.has(Ability::Replication));
-    let statistics = backend.statistics.as_ref().filter(|_| replicates);
-    let replication_types = statistics.map(|statistics| &statistics.replication_types);
-    json!({
-        "pool_name": pool.name,
-        "total_capacity_gb": capacity(pool.total),
-        "free_capacity_gb": capacity(pool.free),
-        "reserved_percentage": pool.reserved_percentage,
-        "reserved_snapshot_percentage": pool.reserved_snapshot_percentage,
-        "reserved_share_extend_percentage": pool.reserved_share_extend_percentage,
-        "driver_handles_share_servers": false,
-        "share_backend_name": backend.name,
-        "vendor_name": description.map(|known| &known.vendor),
-        "driver_version": description.map(|known| &known.driver_version),
-        "storage_protocol": description.map(|known| &known.protocols),
-        "qos": pool.qos,
-        "snapshot_support": support.snapshot,
-        "create_share_from_snapshot_support": support.create_share_from_snapshot,
-        "revert_to_snapshot_support": support.revert_to_snapshot,
-        "mount_snapshot_support": support.mount_snapshot,
-        "ipv4_support": backend.ip_versions.contains(&IpVersion::V4),
-        "ipv6_support": backend.ip_versions.contains(&IpVersion::V6),
-        "sg_consistent_snapshot_support": consistency,
-        "share_group_stats": { "consistent_snapshot_support": consistency },
-        "replication_type": replication_types,
-        "replication_domain": description.and_then(|known| known.replication_domain.as_ref()),
-        "timestamp": backend.statistics_at.map(Timestamp::openstack),
-    })
-}
-
-fn capacity(capacity: Capacity) -> Value {
-    match capacity {
-        Capacity::Gib(gib) => json!(gib),
-        Capacity::Unknown => json!("unknown"),
-    }
 }
 
 async fn services(State(manager): State<Manager>, caller: Caller) -> Result<Json<Value>, ApiError> {

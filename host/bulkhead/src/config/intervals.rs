@@ -17,10 +17,14 @@ pub(crate) struct Intervals {
     pub(crate) reconcile_seconds: u64,
     /// Between two looks at replicas that are not active (300).
     pub(crate) replica_seconds: u64,
+    /// Between two questions how far a share is that its backend makes or reverts by itself (60).
+    pub(crate) share_status_seconds: u64,
     /// Between two looks at a migration that its backend carries on (60).
     pub(crate) migration_seconds: u64,
     /// Between two readings of what shares use; none reads none. 300 is what Manila takes.
     pub(crate) usage_seconds: Option<u64>,
+    /// Between two rounds of the operator's hooks; none runs none. 300 is what Manila takes.
+    pub(crate) hook_seconds: Option<u64>,
 }
 
 impl Default for Intervals {
@@ -29,8 +33,10 @@ impl Default for Intervals {
             statistics_seconds: 60,
             reconcile_seconds: 300,
             replica_seconds: 300,
+            share_status_seconds: 60,
             migration_seconds: 60,
             usage_seconds: None,
+            hook_seconds: None,
         }
     }
 }
@@ -48,6 +54,10 @@ impl Intervals {
         Duration::from_secs(self.replica_seconds)
     }
 
+    pub(crate) const fn share_status(&self) -> Duration {
+        Duration::from_secs(self.share_status_seconds)
+    }
+
     pub(crate) const fn migration(&self) -> Duration {
         Duration::from_secs(self.migration_seconds)
     }
@@ -56,14 +66,20 @@ impl Intervals {
         self.usage_seconds.map(Duration::from_secs)
     }
 
+    pub(crate) fn hook(&self) -> Option<Duration> {
+        self.hook_seconds.map(Duration::from_secs)
+    }
+
     /// What is out of bounds.
     pub(super) fn check(&self) -> Vec<Finding> {
         let figures = [
             ("statistics-seconds", Some(self.statistics_seconds)),
             ("reconcile-seconds", Some(self.reconcile_seconds)),
             ("replica-seconds", Some(self.replica_seconds)),
+            ("share-status-seconds", Some(self.share_status_seconds)),
             ("migration-seconds", Some(self.migration_seconds)),
             ("usage-seconds", self.usage_seconds),
+            ("hook-seconds", self.hook_seconds),
         ];
         let unfit = figures
             .into_iter()

@@ -190,8 +190,10 @@ mod tests {
         for bad in [
             "statistics-seconds = 0",
             "replica-seconds = 86401",
-            "migration-seconds = 0",
             "usage-seconds = 0",
+            "hook-seconds = 0",
+            "share-status-seconds = 0",
+            "migration-seconds = 0",
         ] {
             let error = loaded(&[("bulkhead.toml", &format!("[intervals]\n{bad}\n"))]).expect_err(bad);
             assert!(error.contains("DIR/bulkhead.toml:2") && error.contains("from 1 to 86400"), "{error}");

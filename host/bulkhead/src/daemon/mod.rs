@@ -96,8 +96,10 @@ fn settings(configuration: &Configuration) -> ManagerSettings {
         statistics_stale_after: usual.statistics_stale_after.max(intervals.statistics() * 5),
         reconcile_period: intervals.reconcile(),
         replica_period: intervals.replica(),
+        share_status_period: intervals.share_status(),
         migration_period: intervals.migration(),
         usage_period: intervals.usage(),
+        hook_period: intervals.hook(),
         unmanage_removes_access_rules: configuration.unmanage_removes_access_rules,
         ..usual
     }

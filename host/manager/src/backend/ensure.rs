@@ -21,6 +21,7 @@ use crate::export;
 use crate::journal::{Freshness, Initiator};
 use crate::manager::{Inner, Proposal};
 use crate::mountable;
+use crate::pool;
 use crate::records::{BackendRecord, Cause, Change, Expect, Row, Tables};
 use crate::replica;
 use crate::runner::launch;
@@ -134,7 +135,8 @@ async fn ensure_all(inner: &Arc<Inner>, serving: &Serving, fingerprint: Option<S
         None => None,
     };
     let mut report = EnsureReport::default();
-    let candidates = candidates(inner, name);
+    let mut candidates = candidates(inner, name);
+    pool::fill(inner, serving, &reason("ensure"), &mut candidates).await;
     for batch in candidates.chunks(ENSURE_BATCH) {
         match serving.driver.ensure_shares(&reason("ensure"), batch).await {
             Ok(answers) => {

@@ -17,6 +17,7 @@
 mod change;
 mod ensure;
 mod generation;
+mod hook;
 mod loader;
 mod offer;
 mod pointer;
@@ -30,6 +31,7 @@ mod verbs;
 pub use change::{Asked, ChangeState, ChangeView, Step};
 pub use ensure::EnsureReport;
 pub use generation::{GenerationState, GenerationView};
+pub use hook::{HookShareView, HookView};
 pub use loader::{Candidate, ConfigurationIdentity, DriverLoader, Needed, PackageSource, Wanted, Written};
 pub use offer::Offer;
 pub use reconcile::{EnsureView, Occasion};
@@ -40,6 +42,7 @@ use crate::error::ManagerError;
 use crate::manager::{Inner, Manager};
 use crate::scheduler::Functions;
 use crate::view::{BackendDescription, BackendFailure, BackendState, BackendView, LoadedDriver};
+use bulkhead_model::ability::Ability;
 use bulkhead_model::call::CallKind;
 use bulkhead_model::id::{BackendName, RequestId};
 use bulkhead_model::share_group::Consistency;
@@ -47,6 +50,7 @@ use bulkhead_model::statistics::{IpVersion, Statistics};
 use bulkhead_model::time::Timestamp;
 use bulkhead_sandbox::Driver;
 use change::History;
+use hook::Told;
 use offer::Offered;
 use pointer::{Supervision, Term};
 use reconcile::Ensurings;
@@ -123,6 +127,8 @@ pub(crate) struct Backend {
     has_other_fingerprint: Notify,
     /// What its shares use.
     usage: Mutex<Figures>,
+    /// What the operator's hooks were told.
+    told: Mutex<Told>,
 }
 
 impl Backend {
@@ -132,7 +138,13 @@ impl Backend {
     }
 
     fn set_loaded(&self, description: &BackendDescription, driver: &dyn Driver) {
-        let loaded = LoadedDriver { description: description.clone(), abilities: driver.abilities().clone() };
+        let abilities = driver.abilities();
+        let follows = abilities.has(Ability::MetadataUpdates);
+        let loaded = LoadedDriver {
+            description: description.clone(),
+            abilities: abilities.clone(),
+            updatable_metadata: if follows { driver.updatable_metadata().to_vec() } else { Vec::new() },
+        };
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Some(loaded);
     }
 
@@ -170,6 +182,14 @@ impl Backend {
     /// The unit in which it takes snapshots of groups; none if they are not consistent, or it has not said yet.
     pub(crate) fn consistency(&self) -> Option<Consistency> {
         self.with_reported(|reported| reported.statistics.as_ref().and_then(|known| known.consistency))
+    }
+
+    /// The names of the pools it reports; none before the first statistics.
+    pub(crate) fn pool_names(&self) -> Vec<String> {
+        self.with_reported(|reported| {
+            let pools = reported.statistics.iter().flat_map(|statistics| &statistics.pools);
+            pools.map(|pool| pool.name.clone()).collect()
+        })
     }
 
     /// Count a share that was just placed, until the next statistics show it.
@@ -288,6 +308,7 @@ impl Backends {
             ensurings: Mutex::default(),
             has_other_fingerprint: Notify::new(),
             usage: Mutex::default(),
+            told: Mutex::default(),
         });
         all.insert(name.clone(), Arc::clone(&backend));
         backend

@@ -1,6 +1,6 @@
 //! Loading, set-up and statistics of one backend, for as long as it is configured.
 
-use super::{Backend, Serving, Term, concurrent_calls, ensure, reconcile, usage};
+use super::{Backend, Serving, Term, concurrent_calls, ensure, hook, reconcile, usage};
 use crate::begun;
 use crate::failure::describe;
 use crate::manager::Inner;
@@ -124,12 +124,13 @@ pub(super) fn move_pointer(
     inner.backends.changed();
 }
 
-/// Look after a backend that serves: its statistics, its shares, what they use.
+/// Look after a backend that serves: its statistics, its shares, what they use, what the operator's hooks are told.
 async fn watch_over(inner: &Arc<Inner>, backend: &Backend, serving: &Serving, first_pause: Duration) {
     tokio::join!(
         read_statistics(inner, backend, serving, first_pause),
         reconcile::repeat(inner, backend, serving),
         usage::gather(inner, backend, serving),
+        hook::repeat(inner, backend, serving),
     );
 }
 

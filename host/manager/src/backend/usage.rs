@@ -87,7 +87,8 @@ async fn read(inner: &Inner, backend: &Backend, serving: &Serving) {
     figures.retain(|id, _| inner.records.read().instance(*id).is_some());
 }
 
-fn shares_on(inner: &Inner, backend: &BackendName) -> Vec<ShareForDriver> {
+/// The shares of a backend that serve clients.
+pub(super) fn shares_on(inner: &Inner, backend: &BackendName) -> Vec<ShareForDriver> {
     let tables = inner.records.read();
     tables
         .instances_on(backend)

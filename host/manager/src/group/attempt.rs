@@ -1,15 +1,19 @@
 //! One attempt at an operation on a group: the gates of all shares it touches, its driver calls, its answer.
 
 use super::fan_out::{self, Stop};
-use super::{carry, settle, shares_at_work};
+use super::settle::MadeShare;
+use super::{carry, pending, settle, shares_at_work};
 use crate::error::ManagerError;
 use crate::gate::Gate;
 use crate::journal::Attempt;
 use crate::manager::Inner;
+use crate::metadata::{self, Pairs};
 use crate::runner::{Progress, Step, enter, failed, judged};
 use bulkhead_model::error::CallError;
 use bulkhead_model::id::{ShareGroupId, ShareGroupSnapshotId, ShareId};
 use bulkhead_model::operation::{Operation, Verb};
+use bulkhead_model::share::Creation;
+use bulkhead_model::share_group::{CreatedShare, GroupShareSource};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -34,6 +38,10 @@ pub(crate) async fn attempt(
     let Some(attempt) = inner.begin_attempt(operation.id, &serving, progress.freshness).await? else {
         return Ok(Step::Ended);
     };
+    let left = pending::left(&inner.records.read(), &attempt);
+    if let Some(left) = left {
+        return pending::ask(inner, &attempt, progress, &left).await;
+    }
     let outcome = match call(inner, &attempt, progress).await {
         Ok(outcome) => outcome,
         Err(error) => return failed(inner, &attempt, progress, error).await,
@@ -125,5 +133,30 @@ async fn make(
         }
         answer => Ok(answer?),
     };
-    Ok(made.map(settle::Answer::Made))
+    let created = match made {
+        Ok(created) => created,
+        Err(stop) => return Ok(Err(stop)),
+    };
+    let mut made = Vec::with_capacity(created.len());
+    for created in created {
+        let metadata = supplied(inner, attempt, &sources, &created).await;
+        made.push(MadeShare { created, metadata });
+    }
+    Ok(Ok(settle::Answer::Made(made)))
+}
+
+/// What the driver supplies for a share of the group that is ready.
+async fn supplied(
+    inner: &Inner,
+    attempt: &Attempt,
+    sources: &[GroupShareSource],
+    created: &CreatedShare,
+) -> Pairs {
+    let share = sources.iter().find(|source| source.share.id == created.id).map(|source| source.share.share);
+    match (share, &created.creation) {
+        (Some(share), Creation::Available(locations)) => {
+            metadata::supplied(inner, attempt, share, locations).await
+        }
+        _ => Pairs::new(),
+    }
 }

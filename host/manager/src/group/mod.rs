@@ -24,6 +24,7 @@ mod attempt;
 mod carry;
 mod creation;
 mod fan_out;
+mod pending;
 mod policy;
 pub(crate) mod recovery;
 pub(crate) mod settle;

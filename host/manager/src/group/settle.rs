@@ -1,11 +1,13 @@
 //! What a driver's answer about a group does to the records: the groups' rows of the operation matrix (contract 4.9, 4.10).
 
+use super::pending;
 use super::policy::group_status_after_failure;
 use super::shares_at_work;
 use crate::error::ManagerError;
 use crate::export;
 use crate::journal::{Attempt, Conclusion, End};
 use crate::manager::Inner;
+use crate::metadata::{self, Pairs};
 use crate::records::{Cause, Change, Tables};
 use crate::runner::Step;
 use bulkhead_model::error::Blame;
@@ -26,9 +28,18 @@ pub(super) enum Answer {
     /// The members are taken; one that is not named is.
     Taken(Vec<SnapshotUpdate>),
     /// The shares are made; one that is not named is not.
-    Made(Vec<CreatedShare>),
+    Made(Vec<MadeShare>),
     /// This share of the new group is made from none of the snapshot's members.
     NoMember(ShareId),
+}
+
+/// What became of one share.
+#[derive(Debug)]
+pub(super) struct MadeShare {
+    /// What the driver said.
+    pub(super) created: CreatedShare,
+    /// The metadata that it supplies for it.
+    pub(super) metadata: Pairs,
 }
 
 /// Take in an answer that is no failure of a call.
@@ -38,16 +49,9 @@ pub(super) async fn answered(
     answer: &Answer,
 ) -> Result<Step, ManagerError> {
     if let Answer::Made(shares) = answer
-        && shares.iter().any(|share| share.creation == Creation::Pending)
+        && shares.iter().any(|share| share.created.creation == Creation::Pending)
     {
-        // Manila makes such shares available with their group; here the group is being made as long as one of them is.
-        let waits = OperationFailure {
-            code: "pending".to_owned(),
-            blame: Blame::Backend,
-            message: "the backend goes on by itself; it is asked again".to_owned(),
-        };
-        inner.wait(attempt.operation.id, "waiting for the backend to finish", waits).await?;
-        return Ok(Step::Wait);
+        return pending::begin(inner, attempt, shares).await;
     }
     let operation = &attempt.operation;
     let consistency = inner.backends.get(&operation.backend).and_then(|backend| backend.consistency());
@@ -128,17 +132,24 @@ fn take_members(snapshot: &mut ShareGroupSnapshot, updates: &[SnapshotUpdate]) {
     }
 }
 
-fn take_shares(
+/// Give each new share what the driver says of it; one that it leaves out is in error.
+pub(super) fn take_shares(
     tables: &Tables,
     operation: &Operation,
-    created: &[CreatedShare],
+    made: &[MadeShare],
     cause: &Cause,
     change: &mut Change,
 ) {
     for share in shares_at_work(tables, operation) {
+        let Some(id) = tables.instance_of(share).map(|instance| instance.id) else { continue };
+        let found = made.iter().find(|made| made.created.id == id);
+        if let Some(made) = found.filter(|made| !made.metadata.is_empty()) {
+            change.edit_share(tables, share, |share| {
+                metadata::merge(share, &operation.backend, &made.metadata);
+            });
+        }
         change.edit_instance(tables, share, cause, |instance| {
-            let found = created.iter().find(|created| created.id == instance.id);
-            match found.map(|created| &created.creation) {
+            match found.map(|made| &made.created.creation) {
                 Some(Creation::Available(locations)) => {
                     instance.export_locations =
                         export::replace(&instance.export_locations, locations.clone());
@@ -146,7 +157,11 @@ fn take_shares(
                     instance.progress_percent = Some(100);
                     instance.launched_at = Some(Timestamp::now());
                 }
-                Some(Creation::Pending) | None => instance.status = ShareStatus::Error,
+                Some(Creation::Pending) => {
+                    instance.status = ShareStatus::CreatingFromSnapshot;
+                    instance.progress_percent = Some(0);
+                }
+                None => instance.status = ShareStatus::Error,
             }
         });
     }

@@ -56,7 +56,7 @@ const DRIVER_OPTION_BYTES: usize = 1023;
 pub struct ManageShare {
     /// The backend that holds it.
     pub backend: BackendName,
-    /// The pool it is in; none where the backend has one pool, or none.
+    /// The pool it is in; with none the only pool of the backend, or the one its driver finds it in.
     pub pool: Option<String>,
     /// How it is exported.
     pub protocol: Protocol,
@@ -161,19 +161,13 @@ fn place(inner: &Inner, new: &ManageShare) -> Result<Placement, ManagerError> {
         let reason = format_args!("backend '{name}' exports with {}", offered.join(", "));
         return Err(ManagerError::invalid("protocol", reason));
     }
-    let pools: Vec<String> = backend.with_reported(|reported| {
-        let statistics = reported.statistics.as_ref();
-        statistics
-            .into_iter()
-            .flat_map(|statistics| &statistics.pools)
-            .map(|pool| pool.name.clone())
-            .collect()
-    });
+    let pools = backend.pool_names();
     let pool = match (&new.pool, pools.as_slice()) {
-        (None, []) => None,
         (None, [only]) => Some(only.clone()),
+        // Its driver is asked once it has taken the share over.
+        (None, _) => None,
         (Some(wanted), known) if known.is_empty() || known.contains(wanted) => Some(wanted.clone()),
-        (_, known) => {
+        (Some(_), known) => {
             let reason = format_args!("name a pool of backend '{name}': {}", known.join(", "));
             return Err(ManagerError::invalid("pool", reason));
         }
@@ -308,7 +302,7 @@ async fn unmanage(inner: &Arc<Inner>, context: &RequestContext, id: ShareId) -> 
             change.edit_instance(tables, id, &cause, |instance| {
                 instance.status = ShareStatus::UnmanageStarting
             });
-            removal::supersede_access(inner, tables, id, &mut change);
+            removal::supersede(inner, tables, id, &mut change);
             identity.remember(tables, &mut change, id);
             let started = operation.id;
             change.insert(Row::Operation(operation));

@@ -11,11 +11,12 @@ use bulkhead_model::snapshot::ManagedSnapshot;
 use bulkhead_model::status::{ShareStatus, SnapshotStatus};
 use bulkhead_model::time::Timestamp;
 
-/// The share is here now: with the size the driver found, at the locations it named, even if those are none.
+/// The share is here now: with the size the driver found, at the locations it named, even if those are none, and in the pool it is in if
+/// nobody had said so.
 pub(crate) fn take_share(
     tables: &Tables,
     operation: &Operation,
-    found: &ManagedShare,
+    (found, pool): (&ManagedShare, Option<&str>),
     cause: &Cause,
     change: &mut Change,
 ) {
@@ -25,6 +26,9 @@ pub(crate) fn take_share(
     change.edit_instance(tables, operation.share, cause, |instance| {
         if let Some(locations) = &found.export_locations {
             instance.export_locations = replace_even_by_nothing(&instance.export_locations, locations);
+        }
+        if instance.placement.pool.is_none() {
+            instance.placement.pool = pool.map(str::to_owned);
         }
         instance.status = ShareStatus::Available;
         instance.progress_percent = Some(100);

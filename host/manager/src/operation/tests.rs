@@ -8,7 +8,7 @@ use bulkhead_model::share::Placement;
 use bulkhead_model::target::ManagedName;
 use bulkhead_model::text::GuestText;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn size(gib: u64) -> Gibibytes {
     Gibibytes::new(gib).expect("a size")
@@ -55,6 +55,7 @@ fn every_verb() -> Vec<Verb> {
         Verb::ExtendShare { new_size },
         Verb::ShrinkShare { new_size },
         Verb::UpdateAccess,
+        Verb::UpdateShareMetadata { keys: BTreeSet::from(["tier".to_owned()]) },
         Verb::CreateSnapshot { snapshot },
         Verb::DeleteSnapshot { snapshot, force: false },
         Verb::RevertShare { snapshot },

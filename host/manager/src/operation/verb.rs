@@ -19,6 +19,7 @@ pub(crate) const fn share_status_during(verb: &Verb) -> Option<ShareStatus> {
         Verb::ManageShare { .. } => Some(ShareStatus::ManageStarting),
         Verb::UnmanageShare { .. } => Some(ShareStatus::UnmanageStarting),
         Verb::UpdateAccess
+        | Verb::UpdateShareMetadata { .. }
         | Verb::CreateSnapshot { .. }
         | Verb::DeleteSnapshot { .. }
         | Verb::CreateReplica { .. }
@@ -47,6 +48,7 @@ pub(crate) const fn share_status_after_failure(verb: &Verb) -> Option<ShareStatu
         Verb::ManageShare { .. } => Some(ShareStatus::ManageError),
         Verb::UnmanageShare { .. } => Some(ShareStatus::UnmanageError),
         Verb::UpdateAccess
+        | Verb::UpdateShareMetadata { .. }
         | Verb::CreateSnapshot { .. }
         | Verb::DeleteSnapshot { .. }
         | Verb::CreateReplica { .. }
@@ -108,6 +110,7 @@ pub(crate) const fn step_of(verb: &Verb) -> &'static str {
         Verb::ExtendShare { .. } => "calling extend.extend-share",
         Verb::ShrinkShare { .. } => "calling shrink.shrink-share",
         Verb::UpdateAccess => "calling access.update-access",
+        Verb::UpdateShareMetadata { .. } => "calling metadata-updates.update-share-from-metadata",
         Verb::CreateSnapshot { .. } => "calling snapshots.create-snapshot",
         Verb::DeleteSnapshot { .. } => "removing access rules, then calling snapshots.delete-snapshot",
         Verb::RevertShare { .. } => "calling revert.revert-to-snapshot",
@@ -162,6 +165,7 @@ pub(crate) const fn ability_of(verb: &Verb) -> Option<(Ability, &'static str)> {
         Verb::CreateShare
         | Verb::DeleteShare { .. }
         | Verb::UpdateAccess
+        | Verb::UpdateShareMetadata { .. }
         | Verb::MigrateShare { .. }
         | Verb::DeleteSnapshot { .. }
         | Verb::UnmanageShare { .. }

@@ -11,6 +11,7 @@ use crate::runner::{Progress, Step, enter, failed};
 use bulkhead_model::error::{CallError, DriverErrorCode};
 use bulkhead_model::operation::{Operation, Verb};
 use bulkhead_model::replica::{ReplicaOutcome, SnapshotProgress, SnapshotUpdate};
+use bulkhead_model::share::FinishedShare;
 use std::sync::Arc;
 
 /// What a driver said.
@@ -51,7 +52,7 @@ pub(crate) async fn attempt(
     };
     let step = match ask(inner, &attempt).await {
         Ok(Answer::Reverted) => {
-            crate::settle::answered(inner, &attempt, call::Answer::Reverted(None)).await?
+            crate::settle::answered(inner, &attempt, call::Answer::Reverted(FinishedShare::default())).await?
         }
         Ok(answer) => {
             let take_in = |tables: &Tables, cause: &Cause, change: &mut Change| {

@@ -166,7 +166,7 @@ fn is_followed(instance: &ShareInstance) -> bool {
 
 /// Whether an operation on the share is under way: it comes first.
 fn is_busy(tables: &Tables, share: ShareId) -> bool {
-    tables.unfinished_of_share(share).any(|operation| !operation.verb.updates_rules())
+    tables.unfinished_of_share(share).any(|operation| !operation.verb.runs_beside_others())
 }
 
 async fn follow_replica(

@@ -95,7 +95,7 @@ pub(super) fn promoted(
         });
     }
     break_off_snapshots(tables, operation, promoted, cause, change);
-    carry_rules_on(tables, operation, promoted, change);
+    carry_on(tables, operation, promoted, change);
 }
 
 /// Rules that the promoted replica's backend could not apply are in error. Returns how the rules are as a whole.
@@ -146,10 +146,10 @@ fn break_off_snapshots(
     }
 }
 
-/// An update of the rules that has not ended goes on at the backend of the promoted replica.
-fn carry_rules_on(tables: &Tables, operation: &Operation, promoted: ShareInstanceId, change: &mut Change) {
+/// What follows the share's rules or metadata and has not ended goes on at the backend of the promoted replica.
+fn carry_on(tables: &Tables, operation: &Operation, promoted: ShareInstanceId, change: &mut Change) {
     let Some(instance) = tables.instance(promoted) else { return };
-    let updates = tables.unfinished_of_share(operation.share).filter(|one| one.verb.updates_rules());
+    let updates = tables.unfinished_of_share(operation.share).filter(|one| one.verb.runs_beside_others());
     for update in updates.filter(|one| one.backend != instance.placement.backend) {
         let mut moved = (*update.value).clone();
         moved.backend = instance.placement.backend.clone();

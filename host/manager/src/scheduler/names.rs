@@ -18,6 +18,9 @@ use bulkhead_model::size::Gibibytes;
 use bulkhead_model::statistics::{Capacity, IpVersion, Pool, Statistics, Support};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The capabilities that no driver reports for itself (contract 2.16).
+const COMPUTED: [&str; 3] = ["ipv4_support", "ipv6_support", "share_group_stats"];
+
 /// The share that a place is looked for, or the group of shares.
 #[derive(Debug, Clone)]
 pub(crate) struct AskedShare {
@@ -115,9 +118,9 @@ impl Seen<'_> {
         known.into_iter().collect()
     }
 
-    /// What the pool, else its backend, reports beyond the standard keys. What it says of IP versions does not count: it is known better.
+    /// What the pool, else its backend, reports beyond the standard keys. What the host computes itself no driver overrides.
     fn further(&self, key: &str) -> Option<&String> {
-        if matches!(key, "ipv4_support" | "ipv6_support") {
+        if COMPUTED.contains(&key) {
             return None;
         }
         self.pool.capabilities.get(key).or_else(|| self.statistics.capabilities.get(key))

@@ -19,6 +19,7 @@ use crate::first_result::Identity;
 use crate::group;
 use crate::journal::{About, Freshness, Initiator};
 use crate::manager::{Inner, Manager, Proposal};
+use crate::metadata;
 use crate::operation::{self, ShareFacts, SnapshotFacts};
 use crate::records::{Change, Expect, Row, Stored, Tables};
 use crate::request::{Force, NewShare, Update, check_metadata, check_text};
@@ -69,7 +70,8 @@ impl Manager {
         views
     }
 
-    /// Change a share's name, description, metadata or visibility. No backend learns of it.
+    /// Change a share's name, description, metadata or visibility. The backend learns of metadata that its driver follows, by an operation
+    /// that is committed with the change; of nothing else.
     pub async fn update_share(
         &self,
         context: &RequestContext,
@@ -286,7 +288,7 @@ async fn change_words(
     check_text("name", update.display_name.as_ref().and_then(Option::as_deref))?;
     check_text("description", update.display_description.as_ref().and_then(Option::as_deref))?;
     check_metadata(update.metadata.as_ref().unwrap_or(&BTreeMap::new()), METADATA_BYTES)?;
-    inner
+    let started = inner
         .transact(|tables| {
             let (share, instance) = find(tables, &context.scope(), id)?;
             let mut changed = (*share.value).clone();
@@ -304,10 +306,24 @@ async fn change_words(
             }
             changed.updated_at = Timestamp::now();
             let mut change = Change::default();
+            let keys = metadata::to_follow(inner, share, instance, &changed.metadata);
             change.put(Expect::Unchanged(share.revision), Row::Share(changed));
-            Ok(Proposal::Commit(instance.placement.backend.clone(), change, ()))
+            let backend = &instance.placement.backend;
+            let mut started = None;
+            if !keys.is_empty() {
+                inner.admit(tables, backend)?;
+                let about = About { share: id, project: share.project.clone(), backend: backend.clone() };
+                let verb = Verb::UpdateShareMetadata { keys };
+                let operation = inner.new_operation(verb, about, &context.request);
+                started = Some(operation.id);
+                change.insert(Row::Operation(operation));
+            }
+            Ok(Proposal::Commit(backend.clone(), change, started))
         })
         .await?;
+    if let Some(operation) = started {
+        launch(inner, operation, Freshness::Journalled);
+    }
     view(&inner.records.read(), &Scope::Everything, id)
 }
 
@@ -338,7 +354,7 @@ async fn delete(
             let cause = Initiator::of(context).cause(operation.id);
             let mut change = Change::default();
             change.edit_instance(tables, id, &cause, |instance| instance.status = ShareStatus::Deleting);
-            removal::supersede_access(inner, tables, id, &mut change);
+            removal::supersede(inner, tables, id, &mut change);
             identity.remember(tables, &mut change, id);
             let started = operation.id;
             change.insert(Row::Operation(operation));
@@ -370,7 +386,7 @@ pub(crate) fn facts(tables: &Tables, share: &Share, instance: &ShareInstance) ->
         .filter_map(|snapshot| Some((snapshot.id, tables.snapshot_instance_of(snapshot.id)?.status)));
     let in_flight = tables
         .unfinished_of_share(share.id)
-        .find(|operation| !operation.verb.updates_rules())
+        .find(|operation| !operation.verb.runs_beside_others())
         .map(|operation| operation.verb.name())
         .or_else(|| group::in_flight_on(tables, share));
     ShareFacts {

@@ -13,21 +13,23 @@ use crate::failure::describe;
 use crate::journal::{Attempt, Conclusion, End, cause_of, unfinished};
 use crate::manager::{Inner, Proposal};
 use crate::operation::{Judgement, judge};
-use crate::records::{Change, Tables};
+use crate::records::{Change, Stored, Tables};
 use crate::runner::{Progress, Step, failed};
 use crate::settle;
 use bulkhead_model::error::{CallError, DriverErrorCode};
 use bulkhead_model::id::{OperationId, ShareId};
-use bulkhead_model::operation::Verb;
+use bulkhead_model::operation::{Operation, Verb};
 use bulkhead_model::share::ShareForDriver;
 use bulkhead_model::status::AccessRulesStatus;
 use bulkhead_model::target::CallTarget;
 use std::sync::Arc;
 
-/// A running update of the rules has no point any more: the deletion takes all of them away. Its call, if one is out, holds the gate
-/// that the deletion waits for, and its answer is dropped.
-pub(crate) fn supersede_access(inner: &Inner, tables: &Tables, share: ShareId, change: &mut Change) {
-    for operation in tables.unfinished_of_share(share).filter(|one| one.verb == Verb::UpdateAccess) {
+/// A running update of the rules has no point any more: the deletion takes all of them away; nor has following the metadata. Its call, if
+/// one is out, holds the gate that the deletion waits for, and its answer is dropped.
+pub(crate) fn supersede(inner: &Inner, tables: &Tables, share: ShareId, change: &mut Change) {
+    let is_superseded =
+        |one: &&Stored<Operation>| matches!(one.verb, Verb::UpdateAccess | Verb::UpdateShareMetadata { .. });
+    for operation in tables.unfinished_of_share(share).filter(is_superseded) {
         inner.end(tables, change, &operation.value, End::well());
     }
 }

@@ -1,6 +1,7 @@
 //! A driver whose backend is a map, and which does what a test tells it: answer, fail before or after the effect, wait, die.
 
 use crate::crash::Death;
+use crate::fake_following::Work;
 use crate::fake_migration::{DISRUPTIVE, Polls};
 use async_trait::async_trait;
 use bulkhead_model::ability::{Abilities, Ability};
@@ -15,7 +16,8 @@ use bulkhead_model::replica::{
     SnapshotUpdate,
 };
 use bulkhead_model::share::{
-    Creation, EnsuredShare, ManagedShare, Reversion, RevertRules, ShareForDriver, ShareUsage,
+    Creation, EnsuredShare, HookAnswer, ManagedShare, PendingWork, Reversion, RevertRules, ShareForDriver,
+    ShareProgress, ShareUsage, SuppliedMetadata,
 };
 use bulkhead_model::share_group::{
     Consistency, CreatedShare, GroupShareSource, ShareGroupForDriver, ShareGroupSnapshotForDriver,
@@ -60,6 +62,10 @@ pub struct World {
     pub snapshot_updates: Vec<SnapshotAccessUpdate>,
     /// Calls that change one share and overlap: there must be none.
     pub overlaps: Vec<String>,
+    /// What it was told of shares' metadata: the keys and values of each call.
+    pub followed: Vec<BTreeMap<String, String>>,
+    /// What it goes on with by itself.
+    pub pending: BTreeMap<ShareInstanceId, Work>,
     /// How far the shares that move are.
     pub polls: Polls,
     changing: BTreeMap<(ShareInstanceId, &'static str), &'static str>,
@@ -83,8 +89,8 @@ pub enum Act {
     Hold(Arc<Semaphore>),
     /// Say this of access rules.
     Rules(Vec<AccessOutcome>),
-    /// The backend goes on by itself.
-    Pending,
+    /// Say this of pending work.
+    Progress(ShareProgress),
     /// Panic, as a fault of the host's own would.
     Panic,
 }
@@ -102,6 +108,20 @@ pub struct FakeDriver {
     pub next_fingerprint: Mutex<Option<String>>,
     pub ensured: Mutex<BTreeMap<ShareInstanceId, EnsuredShare>>,
     pub free_gib: f64,
+    /// What it reports of itself beyond the standard keys.
+    pub capabilities: BTreeMap<String, String>,
+    /// The names of its pools.
+    pub pools: Vec<&'static str>,
+    /// The pool it finds shares in.
+    pub finds_in: Option<&'static str>,
+    /// What it tells the hooks of each share; none leaves shares out.
+    pub hook_data: BTreeMap<String, String>,
+    /// The metadata keys that it follows.
+    pub updatable: Vec<String>,
+    /// The metadata that it has for new shares.
+    pub supplied: BTreeMap<String, String>,
+    /// How often it is asked about shares from snapshots and reverts before they are done; 0 does them at once.
+    pub slow: u32,
     /// The size a revert claims to have left.
     pub size_after_revert: Option<Gibibytes>,
     /// The unit in which its snapshots of groups are consistent.
@@ -167,6 +187,13 @@ impl FakeDriver {
             next_fingerprint: Mutex::default(),
             ensured: Mutex::default(),
             free_gib: 1000.0,
+            capabilities: BTreeMap::new(),
+            pools: vec!["pool"],
+            finds_in: None,
+            hook_data: BTreeMap::new(),
+            updatable: vec!["tier".to_owned(), "quota".to_owned()],
+            supplied: BTreeMap::new(),
+            slow: 0,
             size_after_revert: None,
             consistency: Mutex::new(Ok(Some(Consistency::Pool))),
             answers_about: None,
@@ -330,11 +357,25 @@ impl Driver for FakeDriver {
 
     async fn stats(&self, reason: &CallReason) -> Result<Statistics, CallError> {
         let statistics = Statistics {
-            pools: vec![pool(self.free_gib)],
+            pools: self
+                .pools
+                .iter()
+                .map(|name| Pool { name: (*name).to_owned(), ..pool(self.free_gib) })
+                .collect(),
             replication_types: ["dr", "readable", "writable"].map(str::to_owned).to_vec(),
+            capabilities: self.capabilities.clone(),
             ..Statistics::default()
         };
         self.perform(("stats", reason), (None, ""), |_| Ok(statistics)).await
+    }
+
+    async fn pool_of(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+    ) -> Result<Option<String>, CallError> {
+        let found = self.finds_in.map(str::to_owned);
+        self.perform(("pool-of", reason), (Some(share.id), ""), |_| Ok(found)).await
     }
 
     async fn default_filter_function(&self, _: &CallReason) -> Result<Option<String>, CallError> {
@@ -372,6 +413,7 @@ impl Driver for FakeDriver {
     async fn delete_share(&self, reason: &CallReason, share: &ShareForDriver) -> Result<(), CallError> {
         self.perform(("delete-share", reason), (Some(share.id), "change"), |world| {
             world.shares.remove(&share.id);
+            world.pending.remove(&share.id);
             Ok(())
         })
         .await
@@ -447,17 +489,11 @@ impl Driver for FakeDriver {
         share: &ShareForDriver,
         source: &SnapshotForDriver,
     ) -> Result<Creation, CallError> {
-        let function = "create-share-from-snapshot";
-        let is_pending = matches!(
-            self.script.lock().expect("the script").get(function).and_then(|acts| acts.front()),
-            Some(Act::Pending)
-        );
-        self.perform((function, reason), (Some(share.id), "change"), |world| {
+        self.perform(("create-share-from-snapshot", reason), (Some(share.id), "change"), |world| {
             let Some((_, content)) = world.snapshots.get(&source.id).copied() else {
                 return Err(answered(DriverErrorCode::SnapshotNotFound));
             };
-            let locations = make(world, share, content)?;
-            Ok(if is_pending { Creation::Pending } else { Creation::Available(locations) })
+            self.begin_creation(world, share, content)
         })
         .await
     }
@@ -472,12 +508,55 @@ impl Driver for FakeDriver {
             let Some((_, content)) = world.snapshots.get(&snapshot.id).copied() else {
                 return Err(answered(DriverErrorCode::SnapshotNotFound));
             };
+            if self.slow > 0 {
+                self.begin(world, snapshot.share.id, content, snapshot.size);
+                return Ok(Reversion::Pending);
+            }
+            world.pending.remove(&snapshot.share.id);
             let held = held(world, snapshot.share.id)?;
             held.content = content;
             held.size = snapshot.size;
             Ok(self.size_after_revert.map_or(Reversion::Done, Reversion::DoneWithSize))
         })
         .await
+    }
+
+    async fn share_status(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        work: &PendingWork,
+    ) -> Result<ShareProgress, CallError> {
+        self.progress(reason, share, work).await
+    }
+
+    async fn periodic_hook_data(
+        &self,
+        reason: &CallReason,
+        shares: &[ShareForDriver],
+    ) -> Result<HookAnswer, CallError> {
+        self.tell(reason, shares).await
+    }
+
+    fn updatable_metadata(&self) -> &[String] {
+        &self.updatable
+    }
+
+    async fn share_creation_metadata(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+    ) -> Result<SuppliedMetadata, CallError> {
+        self.supply(reason, share).await
+    }
+
+    async fn update_share_from_metadata(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<(), CallError> {
+        self.follow(reason, share, metadata).await
     }
 
     async fn snapshot_update_access(

@@ -1,12 +1,11 @@
 //! What the fake backend does with groups where its driver has an interface for them.
 
-use crate::fake::{Act, FakeDriver, answered, make};
+use crate::fake::{FakeDriver, answered};
 use bulkhead_model::ability::Ability;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::{CallError, DriverErrorCode};
 use bulkhead_model::id::{ShareGroupId, ShareInstanceId};
 use bulkhead_model::replica::{SnapshotProgress, SnapshotUpdate};
-use bulkhead_model::share::Creation;
 use bulkhead_model::share_group::{
     CreatedShare, GroupShareSource, ShareGroupForDriver, ShareGroupSnapshotForDriver,
 };
@@ -65,12 +64,7 @@ impl FakeDriver {
         sources: &[GroupShareSource],
     ) -> Result<Vec<CreatedShare>, CallError> {
         self.require(Ability::ShareGroups)?;
-        let function = "create-share-group-from-snapshot";
-        let is_pending = matches!(
-            self.script.lock().expect("the script").get(function).and_then(|acts| acts.front()),
-            Some(Act::Pending)
-        );
-        self.perform((function, reason), gate(group.id), |world| {
+        self.perform(("create-share-group-from-snapshot", reason), gate(group.id), |world| {
             if world.groups.insert(group.id) {
                 *world.made.entry(group.id.to_string()).or_default() += 1;
             }
@@ -78,8 +72,7 @@ impl FakeDriver {
             for GroupShareSource { share, member } in sources {
                 let held = world.snapshots.get(&member.id).copied();
                 let (_, content) = held.ok_or_else(|| answered(DriverErrorCode::SnapshotNotFound))?;
-                let locations = make(world, share, content)?;
-                let creation = if is_pending { Creation::Pending } else { Creation::Available(locations) };
+                let creation = self.begin_creation(world, share, content)?;
                 made.push(CreatedShare { id: share.id, creation });
             }
             made.truncate(self.answers_about.unwrap_or(usize::MAX));

@@ -1,6 +1,7 @@
 //! Snapshots of groups, natively and share by share, and groups made from them.
 
 use crate::fake::{Act, FakeDriver, answered};
+use crate::fake_following::Work;
 use crate::group::in_group;
 use crate::house::{House, code, gib, new_snapshot, operator, other_tenant, tenant, until, with_key};
 use bulkhead_manager::{Force, NewShareGroup, NewShareGroupSnapshot, Update};
@@ -8,8 +9,10 @@ use bulkhead_model::ability::Ability;
 use bulkhead_model::error::DriverErrorCode;
 use bulkhead_model::id::{ShareGroupId, ShareGroupSnapshotId};
 use bulkhead_model::scope::Scope;
+use bulkhead_model::share::ShareProgress;
 use bulkhead_model::share_group::{Consistency, ShareGroupSnapshot};
 use bulkhead_model::status::{ShareGroupStatus, ShareStatus, SnapshotStatus};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -390,31 +393,57 @@ async fn a_share_that_the_driver_does_not_name_is_in_error_and_its_group_is_ther
 async fn as_long_as_the_backend_makes_a_share_its_group_is_creating() {
     for native in [true, false] {
         let house = House::with(|driver| {
+            driver.slow = u32::MAX - 2;
             if !native {
                 driver.without_groups()
             }
         })
         .await;
-        let group = house.filled_group(1).await;
+        let group = house.filled_group(2).await;
         let snapshot = house.group_snapshot(group).await.id;
         let function = if native { "create-share-group-from-snapshot" } else { "create-share-from-snapshot" };
-        for _ in 0..2 {
-            house.driver.then(function, Act::Pending);
-        }
-        let hold = Arc::new(Semaphore::new(0));
-        house.driver.then(function, Act::Hold(Arc::clone(&hold)));
         let made = house.manager.create_share_group(&tenant(), from(snapshot)).await.expect("accepted");
-        until("it is asked again", async || house.calls_of(function) == 3).await;
+        until("it is asked about", async || house.calls_of("share-status") > 3).await;
         assert_eq!(house.show_group(made.group.id).status, ShareGroupStatus::Creating);
-        let share = house.shares_of(made.group.id)[0].share.id;
+        let shares = house.shares_of(made.group.id);
+        assert!(shares.iter().all(|one| one.instance.status == ShareStatus::CreatingFromSnapshot));
+        let share = shares[0].share.id;
         let delete = house.manager.delete_share(&operator(), share, Force::Yes).await;
         assert_eq!(code(delete), "operation-in-flight");
         let source = house.manager.delete_share_group_snapshot(&tenant(), snapshot, Force::No).await;
         assert_eq!(code(source), "group-snapshot-in-use");
-        hold.add_permits(1);
+        house.driver.then("share-status", Act::Progress(ShareProgress::Failed));
+        house.world.lock().expect("the world").pending.values_mut().for_each(Work::hurry);
         house.settled().await;
         assert_eq!(house.show_group(made.group.id).status, ShareGroupStatus::Available);
-        assert_eq!(house.show(share).instance.status, ShareStatus::Available);
+        let mut statuses: Vec<_> =
+            house.shares_of(made.group.id).iter().map(|share| share.instance.status).collect();
+        statuses.sort_by_key(|status| status.as_str());
+        assert_eq!(statuses, [ShareStatus::Available, ShareStatus::Error]);
+        assert_eq!(house.calls_of(function), if native { 1 } else { 2 }, "begun once");
+    }
+}
+
+#[tokio::test]
+async fn what_the_driver_supplies_for_the_shares_of_a_new_group_is_theirs() {
+    for (native, slow) in [(true, 0), (false, 0), (true, 2), (false, 2)] {
+        let house = House::with(|driver| {
+            driver.slow = slow;
+            driver.supplied = BTreeMap::from([("mount-options".to_owned(), "fs=a".to_owned())]);
+            if !native {
+                driver.without_groups()
+            }
+        })
+        .await;
+        let group = house.filled_group(2).await;
+        let snapshot = house.group_snapshot(group).await.id;
+        let made = house.group_from(snapshot).await;
+        let shares = house.shares_of(made);
+        assert_eq!(shares.len(), 2);
+        for view in shares {
+            assert_eq!(view.instance.status, ShareStatus::Available, "{native} {slow}");
+            assert!(view.share.metadata.contains_key("mount-options"), "{native} {slow}: {view:#?}");
+        }
     }
 }
 

@@ -105,6 +105,7 @@ pub async fn open_with(store: Arc<dyn Store>, adjust: impl FnOnce(&mut ManagerSe
         first_repeat: Duration::from_millis(1),
         longest_repeat: Duration::from_millis(20),
         first_setup_repeat: Duration::from_millis(1),
+        share_status_period: Duration::from_millis(2),
         ..ManagerSettings::default()
     };
     adjust(&mut settings);

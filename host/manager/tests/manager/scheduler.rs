@@ -4,6 +4,7 @@ use crate::fake::FakeDriver;
 use crate::house::{House, code, description, gib, new_share, operator, ready, tenant};
 use crate::share_type::made;
 use bulkhead_manager::{BackendDescription, Manager, ManagerError, NewShare, PlacementView};
+use bulkhead_model::statistics::IpVersion;
 use std::sync::Arc;
 
 /// Another backend in the house, described and prepared.
@@ -168,4 +169,22 @@ async fn a_share_type_may_name_a_backend_and_compare_what_pools_report() {
     assert_eq!(goes_to(&house, of("either")).await, "roomy");
     let view = house.manager.explain_placement(&operator(), &of("vast")).expect("explained");
     assert!(reason_of(&view, "roomy").contains("total_capacity_gb = >= 5000"), "{view:?}");
+}
+
+/// Contract D-52.
+#[tokio::test]
+async fn what_the_host_computes_no_driver_overrides_for_the_scheduler_either() {
+    let house = House::with(|driver| {
+        driver.ip_versions = [IpVersion::V4].into();
+        let told = [("ipv6_support", "True"), ("ipv4_support", "False"), ("tier", "gold")];
+        driver.capabilities =
+            told.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    })
+    .await;
+    made(&house, "six", &[("ipv6_support", "<is> True")]).await;
+    made(&house, "four", &[("ipv4_support", "<is> True"), ("tier", "gold")]).await;
+    let of = |name: &str| NewShare { share_type: Some(name.to_owned()), ..new_share(2) };
+    let view = house.manager.explain_placement(&operator(), &of("six")).expect("explained");
+    assert!(view.fitting.is_empty(), "{view:?}");
+    assert_eq!(goes_to(&house, of("four")).await, "nas");
 }

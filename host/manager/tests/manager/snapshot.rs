@@ -135,22 +135,6 @@ async fn a_snapshot_is_not_deleted_while_a_share_is_made_from_it() {
 }
 
 #[tokio::test]
-async fn a_creation_the_backend_finishes_by_itself_is_asked_for_until_it_has() {
-    let house = House::new().await;
-    let share = house.share().await.share.id;
-    let snapshot = house.snapshot(share).await.snapshot.id;
-    for _ in 0..3 {
-        house.driver.then("create-share-from-snapshot", Act::Pending);
-    }
-    let clone = NewShare { source_snapshot: Some(snapshot), ..new_share(2) };
-    let made = house.manager.create_share(&tenant(), clone).await.expect("accepted").share.id;
-    house.settled().await;
-    assert_eq!(house.show(made).instance.status, ShareStatus::Available);
-    let asked = house.calls().iter().filter(|call| **call == "create-share-from-snapshot").count();
-    assert_eq!(asked, 4);
-}
-
-#[tokio::test]
 async fn rules_survive_a_revert() {
     let house = House::new().await;
     let share = house.share().await.share.id;

@@ -1,6 +1,7 @@
 //! One (driver, options, grant, limits) of a backend, ready for calls: the driver in this process.
 
 mod access;
+mod following;
 mod groups;
 mod migration;
 mod replication;
@@ -20,6 +21,7 @@ use bulkhead_capability::backend::Backend;
 use bulkhead_model::ability::Ability;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::CallError;
+use bulkhead_model::manifest::MetadataKeysDeclaration;
 use bulkhead_model::target::CallTarget;
 use std::sync::Arc;
 
@@ -29,6 +31,7 @@ use std::sync::Arc;
 pub struct Generation {
     caller: Caller,
     rights: LocationRights,
+    metadata_keys: MetadataKeysDeclaration,
     // Keeps the thread that interrupts guests alive as long as there may be a guest.
     _engine: Arc<Engine>,
 }
@@ -42,7 +45,9 @@ impl Generation {
         let wanted = backend.manifest().driver.max_concurrency.unwrap_or(u32::MAX);
         let slots = Slots::new(backend.limits().concurrent_calls.min(wanted));
         let rights = LocationRights::of(&backend);
-        Ok(Self { caller: Caller { component, backend, slots }, rights, _engine: Arc::clone(engine) })
+        let metadata_keys = backend.manifest().metadata_keys.clone().unwrap_or_default();
+        let caller = Caller { component, backend, slots };
+        Ok(Self { caller, rights, metadata_keys, _engine: Arc::clone(engine) })
     }
 
     /// Call `E` and convert its answer; the driver's own errors, and answers against the contract, become errors.

@@ -34,7 +34,8 @@ use bulkhead_model::replica::{
     SnapshotUpdate,
 };
 use bulkhead_model::share::{
-    Creation, EnsuredShare, ManagedShare, Reversion, RevertRules, ShareForDriver, ShareUsage,
+    Creation, EnsuredShare, HookAnswer, ManagedShare, PendingWork, Reversion, RevertRules, ShareForDriver,
+    ShareProgress, ShareUsage, SuppliedMetadata,
 };
 use bulkhead_model::share_group::{
     Consistency, CreatedShare, GroupShareSource, ShareGroupForDriver, ShareGroupSnapshotForDriver,
@@ -435,6 +436,44 @@ impl Driver for Generation {
         let convert = |answer: Vec<_>| usage_from_wit(shares, &answer);
         let arguments: Vec<_> = shares.iter().map(share_to_wit).collect();
         self.call::<ShareUsageSizes, _>(reason, target::shares(shares), (&arguments,), convert).await
+    }
+
+    async fn share_status(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        work: &PendingWork,
+    ) -> Result<ShareProgress, CallError> {
+        self.share_status_of(reason, share, work).await
+    }
+
+    async fn periodic_hook_data(
+        &self,
+        reason: &CallReason,
+        shares: &[ShareForDriver],
+    ) -> Result<HookAnswer, CallError> {
+        self.periodic_hook_data_of(reason, shares).await
+    }
+
+    fn updatable_metadata(&self) -> &[String] {
+        &self.metadata_keys.updatable
+    }
+
+    async fn share_creation_metadata(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+    ) -> Result<SuppliedMetadata, CallError> {
+        self.share_creation_metadata_of(reason, share).await
+    }
+
+    async fn update_share_from_metadata(
+        &self,
+        reason: &CallReason,
+        share: &ShareForDriver,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<(), CallError> {
+        self.update_share_from_metadata_of(reason, share, metadata).await
     }
 
     async fn let_go(&self, reason: &CallReason, target: CallTarget) -> Result<(), CallError> {

@@ -1,4 +1,5 @@
-//! `bulkhead backend ensure|usage`: whether a backend's shares are as the records say, and what they use.
+//! `bulkhead backend ensure|usage|hook-data`: whether a backend's shares are as the records say, what they use, and what their driver
+//! tells of them.
 
 use crate::cli::connection::{ConnectionOptions, OutputOptions, Rest, WaitOptions, field, look_in};
 use crate::cli::printer::Printer;
@@ -18,6 +19,14 @@ pub(super) struct Ensure {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Usage {
+    /// Its name
+    backend: String,
+    #[command(flatten)]
+    output: OutputOptions,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct HookData {
     /// Its name
     backend: String,
     #[command(flatten)]
@@ -97,4 +106,42 @@ impl Usage {
         printer.table(&["share", "size", "used_gib", "gathered_at"], rows);
         Ok(())
     }
+}
+
+impl HookData {
+    pub(super) async fn run(self, connection: &ConnectionOptions, printer: &Printer) -> anyhow::Result<()> {
+        let path = format!("/v1/backends/{}/hook-data", part(&self.backend));
+        let answer = connection.client().get(&path).await.map_err(look_in("bulkhead backend list"))?;
+        let told = answer.get("hook_data").cloned().unwrap_or_default();
+        if self.output.json {
+            return printer.json(&told);
+        }
+        if let Some(failure) = told.get("failure").filter(|failure| !failure.is_null()) {
+            let (code, message) = (field(failure, "code"), field(failure, "message"));
+            printer.note(&format!("the last round failed, {code}: {message}"));
+        }
+        if told.get("told_at").is_none_or(Value::is_null) {
+            printer.note(
+                "nothing was told; hooks run where the configuration's [intervals] has hook-seconds and the driver tells them something",
+            );
+        }
+        let shares = told.get("shares").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        printer.table(&["share", "key", "value"], &rows(shares));
+        Ok(())
+    }
+}
+
+/// One row for each pair; a share that nothing was told of has one of its own.
+fn rows(shares: &[Value]) -> Vec<Value> {
+    let mut rows = Vec::new();
+    for share in shares {
+        let id = field(share, "share");
+        let data = share.get("data").and_then(Value::as_object).filter(|data| !data.is_empty());
+        match data {
+            Some(data) => rows
+                .extend(data.iter().map(|(key, value)| json!({ "share": id, "key": key, "value": value }))),
+            None => rows.push(json!({ "share": id })),
+        }
+    }
+    rows
 }

@@ -51,6 +51,8 @@ enum Verb {
     Ensure(ensuring::Ensure),
     /// Show what the shares of a backend use, as last gathered
     Usage(ensuring::Usage),
+    /// Show what a driver tells of its shares
+    HookData(ensuring::HookData),
     /// Write a backend's file for a driver, with every option, grant and its reason, for you to edit
     Init(init::Init),
     /// Make and mount a btrfs filesystem on a sparse file, for a driver that wants one; safe to repeat
@@ -99,6 +101,7 @@ impl BackendCommand {
             Verb::Generations(generations) => generations.run(&self.connection, printer).await,
             Verb::Ensure(ensure) => ensure.run(&self.connection, printer).await,
             Verb::Usage(usage) => usage.run(&self.connection, printer).await,
+            Verb::HookData(told) => told.run(&self.connection, printer).await,
             Verb::Init(init) => init.run(printer),
             Verb::MakePool(make_pool) => make_pool.run(printer),
         }

@@ -88,6 +88,7 @@ impl Story {
         };
         let mut driver = FakeDriver::new(&self.world);
         driver.death = Arc::clone(&death);
+        driver.slow = self.chance.u32(0..3);
         driver.whims = matches!(life, Life::Wild { .. }).then(|| Whims::new(self.chance.fork()));
         let store = Arc::new(MortalStore { store: Arc::clone(&self.store), death: Arc::clone(&death) });
         let users = [(); 3].map(|()| self.chance.fork());

@@ -2,7 +2,7 @@
 
 use crate::house::{gib, new_rule, new_share, new_snapshot, operator, tenant};
 use crate::managing::by_hand;
-use bulkhead_manager::{Force, Manager, ManagerError, NewShare, ShareView};
+use bulkhead_manager::{Force, Manager, ManagerError, NewShare, ShareView, Update};
 use bulkhead_model::id::{AccessRuleId, ShareId, SnapshotId};
 use bulkhead_model::scope::Scope;
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ async fn wish(
     let shares = manager.list_shares(&Scope::Everything);
     let Some(view) = chance.choice(&shares) else { return create(manager, wishes, new_share(2)).await };
     let (id, size) = (view.share.id, view.share.size.get());
-    match chance.u8(0..16) {
+    match chance.u8(0..17) {
         0..=2 if shares.len() < MOST_SHARES => create(manager, wishes, new_share(chance.u64(1..4))).await,
         3 if shares.len() < MOST_SHARES => take_over(manager, wishes, chance).await,
         0..=3 => remove(manager, wishes, id).await,
@@ -65,6 +65,11 @@ async fn wish(
             let taken = manager.create_snapshot(&tenant(), new_snapshot(id)).await?;
             wishes.lock().expect("the wishes").snapshots.insert(taken.snapshot.id, Removal::Unasked);
             Ok(())
+        }
+        13 => {
+            let tier = chance.u8(..).to_string();
+            let metadata = Some(BTreeMap::from([("tier".to_owned(), tier)]));
+            manager.update_share(&operator(), id, Update { metadata, ..Update::default() }).await.map(drop)
         }
         _ => with_snapshot(manager, wishes, shares.len(), chance).await,
     }

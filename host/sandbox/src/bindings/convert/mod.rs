@@ -6,13 +6,16 @@ pub(crate) mod address;
 pub(crate) mod capability;
 pub(crate) mod error;
 pub(crate) mod group;
+pub(crate) mod hook;
 pub(crate) mod location;
 pub(crate) mod manage;
+pub(crate) mod metadata;
 pub(crate) mod migration;
 pub(crate) mod replica;
 pub(crate) mod share;
 pub(crate) mod snapshot;
 pub(crate) mod statistics;
+pub(crate) mod status;
 pub(crate) mod usage;
 
 use crate::bindings::v0_1::bulkhead::driver::types::KeyValue;

@@ -1,0 +1,209 @@
+//! Messages to tenants: what went wrong after a request had been accepted. A message is a failed operation of the journal, told in words of
+//! the host's own with Manila's codes; a driver's text never reaches a tenant. It is there for 30 days, as in Manila, or until newer
+//! operations push it out of the journal; nobody deletes one.
+
+use super::pages::ListQuery;
+use crate::body;
+use crate::error::ApiError;
+use crate::request::{Caller, Path, Query};
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use bulkhead_manager::Manager;
+use bulkhead_model::operation::{Operation, OperationState, Verb};
+use bulkhead_model::time::Timestamp;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// The first that has messages.
+const MESSAGES: u16 = 37;
+/// How long a message is there.
+const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How many operations are looked through.
+const MOST: usize = 10_000;
+
+pub(crate) fn routes() -> Router<Manager> {
+    Router::new().route("/v2/messages", get(list)).route("/v2/messages/{message}", get(show))
+}
+
+async fn list(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, ApiError> {
+    require_version(&caller)?;
+    let filters = query.filters()?;
+    let operations = manager.list_operations(&caller.scope(query.reach()), MOST);
+    let told = operations.iter().filter_map(|operation| message(operation));
+    let told: Vec<_> = told.filter(|message| filters.admit(|| message.clone())).collect();
+    Ok(Json(json!({ "messages": query.page(told)? })))
+}
+
+async fn show(
+    State(manager): State<Manager>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    require_version(&caller)?;
+    let missing = || ApiError::not_found("message", &id);
+    let operation = manager.show_operation(&caller.scope_by_id(), body::id("message", &id)?);
+    let told = operation.ok().and_then(|operation| message(&operation)).ok_or_else(missing)?;
+    Ok(Json(json!({ "message": told })))
+}
+
+fn require_version(caller: &Caller) -> Result<(), ApiError> {
+    if caller.version.at_least(MESSAGES) { Ok(()) } else { Err(super::no_route()) }
+}
+
+/// What is told of an operation; nothing of one that has not failed, or failed long ago.
+fn message(operation: &Operation) -> Option<Value> {
+    let failure = operation.failure.as_ref().filter(|_| operation.state == OperationState::Failed)?;
+    let ended = Duration::from_millis(operation.updated_at.milliseconds());
+    let expires = ended.saturating_add(LIFE);
+    if expires < Duration::from_millis(Timestamp::now().milliseconds()) {
+        return None;
+    }
+    let (resource_type, resource_id) = resource(operation);
+    let action = action(&operation.verb);
+    let detail = detail(&operation.verb, &failure.code);
+    let expires_at = u64::try_from(expires.as_millis()).ok().and_then(Timestamp::from_milliseconds);
+    Some(json!({
+        "id": operation.id,
+        "project_id": operation.project,
+        "action_id": action.0,
+        "detail_id": detail.0,
+        "user_message": format!("{}: {}", action.1, detail.1),
+        "message_level": "ERROR",
+        "resource_type": resource_type,
+        "resource_id": resource_id,
+        "request_id": operation.request,
+        "created_at": operation.updated_at.openstack(),
+        "expires_at": expires_at.map(Timestamp::openstack),
+        "links": [],
+    }))
+}
+
+/// What it is about, in Manila's words.
+fn resource(operation: &Operation) -> (&'static str, String) {
+    match &operation.verb {
+        Verb::CreateSnapshot { snapshot }
+        | Verb::DeleteSnapshot { snapshot, .. }
+        | Verb::ManageSnapshot { snapshot, .. }
+        | Verb::UnmanageSnapshot { snapshot, .. }
+        | Verb::UpdateSnapshotAccess { snapshot } => ("SHARE_SNAPSHOT", snapshot.to_string()),
+        Verb::CreateReplica { replica }
+        | Verb::DeleteReplica { replica, .. }
+        | Verb::PromoteReplica { replica, .. } => ("SHARE_REPLICA", replica.to_string()),
+        verb => match verb.group() {
+            Some(group) => ("SHARE_GROUP", group.to_string()),
+            None => ("SHARE", operation.share.to_string()),
+        },
+    }
+}
+
+type Told = (&'static str, &'static str);
+
+/// Manila's number of what was done, and words for it.
+const fn action(verb: &Verb) -> Told {
+    match verb {
+        Verb::DeleteShare { .. }
+        | Verb::DeleteSnapshot { .. }
+        | Verb::DeleteReplica { .. }
+        | Verb::DeleteShareGroup { .. }
+        | Verb::DeleteShareGroupSnapshot { .. } => ("007", "delete"),
+        Verb::ExtendShare { .. } => ("008", "extend"),
+        Verb::ShrinkShare { .. } => ("009", "shrink"),
+        Verb::UpdateAccess | Verb::UpdateSnapshotAccess { .. } => ("010", "update access rules"),
+        Verb::RevertShare { .. } => ("006", "revert to snapshot"),
+        Verb::PromoteReplica { .. } => ("004", "promote"),
+        Verb::UpdateShareMetadata { .. } => ("027", "update_metadata"),
+        Verb::UnmanageShare { .. } | Verb::UnmanageSnapshot { .. } | Verb::MigrateShare { .. } => {
+            ("005", "update")
+        }
+        _ => ("002", "create"),
+    }
+}
+
+/// Manila's number of what went wrong, and the host's words for it.
+fn detail(verb: &Verb, code: &str) -> Told {
+    match (verb, code) {
+        (Verb::UpdateShareMetadata { .. }, _) => (
+            "030",
+            "the backend did not follow the metadata, which stay as you wrote them; set the key again to let it try again",
+        ),
+        (Verb::ExtendShare { .. }, _) => (
+            "015",
+            "the share could not be made larger; its status says so until your administrator has put it right",
+        ),
+        (Verb::CreateShareFromSnapshot { .. }, _) => {
+            ("017", "the share could not be made from the snapshot; delete it and make another")
+        }
+        (Verb::ShrinkShare { .. }, "possible-data-loss") => (
+            "018",
+            "the share holds more than the size asked for; it is available as it was, ask for a larger size",
+        ),
+        (Verb::ShrinkShare { .. }, "not-implemented") => {
+            ("019", "the share's backend makes no share smaller")
+        }
+        _ => ("001", "it failed at the backend; ask your administrator, naming this message"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bulkhead_model::error::Blame;
+    use bulkhead_model::id::{OperationId, RequestId, ShareId};
+    use bulkhead_model::operation::OperationFailure;
+    use bulkhead_model::size::Gibibytes;
+    use std::collections::BTreeSet;
+
+    fn failed(verb: Verb, code: &str) -> Operation {
+        let now = Timestamp::now();
+        Operation {
+            id: OperationId::next(),
+            verb,
+            share: ShareId::random(),
+            project: "blue".parse().expect("a project"),
+            backend: "nas".parse().expect("a name"),
+            request: RequestId::random(),
+            state: OperationState::Failed,
+            step: "failed".to_owned(),
+            attempts: 1,
+            generation: None,
+            fencing_token: 1,
+            deadline_at: None,
+            failure: Some(OperationFailure {
+                code: code.to_owned(),
+                blame: Blame::Backend,
+                message: "tier paper is sold out at 10.0.0.9".to_owned(),
+            }),
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    #[test]
+    fn a_message_has_the_codes_of_manila_and_never_a_drivers_words() {
+        let operation = failed(Verb::UpdateShareMetadata { keys: BTreeSet::new() }, "invalid-parameter");
+        let told = message(&operation).expect("told");
+        assert_eq!((&told["action_id"], &told["detail_id"]), (&json!("027"), &json!("030")));
+        assert_eq!(told["resource_id"], json!(operation.share));
+        assert!(!told.to_string().contains("paper"), "{told}");
+        let refused = message(&failed(
+            Verb::ShrinkShare { new_size: Gibibytes::new(1).expect("a size") },
+            "possible-data-loss",
+        ));
+        assert_eq!(refused.expect("told")["detail_id"], "018");
+    }
+
+    #[test]
+    fn what_has_not_failed_or_failed_long_ago_is_not_told() {
+        let mut operation = failed(Verb::CreateShare, "no-space");
+        assert!(message(&operation).is_some());
+        operation.updated_at = Timestamp::from_milliseconds(1_000_000_000_000).expect("a moment");
+        assert_eq!(message(&operation), None);
+        let waiting = Operation { state: OperationState::Waiting, ..failed(Verb::CreateShare, "busy") };
+        assert_eq!(message(&waiting), None);
+    }
+}
