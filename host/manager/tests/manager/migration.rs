@@ -6,6 +6,7 @@ use crate::house::{
 };
 use crate::share_type::{made, of_type};
 use bulkhead_manager::{Force, Manager, ShareView, StartMigration, Started};
+use bulkhead_model::ability::Ability;
 use bulkhead_model::access::AccessLevel;
 use bulkhead_model::error::DriverErrorCode;
 use bulkhead_model::id::{ShareId, ShareInstanceId};
@@ -188,6 +189,22 @@ async fn a_driver_that_lets_clients_write_meanwhile_leaves_the_rules_alone() {
     assert_eq!(pair.levels_at(source), [AccessLevel::Rw]);
 }
 
+/// Contract D-30, M-13.
+#[tokio::test]
+async fn a_driver_without_migration_is_not_asked_and_is_compatible_with_nothing() {
+    let pair = Pair::with(|east| assert!(east.abilities.0.remove(&Ability::Migration))).await;
+    pair.start(to("west")).await;
+    pair.house.settled().await;
+    pair.assert_put_back(TaskState::MigrationError);
+    assert!(pair.failure().contains("the driver cannot move the share there"), "{}", pair.failure());
+    assert!(
+        !pair.house.calls().iter().any(|call| call.starts_with("migration-")),
+        "{:?}",
+        pair.house.calls()
+    );
+}
+
+/// Contract M-13.
 #[tokio::test]
 async fn where_the_driver_cannot_and_the_host_cannot_reach_both_sides_the_share_stays() {
     let incompatible = |east: &mut FakeDriver| east.compatibility = Compatibility::default();
@@ -202,6 +219,7 @@ async fn where_the_driver_cannot_and_the_host_cannot_reach_both_sides_the_share_
     assert_eq!(again.expect("it may be tried anew"), Started::Begun);
 }
 
+/// Contract M-13.
 #[tokio::test]
 async fn snapshots_that_cannot_move_along_keep_the_share_where_it_is() {
     let pair = Pair::with(|east| east.compatibility.preserve_snapshots = false).await;

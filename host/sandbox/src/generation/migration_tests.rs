@@ -51,7 +51,14 @@ async fn a_driver_that_refuses_to_begin_is_heard() {
 async fn a_driver_without_migration_cannot_be_asked() {
     let (_host, generation) = Guest::default().generation(DriverLimits::default()).await;
     let missing = CallError::NotExported { interface: Ability::Migration.interface() };
-    let migration = fixture::migration();
-    assert_eq!(generation.migration_check_compatibility(&reason(), &migration).await, Err(missing.clone()));
-    assert_eq!(generation.connection_info(&reason(), &migration.source).await, Err(missing));
+    assert!(missing.is_not_implemented());
+    let (migration, why) = (fixture::migration(), reason());
+    let answer = generation.migration_check_compatibility(&why, &migration).await;
+    assert_eq!(answer, Err(missing.clone()));
+    assert_eq!(generation.migration_start(&why, &migration).await, Err(missing.clone()));
+    assert_eq!(generation.migration_continue(&why, &migration).await, Err(missing.clone()));
+    assert_eq!(generation.migration_progress(&why, &migration).await, Err(missing.clone()));
+    assert_eq!(generation.migration_cancel(&why, &migration).await, Err(missing.clone()));
+    assert_eq!(generation.migration_complete(&why, &migration).await, Err(missing.clone()));
+    assert_eq!(generation.connection_info(&why, &migration.source).await, Err(missing));
 }
