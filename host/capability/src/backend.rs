@@ -4,6 +4,7 @@
 use crate::call::Call;
 use crate::config::PeerOptions;
 use crate::execute::CommandRunner;
+use crate::intercept::Interceptor;
 use crate::lock::{BackendLocks, Locks};
 use crate::root::{Identity, Root, RootError};
 use bulkhead_ledger::Ledger;
@@ -144,6 +145,7 @@ pub struct Backend {
     parts: BackendParts,
     roots: BTreeMap<Label, Arc<Root>>,
     shared: Arc<BackendLocks>,
+    interceptor: Option<Arc<dyn Interceptor>>,
 }
 
 impl Backend {
@@ -151,12 +153,27 @@ impl Backend {
     ///
     /// Blocks on a few system calls; call it where a generation is loaded.
     pub fn new(parts: BackendParts) -> Result<Arc<Self>, GrantError> {
+        Self::assemble(parts, None)
+    }
+
+    /// As [`Backend::new`], with somebody who decides what becomes of every host call.
+    pub fn intercepted(
+        parts: BackendParts,
+        interceptor: Arc<dyn Interceptor>,
+    ) -> Result<Arc<Self>, GrantError> {
+        Self::assemble(parts, Some(interceptor))
+    }
+
+    fn assemble(
+        parts: BackendParts,
+        interceptor: Option<Arc<dyn Interceptor>>,
+    ) -> Result<Arc<Self>, GrantError> {
         crate::grant::check(&parts.manifest, &parts.grant, &parts.ceiling)?;
         let roots = crate::grant::open_roots(&parts.manifest, &parts.grant)?;
         let shared = parts.locks.of(&parts.name);
         let places = roots.iter().filter_map(|(name, root)| Some((name.clone(), *root.ancestry().first()?)));
         shared.add_roots(places);
-        let backend = Arc::new(Self { parts, roots, shared });
+        let backend = Arc::new(Self { parts, roots, shared, interceptor });
         backend.lead();
         Ok(backend)
     }
@@ -252,6 +269,10 @@ impl Backend {
             format!("template '{name}'"),
             format!("grant.templates.{name} = \"{digest}\""),
         ))
+    }
+
+    pub(crate) fn interceptor(&self) -> Option<&dyn Interceptor> {
+        self.interceptor.as_deref()
     }
 
     pub(crate) fn store(&self) -> &dyn Store {

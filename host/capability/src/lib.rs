@@ -18,6 +18,7 @@ pub mod encode;
 pub mod execute;
 pub mod files;
 mod grant;
+pub mod intercept;
 pub mod job;
 mod let_go;
 pub mod lock;

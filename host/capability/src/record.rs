@@ -9,6 +9,8 @@ use bulkhead_model::effect::{Effect, EffectOutcome};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::BackendName;
 use bulkhead_model::text::GuestText;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::sync::atomic::Ordering;
 
 /// The most host calls that one driver call makes: each leaves a record for ever, and a loop would fill the disk with them. A batch of 500
@@ -38,7 +40,7 @@ impl Deed {
 
 impl Call {
     /// Do `work` and record how it went. Beyond [`MOST_HOST_CALLS`] nothing is done: `limit-exceeded`.
-    pub async fn recorded<T>(
+    pub async fn recorded<T: Serialize + DeserializeOwned>(
         &self,
         deed: Deed,
         work: impl Future<Output = Result<T, CapabilityError>>,
@@ -48,7 +50,7 @@ impl Call {
     }
 
     /// As [`Call::recorded`], with the detail that `work` answers beside its result.
-    pub async fn recorded_with_detail<T>(
+    pub async fn recorded_with_detail<T: Serialize + DeserializeOwned>(
         &self,
         deed: Deed,
         work: impl Future<Output = Result<(T, String), CapabilityError>>,
@@ -62,7 +64,7 @@ impl Call {
             chain: self.backend().name().clone(),
             effect: Some(cut_short),
         };
-        let result = work.await;
+        let result = self.intercepted(&deed, work).await;
         let (outcome, detail) = match &result {
             Ok((_, detail)) => (EffectOutcome::Done, detail),
             Err(error) if error.code == CapabilityCode::Denied => (EffectOutcome::Denied, &error.message),

@@ -241,7 +241,7 @@ pub struct CommandExit {
 }
 
 /// A capability's failure, as the guest sees it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct CapabilityError {
     /// What kind.

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 const SHOWN: usize = 64;
 
 /// A typed option value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum ConfigValue {
     /// Of type `string` or `enum`.
     Text(String),

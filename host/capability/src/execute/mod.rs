@@ -45,7 +45,7 @@ const TRIES: &str = "num_shell_tries";
 const MOST_TRIES: u64 = 20;
 
 /// What a command that left with 0 wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Output {
     /// Standard output, at most the template's `capture` bytes.
     pub stdout: Vec<u8>,

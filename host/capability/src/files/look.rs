@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub const MOST_ENTRIES: usize = 10_000;
 
 /// What stands at a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum FileKind {
     /// A regular file.
     File,
@@ -59,7 +59,7 @@ impl From<EntryType> for FileKind {
 }
 
 /// Facts about a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FileStatus {
     /// What it is.
     pub kind: FileKind,
@@ -70,7 +70,7 @@ pub struct FileStatus {
 }
 
 /// An entry of a directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DirectoryEntry {
     /// Its name; what is not UTF-8 is replaced.
     pub name: String,
@@ -79,7 +79,7 @@ pub struct DirectoryEntry {
 }
 
 /// How full a root is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Space {
     /// Size of the filesystem, in bytes.
     pub total_bytes: u64,

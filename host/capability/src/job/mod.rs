@@ -40,7 +40,7 @@ pub const MOST_ENTRIES: usize = 1000;
 const SHOWN: usize = 128;
 
 /// A job of the call's subject.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct JobEntry {
     /// Its name in the manifest.
     pub name: String,

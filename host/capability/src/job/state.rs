@@ -8,7 +8,7 @@ use bulkhead_model::error::CommandExit;
 const KILL: i32 = 9;
 
 /// How far a job that is running is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct JobProgress {
     /// Bytes moved; none if they are not counted.
     pub bytes_done: Option<u64>,
@@ -17,7 +17,7 @@ pub struct JobProgress {
 }
 
 /// How a job that ended did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct JobExit {
     /// Its exit; one that was ended by the host was ended by signal 9.
     pub exit: CommandExit,
@@ -28,7 +28,7 @@ pub struct JobExit {
 }
 
 /// How a job is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum JobState {
     /// Still at it.
     Running(JobProgress),

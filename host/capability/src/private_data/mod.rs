@@ -29,7 +29,7 @@ pub enum DataOwner {
 }
 
 /// A value and its revision.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DataEntry {
     /// The key.
     pub key: String,

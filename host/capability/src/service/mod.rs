@@ -44,7 +44,7 @@ pub enum ServiceInstance {
 }
 
 /// How a service is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ServiceState {
     /// Started, not ready yet.
     Starting,
@@ -57,7 +57,7 @@ pub enum ServiceState {
 }
 
 /// Facts about a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ServiceStatus {
     /// How it is.
     pub state: ServiceState,

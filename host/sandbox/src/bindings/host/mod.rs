@@ -27,7 +27,9 @@ impl driver::types::Host for State {}
 impl State {
     /// Refuse arguments that cannot even be handed on. It is recorded like every other refusal.
     async fn refuse<T>(&self, function: &'static str, subject: &str, error: CapabilityError) -> Answer<T> {
-        let refused = self.call.recorded(Deed::new(function, subject), async { Err(error) }).await;
-        refused.map_err(error_to_wit)
+        let refusing = async { Err::<(), _>(error.clone()) };
+        let refused = self.call.recorded(Deed::new(function, subject), refusing).await;
+        // Whoever stands between guest and host may say otherwise; there is nothing else to answer.
+        Err(error_to_wit(refused.err().unwrap_or(error)))
     }
 }
