@@ -11,7 +11,8 @@
 //! ```
 //!
 //! On every other target than WebAssembly the same calls reach a double of the host, so a driver's functions are tested like any
-//! other: see [`testing`].
+//! other: see [`testing`]. Whether the built component keeps the contract, also when host calls fail, time out or are the last one
+//! before the host is killed, says `bulkhead driver check`.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 

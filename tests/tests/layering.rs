@@ -24,12 +24,14 @@ const HOUSE: &[(&str, &[&str])] = &[
         "bulkhead-manager",
         &["bulkhead-ledger", "bulkhead-model", "bulkhead-package", "bulkhead-sandbox", "bulkhead-store"],
     ),
+    ("bulkhead-conformance", &["bulkhead-model", "bulkhead-package", "bulkhead-sandbox"]),
     ("bulkhead-api", &["bulkhead-manager", "bulkhead-model"]),
     (
         "bulkhead",
         &[
             "bulkhead-api",
             "bulkhead-capability",
+            "bulkhead-conformance",
             "bulkhead-helper",
             "bulkhead-ledger",
             "bulkhead-manager",
@@ -44,6 +46,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("bulkhead-directory", &["bulkhead-sdk"]),
     ("bulkhead-memory", &["bulkhead-sdk"]),
     ("bulkhead-hostile", &["bulkhead-sdk"]),
+    ("bulkhead-pupils", &["bulkhead-sdk"]),
     ("xtask", &[]),
 ];
 
@@ -55,6 +58,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("bulkhead-helper", &["tokio", "wasmtime", "axum", "rusqlite"]),
     ("bulkhead-package", &["wasmtime", "tokio"]),
     ("bulkhead-manager", &["wasmtime", "axum", "rusqlite"]),
+    ("bulkhead-conformance", &["wasmtime", "axum", "rusqlite"]),
     ("bulkhead-api", &["wasmtime", "rusqlite"]),
 ];
 

@@ -5,6 +5,7 @@
 mod access;
 mod adopted;
 mod by_hand;
+mod conformance;
 mod faults;
 mod groups;
 mod injection;

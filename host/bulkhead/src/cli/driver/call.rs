@@ -185,7 +185,7 @@ fn check_exported(function: Function, package: &Package) -> anyhow::Result<()> {
 }
 
 /// The helper, for a driver that has commands; one without needs no helper on this machine.
-async fn runner(manifest: &Manifest, scratch: &Path) -> anyhow::Result<Arc<dyn CommandRunner>> {
+pub(super) async fn runner(manifest: &Manifest, scratch: &Path) -> anyhow::Result<Arc<dyn CommandRunner>> {
     if manifest.programs().is_empty() {
         return Ok(Arc::new(NoCommands));
     }
@@ -219,7 +219,7 @@ fn failed(function: Function, error: CallError) -> anyhow::Error {
 }
 
 /// The driver's own log lines, and what else `filter` names: the words without what is the same on every line.
-fn log_to_stderr(filter: &str) {
+pub(super) fn log_to_stderr(filter: &str) {
     let only_words = format::debug_fn(|writer, field, value| match field.name() {
         "message" => write!(writer, "{value:?}"),
         _ => Ok(()),

@@ -1,4 +1,4 @@
-//! `lab.toml`: what `driver call` gives a driver. Everything has a default.
+//! `lab.toml`: what `driver call` and `driver check` give a driver. Everything has a default.
 
 use super::function::Function;
 use crate::cli::backend::installed;
@@ -14,6 +14,7 @@ use bulkhead_model::manifest::{Manifest, OptionValue};
 use bulkhead_model::share::{Protocol, ShareForDriver};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::snapshot::SnapshotForDriver;
+use bulkhead_model::status::ReplicationType;
 use bulkhead_package::toml_file::{Finding, Problem, Step, TomlFile};
 use bulkhead_package::{Package, options};
 use serde::Deserialize;
@@ -38,6 +39,41 @@ struct LabFile {
     #[serde(rename = "rule")]
     rules: Option<Vec<LabRule>>,
     before: Option<Vec<String>>,
+    replication: Option<ReplicationType>,
+    #[serde(rename = "answer")]
+    answers: Vec<LabAnswer>,
+    peer: Option<LabPeer>,
+}
+
+/// `[[answer]]`: what a fake lets a command answer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct LabAnswer {
+    /// The template's name.
+    pub(super) command: Label,
+    /// What it writes.
+    #[serde(default)]
+    pub(super) stdout: String,
+    /// Its exit code.
+    #[serde(default)]
+    pub(super) exit: i32,
+}
+
+/// `[peer]`: a second backend on the same machine, for replicas. What is not given is as at the first.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct LabPeer {
+    roots: BTreeMap<Label, PathBuf>,
+    options: toml::Table,
+}
+
+/// The second backend.
+#[derive(Debug)]
+pub(super) struct Peer {
+    /// As [`Lab::grant`].
+    pub(super) grant: Grant,
+    /// As [`Lab::options`].
+    pub(super) options: BTreeMap<String, OptionValue>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -81,6 +117,12 @@ pub(super) struct Lab {
     pub(super) smaller: Gibibytes,
     /// The rules that shall be in force.
     pub(super) rules: Vec<AccessRule>,
+    /// How shares are replicated; none where the file does not say.
+    pub(super) replication: Option<ReplicationType>,
+    /// What a fake lets commands answer.
+    pub(super) answers: Vec<LabAnswer>,
+    /// The second backend; none where the file has none.
+    pub(super) peer: Option<Peer>,
 }
 
 impl Lab {
@@ -107,7 +149,10 @@ impl Lab {
         let parsed = TomlFile::parse(&text, &name).map_err(|problems| told(&problems))?;
         let written: LabFile = parsed.deserialize().map_err(|problem| told(&[*problem]))?;
         let mut findings = Vec::new();
-        let options = checked_options(&written, manifest, &mut findings);
+        let options = checked_options(&written.options, "options", manifest, &mut findings);
+        let mut peer_options = written.options.clone();
+        peer_options.extend(written.peer.clone().unwrap_or_default().options);
+        let peer_options = checked_options(&peer_options, "peer", manifest, &mut findings);
         let rules = checked_rules(&written, &mut findings);
         let before = checked_before(&written, &mut findings);
         unknown_names(&written, manifest, &mut findings);
@@ -116,6 +161,17 @@ impl Lab {
             return Err(told(&problems));
         }
         let grant = Grant { capabilities, ..grant(&written, manifest, folder, scratch)? };
+        let peer = match &written.peer {
+            None => None,
+            Some(peer) => {
+                let mut given = written.roots.clone();
+                given.extend(peer.roots.clone());
+                let own = scratch.join("peer");
+                std::fs::create_dir(&own).with_context(|| format!("cannot make {}", own.display()))?;
+                let roots = bind_roots(&given, manifest, folder, &own)?;
+                Some(Peer { grant: Grant { roots, ..grant.clone() }, options: peer_options })
+            }
+        };
         let size = written.share.size_gib.map_or_else(|| Gibibytes::new(DEFAULT_SIZE_GIB), Ok)?;
         let larger = written.new_size_gib.map_or_else(|| Gibibytes::new(size.get().saturating_mul(2)), Ok)?;
         let smaller = written.new_size_gib.map_or_else(|| Gibibytes::new((size.get() / 2).max(1)), Ok)?;
@@ -129,6 +185,9 @@ impl Lab {
             larger,
             smaller,
             rules,
+            replication: written.replication,
+            answers: written.answers.clone(),
+            peer,
         })
     }
 
@@ -181,13 +240,14 @@ fn share(
 }
 
 fn checked_options(
-    written: &LabFile,
+    written: &toml::Table,
+    table: &str,
     manifest: &Manifest,
     findings: &mut Vec<Finding>,
 ) -> BTreeMap<String, OptionValue> {
-    options::validate(&manifest.options, &written.options).unwrap_or_else(|error| {
+    options::validate(&manifest.options, written).unwrap_or_else(|error| {
         findings.extend(error.problems.into_iter().map(|problem| {
-            let path = vec![Step::from("options"), Step::from(problem.key.as_str())];
+            let path = vec![Step::from(table), Step::from(problem.key.as_str())];
             Finding { path, message: problem.message, hint: problem.hint }
         }));
         BTreeMap::new()
@@ -228,26 +288,59 @@ fn checked_before(written: &LabFile, findings: &mut Vec<Finding>) -> Option<Vec<
     Some(functions)
 }
 
-/// Roots and programs that the driver does not ask for.
+/// Roots, programs and commands that the driver does not ask for.
 fn unknown_names(written: &LabFile, manifest: &Manifest, findings: &mut Vec<Finding>) {
     let roots: Vec<&str> = manifest.roots.iter().map(|root| root.name.as_str()).collect();
-    let programs: Vec<&str> = manifest.commands.iter().map(|command| command.program.as_str()).collect();
-    let given_roots = written.roots.keys().map(|name| ("roots", name.as_str(), &roots));
-    let given_programs = written.programs.keys().map(|name| ("programs", name.as_str(), &programs));
-    for (table, name, known) in given_roots.chain(given_programs) {
+    let programs: Vec<&str> = manifest.programs().into_iter().collect();
+    let commands: Vec<&str> = manifest.commands.iter().map(|command| command.name.as_str()).collect();
+    let mut require = |path: Vec<Step>, (table, name): (&str, &str), known: &[&str]| {
         if !known.contains(&name) {
-            let path = vec![Step::from(table), Step::from(name)];
             let finding = Finding::new(path, format!("the driver asks for no '{name}' among its {table}"));
             findings.push(finding.hint(format!("it asks for: {}", known.join(", "))));
         }
+    };
+    for name in written.roots.keys().map(Label::as_str) {
+        require(vec![Step::from("roots"), Step::from(name)], ("roots", name), &roots);
+    }
+    for name in written.programs.keys().map(String::as_str) {
+        require(vec![Step::from("programs"), Step::from(name)], ("programs", name), &programs);
+    }
+    for name in written.peer.iter().flat_map(|peer| peer.roots.keys()).map(Label::as_str) {
+        let path = vec![Step::from("peer"), Step::from("roots"), Step::from(name)];
+        require(path, ("roots", name), &roots);
+    }
+    for (place, answer) in written.answers.iter().enumerate() {
+        let path = vec![Step::from("answer"), Step::from(place)];
+        require(path, ("commands", answer.command.as_str()), &commands);
     }
 }
 
 /// Every root, program and template the manifest asks for.
 fn grant(written: &LabFile, manifest: &Manifest, folder: &Path, scratch: &Path) -> anyhow::Result<Grant> {
-    let mut grant = Grant::default();
+    let roots = bind_roots(&written.roots, manifest, folder, scratch)?;
+    let mut grant = Grant { roots, ..Grant::default() };
+    for program in manifest.programs() {
+        let path = match written.programs.get(program) {
+            Some(path) => Some(std::path::absolute(folder.join(path))?),
+            None => installed(program),
+        };
+        // A program that is missing is told when the driver wants to run it.
+        grant.programs.extend(path.map(|path| (program.to_owned(), path)));
+    }
+    grant.templates.extend(manifest.templates().map(|(name, digest)| (name.clone(), digest)));
+    Ok(grant)
+}
+
+/// Each root of the manifest bound to the directory that `given` names beside `folder`, or else to a new one in `scratch`.
+pub(super) fn bind_roots(
+    given: &BTreeMap<Label, PathBuf>,
+    manifest: &Manifest,
+    folder: &Path,
+    scratch: &Path,
+) -> anyhow::Result<BTreeMap<Label, RootGrant>> {
+    let mut roots = BTreeMap::new();
     for root in &manifest.roots {
-        let path = match written.roots.get(&root.name) {
+        let path = match given.get(&root.name) {
             Some(path) => std::path::absolute(folder.join(path))?,
             None => {
                 let path = scratch.join(root.name.as_str());
@@ -257,19 +350,9 @@ fn grant(written: &LabFile, manifest: &Manifest, folder: &Path, scratch: &Path) 
                 path
             }
         };
-        grant.roots.insert(root.name.clone(), RootGrant { path, pin: root.digest() });
+        roots.insert(root.name.clone(), RootGrant { path, pin: root.digest() });
     }
-    for command in &manifest.commands {
-        grant.templates.insert(command.name.clone(), command.digest());
-        let path = match written.programs.get(&command.program) {
-            Some(path) => Some(std::path::absolute(folder.join(path))?),
-            None => installed(&command.program),
-        };
-        // A program that is missing is told when the driver wants to run it.
-        grant.programs.extend(path.map(|path| (command.program.clone(), path)));
-    }
-    grant.templates.extend(manifest.files.iter().map(|file| (file.name.clone(), file.digest())));
-    Ok(grant)
+    Ok(roots)
 }
 
 #[cfg(test)]

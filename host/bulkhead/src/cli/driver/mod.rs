@@ -3,6 +3,7 @@
 mod answer;
 mod build;
 mod call;
+mod check;
 mod embed;
 mod function;
 mod guest_target;
@@ -28,6 +29,7 @@ enum Verb {
     Embed(embed::Embed),
     Inspect(inspect::Inspect),
     Call(call::Call),
+    Check(check::Check),
 }
 
 impl DriverCommand {
@@ -38,6 +40,7 @@ impl DriverCommand {
             Verb::Embed(command) => command.run(printer),
             Verb::Inspect(command) => command.run(printer),
             Verb::Call(command) => command.run(printer).await,
+            Verb::Check(command) => command.run(printer).await,
         }
     }
 }

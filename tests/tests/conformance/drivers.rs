@@ -1,0 +1,42 @@
+//! The drivers of this repository.
+
+use crate::{names, report, with_verdict};
+
+#[test]
+fn the_directory_driver_keeps_the_contract_on_fakes() {
+    let (report, code) = report("directory", &["--budget", "600"]);
+    let broken = with_verdict(&report, "broken");
+    assert!(broken.is_empty() && code == Some(0), "{broken:?}");
+    let held = with_verdict(&report, "held");
+    for id in ["clone-content", "revert-content", "access-full-sync-removes", "revert-converges"] {
+        assert!(names(&held).contains(id), "{id} did not hold: {report}");
+    }
+}
+
+#[test]
+fn what_a_fake_cannot_know_is_skipped_and_says_what_it_needs() {
+    let (report, _) = report("btrfs-ganesha", &["--budget", "0"]);
+    let broken = with_verdict(&report, "broken");
+    assert!(broken.is_empty(), "{broken:?}");
+    let needs_more = |check: &&serde_json::Value| {
+        check["reason"].as_str().is_some_and(|reason| reason.contains("needs --against"))
+    };
+    let skipped = with_verdict(&report, "skipped");
+    assert!(skipped.iter().any(|(_, check)| needs_more(check)), "{report}");
+}
+
+#[test]
+fn the_memory_driver_keeps_the_contract() {
+    let (report, code) = report("memory", &["--budget", "120"]);
+    let broken = with_verdict(&report, "broken");
+    assert!(broken.is_empty() && code == Some(0), "{broken:?}");
+    let held = with_verdict(&report, "held");
+    for id in [
+        "mountable-full-sync-removes",
+        "replicated-revert-again",
+        "group-from-snapshot",
+        "promote-replica-again",
+    ] {
+        assert!(names(&held).contains(id), "{id} did not hold: {report}");
+    }
+}
