@@ -18,6 +18,7 @@ mod golden;
 mod groups;
 mod hostile;
 mod hot_load;
+mod lateness;
 mod make_pool;
 mod memory;
 mod moving;
