@@ -70,7 +70,7 @@ pub use error::{ErrorKind, ManagerError};
 pub use group::{NewShareGroup, NewShareGroupSnapshot, NewShareGroupType, ShareGroupTypeView};
 pub use manage::{ManageShare, ManageSnapshot};
 pub use manager::{Event, Manager};
-pub use migration::{MigrationProgress, StartMigration, Started};
+pub use migration::{ConnectionView, MigrationProgress, StartMigration, Started};
 pub use records::Origin;
 pub use replica::NewReplica;
 pub use request::{

@@ -24,6 +24,9 @@ pub struct Grant {
     pub export_addresses: Vec<String>,
     /// Other backends of this host whose options marked `peer` may be read.
     pub peers: BTreeSet<BackendName>,
+    /// Whether the host itself may copy shares of this backend to and from others, where its driver cannot move them. The driver gets no
+    /// right by it.
+    pub migration_copy: bool,
 }
 
 /// A root that the operator binds: `shares = { path = "/srv/shares", pin = "sha256:…" }`.

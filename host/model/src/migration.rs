@@ -288,6 +288,17 @@ pub struct Connection {
     pub access_mapping: BTreeMap<String, Vec<Protocol>>,
 }
 
+/// What a backend's inherited options say of mounting its shares (contract 1.1).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConnectionOptions {
+    /// `share_mount_template`.
+    pub mount_template: String,
+    /// `share_unmount_template`.
+    pub unmount_template: String,
+    /// `protocol_access_mapping`: for each way of naming clients the protocols it works for.
+    pub access_mapping: BTreeMap<String, String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,13 +7,16 @@
 //! fresh instance. Answers are validated: what arrives keeps the contract.
 
 use async_trait::async_trait;
+use bulkhead_capability::files::ShareDirectory;
 use bulkhead_model::ability::{Abilities, Ability};
 use bulkhead_model::access::{AccessOutcome, AccessUpdate};
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::{CallError, CapabilityError};
 use bulkhead_model::export::ExportLocation;
 use bulkhead_model::id::ShareInstanceId;
-use bulkhead_model::migration::{Compatibility, Connection, FirstPhase, MigrationOutcome, ShareMigration};
+use bulkhead_model::migration::{
+    Compatibility, Connection, ConnectionOptions, FirstPhase, MigrationOutcome, ShareMigration,
+};
 use bulkhead_model::replica::{
     Promotion, ReplicaOutcome, ReplicaRemoval, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
     SnapshotUpdate,
@@ -56,6 +59,24 @@ pub trait Driver: Send + Sync + Debug {
     /// Idempotent. Fails if something could not be ended; the rest is ended nevertheless.
     async fn end_services(&self) -> Result<(), CapabilityError> {
         Ok(())
+    }
+
+    /// Whether the host itself may copy shares of this backend, where its driver cannot move them. Denied unless its grant says so.
+    fn may_copy_shares(&self) -> Result<(), CapabilityError> {
+        Err(CapabilityError::denied("copying shares by the host", "no line; this driver has no roots"))
+    }
+
+    /// Where the data of a share stand, for the host to copy them. No call of the driver.
+    ///
+    /// Fails with `denied` as [`Driver::may_copy_shares`], with `not-found` and `conflict` unless they are one directory that the host
+    /// reaches.
+    async fn share_directory(&self, _share: ShareInstanceId) -> Result<ShareDirectory, CapabilityError> {
+        Err(CapabilityError::denied("copying shares by the host", "no line; this driver has no roots"))
+    }
+
+    /// What the backend's options say of mounting its shares. No call of the driver.
+    fn connection_options(&self) -> ConnectionOptions {
+        ConnectionOptions::default()
     }
 
     /// `lifecycle.setup`: at start and at every swap, until it succeeds.

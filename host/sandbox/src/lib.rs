@@ -29,6 +29,7 @@ mod slots;
 mod state;
 mod target;
 
+pub use bulkhead_capability::files::{CopyProgress, CopySummary, ShareDirectory};
 pub use component::Component;
 pub use driver::{Driver, ENSURE_BATCH, HOOK_BATCH, USAGE_BATCH};
 pub use engine::{Engine, EngineConfig, EngineError, LARGEST_COMPONENT};

@@ -21,6 +21,7 @@ mod hot_load;
 mod lateness;
 mod make_pool;
 mod memory;
+mod migration;
 mod moving;
 mod neighbours;
 mod python;

@@ -27,6 +27,13 @@ pub(super) enum Migrate {
         #[command(flatten)]
         output: OutputOptions,
     },
+    /// Tell how to mount a share from outside, to copy it by hand where neither its driver nor the host can move it
+    Connection {
+        /// The share's name or id
+        share: String,
+        #[command(flatten)]
+        output: OutputOptions,
+    },
     /// Overrule the word that tells how far the latest migration is
     ResetTaskState {
         /// The share's name or id
@@ -90,6 +97,17 @@ impl Migrate {
                 }
                 let shown = ["task_state", "total_progress"];
                 printer.pairs(&shown.map(|name| (name.to_owned(), field(&progress, name))));
+                Ok(())
+            }
+            Self::Connection { share, output } => {
+                let id = find(client, "shares", "share", &share).await?;
+                let answer = client.get(&format!("/v1/shares/{id}/connection")).await?;
+                let found = answer.get("connection").cloned().unwrap_or_default();
+                if output.json {
+                    return printer.json(&found);
+                }
+                let shown = ["mount", "unmount", "access_mapping"];
+                printer.pairs(&shown.map(|name| (name.to_owned(), field(&found, name))));
                 Ok(())
             }
             Self::ResetTaskState { share, state } => {

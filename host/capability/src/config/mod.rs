@@ -3,12 +3,14 @@
 //!
 //! Values were validated by `package` before the generation was loaded; defaults are filled in here. A secret is its name.
 
+use crate::backend::Backend;
 use crate::call::Call;
 use crate::record::Deed;
 use bulkhead_model::base_option::share_opts;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::BackendName;
 use bulkhead_model::manifest::{Manifest, OptionDeclaration, OptionType, OptionValue};
+use bulkhead_model::migration::ConnectionOptions;
 use bulkhead_model::text::GuestText;
 use std::collections::BTreeMap;
 
@@ -92,6 +94,31 @@ impl<'call> Config<'call> {
         })?;
         let value = backend.options().get(name).or(declaration.default.as_ref());
         value.map(|value| typed(&declaration, value)).transpose()
+    }
+}
+
+impl Backend {
+    /// An inherited option: what the operator set, else its default.
+    pub(crate) fn inherited_option(&self, name: &str) -> Option<OptionValue> {
+        let inherited = share_opts().into_iter().find(|option| option.name == name);
+        self.options().get(name).cloned().or(inherited.and_then(|option| option.default))
+    }
+
+    /// What the inherited options say of mounting shares.
+    #[must_use]
+    pub fn connection_options(&self) -> ConnectionOptions {
+        let text = |name| match self.inherited_option(name) {
+            Some(OptionValue::Text(text)) => text,
+            _ => String::new(),
+        };
+        ConnectionOptions {
+            mount_template: text("share_mount_template"),
+            unmount_template: text("share_unmount_template"),
+            access_mapping: match self.inherited_option("protocol_access_mapping") {
+                Some(OptionValue::Map(pairs)) => pairs,
+                _ => BTreeMap::new(),
+            },
+        }
     }
 }
 

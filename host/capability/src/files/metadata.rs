@@ -34,6 +34,11 @@ impl Metadata {
         }
     }
 
+    /// Its attributes and access-control lists, in order of their names.
+    pub(super) fn attributes(&self) -> &[(CString, Vec<u8>)] {
+        &self.attributes
+    }
+
     /// Give it to `copy`.
     pub(super) fn apply(&self, copy: impl AsFd) -> Result<(), Errno> {
         let copy = copy.as_fd();
@@ -94,5 +99,7 @@ fn attributes(file: BorrowedFd<'_>) -> Vec<(CString, Vec<u8>)> {
             found.push((name, value));
         }
     }
+    // Each filesystem has its own order.
+    found.sort();
     found
 }

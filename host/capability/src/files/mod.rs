@@ -24,6 +24,7 @@ mod remove;
 mod replace;
 mod take_over;
 mod template;
+mod transfer;
 mod walk;
 mod watch;
 
@@ -41,6 +42,7 @@ use policy::Purpose;
 
 pub use kernel::LARGEST_KERNEL_FILE;
 pub use look::{DirectoryEntry, FileKind, FileStatus, MOST_ENTRIES, Space};
+pub use transfer::{CopyProgress, CopySummary, ShareDirectory};
 
 /// The largest file that is read or written as free bytes, in bytes.
 pub const LARGEST_FILE: usize = 1 << 20;

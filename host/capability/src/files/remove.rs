@@ -42,6 +42,26 @@ pub(super) fn remove(at: &Parent, watch: &Watch) -> Result<(), CapabilityError> 
     at.sync()
 }
 
+/// Remove what stands at a name inside a tree that only the host writes to. Nothing there is success. Syncs nothing.
+pub(super) fn remove_name(
+    below: &Dir,
+    name: &Path,
+    (subject, watch): (&str, &Watch),
+) -> Result<(), CapabilityError> {
+    let removing = |error| failed("removing something in", subject, error);
+    match status(below, name) {
+        Err(Errno::NOENT) => return Ok(()),
+        Err(error) => return Err(removing(error)),
+        Ok(status) if file_type(&status) != FileType::Directory => {
+            return kernel(below.remove_file(name)).map_err(removing);
+        }
+        Ok(_) => {}
+    }
+    let top = open_to_empty(below, name).map_err(removing)?;
+    empty(&top, subject, watch)?;
+    kernel(below.remove_dir(name)).map_err(removing)
+}
+
 /// Open a directory to empty it. One whose mode keeps its owner out is opened up first, as far as the host's user may.
 fn open_to_empty(below: &Dir, name: &Path) -> Result<Dir, Errno> {
     match directory(below, name, Mounts::Stop) {

@@ -45,6 +45,11 @@ pub(super) trait Visitor {
         Ok(())
     }
 
+    /// Whether a directory inside is visited at all.
+    fn enters(&mut self, _step: &Step, _name: &OsStr) -> bool {
+        true
+    }
+
     /// A directory inside, before it is entered.
     fn directory(&mut self, _step: &Step, _name: &OsStr) -> Result<(), CapabilityError> {
         Ok(())
@@ -147,6 +152,9 @@ fn read(
         };
         if file_type(&status) != FileType::Directory {
             visitor.entry(step, &name, &status)?;
+            continue;
+        }
+        if !visitor.enters(step, &name) {
             continue;
         }
         visitor.directory(step, &name)?;

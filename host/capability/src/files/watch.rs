@@ -74,6 +74,22 @@ pub(super) async fn blocking<T: Send + 'static>(
     })?
 }
 
+/// How long work of the host's own may take that no call bounds.
+const UNBOUNDED: std::time::Duration = std::time::Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// Run `work` of the host's own, which no call bounds, until it is done or `stop` says that it shall end.
+pub(super) async fn unbounded<T: Send + 'static>(
+    stop: Arc<AtomicBool>,
+    work: impl FnOnce(&Watch) -> Result<T, CapabilityError> + Send + 'static,
+) -> Result<T, CapabilityError> {
+    let watch = Watch { until: Instant::now() + UNBOUNDED, dropped: stop };
+    let done = tokio::task::spawn_blocking(move || work(&watch));
+    done.await.map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "blocking work of the host ended abruptly");
+        CapabilityError::new(CapabilityCode::Io, "the host failed inside; see the host's log")
+    })?
+}
+
 struct StopWhenDropped(Arc<AtomicBool>);
 
 impl Drop for StopWhenDropped {

@@ -5,6 +5,8 @@ mod clock;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod copying;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod ganesha;

@@ -14,7 +14,7 @@ use crate::records::{Change, Expect, Row};
 use crate::runner::{Progress, Step, enter};
 use crate::{begun, mountable, share};
 use bulkhead_model::ability::Ability;
-use bulkhead_model::error::{Blame, CallError};
+use bulkhead_model::error::CallError;
 use bulkhead_model::id::ShareId;
 use bulkhead_model::migration::{
     Compatibility, FirstPhase, Migration, MigrationOptions, MigrationPhase, MigrationWish,
@@ -43,7 +43,9 @@ pub(crate) async fn attempt(
         rest(inner, operation, migration.phase).await?;
         return Ok(Step::WaitForMigration);
     }
-    let Some((serving, _slot)) = enter(inner, &operation.backend).await? else { return Ok(Step::Again) };
+    let Some((serving, slot)) = enter(inner, &operation.backend).await? else { return Ok(Step::Again) };
+    // A copy by the host takes long and calls no driver: others may.
+    let _slot = (migration.phase != MigrationPhase::Copying).then_some(slot);
     if inner.runners.is_draining() {
         return Ok(Step::Wait);
     }
@@ -51,20 +53,7 @@ pub(crate) async fn attempt(
         return Ok(Step::Ended);
     };
     let at = At { inner, attempt: &attempt, migration: &migration };
-    let step = match (migration.phase, migration.wish) {
-        (phase, Some(MigrationWish::Cancel)) if phase.may_be_cancelled() => at.cancel(progress).await?,
-        (MigrationPhase::FirstPhaseDone | MigrationPhase::Broken, Some(MigrationWish::Complete)) => {
-            at.go_on(MigrationPhase::Completing).await?
-        }
-        (MigrationPhase::Checking, _) => at.check(progress).await?,
-        (MigrationPhase::Casting, _) => at.cast(progress, MigrationPhase::Starting).await?,
-        (MigrationPhase::Starting, _) => at.start(progress).await?,
-        (MigrationPhase::InProgress, _) => at.follow(progress).await?,
-        (MigrationPhase::Completing, _) => at.complete(progress).await?,
-        (MigrationPhase::ApplyingRules, _) => at.apply_rules(progress).await?,
-        (MigrationPhase::Ending, _) => at.end(progress).await?,
-        (phase, _) => at.refuse_copy(phase).await?,
-    };
+    let step = at.take(progress).await?;
     if step != Step::Wait {
         // What one call began with a command that is never repeated must not stand in the way of the next call.
         begun::forget(inner, &attempt.operation).await;
@@ -93,6 +82,10 @@ async fn rest(inner: &Inner, of: &Operation, phase: MigrationPhase) -> Result<()
             let mut operation = (*stored.value).clone();
             operation.state = OperationState::Waiting;
             phase.words().clone_into(&mut operation.step);
+            if phase == MigrationPhase::Copying {
+                // It takes as long as it takes.
+                operation.deadline_at = None;
+            }
             operation.updated_at = Timestamp::now();
             let mut change = Change::default();
             change.put(Expect::Unchanged(stored.revision), Row::Operation(operation));
@@ -116,6 +109,10 @@ async fn begin(
             };
             let mut operation = next_attempt(&stored, serving);
             phase.words().clone_into(&mut operation.step);
+            if phase == MigrationPhase::Copying {
+                // It takes as long as it takes.
+                operation.deadline_at = None;
+            }
             let attempt = Attempt { operation: operation.clone(), serving: Arc::clone(serving) };
             let mut change = Change::default();
             change.put(Expect::Unchanged(stored.revision), Row::Operation(operation));
@@ -125,18 +122,49 @@ async fn begin(
 }
 
 /// One step, and what it needs.
-struct At<'a> {
-    inner: &'a Arc<Inner>,
-    attempt: &'a Attempt,
-    migration: &'a Migration,
+pub(super) struct At<'a> {
+    pub(super) inner: &'a Arc<Inner>,
+    pub(super) attempt: &'a Attempt,
+    pub(super) migration: &'a Migration,
 }
 
 impl At<'_> {
-    fn share(&self) -> ShareId {
+    /// The step that phase and wish ask for.
+    async fn take(&self, progress: &mut Progress) -> Result<Step, ManagerError> {
+        match (self.migration.phase, self.migration.wish) {
+            (MigrationPhase::Copying | MigrationPhase::Copied, Some(MigrationWish::Cancel)) => {
+                self.undo(TaskState::MigrationCancelled, None).await
+            }
+            (phase, Some(MigrationWish::Cancel)) if phase.may_be_cancelled() => self.cancel(progress).await,
+            (MigrationPhase::Copied, Some(MigrationWish::Complete)) => {
+                self.go_on(MigrationPhase::Exporting).await
+            }
+            (MigrationPhase::FirstPhaseDone | MigrationPhase::Broken, Some(MigrationWish::Complete)) => {
+                self.go_on(MigrationPhase::Completing).await
+            }
+            (MigrationPhase::Checking, _) => self.check(progress).await,
+            (MigrationPhase::Casting, _) => self.cast(progress, MigrationPhase::Starting).await,
+            (MigrationPhase::Starting, _) => self.start(progress).await,
+            (MigrationPhase::InProgress, _) => self.follow(progress).await,
+            (MigrationPhase::Completing, _) => self.complete(progress).await,
+            (MigrationPhase::ApplyingRules, _) => self.apply_rules(progress).await,
+            (MigrationPhase::Ending, _) => self.end(progress).await,
+            (MigrationPhase::CastingForCopy, _) => self.prepare_copy(progress).await,
+            (MigrationPhase::Creating, _) => self.create(progress).await,
+            (MigrationPhase::Copying, _) => self.copy().await,
+            (MigrationPhase::Exporting, _) => self.export(progress).await,
+            (MigrationPhase::RemovingSource, _) => self.remove_source(progress).await,
+            (MigrationPhase::RemovingDestination, _) => self.remove_made(progress).await,
+            (MigrationPhase::FirstPhaseDone | MigrationPhase::Copied | MigrationPhase::Broken, _)
+            | (MigrationPhase::Abandoned, _) => Ok(Step::WaitForMigration),
+        }
+    }
+
+    pub(super) fn share(&self) -> ShareId {
         self.attempt.operation.share
     }
 
-    async fn advance(&self, alter: impl Fn(&mut Draft<'_>)) -> Result<Step, ManagerError> {
+    pub(super) async fn advance(&self, alter: impl Fn(&mut Draft<'_>)) -> Result<Step, ManagerError> {
         advance(self.inner, self.attempt, alter).await
     }
 
@@ -145,7 +173,7 @@ impl At<'_> {
     }
 
     /// Wait, if the call is to be repeated; else what the failure is called.
-    async fn judge(
+    pub(super) async fn judge(
         &self,
         progress: &mut Progress,
         error: &CallError,
@@ -192,7 +220,11 @@ impl At<'_> {
     }
 
     /// Make the source read only.
-    async fn cast(&self, progress: &mut Progress, next: MigrationPhase) -> Result<Step, ManagerError> {
+    pub(super) async fn cast(
+        &self,
+        progress: &mut Progress,
+        next: MigrationPhase,
+    ) -> Result<Step, ManagerError> {
         if !rules::has_writers(&self.inner.records.read(), self.share()) {
             return self.go_on(next).await;
         }
@@ -302,7 +334,7 @@ impl At<'_> {
     }
 
     /// What the driver of the destination can do; what the share was promised if that is not known.
-    fn support_at_destination(&self) -> ShareSupport {
+    pub(super) fn support_at_destination(&self) -> ShareSupport {
         let tables = self.inner.records.read();
         let placement = tables.instance(self.migration.destination).map(|one| one.placement.clone());
         let support = placement.and_then(|placement| share::support_on(self.inner, &placement).ok());
@@ -353,24 +385,6 @@ impl At<'_> {
             }
         }
         self.advance(|draft| draft.finish()).await
-    }
-
-    /// The host has no way to reach both sides.
-    async fn refuse_copy(&self, phase: MigrationPhase) -> Result<Step, ManagerError> {
-        let failure = OperationFailure {
-            code: "copy-refused".to_owned(),
-            blame: Blame::Caller,
-            message: format!("the host cannot reach both sides to copy ({})", phase.words()),
-        };
-        self.advance(|draft| {
-            let why = draft.migration.failure.take();
-            let message = match why {
-                Some(why) => format!("{}; {}", why.message, failure.message),
-                None => failure.message.clone(),
-            };
-            draft.put_back(TaskState::MigrationError, Some(OperationFailure { message, ..failure.clone() }));
-        })
-        .await
     }
 
     /// Let the driver stop. If it cannot, the migration goes on as it was, and the operation says why.

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! `verbs` is what people ask for; `attempt` takes one step at a time, each one driver call and one transaction; `settle` is what the steps
-//! do to the records; `carry` puts records together for drivers; `rules` sends access rules to either side.
+//! do to the records; `carry` puts records together for drivers; `rules` sends access rules to either side; `copy` is the host's own way.
 //!
 //! Where we differ from Manila on purpose: whether the destination would do is known before the request is answered; all rules must be in
 //! force at the start; a check of the driver that cannot be reached waits instead of counting as "no"; rules that the destination cannot
@@ -21,10 +21,13 @@
 
 pub(crate) mod attempt;
 mod carry;
+mod connection;
+mod copy;
 mod rules;
 pub(crate) mod settle;
 mod verbs;
 
+pub use connection::ConnectionView;
 pub use verbs::{MigrationProgress, StartMigration, Started};
 
 use crate::denial::Denial;

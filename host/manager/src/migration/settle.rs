@@ -144,6 +144,13 @@ impl<'a> Draft<'a> {
         self.to(MigrationPhase::Ending);
     }
 
+    /// The destination that the host made is removed first.
+    pub(super) fn remove_destination(&mut self, word: TaskState, failure: Option<OperationFailure>) {
+        self.migration.ends_as = Some(word);
+        self.migration.failure = failure.or(self.migration.failure.take());
+        self.to(MigrationPhase::RemovingDestination);
+    }
+
     /// The driver cannot or will not: the host copies, unless something was asked for that a copy cannot keep.
     pub(super) fn fall_back(&mut self, failure: OperationFailure) {
         if self.migration.options.needs_driver() || self.has_snapshots() {
@@ -174,6 +181,19 @@ impl<'a> Draft<'a> {
         }
         self.migration.ends_as = Some(TaskState::MigrationSuccess);
         self.to(MigrationPhase::ApplyingRules);
+    }
+
+    /// The host has copied and exported: the destination serves, the source goes.
+    pub(super) fn cut_over_copy(&mut self, support: ShareSupport) {
+        self.serve_from_destination(support);
+        if let Some(destination) = &mut self.destination {
+            destination.status = ShareStatus::Available;
+        }
+        if let Some(source) = &mut self.source {
+            source.status = ShareStatus::Inactive;
+        }
+        self.migration.ends_as = Some(TaskState::MigrationSuccess);
+        self.to(MigrationPhase::RemovingSource);
     }
 
     fn serve_from_destination(&mut self, support: ShareSupport) {
@@ -243,11 +263,17 @@ impl<'a> Draft<'a> {
         }
         let failure = self.migration.failure.take();
         self.end = Some(match word {
-            TaskState::MigrationSuccess => End { failure, ..End::well() },
+            TaskState::MigrationSuccess => End::well(),
             TaskState::MigrationCancelled => End { state: OperationState::Abandoned, failure },
             _ => End { state: OperationState::Failed, failure },
         });
         self.share.migration = None;
+    }
+
+    /// The source is gone, and with it the migration.
+    pub(super) fn finish_without_source(&mut self) {
+        self.source = None;
+        self.finish();
     }
 
     fn write(mut self, inner: &Inner, operation: &Stored<Operation>) -> Change {

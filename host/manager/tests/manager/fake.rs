@@ -29,8 +29,9 @@ use bulkhead_model::status::ReplicaState;
 use bulkhead_model::target::{CallTarget, ManagedName};
 use bulkhead_model::text::GuestText;
 use bulkhead_model::time::Timestamp;
-use bulkhead_sandbox::Driver;
+use bulkhead_sandbox::{Driver, ShareDirectory};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -135,6 +136,8 @@ pub struct FakeDriver {
     pub goodness_function: Option<&'static str>,
     /// What it says it can keep when a share moves.
     pub compatibility: Compatibility,
+    /// Where its shares are directories that the host may copy; none for a backend that the host does not reach.
+    pub folder: Option<PathBuf>,
     /// What befalls calls that have no script.
     pub whims: Option<Whims>,
     /// Its array is down: every call says so.
@@ -200,6 +203,7 @@ impl FakeDriver {
             filter_function: None,
             goodness_function: None,
             compatibility: DISRUPTIVE,
+            folder: None,
             whims: None,
             is_down: AtomicBool::new(false),
         }
@@ -406,12 +410,16 @@ impl Driver for FakeDriver {
         reason: &CallReason,
         share: &ShareForDriver,
     ) -> Result<Vec<ExportLocation>, CallError> {
-        self.perform(("create-share", reason), (Some(share.id), "change"), |world| make(world, share, 1))
-            .await
+        self.perform(("create-share", reason), (Some(share.id), "change"), |world| {
+            self.make_folder(share.id);
+            make(world, share, 1)
+        })
+        .await
     }
 
     async fn delete_share(&self, reason: &CallReason, share: &ShareForDriver) -> Result<(), CallError> {
         self.perform(("delete-share", reason), (Some(share.id), "change"), |world| {
+            self.remove_folder(share.id);
             world.shares.remove(&share.id);
             world.pending.remove(&share.id);
             Ok(())
@@ -635,6 +643,14 @@ impl Driver for FakeDriver {
             Ok(())
         })
         .await
+    }
+
+    fn may_copy_shares(&self) -> Result<(), CapabilityError> {
+        self.may_be_copied()
+    }
+
+    async fn share_directory(&self, share: ShareInstanceId) -> Result<ShareDirectory, CapabilityError> {
+        self.directory_of(share)
     }
 
     async fn migration_check_compatibility(

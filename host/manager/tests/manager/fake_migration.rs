@@ -2,10 +2,12 @@
 
 use crate::fake::{FakeDriver, HeldShare, answered, location, make};
 use bulkhead_model::call::CallReason;
-use bulkhead_model::error::{CallError, DriverErrorCode};
+use bulkhead_model::error::{CallError, CapabilityCode, CapabilityError, DriverErrorCode};
 use bulkhead_model::id::ShareInstanceId;
 use bulkhead_model::migration::{Compatibility, FirstPhase, MigrationOutcome, ShareMigration};
+use bulkhead_sandbox::ShareDirectory;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// How often the first phase of each source was asked about.
 pub type Polls = BTreeMap<ShareInstanceId, u32>;
@@ -24,6 +26,37 @@ fn gate(migration: &ShareMigration) -> (Option<ShareInstanceId>, &'static str) {
 }
 
 impl FakeDriver {
+    /// The directory of a share, where there is one.
+    pub fn folder_of(&self, share: ShareInstanceId) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(share.to_string()))
+    }
+
+    pub fn make_folder(&self, share: ShareInstanceId) {
+        if let Some(folder) = self.folder_of(share) {
+            std::fs::create_dir_all(folder).expect("made");
+        }
+    }
+
+    pub fn remove_folder(&self, share: ShareInstanceId) {
+        if let Some(Err(error)) = self.folder_of(share).map(std::fs::remove_dir_all) {
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
+        }
+    }
+
+    pub fn may_be_copied(&self) -> Result<(), CapabilityError> {
+        match self.folder {
+            Some(_) => Ok(()),
+            None => Err(CapabilityError::denied("copying by the host", "grant.migration-copy = true")),
+        }
+    }
+
+    pub fn directory_of(&self, share: ShareInstanceId) -> Result<ShareDirectory, CapabilityError> {
+        self.may_be_copied()?;
+        let folder = self.folder_of(share).expect("a folder");
+        ShareDirectory::open(&folder)
+            .map_err(|error| CapabilityError::new(CapabilityCode::NotFound, error.to_string()))
+    }
+
     pub async fn compatible(
         &self,
         reason: &CallReason,

@@ -22,6 +22,7 @@ mod house;
 mod managing;
 mod metadata;
 mod migration;
+mod migration_copy;
 mod migration_crash;
 mod operation;
 mod outage;

@@ -4,13 +4,16 @@ use crate::crash::{Death, MortalStore, at_every_point};
 use crate::fake::{FakeDriver, World};
 use crate::house::{description, new_rule, new_share, new_snapshot, operator, ready, settled, tenant, until};
 use crate::migration::{open_moving, to};
-use bulkhead_manager::{Force, Manager};
+use bulkhead_manager::{Force, Manager, ShareView};
 use bulkhead_model::access::AccessLevel;
+use bulkhead_model::migration::Compatibility;
 use bulkhead_model::scope::Scope;
 use bulkhead_model::status::{ShareStatus, SnapshotStatus, TaskState};
 use bulkhead_store::{MemoryStore, Store};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// How the migration ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,17 +22,52 @@ enum Ending {
     Cancelled,
 }
 
-async fn attach(manager: &Manager, name: &str, world: &Arc<Mutex<World>>, death: &Arc<Death>) {
-    let mut driver = FakeDriver::new(world);
+/// What outlives the daemon: the backends, and where they keep their shares if the host copies.
+#[derive(Default)]
+struct Outside {
+    world: Arc<Mutex<World>>,
+    folder: Option<TempDir>,
+}
+
+impl Outside {
+    fn copying() -> Self {
+        Self { folder: Some(tempfile::tempdir().expect("a folder")), ..Self::default() }
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().expect("the world")
+    }
+
+    fn folder_of(&self, view: &ShareView) -> Option<PathBuf> {
+        let instance = &view.instance;
+        let folder = self.folder.as_ref()?.path().join(instance.placement.backend.as_str());
+        Some(folder.join(instance.id.to_string()))
+    }
+
+    /// How many directories of shares there are.
+    fn count_folders(&self) -> usize {
+        let Some(folder) = &self.folder else { return 0 };
+        let backends =
+            std::fs::read_dir(folder.path()).expect("readable").map(|one| one.expect("one").path());
+        backends.map(|backend| std::fs::read_dir(backend).expect("readable").count()).sum()
+    }
+}
+
+async fn attach(manager: &Manager, name: &str, outside: &Outside, death: &Arc<Death>) {
+    let mut driver = FakeDriver::new(&outside.world);
     driver.death = Arc::clone(death);
+    if let Some(folder) = &outside.folder {
+        driver.folder = Some(folder.path().join(name));
+        driver.compatibility = Compatibility::default();
+    }
     manager.attach(description(name, 1), Arc::new(driver));
     ready(manager, name).await;
 }
 
-async fn open(store: Arc<dyn Store>, world: &Arc<Mutex<World>>, death: &Arc<Death>) -> Manager {
+async fn open(store: Arc<dyn Store>, outside: &Outside, death: &Arc<Death>) -> Manager {
     let manager = open_moving(store).await;
-    attach(&manager, "east", world, death).await;
-    attach(&manager, "west", world, death).await;
+    attach(&manager, "east", outside, death).await;
+    attach(&manager, "west", outside, death).await;
     manager.recover().await.expect("recovered");
     manager
 }
@@ -55,7 +93,7 @@ async fn go_on(manager: &Manager, ending: Ending) {
             at_rest(manager).await;
         }
         let word = manager.show_share(&Scope::Everything, id).expect("the share").share.task_state;
-        if word == Some(TaskState::MigrationDriverPhase1Done) {
+        if matches!(word, Some(TaskState::MigrationDriverPhase1Done | TaskState::DataCopyingCompleted)) {
             match ending {
                 Ending::Completed => manager.complete_migration(&operator(), id).await.expect("accepted"),
                 Ending::Cancelled => manager.cancel_migration(&operator(), id).await.expect("accepted"),
@@ -65,23 +103,26 @@ async fn go_on(manager: &Manager, ending: Ending) {
     settled(manager).await;
 }
 
-/// A share with a rule and a snapshot moves.
-async fn story(manager: &Manager, ending: Ending) {
+/// A share with a rule, and a snapshot or some data, moves.
+async fn story(manager: &Manager, outside: &Outside, ending: Ending) {
     let share = manager.create_share(&tenant(), new_share(1)).await.expect("accepted").share.id;
     settled(manager).await;
     manager.allow_access(&tenant(), share, new_rule("10.0.0.1")).await.expect("accepted");
-    manager.create_snapshot(&tenant(), new_snapshot(share)).await.expect("accepted");
+    match outside.folder_of(&manager.show_share(&Scope::Everything, share).expect("the share")) {
+        Some(folder) => std::fs::write(folder.join("file"), "content").expect("written"),
+        None => drop(manager.create_snapshot(&tenant(), new_snapshot(share)).await.expect("accepted")),
+    }
     settled(manager).await;
     go_on(manager, ending).await;
 }
 
 /// One life of the daemon, which ends with the story or with `death`.
-fn live(store: &Arc<MemoryStore>, world: &Arc<Mutex<World>>, death: &Arc<Death>, ending: Ending) {
+fn live(store: &Arc<MemoryStore>, outside: &Outside, death: &Arc<Death>, ending: Ending) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let mortal = Arc::new(MortalStore { store: Arc::clone(store), death: Arc::clone(death) });
     let told = async {
-        let manager = open(mortal, world, death).await;
-        story(&manager, ending).await;
+        let manager = open(mortal, outside, death).await;
+        story(&manager, outside, ending).await;
     };
     runtime.block_on(async {
         tokio::select! {
@@ -92,7 +133,8 @@ fn live(store: &Arc<MemoryStore>, world: &Arc<Mutex<World>>, death: &Arc<Death>,
     runtime.shutdown_background();
 }
 
-fn assert_agreement(manager: &Manager, world: &World, ending: Ending, told: &str) {
+fn assert_agreement(manager: &Manager, outside: &Outside, ending: Ending, told: &str) {
+    let world = outside.world();
     let shares = manager.list_shares(&Scope::Everything);
     for view in &shares {
         assert_eq!(view.instance.status, ShareStatus::Available, "{told}: {view:#?}");
@@ -106,6 +148,14 @@ fn assert_agreement(manager: &Manager, world: &World, ending: Ending, told: &str
             Ending::Cancelled => TaskState::MigrationCancelled,
         };
         assert_eq!(view.share.task_state, Some(word), "{told}");
+        if let Some(folder) = outside.folder_of(view) {
+            // Dead before anything was written: nothing was written.
+            let content = std::fs::read_to_string(folder.join("file")).unwrap_or_default();
+            assert!(content == "content" || content.is_empty(), "{told}: {content}");
+        }
+    }
+    if outside.folder.is_some() {
+        assert_eq!(outside.count_folders(), shares.len(), "{told}: a directory is orphaned");
     }
     assert_eq!(shares.len(), world.shares.len(), "{told}: a side is orphaned: {world:#?}");
     let snapshots = manager.list_snapshots(&Scope::Everything, None);
@@ -127,36 +177,46 @@ async fn clear(manager: &Manager) {
 }
 
 /// The next life goes on with the story, and records and backends agree.
-fn put_right(store: &Arc<MemoryStore>, world: &Arc<Mutex<World>>, ending: Ending, told: &str) {
-    world.lock().expect("the world").end_of_life();
+fn put_right(store: &Arc<MemoryStore>, outside: &Outside, ending: Ending, told: &str) {
+    outside.world().end_of_life();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
-        let manager = open(Arc::clone(store) as Arc<_>, world, &Death::never()).await;
+        let manager = open(Arc::clone(store) as Arc<_>, outside, &Death::never()).await;
         go_on(&manager, ending).await;
         manager.drain(Duration::from_secs(5)).await;
-        assert_agreement(&manager, &world.lock().expect("the world"), ending, told);
-        let manager = open(Arc::clone(store) as Arc<_>, world, &Death::never()).await;
+        assert_agreement(&manager, outside, ending, told);
+        let manager = open(Arc::clone(store) as Arc<_>, outside, &Death::never()).await;
         clear(&manager).await;
-        let world = world.lock().expect("the world");
-        let is_empty = world.shares.is_empty() && world.snapshots.is_empty();
+        let world = outside.world();
+        let is_empty = world.shares.is_empty() && world.snapshots.is_empty() && outside.count_folders() == 0;
         assert!(is_empty, "{told}: something is left: {world:#?}");
     });
 }
 
-fn tell(ending: Ending) {
-    at_every_point(&format!("a migration, {ending:?}"), 30, |death, told| {
-        let (store, world) = (Arc::new(MemoryStore::new()), Arc::default());
-        live(&store, &world, death, ending);
-        put_right(&store, &world, ending, &told());
+fn tell(story: &str, outside: fn() -> Outside, ending: Ending) {
+    at_every_point(&format!("{story}, {ending:?}"), 30, |death, told| {
+        let (store, outside) = (Arc::new(MemoryStore::new()), outside());
+        live(&store, &outside, death, ending);
+        put_right(&store, &outside, ending, &told());
     });
 }
 
 #[test]
 fn a_crash_at_any_step_of_a_migration_is_put_right() {
-    tell(Ending::Completed);
+    tell("a migration", Outside::default, Ending::Completed);
 }
 
 #[test]
 fn a_crash_at_any_step_of_a_migration_that_is_cancelled_is_put_right() {
-    tell(Ending::Cancelled);
+    tell("a migration", Outside::default, Ending::Cancelled);
+}
+
+#[test]
+fn a_crash_at_any_step_of_a_copy_by_the_host_is_put_right() {
+    tell("a copy by the host", Outside::copying, Ending::Completed);
+}
+
+#[test]
+fn a_crash_at_any_step_of_a_copy_by_the_host_that_is_cancelled_is_put_right() {
+    tell("a copy by the host", Outside::copying, Ending::Cancelled);
 }

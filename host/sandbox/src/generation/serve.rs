@@ -22,13 +22,16 @@ use crate::export::{
 };
 use crate::target;
 use async_trait::async_trait;
+use bulkhead_capability::files::ShareDirectory;
 use bulkhead_model::ability::{Abilities, Ability};
 use bulkhead_model::access::{AccessOutcome, AccessUpdate};
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::{CallError, CapabilityError};
 use bulkhead_model::export::ExportLocation;
 use bulkhead_model::id::ShareInstanceId;
-use bulkhead_model::migration::{Compatibility, Connection, FirstPhase, MigrationOutcome, ShareMigration};
+use bulkhead_model::migration::{
+    Compatibility, Connection, ConnectionOptions, FirstPhase, MigrationOutcome, ShareMigration,
+};
 use bulkhead_model::replica::{
     Promotion, ReplicaOutcome, ReplicaRemoval, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
     SnapshotUpdate,
@@ -59,6 +62,18 @@ impl Driver for Generation {
 
     async fn end_services(&self) -> Result<(), CapabilityError> {
         self.caller.backend.end_groups().await
+    }
+
+    fn may_copy_shares(&self) -> Result<(), CapabilityError> {
+        self.caller.backend.may_copy_shares()
+    }
+
+    async fn share_directory(&self, share: ShareInstanceId) -> Result<ShareDirectory, CapabilityError> {
+        self.caller.backend.share_directory(share).await
+    }
+
+    fn connection_options(&self) -> ConnectionOptions {
+        self.caller.backend.connection_options()
     }
 
     async fn setup(&self, reason: &CallReason) -> Result<(), CallError> {
