@@ -51,16 +51,7 @@ impl Caller {
         let missing = CallError::NotExported { interface: E::ABILITY.interface() };
         let function = self.component.function(E::LABEL).ok_or(missing)?;
         let origin = self.origin(reason, E::LABEL);
-        let span = tracing::info_span!(
-            "driver.call",
-            driver.function = E::LABEL,
-            backend.name = %self.backend.name(),
-            backend.generation = %origin.generation,
-            call.id = %origin.call,
-            request.id = %origin.request,
-            operation.id = origin.operation.map(tracing::field::display),
-            error.blame = tracing::field::Empty,
-        );
+        let span = self.span(&origin, E::LABEL);
         let call = Prepared { function, origin, target, earlier_attempts: reason.earlier_attempts };
         let outcome = self.run::<E>(call, arguments).instrument(span.clone()).await;
         if let Err(error) = &outcome {
@@ -82,7 +73,20 @@ impl Caller {
         flushed.map_err(|error| unrecorded(&error))
     }
 
-    fn origin(&self, reason: &CallReason, function: &str) -> CallOrigin {
+    pub(crate) fn span(&self, origin: &CallOrigin, function: &'static str) -> tracing::Span {
+        tracing::info_span!(
+            "driver.call",
+            driver.function = function,
+            backend.name = %self.backend.name(),
+            backend.generation = %origin.generation,
+            call.id = %origin.call,
+            request.id = %origin.request,
+            operation.id = origin.operation.map(tracing::field::display),
+            error.blame = tracing::field::Empty,
+        )
+    }
+
+    pub(crate) fn origin(&self, reason: &CallReason, function: &str) -> CallOrigin {
         CallOrigin {
             call: CallId::next(),
             function: function.to_owned(),
@@ -109,9 +113,7 @@ impl Caller {
         let bounds = Bounds { function: E::LABEL, limits, hit: store.data().limiter.hit() };
         let flushed = store.into_data().call.end().await;
         let answer = match ended {
-            Ok(Ok(Ok(answer))) => answer,
-            Ok(Ok(Err(error))) => return Err(failure(&error, &bounds)),
-            Ok(Err(panic)) => return Err(CallError::Host { reason: panicked(&*panic) }),
+            Ok(ended) => of_guest(ended, &bounds)?,
             Err(_) => {
                 let limit_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
                 return Err(CallError::DeadlineExceeded { function: E::LABEL, limit_ms });
@@ -122,7 +124,7 @@ impl Caller {
         Ok(answer)
     }
 
-    fn store(&self, state: State) -> Store<State> {
+    pub(crate) fn store(&self, state: State) -> Store<State> {
         let limits = self.backend.limits();
         let mut store = Store::new(self.component.prepared().engine(), state);
         store.limiter(|state| &mut state.limiter);
@@ -154,7 +156,19 @@ struct Prepared {
     earlier_attempts: u32,
 }
 
-fn unrecorded(error: &impl std::fmt::Display) -> CallError {
+/// What a guest that ended in time said.
+pub(crate) fn of_guest<T>(
+    ended: std::thread::Result<wasmtime::Result<T>>,
+    bounds: &Bounds<'_>,
+) -> Result<T, CallError> {
+    match ended {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(failure(&error, bounds)),
+        Err(panic) => Err(CallError::Host { reason: panicked(&*panic) }),
+    }
+}
+
+pub(crate) fn unrecorded(error: &impl std::fmt::Display) -> CallError {
     CallError::Host { reason: format!("the ledger cannot record the effects: {error}") }
 }
 

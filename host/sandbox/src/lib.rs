@@ -25,6 +25,8 @@ mod generation;
 mod limits;
 mod link;
 mod load;
+#[doc(hidden)]
+pub mod measure;
 mod slots;
 mod state;
 mod target;

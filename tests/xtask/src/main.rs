@@ -1,4 +1,4 @@
-//! `cargo xtask demo|test|check|soak|guests`: the commands of this repository.
+//! `cargo xtask demo|test|check|soak|measure|guests`: the commands of this repository.
 //!
 //! Each installs what it needs, says so, and can be repeated. Nothing here has dependencies: it must run on a machine that has
 //! only cargo.
@@ -8,6 +8,7 @@
 mod check;
 mod demo;
 mod guests;
+mod measure;
 mod setup;
 mod shell;
 mod verify;
@@ -20,10 +21,12 @@ usage: cargo xtask COMMAND
   demo     build everything, start the daemon, and tell the whole story of a share: over NFS as root, else on directories
   test     install what the tests need and run them all
   check    formatting, lints, documentation and licences, each with warnings denied
-  soak     what takes long: hundreds of kills at random moments, on directories and on real storage; 1,000 power cuts; a million
-           steps of the simulation
+  soak     what takes long: 1,000 kills at random moments, on directories and on real storage; every crash point of every story;
+           1,000 power cuts; a million steps of the simulation
            [--seed N] [--daemon-kills N] [--helper-kills N]
            [--storage-daemon-kills N] [--storage-helper-kills N] [--storage-ganesha-kills N]
+  measure  what a call, a command and a request cost, each beside its peer in the same run
+           [--rounds N]
   guests   build the drivers of this repository into target/guests
 
 Everything is built below target/. Packages are installed with apt-get where it is there and this is root; elsewhere the
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         "test" => verify::test(),
         "check" => check::run(),
         "soak" => verify::soak(rest),
+        "measure" => measure::run_all(rest),
         "guests" => setup::prepare().and_then(|()| guests::build(guests::Programs::Run)),
         "help" | "--help" | "-h" => {
             eprintln!("{HELP}");

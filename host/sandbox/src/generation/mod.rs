@@ -50,6 +50,10 @@ impl Generation {
         Ok(Self { caller, rights, metadata_keys, _engine: Arc::clone(engine) })
     }
 
+    pub(crate) const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// Call `E` and convert its answer; the driver's own errors, and answers against the contract, become errors.
     async fn call<E: Export, T>(
         &self,
