@@ -93,6 +93,17 @@ impl Chain {
         Ok(())
     }
 
+    /// What a flush would answer if it had nothing to do; none if it has. Most calls leave no effect, and a task for each would cost as much
+    /// as the rest of the call.
+    pub(crate) fn at_rest(&self) -> Option<Result<(), LedgerError>> {
+        let _turn = self.effects.turn.try_lock().ok()?;
+        let queue = self.effects.queue();
+        match &queue.failure {
+            Some(failure) => Some(Err(failure.clone())),
+            None => queue.waiting.is_empty().then_some(Ok(())),
+        }
+    }
+
     /// Write what was handed over before; on return it is on the disk.
     pub(crate) async fn flush(&self) -> Result<(), LedgerError> {
         let _turn = self.effects.turn.lock().await;

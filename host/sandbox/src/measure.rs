@@ -22,15 +22,15 @@ use std::panic::AssertUnwindSafe;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use wasmtime::Store;
-use wasmtime::component::{Instance, TypedFunc};
+use wasmtime::component::TypedFunc;
 
 type UpdateAccessFunction =
     TypedFunc<<UpdateAccess as crate::export::Export>::Arguments<'static>, Returned<UpdateAccess>>;
 
-/// An instance that serves call after call.
+/// An instance that serves call after call, and its function.
 pub struct Kept {
     store: Store<State>,
-    instance: Instance,
+    function: UpdateAccessFunction,
 }
 
 /// The arguments of `update-access` in the words of the component.
@@ -58,7 +58,7 @@ pub fn name_target(share: &ShareForDriver, update: &AccessUpdate) {
 }
 
 impl Generation {
-    /// Make a store and an instance in it.
+    /// Make a store and an instance in it, and find its function.
     ///
     /// Fails with what the engine says, as a fault of the host.
     pub async fn instantiate(&self, reason: &CallReason) -> Result<Kept, CallError> {
@@ -69,14 +69,17 @@ impl Generation {
         let call = caller.backend.begin(origin, CallTarget::default(), deadline, reason.earlier_attempts);
         let mut store = caller.store(State { call, limiter: Limiter::new(limits) });
         let instance = caller.component.prepared().instantiate_async(&mut store).await;
-        let instance = instance.map_err(|error| CallError::Host { reason: error.to_string() })?;
-        Ok(Kept { store, instance })
+        let failed = |error: wasmtime::Error| CallError::Host { reason: error.to_string() };
+        let missing = CallError::NotExported { interface: UpdateAccess::ABILITY.interface() };
+        let index = caller.component.function(UpdateAccess::LABEL).ok_or(missing)?;
+        let function = instance.map_err(failed)?.get_typed_func(&mut store, index).map_err(failed)?;
+        Ok(Kept { store, function })
     }
 
     /// `update-access` in a kept instance and nothing around it: no rights, no deadline, no conversion, no check of the answer.
     pub async fn update_access_bare(&self, kept: &mut Kept, arguments: &Converted) -> Result<(), CallError> {
-        let function = self.update_access_function(kept)?;
-        let answer = function.call_async(&mut kept.store, (&arguments.share, &arguments.update, None)).await;
+        let answer =
+            kept.function.call_async(&mut kept.store, (&arguments.share, &arguments.update, None)).await;
         answer.map(|_| ()).map_err(|error| CallError::Host { reason: error.to_string() })
     }
 
@@ -104,9 +107,8 @@ impl Generation {
             let before = std::mem::replace(&mut kept.store.data_mut().call, call);
             kept.store.set_epoch_deadline(1);
             kept.store.set_hostcall_fuel(saturating_usize(limits.host_call_kib.saturating_mul(1 << 10)));
-            let function = self.update_access_function(kept)?;
             let arguments = (&converted.share, &converted.update, None);
-            let guest = AssertUnwindSafe(function.call_async(&mut kept.store, arguments)).catch_unwind();
+            let guest = AssertUnwindSafe(kept.function.call_async(&mut kept.store, arguments)).catch_unwind();
             let ended = tokio::time::timeout_at(deadline, guest).await;
             let bounds =
                 Bounds { function: UpdateAccess::LABEL, limits, hit: kept.store.data().limiter.hit() };
@@ -117,12 +119,5 @@ impl Generation {
         let (answer,) = answer.instrument(span).await?;
         let answer = answer.map_err(|error| CallError::Host { reason: error.message })?;
         outcomes_from_wit(update, answer).map_err(|breach| CallError::Host { reason: breach.0 })
-    }
-
-    fn update_access_function(&self, kept: &mut Kept) -> Result<UpdateAccessFunction, CallError> {
-        let missing = CallError::NotExported { interface: UpdateAccess::ABILITY.interface() };
-        let index = self.caller().component.function(UpdateAccess::LABEL).ok_or(missing)?;
-        let function = kept.instance.get_typed_func(&mut kept.store, index);
-        function.map_err(|error| CallError::Host { reason: error.to_string() })
     }
 }
