@@ -15,6 +15,7 @@ use bulkhead_model::grant::{Ceiling, Grant};
 use bulkhead_model::id::{BackendName, Digest, GenerationNumber, Label};
 use bulkhead_model::manifest::{Manifest, OptionValue, RootDeclaration};
 use bulkhead_model::target::CallTarget;
+use bulkhead_model::tenure::Tenure;
 use bulkhead_store::Store;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,6 +48,8 @@ pub struct BackendParts {
     pub helper: Arc<dyn CommandRunner>,
     /// What all generations of all backends of this process share.
     pub locks: Arc<Locks>,
+    /// Which copy of a state this is, for its roots; none where the state does not outlive the process.
+    pub tenure: Option<Tenure>,
 }
 
 /// Why a grant does not fit its manifest, or this machine.
@@ -170,6 +173,12 @@ impl Backend {
     ) -> Result<Arc<Self>, GrantError> {
         crate::grant::check(&parts.manifest, &parts.grant, &parts.ceiling)?;
         let roots = crate::grant::open_roots(&parts.manifest, &parts.grant)?;
+        if let Some(tenure) = parts.tenure {
+            for (name, root) in &roots {
+                let taken = |source| GrantError::Root { name: name.clone(), source };
+                crate::claim::claim(root, tenure).map_err(taken)?;
+            }
+        }
         let shared = parts.locks.of(&parts.name);
         let places = roots.iter().filter_map(|(name, root)| Some((name.clone(), *root.ancestry().first()?)));
         shared.add_roots(places);
@@ -247,8 +256,17 @@ impl Backend {
                 && self.parts.ceiling.capabilities.contains(&capability))
     }
 
-    /// The granted root `name`. Denied if the manifest does not declare it or the grant does not bind it.
+    /// The granted root `name`. Denied if the manifest does not declare it, the grant does not bind it, or a restored copy of this daemon's
+    /// state has it.
     pub fn root(&self, name: &Label) -> Result<Arc<Root>, CapabilityError> {
+        let root = self.granted_root(name)?;
+        if let Some(tenure) = self.parts.tenure {
+            crate::claim::check(&root, tenure)?;
+        }
+        Ok(root)
+    }
+
+    fn granted_root(&self, name: &Label) -> Result<Arc<Root>, CapabilityError> {
         self.roots.get(name).cloned().ok_or_else(|| {
             let line = match self.manifest().root(name).map(RootDeclaration::digest) {
                 Some(pin) => {

@@ -11,6 +11,7 @@
 mod argument;
 pub mod backend;
 pub mod call;
+mod claim;
 pub mod clock;
 pub mod config;
 pub mod dbus;

@@ -28,6 +28,15 @@ pub enum RootError {
         /// What the kernel says.
         reason: String,
     },
+    /// A copy of this daemon's state was put back elsewhere, and serves it.
+    #[error(
+        "'{path}' is served by a restored copy of this daemon's state; let this backend be, or, if the other daemon has ended for good, \
+         type: setfattr -x user.bulkhead.tenure {path}"
+    )]
+    Succeeded {
+        /// The path.
+        path: String,
+    },
     /// A privileged program reads it, and anybody could write there.
     #[error(
         "'{path}' is written to by others (mode {mode:o}), and a privileged program reads it: chmod go-w '{path}'"

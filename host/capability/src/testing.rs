@@ -63,6 +63,7 @@ impl TestHost {
             ledger: self.ledger.clone(),
             helper: Arc::clone(&self.runner),
             locks: Arc::clone(&self.locks),
+            tenure: None,
         })
     }
 

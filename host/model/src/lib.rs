@@ -30,5 +30,6 @@ pub mod statistics;
 pub mod status;
 pub mod suggestion;
 pub mod target;
+pub mod tenure;
 pub mod text;
 pub mod time;

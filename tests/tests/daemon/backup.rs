@@ -1,13 +1,14 @@
 //! A daemon's state copied while it works, and put back on another machine: here, another folder.
 
 use crate::{directory_daemon, make_small_share, make_snapshot};
-use bulkhead_tests::daemon::Daemon;
+use bulkhead_tests::daemon::{Daemon, SETTLE, settle};
 use bulkhead_tests::lab::Lab;
 use bulkhead_tests::programs;
 use bulkhead_tests::verbs::{act, create_share, delete_share, delete_snapshot};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 fn store(state: &Path, words: &[&str]) -> Output {
     Command::new(programs::program("bulkhead").expect("built"))
@@ -84,6 +85,60 @@ async fn a_copy_goes_on_at_another_machine_with_all_that_its_driver_keeps_in_it(
     for share in [share, clone] {
         delete_share(&tenant, &share).await.expect("gone");
     }
+}
+
+/// Whether a file can be marked on this filesystem.
+fn has_attributes(directory: &Path) -> bool {
+    rustix::fs::setxattr(directory, "user.bulkhead.test", b"x", rustix::fs::XattrFlags::empty()).is_ok()
+}
+
+/// Why a backend is not loaded, as soon as that is known.
+async fn failure_of(daemon: &Daemon, backend: &str) -> String {
+    let began = Instant::now();
+    while began.elapsed() < SETTLE {
+        let shown = daemon.operator().get(&format!("/v1/backends/{backend}")).await.expect("the backend");
+        let failure = &shown["backend"]["status"]["failure"];
+        if !failure.is_null() {
+            return failure.to_string();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    String::new()
+}
+
+#[tokio::test]
+async fn a_daemon_gives_way_to_a_restored_copy_of_its_state_while_it_runs_and_when_it_starts_again() {
+    let (here, mut old) = directory_daemon().await;
+    if !has_attributes(here.path()) {
+        eprintln!("SKIPPED: the filesystem of temporary files has no extended attributes");
+        return;
+    }
+    let there = Lab::new().expect("a lab");
+    std::fs::copy(here.backend_file("nas1"), there.backend_file("nas1")).expect("the same storage");
+    let share = make_small_share(&old.tenant()).await;
+    let copy = there.path().join("copy");
+    assert!(store(&here.state(), &["backup", &copy.display().to_string()]).status.success());
+    let restored = store(&there.state(), &["restore", &copy.display().to_string()]);
+    assert!(restored.status.success(), "{}", told(&restored));
+    let kept = make_small_share(&old.tenant()).await;
+
+    let new = Daemon::start(&there).await.expect("a daemon on the copy");
+    new.ready().await.expect("ready");
+    delete_share(&new.tenant(), &share).await.expect("it serves");
+    let asked = json!({ "share": { "share_proto": "NFS", "size": 1 } });
+    let made = old.tenant().post("/v2/shares", &asked).await.expect("the old one does not know yet");
+    let path = format!("/v2/shares/{}", made["share"]["id"].as_str().expect("an id"));
+    settle(&old.tenant(), &path, "share", &["error"]).await.expect("its driver is denied the root");
+    let directory = here.root("nas1", "shares");
+    let names = std::fs::read_dir(&directory).expect("the shares").count();
+    assert_eq!(names, 1, "what the old one made before is there, and nothing of it since");
+
+    old.kill().expect("killed");
+    let old = Daemon::start(&here).await.expect("it starts");
+    let told = failure_of(&old, "nas1").await;
+    assert!(told.contains("restored copy") && told.contains("setfattr"), "{told}");
+    new.tenant().send("GET", "/v2/shares", None).await.expect("the new one serves on");
+    drop((kept, new));
 }
 
 #[test]

@@ -59,6 +59,7 @@ impl StoreCommand {
                 let to = StateDirectory::open(&into)?;
                 let facts = SqliteStore::back_up(&from.store(), &to.store())?;
                 from.copy_kept_files(&to)?;
+                to.copy_tenure(&from)?;
                 printer.note(&format!("copied {} into {}", told(facts), into.display()));
             }
             Verb::Restore { from } => {
@@ -66,9 +67,11 @@ impl StoreCommand {
                 let to = StateDirectory::open(&self.state)?;
                 let facts = SqliteStore::restore(&source.store(), &to.store())?;
                 source.copy_kept_files(&to)?;
+                to.succeed(&source)?;
                 printer.note(&format!(
-                    "put {} into {}\nwhat was made or removed at the backends since the copy is not in it: let no daemon with the \
-                     newer state run on them, then look at 'bulkhead backend show' and ensure each backend",
+                    "put {} into {}\nwhat was made or removed at the backends since the copy is not in it: end the daemon with the \
+                     newer state, which is refused its roots once this one has loaded them; then look at 'bulkhead backend show' and \
+                     ensure each backend",
                     told(facts),
                     self.state.display()
                 ));

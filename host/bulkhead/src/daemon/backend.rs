@@ -21,6 +21,7 @@ use bulkhead_model::canonical;
 use bulkhead_model::grant::{Ceiling, Grant};
 use bulkhead_model::id::{BackendName, Digest, GenerationNumber};
 use bulkhead_model::manifest::OptionValue;
+use bulkhead_model::tenure::Tenure;
 use bulkhead_package::{Package, PackageError, mode, options};
 use bulkhead_sandbox::{Component, Driver, Engine, EngineConfig, Generation};
 use bulkhead_store::Store;
@@ -49,6 +50,7 @@ pub(super) struct Parts {
     pub(super) ledger: Ledger,
     pub(super) runner: Arc<dyn CommandRunner>,
     pub(super) locks: Arc<Locks>,
+    pub(super) tenure: Tenure,
     pub(super) ceiling: Ceiling,
     pub(super) packages: Arc<Packages>,
     /// The daemon's configuration file.
@@ -203,6 +205,7 @@ impl Verified {
             ledger: parts.ledger.clone(),
             helper: Arc::clone(&parts.runner),
             locks: Arc::clone(&parts.locks),
+            tenure: Some(parts.tenure),
         })
         .map_err(LoadFailure::Grant)?;
         let driver = Generation::new(&parts.engine, component, backend).map_err(LoadFailure::Component)?;

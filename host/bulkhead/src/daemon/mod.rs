@@ -68,6 +68,7 @@ pub(crate) async fn run(
         ledger: ledger.clone(),
         runner: Arc::<HelperClient>::clone(&helper),
         locks: Arc::new(Locks::default()),
+        tenure: state.tenure()?,
         ceiling: configuration.ceiling.clone(),
         packages: Packages::open(state.packages()).context("the directory of packages cannot be made")?,
         main_file: configuration.file.clone(),

@@ -1,6 +1,7 @@
 //! The state directory: who may look into it, and the keys that are made once and kept.
 
 use anyhow::{Context, bail};
+use bulkhead_model::tenure::Tenure;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -11,6 +12,9 @@ const OTHERS: u32 = 0o077;
 
 /// Files that a copy of the state must have. The key of the cache is not among them: what it protects is made again.
 const KEPT: [&str; 1] = ["ledger.key"];
+
+/// Which copy of a state this is.
+const TENURE: &str = "tenure";
 
 /// A state directory, made if it was missing.
 #[derive(Debug, Clone)]
@@ -53,6 +57,60 @@ impl StateDirectory {
             );
         }
         Self::open(path)
+    }
+
+    /// Which copy of a state this is; written down the first time.
+    pub(crate) fn tenure(&self) -> anyhow::Result<Tenure> {
+        match self.written_tenure()? {
+            Some(tenure) => Ok(tenure),
+            None => {
+                let tenure = Tenure::first();
+                self.write_tenure(tenure)?;
+                Ok(tenure)
+            }
+        }
+    }
+
+    fn written_tenure(&self) -> anyhow::Result<Option<Tenure>> {
+        let path = self.path.join(TENURE);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse().map(Some).with_context(|| {
+                format!(
+                    "{} cannot be read\nhint: bring it back from a backup, or remove it if no other copy of this state is served",
+                    path.display()
+                )
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// Whole or not at all, also through a crash.
+    fn write_tenure(&self, tenure: Tenure) -> anyhow::Result<()> {
+        let (path, draft) = (self.path.join(TENURE), self.path.join(format!("{TENURE}.new")));
+        let write = || {
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+            writeln!(file, "{tenure}")?;
+            file.sync_all()?;
+            std::fs::rename(&draft, &path)?;
+            File::open(&self.path)?.sync_all()
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Take over the tenure of `source`, a copy of a state, as it is: a backup is nobody's turn.
+    pub(crate) fn copy_tenure(&self, source: &Self) -> anyhow::Result<()> {
+        self.write_tenure(source.tenure()?)
+    }
+
+    /// Succeed the state that `source` is a copy of: from now on this one has its roots, and the old one gives way.
+    pub(crate) fn succeed(&self, source: &Self) -> anyhow::Result<()> {
+        match source.written_tenure()? {
+            Some(old) => self.write_tenure(old.succeeded()),
+            // A copy of a state from before there were tenures: nobody has claimed anything.
+            None => self.write_tenure(Tenure::first()),
+        }
     }
 
     /// Copy what stands beside the store and cannot be made again: keys, and the packages of generations. Fails if `to` has another of the same name.

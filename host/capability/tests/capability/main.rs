@@ -1,6 +1,7 @@
 //! The capabilities with fakes around them: no wasm, no daemon, no helper; real directories.
 
 #[cfg(test)]
+mod claim;
 mod clock;
 #[cfg(test)]
 mod config;

@@ -112,6 +112,7 @@ impl Bench {
             ledger: ledger.clone(),
             helper,
             locks: Arc::new(Locks::default()),
+            tenure: None,
         })?;
         let component = engine.load(package.digest, &package.bytes)?;
         let driver = Generation::new(&engine, component, backend)?;

@@ -153,6 +153,7 @@ impl Bench {
                 ledger: self.ledger.clone(),
                 helper: Arc::clone(&self.runner),
                 locks: Arc::clone(&locks),
+                tenure: None,
             };
             let backend = Backend::intercepted(parts, Arc::clone(&self.strikes) as _)?;
             made.push(Arc::new(Generation::new(&self.engine, self.component.clone(), backend)?));
