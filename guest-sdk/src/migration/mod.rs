@@ -24,8 +24,8 @@ use crate::share::Share;
 pub trait Migration: Driver {
     /// Tell what a migration to `migration.destination_host` would keep. `migration.snapshots` is empty.
     ///
-    /// Reads only. Any failure counts as [`MigrationCompatibility::default`]: the host copies instead, unless the operator asked for what a
-    /// copy cannot keep.
+    /// Reads only. A backend that is busy or unreachable is asked again. Any other failure counts as [`MigrationCompatibility::default`]: the
+    /// host copies instead, unless the operator asked for what a copy cannot keep.
     fn migration_check_compatibility(migration: &ShareMigration) -> Result<MigrationCompatibility>;
 
     /// Begin the first phase and return; the work goes on at the backend.
