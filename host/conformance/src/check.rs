@@ -51,6 +51,7 @@ pub fn all() -> Vec<Check> {
         checks::mountable::CHECKS,
         checks::groups::CHECKS,
         checks::replication::CHECKS,
+        checks::migration::CHECKS,
     ]
     .concat()
 }

@@ -1,6 +1,6 @@
 //! The drivers of this repository.
 
-use crate::{names, report, with_verdict};
+use crate::{config, names, report, with_verdict};
 
 #[test]
 fn the_directory_driver_keeps_the_contract_on_fakes() {
@@ -27,11 +27,21 @@ fn what_a_fake_cannot_know_is_skipped_and_says_what_it_needs() {
 
 #[test]
 fn the_memory_driver_keeps_the_contract() {
-    let (report, code) = report("memory", &["--budget", "120"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    // Two pools of a backend that knows its name: shares move between them.
+    let options =
+        "pools = { fast = \"unlimited\", slow = \"unlimited\" }\nbackend_host = \"conformance@lab\"";
+    let file = config(folder.path(), &format!("[options]\n{options}\n"));
+    let (report, code) = report("memory", &["--budget", "120", "--config", &file]);
     let broken = with_verdict(&report, "broken");
     assert!(broken.is_empty() && code == Some(0), "{broken:?}");
     let held = with_verdict(&report, "held");
     for id in [
+        "migration-start-again",
+        "migration-continue",
+        "migration-complete",
+        "migration-complete-again",
+        "migration-cancel",
         "mountable-full-sync-removes",
         "replicated-revert-again",
         "group-from-snapshot",

@@ -6,6 +6,7 @@ pub(crate) mod ensure;
 pub(crate) mod groups;
 pub(crate) mod lifecycle;
 pub(crate) mod manage;
+pub(crate) mod migration;
 pub(crate) mod mountable;
 pub(crate) mod replication;
 pub(crate) mod shares;

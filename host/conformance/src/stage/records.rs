@@ -72,6 +72,21 @@ impl Stage {
         format!("conformance@{backend}#{pool}")
     }
 
+    /// Where else `share` could be: each of `pools` of its own backend that is not its own, then the second backend; with the pool's name.
+    pub(crate) fn other_places(&self, share: &ShareForDriver, pools: Vec<String>) -> Vec<(String, String)> {
+        let [here, peer] = &self.sample.hosts;
+        let first = pools.first().cloned();
+        let own = share.pool.clone().or_else(|| first.clone());
+        let others = pools.into_iter().filter(|pool| Some(pool) != own.as_ref());
+        let mut places: Vec<_> = others.map(|pool| (format!("conformance@{here}#{pool}"), pool)).collect();
+        if self.world.peer().is_some()
+            && let Some(pool) = own.or(first)
+        {
+            places.push((format!("conformance@{peer}#{pool}"), pool));
+        }
+        places
+    }
+
     /// A group that nobody has made yet.
     pub(crate) fn new_group(&self) -> ShareGroupForDriver {
         let number = self.number();
