@@ -1,6 +1,6 @@
 //! The drivers of this repository.
 
-use crate::{config, names, report, with_verdict};
+use crate::{check, config, names, report, with_verdict};
 
 #[test]
 fn the_directory_driver_keeps_the_contract_on_fakes() {
@@ -48,5 +48,16 @@ fn the_memory_driver_keeps_the_contract() {
         "promote-replica-again",
     ] {
         assert!(names(&held).contains(id), "{id} did not hold: {report}");
+    }
+}
+
+#[test]
+fn a_name_that_no_check_has_is_told_before_anything_is_tried() {
+    for (name, meant) in [("migration-start-agian", "migration-start-again"), ("nonsense", "names them all")]
+    {
+        let output = check("memory", &["--only", name]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(name) && told.contains(meant), "{told}");
+        assert!(output.stdout.is_empty() && output.status.code() == Some(1), "{output:?}");
     }
 }

@@ -9,11 +9,12 @@ use super::lab::Lab;
 use crate::cli::printer::Printer;
 use anyhow::{Context, bail};
 use bench::Bench;
-use bulkhead_conformance::{Budget, Plan, Report, Rules, Sample, Subject};
+use bulkhead_conformance::{Budget, Plan, Report, Rules, Sample, Subject, all_checks, all_sweeps};
 use bulkhead_model::access::AccessTo;
 use bulkhead_model::share::Protocol;
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::status::ReplicationType;
+use bulkhead_model::suggestion::nearest;
 use bulkhead_package::Package;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,8 +56,25 @@ pub(super) struct Check {
     junit: Option<PathBuf>,
 }
 
+/// A name that no check has would leave nothing to judge.
+fn check_names(only: &[String]) -> anyhow::Result<()> {
+    let known: Vec<&str> =
+        all_checks().iter().map(|check| check.id).chain(all_sweeps().iter().map(|sweep| sweep.id)).collect();
+    let is_known = |wanted: &String| known.iter().any(|id| id.contains(wanted.as_str()));
+    match only.iter().find(|wanted| !is_known(wanted)) {
+        None => Ok(()),
+        Some(wanted) => match nearest(wanted, known.iter().copied()) {
+            Some(meant) => bail!("no check's name contains '{wanted}'\nhint: did you mean '{meant}'?"),
+            None => {
+                bail!("no check's name contains '{wanted}'\nhint: without --only the report names them all")
+            }
+        },
+    }
+}
+
 impl Check {
     pub(super) async fn run(self, printer: &Printer) -> anyhow::Result<()> {
+        check_names(&self.only)?;
         let package = Package::open(&self.driver)?;
         let scratch = tempfile::Builder::new()
             .prefix("bulkhead-check-")
