@@ -26,7 +26,7 @@ async fn ensure_backend(site: &Site) -> anyhow::Result<()> {
     until("no rules are on their way", SETTLE, async || {
         let listed = operator.get("/v2/shares/detail?all_tenants=1").await?;
         let shares = listed["shares"].as_array().context("a list of shares")?;
-        Ok(shares.iter().all(|share| share["access_rules_status"] != "out_of_sync"))
+        Ok(shares.iter().all(|share| share["access_rules_status"] != "syncing"))
     })
     .await
 }
