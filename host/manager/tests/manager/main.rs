@@ -7,6 +7,7 @@ mod begun;
 mod concurrency;
 mod crash;
 mod fake;
+mod fake_driver;
 mod fake_following;
 mod fake_groups;
 mod fake_migration;
