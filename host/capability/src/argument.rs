@@ -1,11 +1,9 @@
 //! Checked slots as the helper takes them. Used by `execute`, `job`, `service` and `dbus`.
 
-use crate::root::{Root, identity};
 use crate::slot::Filled;
 use bulkhead_helper::protocol::{RootBinding, SlotArgument};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::Label;
-use rustix::fs::fstat;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -25,7 +23,7 @@ impl Arguments {
         for (label, value) in filled {
             let argument = argument(label, value)?;
             if let Filled::Path { at, .. } = value {
-                arguments.roots.insert(at.root.name().clone(), binding(&at.root)?);
+                arguments.roots.insert(at.root.name().clone(), at.root.binding()?);
             }
             describe(&mut arguments.detail, label, value, &argument);
             arguments.slots.insert(label.clone(), argument);
@@ -56,17 +54,6 @@ fn argument(label: &Label, value: &Filled) -> Result<SlotArgument, CapabilityErr
             ));
         }
     })
-}
-
-/// The directory as this process holds it: the helper opens the path again and compares.
-pub(crate) fn binding(root: &Root) -> Result<RootBinding, CapabilityError> {
-    let status = fstat(root.directory()).map_err(|error| {
-        CapabilityError::new(
-            CapabilityCode::Io,
-            format!("root '{}' cannot be looked at: {error}", root.name()),
-        )
-    })?;
-    Ok(RootBinding { path: root.path().to_owned(), identity: Some(identity(&status)) })
 }
 
 fn describe(detail: &mut String, label: &Label, value: &Filled, argument: &SlotArgument) {

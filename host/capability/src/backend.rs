@@ -3,10 +3,11 @@
 
 use crate::call::Call;
 use crate::config::PeerOptions;
-use crate::execute::CommandRunner;
+use crate::execute::{CommandRunner, Directories};
 use crate::intercept::Interceptor;
 use crate::lock::{BackendLocks, Locks};
-use crate::root::{Identity, Root, RootError};
+use crate::root::{Root, RootError};
+use bulkhead_helper::files::Identity;
 use bulkhead_ledger::Ledger;
 use bulkhead_model::ability::Capability;
 use bulkhead_model::call::{CallOrigin, DriverLimits};
@@ -127,6 +128,14 @@ pub enum GrantError {
         /// The one around it.
         outer: Label,
     },
+    /// The backend's place is another machine, and whoever makes the backend does not ask it.
+    #[error(
+        "the backend's place is another machine, which this use of a driver does not reach; leave `place` out"
+    )]
+    Elsewhere,
+    /// The host failed inside.
+    #[error("opening the roots ended abruptly")]
+    Interrupted(#[source] tokio::task::JoinError),
 }
 
 /// A name that was perhaps meant.
@@ -152,39 +161,63 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// Check the grant against the manifest and the ceiling, and open the roots.
+    /// Check the grant against the manifest and the ceiling, and open the roots on this machine.
     ///
-    /// Blocks on a few system calls; call it where a generation is loaded.
+    /// Blocks on a few system calls; call it where a generation is loaded. Fails with [`GrantError::Elsewhere`] if the backend's place is
+    /// another machine: [`Backend::reach`] serves both.
     pub fn new(parts: BackendParts) -> Result<Arc<Self>, GrantError> {
-        Self::assemble(parts, None)
+        if parts.helper.directories() == Directories::There {
+            return Err(GrantError::Elsewhere);
+        }
+        Self::here(parts, None)
     }
 
-    /// As [`Backend::new`], with somebody who decides what becomes of every host call.
-    pub fn intercepted(
-        parts: BackendParts,
-        interceptor: Arc<dyn Interceptor>,
-    ) -> Result<Arc<Self>, GrantError> {
-        Self::assemble(parts, Some(interceptor))
-    }
-
-    fn assemble(
+    /// As [`Backend::new`] wherever the backend's place is, and, if there is one, with somebody who decides what becomes of every host call.
+    pub async fn reach(
         parts: BackendParts,
         interceptor: Option<Arc<dyn Interceptor>>,
     ) -> Result<Arc<Self>, GrantError> {
+        if parts.helper.directories() == Directories::Here {
+            let opening = tokio::task::spawn_blocking(move || Self::here(parts, interceptor));
+            return opening.await.map_err(GrantError::Interrupted)?;
+        }
+        crate::grant::check(&parts.manifest, &parts.grant, &parts.ceiling)?;
+        let roots =
+            crate::grant::reach_roots(&parts.manifest, &parts.grant, (&parts.helper, parts.tenure)).await?;
+        crate::grant::check_apart(&roots)?;
+        if let Some(tenure) = parts.tenure {
+            for (name, root) in &roots {
+                let taken = |source| GrantError::Root { name: name.clone(), source };
+                crate::claim::claim_there(root, tenure).await.map_err(taken)?;
+            }
+        }
+        Ok(Self::assemble(parts, roots, interceptor))
+    }
+
+    fn here(parts: BackendParts, interceptor: Option<Arc<dyn Interceptor>>) -> Result<Arc<Self>, GrantError> {
         crate::grant::check(&parts.manifest, &parts.grant, &parts.ceiling)?;
         let roots = crate::grant::open_roots(&parts.manifest, &parts.grant)?;
+        crate::grant::check_apart(&roots)?;
         if let Some(tenure) = parts.tenure {
             for (name, root) in &roots {
                 let taken = |source| GrantError::Root { name: name.clone(), source };
                 crate::claim::claim(root, tenure).map_err(taken)?;
             }
         }
+        Ok(Self::assemble(parts, roots, interceptor))
+    }
+
+    fn assemble(
+        parts: BackendParts,
+        roots: BTreeMap<Label, Arc<Root>>,
+        interceptor: Option<Arc<dyn Interceptor>>,
+    ) -> Arc<Self> {
         let shared = parts.locks.of(&parts.name);
         let places = roots.iter().filter_map(|(name, root)| Some((name.clone(), *root.ancestry().first()?)));
         shared.add_roots(places);
         let backend = Arc::new(Self { parts, roots, shared, interceptor });
         backend.lead();
-        Ok(backend)
+        backend
     }
 
     /// Let this generation decide what all generations of the backend share: how many commands run at once, and which options peers read.

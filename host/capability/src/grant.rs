@@ -1,11 +1,13 @@
 //! Whether a grant fits its manifest and this machine: checked once, when a generation is loaded. Pure but for the opening of roots.
 
 use crate::backend::{GrantError, suggestion};
+use crate::execute::CommandRunner;
 use crate::root::Root;
 use bulkhead_model::grant::{Ceiling, Grant};
 use bulkhead_model::id::{Digest, Label};
 use bulkhead_model::manifest::Manifest;
 use bulkhead_model::suggestion::nearest;
+use bulkhead_model::tenure::Tenure;
 use std::collections::BTreeMap;
 use std::path::Component;
 use std::sync::Arc;
@@ -58,7 +60,7 @@ pub(crate) fn check(manifest: &Manifest, grant: &Grant, ceiling: &Ceiling) -> Re
     Ok(())
 }
 
-/// Open the granted roots. None may lie inside another: what one of them allows would then hold in the other.
+/// Open the granted roots on this machine.
 pub(crate) fn open_roots(
     manifest: &Manifest,
     grant: &Grant,
@@ -70,7 +72,28 @@ pub(crate) fn open_roots(
         let root = Root::open(declaration, &granted.path).map_err(failed)?;
         roots.insert(name.clone(), Arc::new(root));
     }
-    for (inner, root) in &roots {
+    Ok(roots)
+}
+
+/// Ask a place for the granted roots there.
+pub(crate) async fn reach_roots(
+    manifest: &Manifest,
+    grant: &Grant,
+    place: (&Arc<dyn CommandRunner>, Option<Tenure>),
+) -> Result<BTreeMap<Label, Arc<Root>>, GrantError> {
+    let mut roots: BTreeMap<Label, Arc<Root>> = BTreeMap::new();
+    for (name, granted) in &grant.roots {
+        let Some(declaration) = manifest.root(name) else { continue };
+        let failed = |source| GrantError::Root { name: name.clone(), source };
+        let root = Root::reach(declaration, &granted.path, place).await.map_err(failed)?;
+        roots.insert(name.clone(), Arc::new(root));
+    }
+    Ok(roots)
+}
+
+/// No root may lie inside another: what one of them allows would then hold in the other.
+pub(crate) fn check_apart(roots: &BTreeMap<Label, Arc<Root>>) -> Result<(), GrantError> {
+    for (inner, root) in roots {
         let around = roots.iter().find(|(outer, around)| {
             *outer != inner
                 && around.ancestry().first().is_some_and(|identity| root.ancestry().contains(identity))
@@ -79,7 +102,7 @@ pub(crate) fn open_roots(
             return Err(GrantError::Nested { inner: inner.clone(), outer: outer.clone() });
         }
     }
-    Ok(roots)
+    Ok(())
 }
 
 fn unknown<'name>(table: &'static str, name: &str, known: impl Iterator<Item = &'name str>) -> GrantError {

@@ -1,13 +1,25 @@
-//! The roots of a backend: directories the operator binds, opened once and held as `cap_std::fs::Dir`. Whoever has one reaches what lies
-//! below it and nothing else; all paths are resolved by the kernel from the held descriptor, never by comparing texts.
+//! The roots of a backend: directories the operator binds. At a place that is this machine they are opened once and held as
+//! `cap_std::fs::Dir`: whoever has one reaches what lies below it and nothing else. At another machine the helper there opens them for each
+//! request. Either way all paths are resolved by the kernel from the root's descriptor, never by comparing texts.
 
+use crate::execute::{Abandoned, CommandRunner};
+use bulkhead_helper::files::{Identity, OpenedRoots, facts, identity};
+use bulkhead_helper::protocol::{FileReply, FileWork, FilesCall, RootBinding, RootFacts};
+use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::Label;
 use bulkhead_model::manifest::{RootDeclaration, RootUse};
+use bulkhead_model::tenure::Tenure;
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, MetadataExt};
-use rustix::fs::Stat;
+use cap_std::fs::Dir;
+use rustix::fs::fstat;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the place may take to say what a root is.
+const OPENING: Duration = Duration::from_secs(30);
 
 /// Why a root was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +38,14 @@ pub enum RootError {
         /// The path.
         path: String,
         /// What the kernel says.
+        reason: String,
+    },
+    /// The place cannot say.
+    #[error("'{path}' cannot be used at the backend's place: {reason}")]
+    Place {
+        /// The path.
+        path: String,
+        /// What the place says.
         reason: String,
     },
     /// A copy of this daemon's state was put back elsewhere, and serves it.
@@ -49,35 +69,79 @@ pub enum RootError {
     },
 }
 
-/// A root, opened.
+/// A root that can be used.
 #[derive(Debug)]
 pub struct Root {
     name: Label,
     path: String,
     root_use: RootUse,
-    directory: Dir,
+    held: Held,
     ancestry: Vec<Identity>,
 }
 
-/// Which file or directory: device and number.
-pub(crate) type Identity = (u64, u64);
+/// Who holds a root.
+#[derive(Debug)]
+enum Held {
+    /// This process.
+    Here(Arc<Dir>),
+    /// The backend's place, which is asked.
+    There(There),
+}
+
+#[derive(Debug, Clone)]
+struct There {
+    place: Arc<dyn CommandRunner>,
+    tenure: Option<String>,
+}
 
 impl Root {
-    /// Open the directory `path` as the root that `declaration` asks for.
+    /// Open the directory `path` of this machine as the root that `declaration` asks for.
     pub fn open(declaration: &RootDeclaration, path: &Path) -> Result<Self, RootError> {
         let text = check_text(path)?;
         let failed = |error: io::Error| RootError::Open { path: text.clone(), reason: error.to_string() };
         let directory = open_bound(path).map_err(failed)?;
-        let mode = directory.dir_metadata().map_err(failed)?.mode() & 0o7777;
-        let ancestry = ancestry(&directory).map_err(failed)?;
+        let facts = facts(&directory).map_err(failed)?;
+        Self::checked(declaration, text, (facts, Held::Here(Arc::new(directory))))
+    }
+
+    /// Ask `place` for the directory `path` there, for the holder of `tenure`.
+    pub async fn reach(
+        declaration: &RootDeclaration,
+        path: &Path,
+        (place, tenure): (&Arc<dyn CommandRunner>, Option<Tenure>),
+    ) -> Result<Self, RootError> {
+        let text = check_text(path)?;
+        let there = There { place: Arc::clone(place), tenure: tenure.map(|tenure| tenure.to_string()) };
+        // Who has it is looked at when it is claimed, where it is told what to do about it.
+        let binding = RootBinding { path: text.clone(), identity: None, tenure: None };
+        let call = FilesCall {
+            roots: BTreeMap::from([(declaration.name.clone(), binding)]),
+            work: FileWork::OpenRoot { root: declaration.name.clone() },
+            timeout_ms: u64::try_from(OPENING.as_millis()).unwrap_or(u64::MAX),
+        };
+        let (_waiting, abandoned) = Abandoned::pair();
+        let failed = |error: CapabilityError| RootError::Place { path: text.clone(), reason: error.message };
+        let facts = match place.files(call, abandoned).await {
+            Ok(FileReply::Root(facts)) => facts,
+            Ok(_) => return Err(failed(mistaken())),
+            Err(error) => return Err(failed(error.into())),
+        };
+        Self::checked(declaration, text, (facts, Held::There(there)))
+    }
+
+    fn checked(
+        declaration: &RootDeclaration,
+        path: String,
+        (facts, held): (RootFacts, Held),
+    ) -> Result<Self, RootError> {
+        let RootFacts { mode, ancestry } = facts;
         if ancestry.first() == ancestry.last() {
             return Err(RootError::Everything);
         }
         if declaration.root_use == RootUse::Config && mode & 0o022 != 0 {
-            return Err(RootError::WritableByOthers { path: text, mode });
+            return Err(RootError::WritableByOthers { path, mode });
         }
-        let (name, root_use) = (declaration.name.clone(), declaration.root_use);
-        Ok(Self { name, path: text, root_use, directory, ancestry })
+        Ok(Self { name: declaration.name.clone(), path, root_use: declaration.root_use, held, ancestry })
     }
 
     /// Its name in the manifest.
@@ -98,10 +162,30 @@ impl Root {
         self.root_use
     }
 
-    /// Its directory: a place to start from, itself neither read nor synced.
+    /// Its directory, a place to start from, itself neither read nor synced; none if it is on another machine.
     #[must_use]
-    pub const fn directory(&self) -> &Dir {
-        &self.directory
+    pub fn directory(&self) -> Option<&Dir> {
+        match &self.held {
+            Held::Here(directory) => Some(directory),
+            Held::There(_) => None,
+        }
+    }
+
+    /// As requests to a helper name it. Of a directory that this process holds the helper opens the path again, and compares.
+    pub(crate) fn binding(&self) -> Result<RootBinding, CapabilityError> {
+        let path = self.path.clone();
+        match &self.held {
+            Held::Here(directory) => {
+                let status = fstat(directory).map_err(|error| {
+                    CapabilityError::new(
+                        CapabilityCode::Io,
+                        format!("root '{}' cannot be looked at: {error}", self.name),
+                    )
+                })?;
+                Ok(RootBinding { path, identity: Some(identity(&status)), tenure: None })
+            }
+            Held::There(there) => Ok(RootBinding { path, identity: None, tenure: there.tenure.clone() }),
+        }
     }
 
     /// The identities of the directory and of everything above it, the filesystem's root last.
@@ -121,23 +205,36 @@ fn open_bound(path: &Path) -> io::Result<Dir> {
     directory.entries().map(|_| directory)
 }
 
-/// The identities of `directory` and of everything above it. What is above is looked at and let go.
-fn ancestry(directory: &Dir) -> io::Result<Vec<Identity>> {
-    let identity = |directory: &Dir| directory.dir_metadata().map(|status| (status.dev(), status.ino()));
-    let mut found = vec![identity(directory)?];
-    let mut above = directory.open_parent_dir(ambient_authority())?;
-    loop {
-        let here = identity(&above)?;
-        if found.last() == Some(&here) {
-            return Ok(found);
+/// Where the work of one call is done: all its roots lie at one place.
+#[derive(Debug)]
+pub(crate) enum Worksite {
+    /// In this process.
+    Here(OpenedRoots),
+    /// At the place, which is asked.
+    There(Arc<dyn CommandRunner>, BTreeMap<Label, RootBinding>),
+}
+
+impl Worksite {
+    pub(crate) fn of(roots: &[&Root]) -> Result<Self, CapabilityError> {
+        let there = roots.iter().find_map(|root| match &root.held {
+            Held::There(there) => Some(Arc::clone(&there.place)),
+            Held::Here(_) => None,
+        });
+        if let Some(place) = there {
+            let bindings = roots.iter().map(|root| Ok((root.name.clone(), root.binding()?)));
+            return Ok(Self::There(place, bindings.collect::<Result<_, CapabilityError>>()?));
         }
-        found.push(here);
-        above = above.open_parent_dir(ambient_authority())?;
+        let opened = roots.iter().filter_map(|root| match &root.held {
+            Held::Here(directory) => Some((root.name.clone(), Arc::clone(directory))),
+            Held::There(_) => None,
+        });
+        Ok(Self::Here(opened.collect()))
     }
 }
 
-pub(crate) const fn identity(status: &Stat) -> Identity {
-    (status.st_dev, status.st_ino)
+/// An answer to something else than was asked.
+pub(crate) fn mistaken() -> CapabilityError {
+    CapabilityError::new(CapabilityCode::Io, "the place answered something else than it was asked")
 }
 
 /// A root's path is written into files and words, so that its alphabet is as small as theirs.

@@ -7,6 +7,7 @@
     reason = "the code between fork and exec runs in the child, and descriptors are placed by number"
 )]
 
+use crate::connection::Channel;
 use crate::program::Privilege;
 use crate::protocol::{MOST_PATHS, Refusal};
 use crate::words::FIRST_DESCRIPTOR;
@@ -55,15 +56,25 @@ impl Reserved {
     }
 
     /// The connection that this process was started with on standard input, moved away from it.
-    pub fn connection(&self) -> Result<std::os::unix::net::UnixStream, Errno> {
-        let nothing = open_nothing()?;
-        let stdin = std::io::stdin();
-        let connection = fcntl_dupfd_cloexec(&stdin, 0)?;
-        // SAFETY: standard input stays open and stays number 0: only what it stands for is exchanged.
-        let mut place = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(stdin.as_raw_fd()) });
-        dup2(&nothing, &mut place)?;
-        Ok(connection.into())
+    pub fn connection(&self) -> Result<Channel, Errno> {
+        let input = moved_away(&std::io::stdin())?;
+        Channel::socket(input.into()).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }
+
+    /// The channel that this process was started with on standard input and output, moved away from both.
+    pub fn channel(&self) -> Result<Channel, Errno> {
+        Ok(Channel::carried(moved_away(&std::io::stdin())?, moved_away(&std::io::stdout())?))
+    }
+}
+
+/// What a standard stream stands for; it stands for nothing afterwards.
+fn moved_away(stream: &(impl AsFd + AsRawFd)) -> Result<OwnedFd, Errno> {
+    let nothing = open_nothing()?;
+    let moved = fcntl_dupfd_cloexec(stream, 0)?;
+    // SAFETY: the standard stream stays open and keeps its number: only what it stands for is exchanged.
+    let mut place = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(stream.as_raw_fd()) });
+    dup2(&nothing, &mut place)?;
+    Ok(moved)
 }
 
 fn open_nothing() -> Result<OwnedFd, Errno> {

@@ -2,8 +2,8 @@
 //!
 //! The daemon opens no program and no path of a command: it sends a template with typed slots, and the process `bulkhead-helper` checks
 //! both again, opens what they name, builds the words, runs them, and ends everything they started. It has one thread, no async
-//! runtime, no wasm and few dependencies; it runs beside the daemon or, later, at the far end of SSH. What is to outlive it runs under
-//! keepers: this binary in another mode.
+//! runtime, no wasm and few dependencies; it runs beside the daemon or at the far end of SSH. What is to outlive it runs under
+//! keepers, and what takes long with files under a worker: this binary in other modes.
 //!
 //! Callers: the process itself (`server`, `listen`), the capability `execute` (`protocol`, `frame`, `program`), and `doctor`
 //! ([`ending_method`]). A failure is a [`Refusal`](protocol::Refusal) before anything was started, or a
@@ -15,6 +15,7 @@ mod command;
 mod connection;
 mod dbus;
 mod executable;
+pub mod files;
 pub mod frame;
 mod job;
 mod keeper;
@@ -32,7 +33,7 @@ mod tree;
 mod words;
 
 pub use child::{Reserved, try_namespaces};
-pub use connection::ServeError;
+pub use connection::{Channel, ServeError};
 pub use job::{KeepError, keep as keep_job};
 pub use keeper::{Runtime, keep as keep_group, keep_inside};
 pub use lock::Lock;

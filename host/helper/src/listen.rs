@@ -1,6 +1,6 @@
 //! Waiting for a daemon that was not started beside its helper: a unix socket, and a look at who knocks.
 
-use crate::connection::ServeError;
+use crate::connection::{Channel, ServeError};
 use crate::server::Server;
 use rustix::fs::AtFlags;
 use rustix::fs::{CWD, FileType, Mode, chmodat, statat};
@@ -45,7 +45,8 @@ pub fn listen(
         if !is_allowed(&connection, allowed) {
             continue;
         }
-        if let Err(error) = server.serve(connection) {
+        let served = Channel::socket(connection).map_err(ListenError::Accept)?;
+        if let Err(error) = server.serve(served) {
             told(&error);
         }
     }

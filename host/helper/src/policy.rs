@@ -168,7 +168,7 @@ mod tests {
     }
 
     fn request(program: &str, root: &str) -> RunRequest {
-        let binding = RootBinding { path: root.to_owned(), identity: None };
+        let binding = RootBinding { path: root.to_owned(), identity: None, tenure: None };
         RunRequest {
             id: 1,
             template: String::new(),

@@ -1,22 +1,22 @@
 //! The loop: one thread, one connection, a list of commands, and `poll` over all of them.
 
 use crate::command::{CLOSING_GRACE, Command, Counting, GRACE, Line, Progress};
-use crate::connection::{Connection, Peer, ServeError};
+use crate::connection::{Channel, Connection, Peer, ServeError};
 use crate::dbus::Calls;
+use crate::files::Worker;
 use crate::job::{Jobs, Means};
 use crate::keeper::{self, Begun, Groups, Runtime};
 use crate::lock::Lock;
 use crate::policy::Policy;
 use crate::protocol::{
-    DbusRequest, Ending, Finished, FromHelper, JobAnswer, JobCall, MOST_COMMANDS, PipeFinished, Refusal,
-    RunRequest, ServiceCall, ToHelper, VERSION,
+    DbusRequest, Ending, FilesCall, Finished, FromHelper, JobAnswer, JobCall, MOST_COMMANDS, PipeFinished,
+    Refusal, RunRequest, ServiceCall, ToHelper, VERSION,
 };
 use crate::tree::{Left, Trees, reap};
 use bulkhead_model::error::CapabilityCode;
 use rustix::event::{Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::getpid;
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -52,7 +52,7 @@ impl Server {
     }
 
     /// Serve one connection until it closes, then end every command it started. Returns once nothing of them is left.
-    pub fn serve(&mut self, connection: UnixStream) -> Result<(), ServeError> {
+    pub fn serve(&mut self, connection: Channel) -> Result<(), ServeError> {
         let mut session = Session::new(self, Connection::new(connection)?);
         let served = session.run();
         session.close();
@@ -106,6 +106,7 @@ struct Session<'server> {
     commands: Vec<Running>,
     calls: Calls,
     jobs: Jobs,
+    files: Worker,
     questions: Vec<keeper::Call>,
     aftermath: Option<Instant>,
 }
@@ -120,6 +121,7 @@ impl<'server> Session<'server> {
             commands: Vec::new(),
             calls: Calls::default(),
             jobs: Jobs::default(),
+            files: Worker::default(),
             questions: Vec::new(),
             aftermath: None,
         }
@@ -141,6 +143,9 @@ impl<'server> Session<'server> {
             for (id, answer) in self.jobs.advance(&self.server.trees) {
                 self.connection.tell(&FromHelper::Job { id, answer })?;
             }
+            for (id, answer) in self.files.advance() {
+                self.connection.tell(&FromHelper::Files { id, answer })?;
+            }
             self.advance_questions()?;
             self.sweep()?;
             if self.connection.send()? == Peer::Gone {
@@ -154,6 +159,7 @@ impl<'server> Session<'server> {
         (self.calls, self.jobs) = (Calls::default(), Jobs::default());
         // What was begun goes on: services belong to nobody's connection.
         self.questions.clear();
+        self.files.end();
         while !self.commands.is_empty() {
             for running in &mut self.commands {
                 running.command.stop(Ending::Cancelled, CLOSING_GRACE);
@@ -174,6 +180,7 @@ impl<'server> Session<'server> {
         }
         self.calls.watch(&mut watched);
         self.jobs.watch(&mut watched);
+        self.files.watch(&mut watched);
         for question in &self.questions {
             question.watch(&mut watched);
         }
@@ -185,6 +192,7 @@ impl<'server> Session<'server> {
             .chain(self.calls.due())
             .chain(self.jobs.due())
             .chain(self.questions.iter().map(keeper::Call::due))
+            .chain(self.connection.due().filter(|_| peer == Peer::There))
             .min();
         let due = due.map(|due| due.saturating_duration_since(now));
         let looks_again = self.stage == Stage::Sweeping || self.aftermath.is_some();
@@ -198,22 +206,7 @@ impl<'server> Session<'server> {
 
     fn answer(&mut self, message: ToHelper) -> Result<(), ServeError> {
         match message {
-            ToHelper::Hello { version } => {
-                let process = u32::try_from(getpid().as_raw_pid()).unwrap_or(0);
-                self.connection.tell(&FromHelper::Hello {
-                    version: VERSION,
-                    process,
-                    ending: self.server.trees.method(),
-                })?;
-                if version != VERSION {
-                    let _gone = self.connection.send()?;
-                    return Err(ServeError::Version { daemon: version });
-                }
-                if self.stage == Stage::Silent {
-                    self.stage = Stage::Greeted;
-                }
-                Ok(())
-            }
+            ToHelper::Hello { version } => self.greet(version),
             _ if self.stage == Stage::Silent => Err(ServeError::NoHello),
             ToHelper::Ping { token } => self.connection.tell(&FromHelper::Pong { token }),
             ToHelper::Sweep => {
@@ -227,6 +220,7 @@ impl<'server> Session<'server> {
                 for running in self.commands.iter_mut().filter(|running| running.id == id) {
                     running.command.stop(Ending::Cancelled, GRACE);
                 }
+                self.files.stop(id);
                 match self.calls.cancel(id) {
                     Some(answer) => self.connection.tell(&FromHelper::Dbus { id, answer }),
                     None => Ok(()),
@@ -248,11 +242,29 @@ impl<'server> Session<'server> {
                 Some(answer) => self.connection.tell(&FromHelper::Job { id, answer }),
                 None => Ok(()),
             },
+            ToHelper::Files { id, call } => match self.ask_about_files(id, call) {
+                Ok(()) => Ok(()),
+                Err(refusal) => self.connection.tell(&FromHelper::Files { id, answer: Err(refusal) }),
+            },
             ToHelper::Dbus { id, call } => match self.call(id, &call) {
                 Ok(()) => Ok(()),
                 Err(refusal) => self.connection.tell(&FromHelper::Dbus { id, answer: Err(refusal) }),
             },
         }
+    }
+
+    fn greet(&mut self, version: u32) -> Result<(), ServeError> {
+        let process = u32::try_from(getpid().as_raw_pid()).unwrap_or(0);
+        let ending = self.server.trees.method();
+        self.connection.tell(&FromHelper::Hello { version: VERSION, process, ending })?;
+        if version != VERSION {
+            let _gone = self.connection.send()?;
+            return Err(ServeError::Version { daemon: version });
+        }
+        if self.stage == Stage::Silent {
+            self.stage = Stage::Greeted;
+        }
+        Ok(())
     }
 
     fn start(&mut self, id: u64, asked: Asked, stages: Vec<RunRequest>) -> Result<(), ServeError> {
@@ -294,6 +306,12 @@ impl<'server> Session<'server> {
         self.server.policy.check_roots(&request.roots)?;
         let groups = &self.server.groups;
         self.calls.begin(id, request, |group| groups.root_of(&request.group, group))
+    }
+
+    fn ask_about_files(&mut self, id: u64, call: Box<FilesCall>) -> Result<(), Refusal> {
+        self.admit(id)?;
+        self.server.policy.check_roots(&call.roots)?;
+        self.files.ask(id, call)
     }
 
     fn ask(&mut self, id: u64, call: &ServiceCall) -> Result<Begun, Refusal> {

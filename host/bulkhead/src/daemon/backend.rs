@@ -186,14 +186,17 @@ impl Verified {
         }
     }
 
-    fn bind(
+    async fn bind(
         self,
         generation: GenerationNumber,
-    ) -> Result<(BackendDescription, Arc<dyn Driver>), LoadFailure> {
-        let component = self.compiled()?;
-        let description = self.describe(generation)?;
-        let Self { parts, name, package, options, settings, .. } = self;
-        let backend = Backend::new(BackendParts {
+    ) -> Result<(BackendDescription, Arc<dyn Driver>), BackendFailure> {
+        let (this, component, description) = blocking(move || {
+            let (component, description) = (self.compiled()?, self.describe(generation)?);
+            Ok((self, component, description))
+        })
+        .await?;
+        let Self { parts, name, package, options, settings, .. } = this;
+        let made_of = BackendParts {
             name,
             generation,
             manifest: Arc::new(package.manifest),
@@ -206,10 +209,12 @@ impl Verified {
             helper: Arc::clone(&parts.runner),
             locks: Arc::clone(&parts.locks),
             tenure: Some(parts.tenure),
-        })
-        .map_err(LoadFailure::Grant)?;
-        let driver = Generation::new(&parts.engine, component, backend).map_err(LoadFailure::Component)?;
-        Ok((description, Arc::new(driver)))
+        };
+        let reached = Backend::reach(made_of, None).await;
+        let backend = reached.map_err(|error| LoadFailure::Grant(error).told())?;
+        let linking =
+            move || Generation::new(&parts.engine, component, backend).map_err(LoadFailure::Component);
+        Ok((description, Arc::new(blocking(linking).await?)))
     }
 
     fn describe(&self, generation: GenerationNumber) -> Result<BackendDescription, LoadFailure> {
@@ -273,7 +278,7 @@ impl Candidate for Verified {
         self: Box<Self>,
         generation: GenerationNumber,
     ) -> Result<(BackendDescription, Arc<dyn Driver>), BackendFailure> {
-        blocking(move || self.bind(generation)).await
+        self.bind(generation).await
     }
 }
 

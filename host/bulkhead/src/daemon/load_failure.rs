@@ -118,6 +118,7 @@ impl LoadFailure {
             Self::Settings(_) | Self::Keep { .. } | Self::Kept { .. } | Self::Interrupted(_) => Blame::Host,
             // Not mounted yet, as a rule.
             Self::Grant(GrantError::Root { .. }) => Blame::Backend,
+            Self::Grant(GrantError::Interrupted(_)) => Blame::Host,
             Self::Grant(_) => Blame::Caller,
         }
     }

@@ -5,8 +5,6 @@ use crate::ownership::{self, OwnedKind};
 use crate::resolve::ResolvedPath;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_store::Revision;
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
-use rustix::io::Errno;
 
 /// The records of one command or pipeline.
 #[derive(Debug, Default)]
@@ -18,7 +16,7 @@ impl Claims {
     /// Fails with `already-exists` if something stands there.
     pub(crate) async fn of(call: &Call, paths: &[ResolvedPath]) -> Result<Self, CapabilityError> {
         for at in paths {
-            check_free(at).await?;
+            check_free(call, at).await?;
         }
         let mut claims = Self::default();
         for at in paths {
@@ -42,24 +40,10 @@ impl Claims {
     }
 }
 
-async fn check_free(at: &ResolvedPath) -> Result<(), CapabilityError> {
-    let (place, subject) = (at.clone(), at.subject());
-    let (code, message) = match tokio::task::spawn_blocking(move || stands_there(&place)).await {
-        Ok(Ok(false)) => return Ok(()),
-        Ok(Ok(true)) => (CapabilityCode::AlreadyExists, format!("{subject} is already there")),
-        Ok(Err(error)) => (CapabilityCode::Io, format!("{subject}: {error}")),
-        Err(_) => (CapabilityCode::Io, format!("{subject} could not be looked at")),
-    };
-    Err(CapabilityError::new(code, message))
-}
-
-/// Whether anything stands at a path; a link counts as something.
-fn stands_there(at: &ResolvedPath) -> Result<bool, Errno> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    match openat2(at.root.directory(), at.path.as_str(), flags, Mode::empty(), resolve) {
-        Ok(_) | Err(Errno::LOOP) => Ok(true),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
-        Err(error) => Err(error),
+async fn check_free(call: &Call, at: &ResolvedPath) -> Result<(), CapabilityError> {
+    if !crate::files::is_there(call, at).await? {
+        return Ok(());
     }
+    let message = format!("{} is already there", at.subject());
+    Err(CapabilityError::new(CapabilityCode::AlreadyExists, message))
 }

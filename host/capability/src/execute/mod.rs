@@ -10,6 +10,7 @@
 
 pub(crate) mod claim;
 mod client;
+mod dial;
 pub mod fake;
 pub(crate) mod once;
 pub(crate) mod outcome;
@@ -18,7 +19,8 @@ mod provider;
 pub(crate) mod request;
 
 pub use client::{HelperClient, HelperPlace};
-pub use provider::{Abandoned, CommandRequest, CommandRunner, RunError, Waiting};
+pub use dial::{Carried, Dial, DialError};
+pub use provider::{Abandoned, CommandRequest, CommandRunner, Directories, RunError, Waiting};
 
 use crate::call::Call;
 use crate::ownership;

@@ -1,10 +1,10 @@
-//! A backend's place: who runs its commands, services and jobs, and calls on its buses. The real one speaks to the helper beside the
-//! daemon; one that speaks to a helper over SSH fits the same trait, because nothing here is more than text and numbers.
+//! A backend's place: who runs its commands, services and jobs, and calls on its buses. The real one speaks to a helper, beside the daemon
+//! or on another machine: nothing here is more than text and numbers.
 
 use async_trait::async_trait;
 use bulkhead_helper::protocol::{
-    DbusReply, DbusRequest, Finished, GroupKey, JobAnswer, JobCall, PipeFinished, Refusal, RootBinding,
-    RunRequest, ServiceAnswer, ServiceCall, SlotArgument, Unreviewed,
+    DbusReply, DbusRequest, FileReply, FilesCall, Finished, GroupKey, JobAnswer, JobCall, PipeFinished,
+    Refusal, RootBinding, RunRequest, ServiceAnswer, ServiceCall, SlotArgument, Unreviewed,
 };
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::Label;
@@ -101,6 +101,15 @@ impl Abandoned {
     }
 }
 
+/// Where the directories of a place are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Directories {
+    /// On this machine: this process opens and holds them.
+    Here,
+    /// On another machine: the place is asked by [`CommandRunner::files`].
+    There,
+}
+
 /// Runs commands, and where it can, everything else. A place that runs commands only answers the rest as it stands here.
 #[async_trait]
 pub trait CommandRunner: Send + Sync + Debug {
@@ -136,6 +145,18 @@ pub trait CommandRunner: Send + Sync + Debug {
     async fn dbus(&self, call: DbusRequest) -> Result<DbusReply, RunError> {
         drop(call);
         Err(commands_only("D-Bus calls"))
+    }
+
+    /// Where its directories are.
+    fn directories(&self) -> Directories {
+        Directories::Here
+    }
+
+    /// Do something about files and directories, where they are [`Directories::There`]. Once `abandoned` resolves it is let end soon; this
+    /// still returns only when it has ended.
+    async fn files(&self, call: FilesCall, abandoned: Abandoned) -> Result<FileReply, RunError> {
+        drop((call, abandoned));
+        Err(commands_only("files"))
     }
 
     /// Wait until no command of an earlier daemon runs. Recovery begins after that.

@@ -1,31 +1,29 @@
 //! The functions that change: ownership first, then the effect, then what is left to record. `ownership` says why in this order.
 
-use super::beneath::{self, Mounts, Parent, file_type};
+use super::place::{Alone, change, look, path_of};
 use super::policy::{self, Purpose};
-use super::replace::Before;
-use super::watch::{Alone, Watch, blocking};
-use super::{LARGEST_FILE, copy, remove, replace, template};
+use super::{LARGEST_FILE, template};
 use crate::call::Call;
 use crate::ownership::{self, OwnedKind, Reach};
 use crate::resolve::ResolvedPath;
 use crate::slot::{self, Slot};
+use bulkhead_helper::protocol::{Before, FileKind, FileWork, RenameKind};
 use bulkhead_model::ability::Capability;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::manifest::{FileTemplate, RootUse};
 use bulkhead_model::text::GuestText;
 use bulkhead_store::Revision;
-use rustix::fs::{FileType, Mode, RenameFlags, fchmod, renameat_with};
-use rustix::io::Errno;
 
 pub(super) async fn create_directory(call: &Call, at: ResolvedPath) -> Result<(), CapabilityError> {
     let alone = Alone::with(call, vec![at.subject()]).await?;
-    if let Some(kind) = look(call, &at).await? {
+    if let Some(found) = look(call, &at).await? {
         ownership::require(call, &at).await?;
-        return if kind == FileType::Directory { Ok(()) } else { Err(in_the_way(&at)) };
+        return if found.kind == FileKind::Directory { Ok(()) } else { Err(in_the_way(&at)) };
     }
     let revision = ownership::claim(call, &at, OwnedKind::Directory).await?;
-    let place = at.clone();
-    let made = blocking(call, Some(&alone), move |_| make_directory(&place)).await;
+    let mode = if at.root.root_use() == RootUse::Data { 0o777 } else { 0o755 };
+    let making = FileWork::MakeDirectory { at: path_of(&at), mode };
+    let made = change(call, &alone, (&[&*at.root], making)).await;
     unless_taken(call, (&at, revision), made).await.map_err(|error| match error.code {
         CapabilityCode::AlreadyExists => ownership::not_owned(&at),
         _ => error,
@@ -46,29 +44,13 @@ pub(super) async fn unless_taken(
     answer
 }
 
-fn make_directory(at: &ResolvedPath) -> Result<(), CapabilityError> {
-    let parent = Parent::open(at)?;
-    let failed = |error| parent.failed("making", error);
-    beneath::make_directory(&parent.directory, parent.name()).map_err(failed)?;
-    let made = beneath::directory(&parent.directory, parent.name(), Mounts::Stop).map_err(failed)?;
-    let mode = if at.root.root_use() == RootUse::Data { 0o777 } else { 0o755 };
-    fchmod(&made, Mode::from_raw_mode(mode)).map_err(failed)?;
-    parent.sync()
-}
-
 pub(super) async fn remove(call: &Call, at: ResolvedPath) -> Result<(), CapabilityError> {
     let alone = Alone::with(call, vec![at.subject()]).await?;
     let there = look(call, &at).await?.is_some();
     if ownership::find_own(call, &at).await?.is_none() {
         return if there { Err(ownership::not_owned(&at)) } else { Ok(()) };
     }
-    let place = at.clone();
-    let removed = blocking(call, Some(&alone), move |watch| {
-        let parent = Parent::open(&place)?;
-        remove::remove(&parent, watch)?;
-        replace::clear(&parent)
-    });
-    match removed.await {
+    match change(call, &alone, (&[&*at.root], FileWork::Remove(path_of(&at)))).await {
         // The directory above is gone, and all in it.
         Err(error) if error.code == CapabilityCode::NotFound => {}
         answer => answer?,
@@ -94,8 +76,7 @@ pub(super) async fn rename(
         return Err(in_the_way(&destination));
     }
     let revision = ownership::begin_move(call, &source, &destination).await?;
-    let (from, to) = (source.clone(), destination.clone());
-    let renamed = blocking(call, Some(&alone), move |_| rename_at(&from, &to, RenameFlags::NOREPLACE)).await;
+    let renamed = rename_at(call, &alone, (&source, &destination), RenameKind::NoReplace).await;
     unless_taken(call, (&destination, revision), renamed).await?;
     ownership::forget(call, &source).await
 }
@@ -112,25 +93,19 @@ pub(super) async fn exchange(
         }
         ownership::require(call, at).await?;
     }
-    let (one, other) = (first.clone(), second.clone());
-    blocking(call, Some(&alone), move |_| rename_at(&one, &other, RenameFlags::EXCHANGE)).await?;
+    rename_at(call, &alone, (&first, &second), RenameKind::Exchange).await?;
     ownership::swap(call, &first, &second).await
 }
 
 /// Rename in one step, and wait until both directories are on disk.
-pub(super) fn rename_at(
-    from: &ResolvedPath,
-    to: &ResolvedPath,
-    flags: RenameFlags,
+pub(super) async fn rename_at(
+    call: &Call,
+    alone: &Alone,
+    (from, to): (&ResolvedPath, &ResolvedPath),
+    kind: RenameKind,
 ) -> Result<(), CapabilityError> {
-    let source = Parent::open(from)?;
-    let destination = Parent::open(to)?;
-    renameat_with(&source.directory, source.name(), &destination.directory, destination.name(), flags)
-        .map_err(|error| {
-            if error == Errno::NOENT { missing(from) } else { destination.failed("renaming to", error) }
-        })?;
-    source.sync()?;
-    destination.sync()
+    let renaming = FileWork::Rename { from: path_of(from), to: path_of(to), kind };
+    change(call, alone, (&[&*from.root, &*to.root], renaming)).await
 }
 
 pub(super) async fn copy_tree(
@@ -156,11 +131,9 @@ pub(super) async fn copy_tree(
         return Err(in_the_way(&destination));
     }
     let revision = ownership::claim(call, &destination, OwnedKind::Copy).await?;
-    let to = destination.clone();
-    let copied = blocking(call, Some(&alone), move |watch| {
-        copy::copy(&Parent::open(&source)?, &Parent::open(&to)?, watch)
-    });
-    unless_taken(call, (&destination, revision), copied.await).await
+    let copying = FileWork::Copy { from: path_of(&source), to: path_of(&destination) };
+    let copied = change(call, &alone, (&[&*source.root, &*destination.root], copying)).await;
+    unless_taken(call, (&destination, revision), copied).await
 }
 
 pub(super) async fn write(call: &Call, at: ResolvedPath, content: &[u8]) -> Result<(), CapabilityError> {
@@ -216,34 +189,21 @@ fn find_template<'call>(
 /// Put a file's whole content in place; recorded first.
 async fn put(call: &Call, at: ResolvedPath, content: Vec<u8>) -> Result<(), CapabilityError> {
     let alone = Alone::with(call, vec![at.subject()]).await?;
-    let place = at.clone();
+    let replace = |before| FileWork::Replace { at: path_of(&at), content, before };
     match look(call, &at).await? {
-        Some(FileType::RegularFile) => {
+        Some(found) if found.kind == FileKind::File => {
             ownership::require(call, &at).await?;
-            let put = move |_: &Watch| replace::replace(&Parent::open(&place)?, &content, Before::Own);
-            blocking(call, Some(&alone), put).await
+            change(call, &alone, (&[&*at.root], replace(Before::Own))).await
         }
         Some(_) => Err(ownership::not_owned(&at)),
         None => {
             let revision = ownership::claim(call, &at, OwnedKind::File).await?;
-            let put = move |_: &Watch| replace::replace(&Parent::open(&place)?, &content, Before::Nothing);
-            let put = blocking(call, Some(&alone), put).await;
+            let put = change(call, &alone, (&[&*at.root], replace(Before::Nothing))).await;
             unless_taken(call, (&at, revision), put).await.map_err(|error| match error.code {
                 CapabilityCode::AlreadyExists => ownership::not_owned(&at),
                 _ => error,
             })
         }
-    }
-}
-
-/// What stands at a path. A missing directory above it means that nothing does.
-pub(super) async fn look(call: &Call, at: &ResolvedPath) -> Result<Option<FileType>, CapabilityError> {
-    let at = at.clone();
-    let found =
-        blocking(call, None, move |_| Ok(Parent::open(&at)?.look()?.map(|status| file_type(&status))));
-    match found.await {
-        Err(error) if error.code == CapabilityCode::NotFound => Ok(None),
-        answer => answer,
     }
 }
 

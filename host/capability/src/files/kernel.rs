@@ -1,16 +1,15 @@
 //! What the kernel tells: files of roots of use `kernel`, named by numbers. Such a root is reached from here and from nowhere else, and
 //! nothing in it is ever written.
 
-use super::beneath::{self, Mounts, failed, file_type};
-use super::bytes;
-use super::watch::blocking;
+use super::place::work;
 use crate::call::Call;
 use crate::resolve::undeclared_path;
+use crate::root::mistaken;
+use bulkhead_helper::protocol::{FilePath, FileReply, FileWork, Mounts};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::manifest::RootUse;
 use bulkhead_model::pattern::RelativePath;
 use bulkhead_model::text::GuestText;
-use rustix::fs::{FileType, fstat};
 
 /// The most that is read of one file, in bytes.
 pub const LARGEST_KERNEL_FILE: usize = 64 << 10;
@@ -27,21 +26,12 @@ pub(super) async fn read(
     let declared = backend.manifest().roots.iter().find(|declared| declared.name.as_str() == root);
     let name = declared.map(|declared| &declared.name).ok_or_else(|| undeclared_path(root, pattern))?;
     let root = backend.root(name)?;
-    let subject = format!("{name}/{path}");
-    blocking(call, None, move |_| {
-        let reading = |error| failed("reading", &subject, error);
-        let file = beneath::file(root.directory(), path.as_str(), Mounts::Stop).map_err(reading)?;
-        if file_type(&fstat(&file).map_err(reading)?) != FileType::RegularFile {
-            let message = format!("{subject} is not a file");
-            return Err(CapabilityError::new(CapabilityCode::InvalidArgument, message));
-        }
-        // The size that the kernel reports of such files says nothing.
-        bytes::read_all(&file, LARGEST_KERNEL_FILE).map_err(reading)?.ok_or_else(|| {
-            let message = format!("{subject} holds more than {LARGEST_KERNEL_FILE} bytes");
-            CapabilityError::new(CapabilityCode::LimitExceeded, message)
-        })
-    })
-    .await
+    let most = u64::try_from(LARGEST_KERNEL_FILE).unwrap_or(u64::MAX);
+    let at = FilePath { root: name.clone(), path };
+    match work(call, None, (&[&*root], FileWork::Read { at, most, mounts: Mounts::Stop })).await? {
+        FileReply::Content(content) => Ok(content),
+        _ => Err(mistaken()),
+    }
 }
 
 /// The declared pattern of a root of use `kernel`, filled.

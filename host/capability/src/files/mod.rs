@@ -4,29 +4,22 @@
 //! target; for templates their own path, if the grant pins the template. `policy` says what the root's use allows. Only what
 //! `ownership` records as the path's resource's own is changed or removed.
 //!
-//! A root, and every directory opened below it, is a `cap_std::fs::Dir`: nothing here can name an absolute path. Everything below a root
-//! is resolved by the kernel from there, following no link (`beneath`); blocking work runs on its own thread until the call's time is up
-//! (`watch`). What takes long, a copy or a removal, has a begin in the ledger: after a crash, one without an end
-//! says that it is not known how far it came.
+//! What is done to a path is the helper library's [`perform`](bulkhead_helper::files::perform), in this process or by a helper at the
+//! backend's place (`place`): there a root, and every directory opened below it, is a `cap_std::fs::Dir`, and everything is resolved by the
+//! kernel from there, following no link. What takes long, a copy or a removal, has a begin in the ledger: after a crash, one without an
+//! end says that it is not known how far it came.
 //!
 //! A directory made in a root of use `data` has mode 0777, as Manila's drivers make it: its tenants come
 //! with user ids that this host does not know, so the operator closes the root itself to local users.
 
-mod beneath;
-mod bytes;
 mod change;
-mod copy;
 mod kernel;
 mod look;
-mod metadata;
+mod place;
 mod policy;
-mod remove;
-mod replace;
 mod take_over;
 mod template;
 mod transfer;
-mod walk;
-mod watch;
 
 use crate::call::Call;
 use crate::ownership::{self, Reach};
@@ -40,9 +33,12 @@ use bulkhead_model::pattern::Pattern;
 use bulkhead_model::text::GuestText;
 use policy::Purpose;
 
+pub use bulkhead_helper::files::MOST_ENTRIES;
+pub use bulkhead_helper::files::transfer::{CopyProgress, CopySummary};
+pub use bulkhead_helper::protocol::{DirectoryEntry, FileKind, Space};
 pub use kernel::LARGEST_KERNEL_FILE;
-pub use look::{DirectoryEntry, FileKind, FileStatus, MOST_ENTRIES, Space};
-pub use transfer::{CopyProgress, CopySummary, ShareDirectory};
+pub use look::FileStatus;
+pub use transfer::ShareDirectory;
 
 /// The largest file that is read or written as free bytes, in bytes.
 pub const LARGEST_FILE: usize = 1 << 20;
@@ -270,7 +266,7 @@ impl<'call> Files<'call> {
 
 /// Whether anything stands at a path; a link counts as something.
 pub(crate) async fn is_there(call: &Call, at: &ResolvedPath) -> Result<bool, CapabilityError> {
-    change::look(call, at).await.map(|found| found.is_some())
+    place::look(call, at).await.map(|found| found.is_some())
 }
 
 /// What a guest asked for, in its own words.

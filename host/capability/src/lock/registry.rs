@@ -3,7 +3,7 @@
 
 use super::MOST_HELD;
 use crate::config::PeerOptions;
-use crate::root::Identity;
+use bulkhead_helper::files::Identity;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::{BackendName, Label};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,6 @@
 //! What is shown to a group: a directory that the operator granted, of a resource of the call, at the place that its bind derives.
 
 use super::policy::AllowedGroup;
-use crate::argument::binding;
 use crate::call::Call;
 use crate::ownership;
 use crate::resolve::{ResolvedPath, source_is_read_only};
@@ -65,7 +64,7 @@ pub(super) fn resolve(
         group: group.key.clone(),
         template: group.text()?,
         bind: bind.name.clone(),
-        root: binding(&at.root)?,
+        root: at.root.binding()?,
         source: at.path.clone(),
         at: place(call, bind, source)?,
     };

@@ -8,6 +8,8 @@ mod config;
 #[cfg(test)]
 mod copying;
 #[cfg(test)]
+mod far;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod ganesha;

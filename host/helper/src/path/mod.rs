@@ -143,7 +143,7 @@ impl PathSlot<'_> {
     }
 }
 
-fn open_root(name: &Label, binding: &RootBinding) -> Result<OwnedFd, Refusal> {
+pub(crate) fn open_root(name: &Label, binding: &RootBinding) -> Result<OwnedFd, Refusal> {
     let path = Path::new(&binding.path);
     let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
     if !path.is_absolute() || !plain {
@@ -152,6 +152,7 @@ fn open_root(name: &Label, binding: &RootBinding) -> Result<OwnedFd, Refusal> {
     let failed = |error: Errno| Refusal::io(format!("root '{name}' ({})", binding.path), error);
     let root = openat(CWD, path, DIRECTORY, Mode::empty()).map_err(failed)?;
     let status = fstat(&root).map_err(failed)?;
+    crate::files::check_tenure(&root, (name, &binding.path), binding.tenure.as_deref())?;
     match binding.identity {
         Some(identity) if identity != (status.st_dev, status.st_ino) => Err(Refusal::new(
             CapabilityCode::Io,

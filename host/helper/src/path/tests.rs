@@ -14,7 +14,7 @@ impl Lab {
         fs::create_dir(&root).expect("a root");
         fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).expect("its mode");
         let path = root.to_str().expect("a text").to_owned();
-        let bindings = BTreeMap::from([(Self::root(), RootBinding { path, identity: None })]);
+        let bindings = BTreeMap::from([(Self::root(), RootBinding { path, identity: None, tenure: None })]);
         Self { directory, bindings }
     }
 

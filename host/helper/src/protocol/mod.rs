@@ -11,16 +11,22 @@
 //! Service -> Service      groups and services; the answer comes when it is known, others may come first
 //! Job   -> Job            background work
 //! Dbus  -> Dbus           a call on a group's private bus
+//! Files -> Files          files and directories below roots
 //! Ping  -> Pong           the helper lives
 //! ```
 //!
 //! When the connection closes, the helper ends every command and then itself; groups, their services and jobs run on.
 
 mod dbus;
+mod files;
 mod job;
 mod service;
 
 pub use dbus::{DbusItem, DbusReply, DbusRequest, DbusValue, LARGEST_REPLY, MOST_ITEMS};
+pub use files::{
+    Before, Claimed, DirectoryEntry, FileFacts, FileKind, FilePath, FileReply, FileWork, FilesCall, Mounts,
+    RenameKind, RootFacts, Space,
+};
 pub use job::{JobAnswer, JobCall, JobEnd, JobEntry, JobKey, JobState, PipeFinished, PipeRequest, StartJob};
 pub use service::{
     BindRequest, GroupKey, ServiceAnswer, ServiceCall, ServiceExit, ServiceState, ServiceStatus,
@@ -36,7 +42,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// The version that both sides must speak.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// The largest frame to a helper, in bytes: a template, its slots and standard input.
 pub const LARGEST_REQUEST: usize = 2 << 20;
 /// The largest frame from a helper, in bytes: what is kept of a command's output.
@@ -91,7 +97,14 @@ pub enum ToHelper {
         /// Which.
         call: Box<DbusRequest>,
     },
-    /// End a command. Unknown ids and commands that have ended are passed over.
+    /// Do something about files and directories.
+    Files {
+        /// Comes back; grows like those of commands.
+        id: u64,
+        /// What.
+        call: Box<FilesCall>,
+    },
+    /// End a command, or let work on files end soon. Unknown ids and commands that have ended are passed over.
     Cancel {
         /// Which.
         id: u64,
@@ -148,6 +161,8 @@ pub struct RootBinding {
     pub path: String,
     /// Which directory the daemon holds open there, where both run on one machine: device and number.
     pub identity: Option<(u64, u64)>,
+    /// Whose it has to be, as the text of a tenure: refused once a later term of the same state has it. None: whoever asks has looked.
+    pub tenure: Option<String>,
 }
 
 /// The value of a slot, checked by the daemon and checked again by the helper.
@@ -216,6 +231,13 @@ pub enum FromHelper {
         id: u64,
         /// What.
         answer: Result<DbusReply, Refusal>,
+    },
+    /// What came of work on files. A refusal with `outcome-unknown` may have had its effect.
+    Files {
+        /// Which call.
+        id: u64,
+        /// What.
+        answer: Result<FileReply, Refusal>,
     },
     /// Nothing was started.
     Refused {

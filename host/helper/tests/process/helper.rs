@@ -276,8 +276,11 @@ impl Request {
 
     pub(crate) fn build(self, id: u64) -> RunRequest {
         let label = |text: &str| text.parse().expect("a label");
-        let binding =
-            |path: PathBuf| RootBinding { path: path.to_str().expect("a text").to_owned(), identity: None };
+        let binding = |path: PathBuf| RootBinding {
+            path: path.to_str().expect("a text").to_owned(),
+            identity: None,
+            tenure: None,
+        };
         RunRequest {
             id,
             template: self.template.to_string(),

@@ -101,7 +101,8 @@ impl Lab {
 
     fn service(&self, template: &Value) -> StartService {
         let is_bus = template["name"] == "bus";
-        let binding = RootBinding { path: self.path("config").display().to_string(), identity: None };
+        let binding =
+            RootBinding { path: self.path("config").display().to_string(), identity: None, tenure: None };
         let config = SlotArgument::Path("bus.conf".parse().expect("a path"));
         StartService {
             template: template.to_string(),
@@ -122,7 +123,7 @@ impl Lab {
             group: self.group.clone(),
             template: Self::group_template().to_string(),
             bind: label(bind),
-            root: RootBinding { path: self.path("pool").display().to_string(), identity: None },
+            root: RootBinding { path: self.path("pool").display().to_string(), identity: None, tenure: None },
             source: share.parse().expect("a path"),
             at: format!("/run/{place}/{share}"),
         }

@@ -1,17 +1,17 @@
 //! One connection to a helper: frames out, frames in, and who waits for which answer.
 
+use super::super::dial::Carried;
 use super::super::provider::{Abandoned, CommandRequest, RunError};
 use bulkhead_helper::frame::{FrameError, FrameReader, encode};
 use bulkhead_helper::protocol::{
-    DbusReply, DbusRequest, EndingMethod, Finished, FromHelper, JobAnswer, JobCall, LARGEST_ANSWER,
-    LARGEST_REQUEST, PipeFinished, PipeRequest, Refusal, ServiceAnswer, ServiceCall, ToHelper,
+    DbusReply, DbusRequest, EndingMethod, FileReply, FilesCall, Finished, FromHelper, JobAnswer, JobCall,
+    LARGEST_ANSWER, LARGEST_REQUEST, PipeFinished, PipeRequest, Refusal, ServiceAnswer, ServiceCall,
+    ToHelper,
 };
 use bulkhead_model::error::CapabilityCode;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 
 /// Frames that wait to be written; a helper that does not read for so long is busy.
@@ -46,6 +46,7 @@ enum Reply {
     Service(ServiceAnswer),
     Job(JobAnswer),
     Dbus(DbusReply),
+    Files(FileReply),
 }
 
 #[derive(Debug, Default)]
@@ -69,13 +70,13 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) reading: Reading,
-    writing: OwnedWriteHalf,
+    writing: WriteHalf<Box<dyn Carried>>,
 }
 
 /// The direction from the helper.
 #[derive(Debug)]
 pub(super) struct Reading {
-    stream: OwnedReadHalf,
+    stream: ReadHalf<Box<dyn Carried>>,
     reader: FrameReader,
 }
 
@@ -97,13 +98,14 @@ impl Reading {
 }
 
 impl Connection {
-    pub(super) fn new(stream: UnixStream) -> Self {
-        let (stream, writing) = stream.into_split();
+    pub(super) fn new(stream: Box<dyn Carried>) -> Self {
+        let (stream, writing) = tokio::io::split(stream);
         Self { reading: Reading { stream, reader: FrameReader::new(LARGEST_ANSWER) }, writing }
     }
 
     pub(super) async fn send(&mut self, message: &ToHelper) -> Result<(), LinkError> {
-        Ok(self.writing.write_all(&encode(message, LARGEST_REQUEST)?).await?)
+        self.writing.write_all(&encode(message, LARGEST_REQUEST)?).await?;
+        Ok(self.writing.flush().await?)
     }
 
     /// The link over this connection, once the helper has swept, and what it reads from.
@@ -116,9 +118,9 @@ impl Connection {
 }
 
 /// Ends when the last sender is gone, or the helper is: who reads notices.
-async fn write(mut stream: OwnedWriteHalf, mut queue: mpsc::Receiver<Vec<u8>>) {
+async fn write(mut stream: WriteHalf<Box<dyn Carried>>, mut queue: mpsc::Receiver<Vec<u8>>) {
     while let Some(frame) = queue.recv().await {
-        if stream.write_all(&frame).await.is_err() {
+        if stream.write_all(&frame).await.is_err() || stream.flush().await.is_err() {
             return;
         }
     }
@@ -185,6 +187,15 @@ impl Link {
         let (_, answer) = self.ask(|id| Ok(ToHelper::Dbus { id, call: Box::new(call) }))?;
         match self.answered(answer.await)? {
             Reply::Dbus(reply) => Ok(reply),
+            other => Err(mistaken(&other)),
+        }
+    }
+
+    /// Do something about files.
+    pub(super) async fn files(&self, call: FilesCall, abandoned: Abandoned) -> Result<FileReply, RunError> {
+        let asked = self.ask(|id| Ok(ToHelper::Files { id, call: Box::new(call) }))?;
+        match self.ended(asked, abandoned).await? {
+            Reply::Files(reply) => Ok(reply),
             other => Err(mistaken(&other)),
         }
     }
@@ -273,6 +284,7 @@ impl Link {
             FromHelper::Service { id, answer } => (id, answer.map(Reply::Service)),
             FromHelper::Job { id, answer } => (id, answer.map(Reply::Job)),
             FromHelper::Dbus { id, answer } => (id, answer.map(Reply::Dbus)),
+            FromHelper::Files { id, answer } => (id, answer.map(Reply::Files)),
             FromHelper::Refused { id, refusal } => (id, Err(refusal)),
             FromHelper::Hello { .. } | FromHelper::Swept => return Err(out_of_turn(&message)),
         };

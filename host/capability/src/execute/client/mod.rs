@@ -11,11 +11,12 @@
 mod link;
 mod supervisor;
 
-use super::provider::{Abandoned, CommandRequest, CommandRunner, RunError};
+use super::dial::Dial;
+use super::provider::{Abandoned, CommandRequest, CommandRunner, Directories, RunError};
 use async_trait::async_trait;
 use bulkhead_helper::protocol::{
-    DbusReply, DbusRequest, EndingMethod, Finished, JobAnswer, JobCall, PipeFinished, ServiceAnswer,
-    ServiceCall,
+    DbusReply, DbusRequest, EndingMethod, FileReply, FilesCall, Finished, JobAnswer, JobCall, PipeFinished,
+    ServiceAnswer, ServiceCall,
 };
 use link::Link;
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ use tokio::task::AbortHandle;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where the helper is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum HelperPlace {
     /// Started by this process, with one end of a pair of sockets as its standard input.
     Beside {
@@ -44,6 +45,8 @@ pub enum HelperPlace {
         /// Its path.
         path: PathBuf,
     },
+    /// On another machine, over whatever carries a connection there.
+    Far(Arc<dyn Dial>),
 }
 
 #[derive(Debug, Clone)]
@@ -58,10 +61,11 @@ enum State {
     },
 }
 
-/// A [`CommandRunner`] on this machine. Dropped, it closes its connection, and the helper ends its commands and itself.
+/// A [`CommandRunner`]. Dropped, it closes its connection, and the helper ends its commands and itself.
 #[derive(Debug)]
 pub struct HelperClient {
     state: watch::Receiver<State>,
+    directories: Directories,
     supervisor: AbortHandle,
 }
 
@@ -69,9 +73,13 @@ impl HelperClient {
     /// Start or reach the helper, and keep doing so. Returns at once; must be called inside a runtime.
     #[must_use]
     pub fn start(place: HelperPlace) -> Self {
+        let directories = match place {
+            HelperPlace::Beside { .. } | HelperPlace::Socket { .. } => Directories::Here,
+            HelperPlace::Far(_) => Directories::There,
+        };
         let (told, state) = watch::channel(State::Connecting { lost: None });
         let supervisor = tokio::spawn(supervisor::supervise(place, told)).abort_handle();
-        Self { state, supervisor }
+        Self { state, directories, supervisor }
     }
 
     /// How the helper ends commands; none while it is not connected.
@@ -96,7 +104,7 @@ impl HelperClient {
         tokio::select! {
             link = self.link() => link,
             () = abandoned.wait() => {
-                Err(RunError::Unavailable { reason: "nobody waits for the command any more".to_owned() })
+                Err(RunError::Unavailable { reason: "nobody waits for it any more".to_owned() })
             }
         }
     }
@@ -151,6 +159,15 @@ impl CommandRunner for HelperClient {
 
     async fn dbus(&self, call: DbusRequest) -> Result<DbusReply, RunError> {
         self.link().await?.dbus(call).await
+    }
+
+    fn directories(&self) -> Directories {
+        self.directories
+    }
+
+    async fn files(&self, call: FilesCall, mut abandoned: Abandoned) -> Result<FileReply, RunError> {
+        let link = self.link_while_wanted(&mut abandoned).await?;
+        link.files(call, abandoned).await
     }
 
     async fn wait_until_swept(&self) -> Result<(), RunError> {

@@ -1,5 +1,6 @@
 //! Keeps a helper there: starts or reaches it, greets it, waits for its sweep, listens, asks for signs of life, and goes round.
 
+use super::super::dial::DialError;
 use super::link::{Connection, Link, LinkError, Reading};
 use super::{HelperPlace, State};
 use bulkhead_helper::protocol::{EndingMethod, FromHelper, ToHelper, VERSION};
@@ -56,6 +57,9 @@ enum LostError {
         /// Why.
         reason: String,
     },
+    /// There is no way to the machine that it is on.
+    #[error(transparent)]
+    Dial(#[from] DialError),
     /// It speaks another version.
     #[error(
         "the helper speaks version {0} of the protocol, this daemon {VERSION}; install both from one release"
@@ -122,8 +126,9 @@ async fn reach(place: &HelperPlace) -> Result<Helper, LostError> {
                 reason: error.to_string(),
             };
             let stream = UnixStream::connect(path).await.map_err(failed)?;
-            Ok(Helper { connection: Connection::new(stream), process: None })
+            Ok(Helper { connection: Connection::new(Box::new(stream)), process: None })
         }
+        HelperPlace::Far(way) => Ok(Helper { connection: Connection::new(way.dial().await?), process: None }),
         HelperPlace::Beside { program, lock, runtime } => {
             let failed = |error: std::io::Error| LostError::Start {
                 program: program.display().to_string(),
@@ -145,7 +150,7 @@ async fn reach(place: &HelperPlace) -> Result<Helper, LostError> {
                 .process_group(0)
                 .spawn()
                 .map_err(failed)?;
-            let connection = Connection::new(UnixStream::from_std(ours).map_err(failed)?);
+            let connection = Connection::new(Box::new(UnixStream::from_std(ours).map_err(failed)?));
             Ok(Helper { connection, process: Some(process) })
         }
     }
@@ -181,6 +186,8 @@ async fn greet(connection: &mut Connection) -> Result<(u32, EndingMethod), LostE
                 tracing::warn!(
                     "commands of an earlier daemon are still being ended; nothing is run until they are"
                 );
+                // A helper on another machine takes silence for the end of its daemon.
+                connection.send(&ToHelper::Ping { token: 0 }).await?;
             }
         }
     }

@@ -3,22 +3,14 @@
 //! The right: both backends are granted `migration-copy`, and the data of the share are one directory that `ownership` records as the
 //! share's in a granted root of use `data`. No guest takes part, and nothing else below the roots is reached.
 //!
-//! The copy is made into the empty directory that the destination's driver has made, and may be cut short at any moment: a repeat leaves
-//! alone what is as it should be, makes anew what is not, and removes what the source has not. A second pass compares everything, content
-//! by digest: only what passes it counts as copied. Modes, owners, times, `user.*` attributes, access-control lists, links and hard links
-//! come along; devices, pipes and sockets are left out and counted. An owner that the host's user may not set fails the comparison: it is
-//! not silently another one.
+//! How it is done, and why it may be cut short at any moment, says [`transfer`](bulkhead_helper::files::transfer).
 
-mod compare;
-mod mirror;
-
-use super::beneath::{Mounts, directory, failed};
-use super::walk::{Usage, walk};
-use super::watch::Watch;
 use crate::backend::Backend;
 use crate::number::unusable;
 use crate::ownership::OwnedRecord;
 use crate::root::Root;
+use bulkhead_helper::files::transfer::{CopyProgress, CopySummary, Pair, copy};
+use bulkhead_helper::files::{Watch, open_directory};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::ShareInstanceId;
 use bulkhead_model::key;
@@ -27,17 +19,18 @@ use bulkhead_model::pattern::RelativePath;
 use bulkhead_model::target::Resource;
 use bulkhead_store::Key;
 use cap_std::fs::Dir;
-use rustix::fs::syncfs;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// How many ownership records are read at once.
 const PAGE: usize = 1000;
 /// The option that names what is left out.
 const IGNORED: &str = "migration_ignore_files";
+/// How long work of the host's own may take that no call bounds: it is stopped by who began it.
+const UNBOUNDED: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// The directory that holds the data of a share, reached by the host itself.
 #[derive(Debug, Clone)]
@@ -51,44 +44,6 @@ pub struct ShareDirectory {
 enum Place {
     InRoot(Arc<Root>, RelativePath),
     Held(Arc<Dir>),
-}
-
-/// How far a copy is, and whether it shall stop; used while it runs.
-#[derive(Debug, Default)]
-pub struct CopyProgress {
-    done: AtomicU64,
-    all: AtomicU64,
-    stop: Arc<AtomicBool>,
-}
-
-impl CopyProgress {
-    /// In percent, 0 to 100. The first half is copying, the second comparing.
-    #[must_use]
-    pub fn percent(&self) -> u8 {
-        // A share without bytes is all done when it is done at all.
-        let (done, all) = (self.done.load(Ordering::Relaxed), self.all.load(Ordering::Relaxed).max(1));
-        u8::try_from((u128::from(done) * 100 / u128::from(all)).min(100)).unwrap_or(100)
-    }
-
-    /// Let the copy end soon, with `timed-out`; what is copied stays. A repeat takes another progress.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-
-    fn add(&self, bytes: i64) {
-        self.done.fetch_add(u64::try_from(bytes).unwrap_or(0), Ordering::Relaxed);
-    }
-}
-
-/// What a copy came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CopySummary {
-    /// Files, links and directories at the destination.
-    pub entries: u64,
-    /// What the files hold, in bytes.
-    pub bytes: u64,
-    /// Devices, pipes and sockets that were left out.
-    pub left_out: u64,
 }
 
 impl ShareDirectory {
@@ -108,14 +63,15 @@ impl ShareDirectory {
     }
 
     fn directory(&self) -> Result<Dir, CapabilityError> {
-        let opened = match &self.place {
-            Place::InRoot(root, path) => directory(root.directory(), path.as_str(), Mounts::Enter),
-            Place::Held(held) => directory(held, ".", Mounts::Enter),
-        };
-        opened.map_err(|error| failed("opening", &self.subject, error))
+        match &self.place {
+            Place::InRoot(root, path) => {
+                let root = root.directory().ok_or_else(|| elsewhere(&self.subject))?;
+                open_directory(root, path.as_str(), &self.subject)
+            }
+            Place::Held(held) => open_directory(held, ".", &self.subject),
+        }
     }
 
-    /// Make `destination` hold what this holds, wait until all of it is on disk, and compare both.
     fn copy_blocking(
         &self,
         destination: &Self,
@@ -123,16 +79,8 @@ impl ShareDirectory {
         watch: &Watch,
     ) -> Result<CopySummary, CapabilityError> {
         let (from, to) = (self.directory()?, destination.directory()?);
-        let mut usage = Usage::default();
-        walk(&from, &self.subject, watch, &mut usage)?;
-        progress.all.store(usage.bytes.saturating_mul(2), Ordering::Relaxed);
-        progress.done.store(0, Ordering::Relaxed);
         let pair = Pair { from: &from, to: &to, ignored: &self.ignored, subject: &destination.subject };
-        mirror::mirror(&pair, &self.subject, progress, watch)?;
-        syncfs(&to).map_err(|error| failed("syncing", &destination.subject, error))?;
-        let summary = compare::compare(&pair, &self.subject, progress, watch)?;
-        progress.done.store(progress.all.load(Ordering::Relaxed).max(1), Ordering::Relaxed);
-        Ok(summary)
+        copy(&pair, &self.subject, progress, watch)
     }
 
     /// Make `destination` hold what this holds, and nothing else; done only when a comparison found both equal and all is on disk.
@@ -145,17 +93,23 @@ impl ShareDirectory {
         progress: Arc<CopyProgress>,
     ) -> Result<CopySummary, CapabilityError> {
         let (source, destination) = (self.clone(), destination.clone());
-        let stop = Arc::clone(&progress.stop);
-        super::watch::unbounded(stop, move |watch| source.copy_blocking(&destination, &progress, watch)).await
+        let watch = Watch::new(Instant::now() + UNBOUNDED, progress.stopped());
+        let copying =
+            tokio::task::spawn_blocking(move || source.copy_blocking(&destination, &progress, &watch));
+        copying.await.map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "a copy by the host ended abruptly");
+            CapabilityError::new(CapabilityCode::Io, "the host failed inside; see the host's log")
+        })?
     }
 }
 
-/// Both sides of a copy.
-struct Pair<'copy> {
-    from: &'copy Dir,
-    to: &'copy Dir,
-    ignored: &'copy BTreeSet<OsString>,
-    subject: &'copy str,
+fn elsewhere(subject: &str) -> CapabilityError {
+    CapabilityError::new(
+        CapabilityCode::Unavailable,
+        format!(
+            "{subject} is on another machine, from where this host copies nothing; migrate with the driver's help"
+        ),
+    )
 }
 
 impl Backend {
@@ -179,7 +133,10 @@ impl Backend {
         for declared in self.manifest().roots.iter().filter(|root| root.root_use == RootUse::Data) {
             let Ok(root) = self.root(&declared.name) else { continue };
             for path in self.owned_paths(&root, owner).await? {
-                if directory(root.directory(), path.as_str(), Mounts::Enter).is_ok() {
+                let Some(held) = root.directory() else {
+                    return Err(elsewhere(&format!("{}/{path}", root.name())));
+                };
+                if open_directory(held, path.as_str(), root.name().as_str()).is_ok() {
                     found.push((Arc::clone(&root), path));
                 }
             }

@@ -132,12 +132,12 @@ impl Bench {
             strikes: Arc::new(Strikes { faults: Faults::default(), tape }),
             generations: Mutex::default(),
         };
-        bench.load()?;
+        bench.load().await?;
         Ok(Arc::new(bench))
     }
 
     /// Make a generation for each backend, with nothing of the earlier ones but what is stored.
-    fn load(&self) -> anyhow::Result<()> {
+    async fn load(&self) -> anyhow::Result<()> {
         let locks = Arc::new(Locks::default());
         let mut made: Vec<Arc<dyn Driver>> = Vec::new();
         for site in &self.sites {
@@ -155,7 +155,7 @@ impl Bench {
                 locks: Arc::clone(&locks),
                 tenure: None,
             };
-            let backend = Backend::intercepted(parts, Arc::clone(&self.strikes) as _)?;
+            let backend = Backend::reach(parts, Some(Arc::clone(&self.strikes) as _)).await?;
             made.push(Arc::new(Generation::new(&self.engine, self.component.clone(), backend)?));
         }
         *self.generations.lock().unwrap_or_else(PoisonError::into_inner) = made;
@@ -224,7 +224,7 @@ impl World for Bench {
     }
 
     async fn restart(&self) -> Result<(), WorldError> {
-        self.load().map_err(|error| WorldError::new("the backends cannot be loaded again", error))
+        self.load().await.map_err(|error| WorldError::new("the backends cannot be loaded again", error))
     }
 
     fn guesses(&self) -> Vec<String> {

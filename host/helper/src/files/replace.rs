@@ -1,0 +1,69 @@
+//! A file's whole content in one step: written beside it, synced, put in its place, the directory synced.
+
+use super::beneath::{Parent, kernel, make_file};
+use crate::protocol::Before;
+use bulkhead_model::error::CapabilityError;
+use cap_std::fs::{Dir, Permissions, PermissionsExt};
+use rustix::fs::{RenameFlags, renameat_with};
+use rustix::io::Errno;
+use sha2::{Digest, Sha256};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The mode of files that programs read.
+const FILE_MODE: u32 = 0o644;
+
+/// Put `content` at `at`. Only with the path to oneself: what a crash left beside it is replaced too.
+///
+/// Fails with `already-exists` if something stands there although nothing should.
+pub(super) fn replace(at: &Parent, content: &[u8], before: Before) -> Result<(), CapabilityError> {
+    let beside = name_beside(at.name());
+    let result = write_beside(&at.directory, &beside, content)
+        .and_then(|()| put_in_place(&at.directory, &beside, at.name(), before));
+    if let Err(error) = result {
+        // Should it stay, the next write to this path replaces it.
+        let _stays = remove_if_there(&at.directory, &beside).is_err();
+        return Err(at.failed("writing", error));
+    }
+    at.sync()
+}
+
+/// Remove what a crash may have left beside `at`.
+pub(super) fn clear(at: &Parent) -> Result<(), CapabilityError> {
+    remove_if_there(&at.directory, &name_beside(at.name()))
+        .map_err(|error| at.failed("clearing up beside", error))
+}
+
+fn write_beside(directory: &Dir, beside: &Path, content: &[u8]) -> Result<(), Errno> {
+    remove_if_there(directory, beside)?;
+    let mut file = make_file(directory, beside)?;
+    kernel(file.write_all(content))?;
+    kernel(file.set_permissions(Permissions::from_mode(FILE_MODE)))?;
+    kernel(file.sync_all())
+}
+
+fn put_in_place(directory: &Dir, beside: &Path, name: &Path, before: Before) -> Result<(), Errno> {
+    if before == Before::Nothing {
+        match renameat_with(directory, beside, directory, name, RenameFlags::NOREPLACE) {
+            // A filesystem that knows no such rename; that nothing stands there was seen a moment ago.
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            answer => return answer,
+        }
+    }
+    kernel(directory.rename(beside, directory, name))
+}
+
+fn remove_if_there(directory: &Dir, name: &Path) -> Result<(), Errno> {
+    match kernel(directory.remove_file(name)) {
+        Err(Errno::NOENT) => Ok(()),
+        answer => answer,
+    }
+}
+
+/// Hidden, of one length whatever the name's, and always the same for one name, so that a crash leaves at most one of them.
+fn name_beside(name: &Path) -> PathBuf {
+    let hash = Sha256::digest(name.as_os_str().as_bytes());
+    let digits: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    PathBuf::from(format!(".bulkhead-{digits}"))
+}
