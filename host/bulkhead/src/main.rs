@@ -5,6 +5,7 @@ mod cli;
 mod client;
 mod config;
 mod daemon;
+mod log;
 
 use std::process::ExitCode;
 

@@ -7,6 +7,7 @@ use crate::execute::{CommandRunner, Directories};
 use crate::intercept::Interceptor;
 use crate::lock::{BackendLocks, Locks};
 use crate::root::{Root, RootError};
+use crate::secret::{BackendSecrets, Redactor, Secret};
 use bulkhead_helper::files::Identity;
 use bulkhead_ledger::Ledger;
 use bulkhead_model::ability::Capability;
@@ -39,6 +40,8 @@ pub struct BackendParts {
     pub ceiling: Ceiling,
     /// What the operator set, validated; defaults are not filled in.
     pub options: BTreeMap<String, OptionValue>,
+    /// What the options of type `secret` refer to, and who keeps secrets from leaving the host.
+    pub secrets: BackendSecrets,
     /// What bounds a call.
     pub limits: DriverLimits,
     /// Where private data, ownership and fencing numbers are kept.
@@ -273,6 +276,19 @@ impl Backend {
     #[must_use]
     pub const fn options(&self) -> &BTreeMap<String, OptionValue> {
         &self.parts.options
+    }
+
+    /// The secret that the option `name` refers to; none if it is not set, or of another type. For what the host itself does with it: a
+    /// login, a key, standard input. A guest has only its name.
+    #[must_use]
+    pub fn secret_option(&self, name: &str) -> Option<&Secret> {
+        self.parts.secrets.options.get(name)
+    }
+
+    /// Who takes secrets out of what leaves the host, or returns to a guest.
+    #[must_use]
+    pub const fn redactor(&self) -> &Redactor {
+        &self.parts.secrets.redactor
     }
 
     /// What bounds a call.

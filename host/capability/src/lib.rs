@@ -30,6 +30,7 @@ pub mod private_data;
 pub mod record;
 pub mod resolve;
 pub mod root;
+pub mod secret;
 pub mod service;
 pub mod slot;
 pub mod testing;

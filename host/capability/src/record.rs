@@ -64,6 +64,10 @@ impl Call {
             chain: self.backend().name().clone(),
             effect: Some(cut_short),
         };
+        let work = async {
+            let redactor = self.backend().redactor();
+            work.await.map_err(|error| redactor.redact_error(error))
+        };
         let result = self.intercepted(&deed, work).await;
         let (outcome, detail) = match &result {
             Ok((_, detail)) => (EffectOutcome::Done, detail),
@@ -93,7 +97,7 @@ impl Call {
         Ok(Some(refused))
     }
 
-    /// Hand one effect to the ledger; cleaned and cut here. Waits only while the ledger's queue is full.
+    /// Hand one effect to the ledger; cleaned of secrets and cut here. Waits only while the ledger's queue is full.
     ///
     /// Fails with `io` when the ledger records no more: nothing is done unseen, and what was done is not reported as done. Fails with
     /// `limit-exceeded` beyond [`MOST_HOST_CALLS`].
@@ -117,12 +121,14 @@ impl Call {
     }
 
     fn effect(&self, deed: &Deed, outcome: EffectOutcome, detail: &str) -> Effect {
+        let redactor = self.backend().redactor();
+        let cleaned = |text: &str, most| GuestText::new(&redactor.redact(text), most).as_str().to_owned();
         Effect {
             origin: self.origin().clone(),
             capability: deed.capability.to_owned(),
-            subject: GuestText::new(&deed.subject, SUBJECT_BYTES).as_str().to_owned(),
+            subject: cleaned(&deed.subject, SUBJECT_BYTES),
             outcome,
-            detail: GuestText::new(detail, DETAIL_BYTES).as_str().to_owned(),
+            detail: cleaned(detail, DETAIL_BYTES),
         }
     }
 }

@@ -209,10 +209,22 @@ fn check(
             let at = call.resolve_slot(&PathSlot { label, kind: *kind, root, patterns: pattern }, choice)?;
             Ok(Filled::Path { kind: *kind, at })
         }
-        (SlotType::Secret, SlotValue::Secret(name)) => Ok(Filled::Secret(name.clone())),
+        (SlotType::Secret { of }, SlotValue::Secret(name)) => secret(label, of, name),
         (_, SlotValue::Text(text)) => check_text(label, slot_type, text),
         (wanted, _) => Err(invalid(format!("slot '{label}' is of type {}", type_name(wanted)))),
     }
+}
+
+/// A secret goes only where its template names what it is for.
+fn secret(label: &Label, of: &[String], name: &str) -> Result<Filled, CapabilityError> {
+    if of.iter().any(|allowed| allowed == name) {
+        return Ok(Filled::Secret(name.to_owned()));
+    }
+    let shown = GuestText::new(name, SHOWN);
+    Err(CapabilityError::denied(
+        format!("the secret '{shown}' in slot '{label}'"),
+        format!("slots.{label} = {{ type = \"secret\", of = [\"{shown}\"] }} in the driver's manifest"),
+    ))
 }
 
 /// Check a text against its type.
@@ -275,7 +287,7 @@ const fn type_name(slot_type: &SlotType) -> &'static str {
         SlotType::Path { .. } => "path",
         SlotType::AccessRules { .. } => "access-rules",
         SlotType::Opaque { .. } => "opaque",
-        SlotType::Secret => "secret",
+        SlotType::Secret { .. } => "secret",
     }
 }
 

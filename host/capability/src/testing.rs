@@ -3,6 +3,7 @@
 use crate::backend::{Backend, BackendParts, GrantError};
 use crate::execute::CommandRunner;
 use crate::lock::Locks;
+use crate::secret::BackendSecrets;
 use bulkhead_ledger::{Ledger, LedgerError, LedgerKey};
 use bulkhead_model::ability::Capability;
 use bulkhead_model::call::{CallOrigin, DriverLimits};
@@ -58,6 +59,7 @@ impl TestHost {
             grant,
             ceiling: Ceiling::default(),
             options: BTreeMap::<String, OptionValue>::new(),
+            secrets: BackendSecrets::default(),
             limits: DriverLimits::default(),
             store: Arc::clone(&self.store),
             ledger: self.ledger.clone(),

@@ -159,7 +159,7 @@ mod tests {
         assert!(check(&label(), &SlotType::Port, &SlotArgument::Unsigned(0)).is_err());
         assert!(check(&label(), &SlotType::Port, &SlotArgument::Unsigned(65_536)).is_err());
         assert!(check(&label(), &SlotType::Integer { min: 1, max: 2 }, &SlotArgument::Signed(3)).is_err());
-        assert!(!takes(&SlotType::Secret, "hunter2"));
+        assert!(!takes(&SlotType::Secret { of: vec!["password".to_owned()] }, "hunter2"));
     }
 
     proptest! {

@@ -135,7 +135,7 @@ fn argument(word: &str, printed: &BTreeMap<&Label, Printed<'_>>) -> Result<Strin
             Part::Place(label) => {
                 let value = value_of(printed, &label)?;
                 let misplaced = match value.slot {
-                    SlotType::Secret | SlotType::AccessRules { .. } => true,
+                    SlotType::Secret { .. } | SlotType::AccessRules { .. } => true,
                     SlotType::Opaque { .. } => !whole,
                     SlotType::Integer { .. } => !whole && value.text.starts_with('-'),
                     _ => value.text.starts_with('-'),
@@ -312,7 +312,9 @@ mod tests {
         let joined = template(serde_json::json!({ "args": ["{n}x"], "slots": slots }));
         assert!(build(&joined, &request(&[("n", SlotArgument::Signed(-1))])).is_err());
         assert!(build(&joined, &request(&[("n", SlotArgument::Signed(1))])).is_ok());
-        let secret = template(serde_json::json!({ "args": ["{n}"], "slots": { "n": { "type": "secret" } } }));
+        let secret = template(
+            serde_json::json!({ "args": ["{n}"], "slots": { "n": { "type": "secret", "of": ["password"] } } }),
+        );
         assert!(build(&secret, &request(&[("n", SlotArgument::Text("hunter2".to_owned()))])).is_err());
     }
 

@@ -22,6 +22,7 @@ pub mod operation;
 pub mod pattern;
 pub mod replica;
 pub mod scope;
+pub mod secret;
 pub mod share;
 pub mod share_group;
 pub mod size;

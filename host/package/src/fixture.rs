@@ -20,6 +20,11 @@ type = "string"
 required = true
 help = "where clients find the server"
 
+[[option]]
+name = "password"
+type = "secret"
+help = "what the tool is unlocked with"
+
 [[root]]
 name = "shares"
 use = "data"
@@ -52,7 +57,7 @@ args = ["--size", "{size}", "{label}"]
 stdin = "{key}"
 slots.size = { type = "gib" }
 slots.label = { type = "opaque", max = 64 }
-slots.key = { type = "secret" }
+slots.key = { type = "secret", of = ["password"] }
 
 [[file]]
 name = "export"

@@ -2,12 +2,11 @@
 
 use bulkhead_model::base_option::share_opts;
 use bulkhead_model::manifest::{OptionDeclaration, OptionType, OptionValue};
+use bulkhead_model::secret::SecretReference;
 use bulkhead_model::suggestion::nearest;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// How a reference to a secret begins.
-pub const SECRET_PREFIX: &str = "secret://";
 /// The longest text of an option, in bytes.
 const LONGEST_TEXT: usize = 64 * 1024;
 
@@ -201,16 +200,8 @@ fn float_misfit(option: &OptionDeclaration, number: f64) -> Option<String> {
 }
 
 fn secret_misfit(text: &str) -> Option<String> {
-    let name = text.strip_prefix(SECRET_PREFIX);
-    let sound = name.is_some_and(|name| {
-        (1..=255).contains(&name.len())
-            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_./".contains(letter))
-    });
-    (!sound).then(|| {
-        format!(
-            "is a reference to a secret, {SECRET_PREFIX}NAME; the secret itself does not belong in this file"
-        )
-    })
+    let problem = text.parse::<SecretReference>().err()?;
+    Some(format!("does not say where its secret is kept: {problem}"))
 }
 
 const fn describe(expected: OptionType) -> &'static str {
@@ -234,7 +225,7 @@ const fn example(expected: OptionType) -> &'static str {
         OptionType::Boolean => "true",
         OptionType::List => "[\"text\"]",
         OptionType::Map => "{ key = \"text\" }",
-        OptionType::Secret => "\"secret://name\"",
+        OptionType::Secret => "\"secret://file/etc/bulkhead/password\"",
     }
 }
 
@@ -336,8 +327,8 @@ mod tests {
     #[test]
     fn a_secret_is_never_text_and_never_shown() {
         let told = refused("export-address = 'a'\npassword = 'hunter2'");
-        assert!(told.contains("secret://NAME") && !told.contains("hunter2"), "{told}");
-        let given = "export-address = 'a'\npassword = 'secret://nas/admin'".parse().expect("TOML");
+        assert!(told.contains("secret://file/ABSOLUTE/PATH") && !told.contains("hunter2"), "{told}");
+        let given = "export-address = 'a'\npassword = 'secret://credential/nas.admin'".parse().expect("TOML");
         assert!(validate(&declared(), &given).is_ok());
     }
 

@@ -1,11 +1,10 @@
 //! `bulkhead serve`.
 
-use crate::config::{self, DEFAULT_FILE, LogFormat};
-use crate::daemon;
-use anyhow::Context;
+use crate::config::{self, DEFAULT_FILE};
+use crate::{daemon, log};
+use bulkhead_capability::secret::Redactor;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 /// Run the daemon
 #[derive(Debug, clap::Args)]
@@ -18,7 +17,8 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let configuration = config::load_main(&self.config)?;
-        start_log(configuration.log_format, &configuration.log_filter)?;
+        let redactor = Redactor::default();
+        log::start(configuration.log_format, &configuration.log_filter, &redactor)?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let stop = async move {
@@ -27,17 +27,6 @@ impl Serve {
                 _ = interrupt.recv() => {}
             }
         };
-        daemon::run(configuration, stop).await
+        daemon::run(configuration, redactor, stop).await
     }
-}
-
-fn start_log(format: LogFormat, filter: &str) -> anyhow::Result<()> {
-    let filter =
-        EnvFilter::builder().parse(filter).context("log-filter is not understood; 'info' is a good start")?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => subscriber.with_ansi(false).init(),
-        LogFormat::Json => subscriber.json().init(),
-    }
-    Ok(())
 }

@@ -5,11 +5,13 @@
 
 mod authentication;
 mod backend;
+mod environment;
 mod intervals;
 mod load;
 
 pub(crate) use authentication::TokenConfiguration;
 pub(crate) use backend::{BackendConfiguration, BackendSettings};
+pub(crate) use environment::environment;
 pub(crate) use load::{ConfigurationError, backend_files, backend_name, load, load_main, parse_backend};
 
 use bulkhead_model::grant::Ceiling;

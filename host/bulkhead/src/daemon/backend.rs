@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use bulkhead_capability::backend::{Backend, BackendParts};
 use bulkhead_capability::execute::CommandRunner;
 use bulkhead_capability::lock::Locks;
+use bulkhead_capability::secret::SecretSource;
 use bulkhead_ledger::Ledger;
 use bulkhead_manager::{
     BackendDescription, BackendFailure, Candidate, ConfigurationIdentity, DriverLoader, Function, Needed,
@@ -52,6 +53,7 @@ pub(super) struct Parts {
     pub(super) locks: Arc<Locks>,
     pub(super) tenure: Tenure,
     pub(super) ceiling: Ceiling,
+    pub(super) secrets: SecretSource,
     pub(super) packages: Arc<Packages>,
     /// The daemon's configuration file.
     pub(super) main_file: PathBuf,
@@ -190,9 +192,10 @@ impl Verified {
         self,
         generation: GenerationNumber,
     ) -> Result<(BackendDescription, Arc<dyn Driver>), BackendFailure> {
-        let (this, component, description) = blocking(move || {
+        let (this, component, description, secrets) = blocking(move || {
             let (component, description) = (self.compiled()?, self.describe(generation)?);
-            Ok((self, component, description))
+            let secrets = self.parts.secrets.of_options(&self.package.manifest.options, &self.options);
+            Ok((self, component, description, secrets.map_err(LoadFailure::Secret)?))
         })
         .await?;
         let Self { parts, name, package, options, settings, .. } = this;
@@ -203,6 +206,7 @@ impl Verified {
             grant: settings.grant,
             ceiling: parts.ceiling.clone(),
             options,
+            secrets,
             limits: settings.limits,
             store: Arc::clone(&parts.store),
             ledger: parts.ledger.clone(),

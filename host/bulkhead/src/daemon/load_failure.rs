@@ -2,6 +2,7 @@
 
 use crate::config::ConfigurationError;
 use bulkhead_capability::backend::GrantError;
+use bulkhead_capability::secret::OptionSecretError;
 use bulkhead_manager::{BackendFailure, ExpressionError};
 use bulkhead_model::error::Blame;
 use bulkhead_model::id::{BackendName, Digest};
@@ -23,6 +24,9 @@ pub(super) enum LoadFailure {
     /// The backend's options do not fit the driver's manifest.
     #[error("the backend's options do not fit the driver")]
     Options(#[source] OptionsError),
+    /// A secret that an option refers to cannot be had.
+    #[error("the backend lacks a secret")]
+    Secret(#[source] OptionSecretError),
     /// It is to make share servers.
     #[error(
         "this host makes no share servers yet: set driver_handles_share_servers = false if the driver can do without them"
@@ -92,6 +96,7 @@ impl LoadFailure {
             Self::Package { source: PackageError::Read { .. }, .. } => "driver-unreadable",
             Self::Package { .. } => "driver-invalid",
             Self::Options(_) | Self::ShareServers | Self::Function { .. } => "options-invalid",
+            Self::Secret(_) => "secret-unusable",
             Self::Configuration(_) => "configuration-invalid",
             Self::NotConfigured { .. } => "not-configured",
             Self::Settings(_) => "settings-unreadable",
@@ -109,6 +114,7 @@ impl LoadFailure {
         match self {
             Self::Package { source: PackageError::Read { .. }, .. }
             | Self::Options(_)
+            | Self::Secret(_)
             | Self::ShareServers
             | Self::Function { .. }
             | Self::Configuration(_)

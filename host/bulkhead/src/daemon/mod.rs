@@ -16,12 +16,13 @@ mod state;
 pub(crate) use helper::program as helper_program;
 pub(crate) use state::StateDirectory;
 
-use crate::config::Configuration;
+use crate::config::{self, Configuration};
 use anyhow::Context;
 use backend::{Loader, Parts};
 use bulkhead_api::{ApiSettings, Authentication, OperatorSocket, Token};
 use bulkhead_capability::execute::{CommandRunner as _, HelperClient};
 use bulkhead_capability::lock::Locks;
+use bulkhead_capability::secret::{Redactor, SecretSource};
 use bulkhead_ledger::{Ledger, LedgerKey};
 use bulkhead_manager::{Manager, ManagerError, ManagerSettings};
 use bulkhead_model::scope::Actor;
@@ -43,9 +44,10 @@ const HELPER_PAUSE: Duration = Duration::from_secs(1);
 /// Between two attempts at recovery.
 const RECOVERY_PAUSE: Duration = Duration::from_secs(5);
 
-/// Serve until `stop` is ready.
+/// Serve until `stop` is ready; `redactor` learns every secret.
 pub(crate) async fn run(
     configuration: Configuration,
+    redactor: Redactor,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let state = StateDirectory::open(&configuration.state_directory)?;
@@ -70,6 +72,7 @@ pub(crate) async fn run(
         locks: Arc::new(Locks::default()),
         tenure: state.tenure()?,
         ceiling: configuration.ceiling.clone(),
+        secrets: SecretSource::new(redactor, config::environment()),
         packages: Packages::open(state.packages()).context("the directory of packages cannot be made")?,
         main_file: configuration.file.clone(),
         backend_directory: configuration.backend_directory.clone(),

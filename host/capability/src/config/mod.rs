@@ -1,7 +1,7 @@
 //! The options of a backend. The right: its own, declared ones, and Manila's inherited `share_opts`; of another backend those that its
 //! manifest marks `peer`, if the grant names it in `peers`.
 //!
-//! Values were validated by `package` before the generation was loaded; defaults are filled in here. A secret is its name.
+//! Values were validated by `package` before the generation was loaded; defaults are filled in here. A secret is the name of its option.
 
 use crate::backend::Backend;
 use crate::call::Call;
@@ -32,7 +32,7 @@ pub enum ConfigValue {
     Texts(Vec<String>),
     /// Of type `map`.
     Pairs(Vec<(String, String)>),
-    /// Of type `secret`: its name, never its text.
+    /// Of type `secret`: the option's name, never its text nor where that is kept.
     Secret(String),
 }
 
@@ -176,7 +176,7 @@ fn declaration(own: &[OptionDeclaration], name: &str) -> Option<OptionDeclaratio
 fn typed(declaration: &OptionDeclaration, value: &OptionValue) -> Result<ConfigValue, CapabilityError> {
     let value = match (declaration.option_type, value) {
         (OptionType::String | OptionType::Enum, OptionValue::Text(text)) => ConfigValue::Text(text.clone()),
-        (OptionType::Secret, OptionValue::Text(name)) => ConfigValue::Secret(name.clone()),
+        (OptionType::Secret, OptionValue::Text(_)) => ConfigValue::Secret(declaration.name.clone()),
         (OptionType::Integer, OptionValue::Integer(number)) => ConfigValue::Integer(*number),
         (OptionType::Float, OptionValue::Float(number)) if number.is_finite() => ConfigValue::Float(*number),
         (OptionType::Float, OptionValue::Integer(number)) => match i32::try_from(*number) {

@@ -79,6 +79,7 @@ impl<'call> Dbus<'call> {
         let backend = Arc::clone(call.backend());
         let made = tokio::spawn(async move {
             let answer = backend.runner().dbus(prepared.request).await;
+            let answer = answer.map(|reply| backend.redactor().redact_reply(reply));
             drop(permit);
             answer
         });

@@ -179,7 +179,9 @@ impl<'call> Execute<'call> {
                 ownership::forget(call, at).await?;
             }
         }
-        outcome::judge_all(ended)
+        let redactor = call.backend().redactor();
+        let clean = |(name, finished)| (name, redactor.redact_finished(finished));
+        outcome::judge_all(ended.into_iter().map(clean).collect())
     }
 
     /// One place for each command that runs at once; a pipeline longer than all of them takes all.

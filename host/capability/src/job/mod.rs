@@ -210,7 +210,8 @@ impl<'call> Jobs<'call> {
 
     async fn ask(&self, asked: JobCall) -> Result<JobAnswer, CapabilityError> {
         self.call.check_time()?;
-        Ok(self.call.backend().runner().job(asked).await?)
+        let backend = self.call.backend();
+        Ok(backend.redactor().redact_job(backend.runner().job(asked).await?))
     }
 
     async fn change(&self, asked: JobCall, alone: OwnedMutexGuard<()>) -> Result<JobAnswer, CapabilityError> {
@@ -220,7 +221,8 @@ impl<'call> Jobs<'call> {
     async fn run(&self, asked: JobCall, alone: OwnedMutexGuard<()>) -> Result<JobAnswer, RunError> {
         let backend = Arc::clone(self.call.backend());
         let done = tokio::spawn(async move {
-            let answer = backend.runner().job(asked).await;
+            let answer =
+                backend.runner().job(asked).await.map(|answer| backend.redactor().redact_job(answer));
             drop(alone);
             answer
         });

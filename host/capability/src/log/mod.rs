@@ -1,9 +1,10 @@
 //! A driver's lines in the host's log: always granted, never failing, bounded. Not recorded in the ledger: a line changes nothing.
 //!
-//! Guest text is cleaned and cut; what is over the budget of a call is counted, and the count is one last line when the call ends.
+//! Guest text is cleaned, cut, and holds no secret; what is over the budget of a call is counted, and the count is one last line when the call ends.
 
 use crate::backend::Backend;
 use crate::call::Call;
+use crate::secret::Redactor;
 use bulkhead_model::call::CallOrigin;
 use bulkhead_model::id::{BackendName, DriverName};
 use bulkhead_model::text::GuestText;
@@ -55,6 +56,7 @@ pub(crate) struct LogBudget {
     backend: BackendName,
     driver: DriverName,
     origin: CallOrigin,
+    redactor: Redactor,
     state: Mutex<BudgetState>,
 }
 
@@ -71,13 +73,14 @@ impl LogBudget {
             backend: backend.name().clone(),
             driver: backend.manifest().driver.name.clone(),
             origin: origin.clone(),
+            redactor: backend.redactor().clone(),
             state: Mutex::new(BudgetState { left_bytes, suppressed_lines: 0 }),
         }
     }
 
     /// The line to write; none once the budget is used up.
     pub(crate) fn take(&self, message: &str) -> Option<GuestText> {
-        let text = GuestText::new(message, LINE_BYTES);
+        let text = GuestText::new(&self.redactor.redact(message), LINE_BYTES);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // After the first line left out none is let through: the log ends at one place.
         let cost = text.as_str().len() + LINE_COST_BYTES;

@@ -210,7 +210,8 @@ impl<'call> Services<'call> {
 
     async fn ask(&self, asked: ServiceCall) -> Result<ServiceAnswer, CapabilityError> {
         self.call.check_time()?;
-        Ok(self.call.backend().runner().service(asked).await?)
+        let backend = self.call.backend();
+        Ok(backend.redactor().redact_service(backend.runner().service(asked).await?))
     }
 
     /// Ask for a change of one group: none other is asked for meanwhile, and this one is seen to its end.
@@ -221,6 +222,7 @@ impl<'call> Services<'call> {
         let alone = backend.shared().path(&subject, self.call.deadline()).await?;
         let done = tokio::spawn(async move {
             let answer = backend.runner().service(asked).await;
+            let answer = answer.map(|answer| backend.redactor().redact_service(answer));
             drop(alone);
             answer
         });

@@ -9,14 +9,16 @@ use bulkhead_model::manifest::OptionValue;
 async fn an_option_is_what_the_operator_set_else_its_default() {
     let lab = Lab::with(|parts| {
         parts.options.insert("ratio".to_owned(), OptionValue::Integer(2));
-        parts.options.insert("password".to_owned(), OptionValue::Text("array-password".to_owned()));
+        parts
+            .options
+            .insert("password".to_owned(), OptionValue::Text("secret://env/ARRAY_PASSWORD".to_owned()));
     })
     .await;
     let call = lab.call();
     let get = async |name: &str| call.config().get(name).await.expect("declared");
     assert_eq!(get("greeting").await, Some(ConfigValue::Text("hello".to_owned())));
     assert_eq!(get("ratio").await, Some(ConfigValue::Float(2.0)));
-    assert_eq!(get("password").await, Some(ConfigValue::Secret("array-password".to_owned())));
+    assert_eq!(get("password").await, Some(ConfigValue::Secret("password".to_owned())));
     let lab = Lab::new().await;
     assert_eq!(lab.call().config().get("ratio").await, Ok(None), "neither set nor with a default");
 }

@@ -34,4 +34,6 @@ mod ownership;
 #[cfg(test)]
 mod private_data;
 #[cfg(test)]
+mod secret;
+#[cfg(test)]
 mod template;

@@ -104,7 +104,7 @@ fn filled(template: &str, slots: &Slots<'_>) -> Result<String, Refusal> {
             Part::Place(label) => {
                 let value = slots.get(&label)?;
                 let fits = match value.slot {
-                    SlotType::Secret | SlotType::AccessRules { .. } => false,
+                    SlotType::Secret { .. } | SlotType::AccessRules { .. } => false,
                     SlotType::Opaque { .. } | SlotType::Path { .. } => whole,
                     _ => true,
                 };
@@ -245,7 +245,7 @@ mod tests {
         let whole = serde_json::json!([{ "type": "s", "value": "{slot}" }]);
         assert!(built(whole.clone(), opaque, hostile).is_ok());
         let secret = SlotArgument::Text("hunter2".to_owned());
-        assert!(built(whole, serde_json::json!({ "type": "secret" }), secret).is_err());
+        assert!(built(whole, serde_json::json!({ "type": "secret", "of": ["password"] }), secret).is_err());
     }
 
     #[test]

@@ -375,8 +375,11 @@ pub enum SlotType {
         /// Longest, in bytes.
         max: u32,
     },
-    /// A secret by reference: standard input or a 0600 file, never an argument.
-    Secret,
+    /// A secret by reference: standard input, an encoded body or a 0600 file, never an argument.
+    Secret {
+        /// The options of type `secret` that it may be of: what a secret is for stands here, and it goes nowhere else.
+        of: Vec<String>,
+    },
 }
 
 /// How a file template quotes what stands in its slots.

@@ -82,8 +82,9 @@ fn resolved_elsewhere(manifest: &Manifest) -> Vec<String> {
 }
 
 fn secrets(manifest: &Manifest) -> Vec<String> {
-    let used =
-        manifest.slots().filter(|(_, _, slots)| slots.values().any(|slot| matches!(slot, SlotType::Secret)));
+    let used = manifest
+        .slots()
+        .filter(|(_, _, slots)| slots.values().any(|slot| matches!(slot, SlotType::Secret { .. })));
     used.map(|(table, template, _)| format!("{table} {template} is handed a secret")).collect()
 }
 

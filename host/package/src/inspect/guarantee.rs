@@ -25,7 +25,7 @@ pub(super) fn slot_type(slot: &SlotType) -> String {
             "access rules of the call, as CLIENT blocks of NFS-Ganesha".to_owned()
         }
         SlotType::Opaque { max } => format!("opaque text, at most {max} bytes"),
-        SlotType::Secret => "secret".to_owned(),
+        SlotType::Secret { of } => format!("secret of {}", of.join(", ")),
     }
 }
 
@@ -72,6 +72,6 @@ pub(super) const fn guarantee(slot: &SlotType) -> &'static str {
             "written by the host from the rules of the call; the driver adds nothing"
         }
         SlotType::Opaque { .. } => "the driver's own text: one whole argument, printable, never an option",
-        SlotType::Secret => "put in by the host; the driver never sees it",
+        SlotType::Secret { .. } => "put in by the host; the driver never sees it",
     }
 }

@@ -38,7 +38,7 @@ fn what_reaches_the_whole_backend_or_destroys_stands_on_top() {
         .replace("effect = \"read\"", "effect = \"destroy\"\nscope = \"backend\"")
         .replace("use = \"config\"", "use = \"state\"\npaths = [\"index\"]")
         .replace("text = \"{path} {clients}\"", "text = \"{path} {clients}\" # x")
-        .replace("slots.key = { type = \"secret\" }", "slots.key = { type = \"uuid\" }");
+        .replace("slots.key = { type = \"secret\", of = [\"password\"] }", "slots.key = { type = \"uuid\" }");
     let package = Package::read(component(WORLD, &[&manifest])).unwrap_or_else(|error| panic!("{error}"));
     let attention = Report::of(&package).attention;
     assert!(attention[0].starts_with("execute feed reaches the whole backend"), "{attention:?}");

@@ -96,7 +96,9 @@ fn styles(template: &FileTemplate, path: &[Step], findings: &mut Vec<Finding>) {
             (_, SlotType::AccessRules { style: AccessRulesStyle::Ganesha, .. }) => {
                 "is a list of access rules in the style 'ganesha', which stands only in a file of format 'ganesha'"
             }
-            (FileFormat::Ganesha, SlotType::Secret) => "is a secret, which has no place in this format",
+            (FileFormat::Ganesha, SlotType::Secret { .. }) => {
+                "is a secret, which has no place in this format"
+            }
             _ => continue,
         };
         findings.push(Finding::new(path.to_vec(), format!("the slot '{name}' {message}")));
@@ -107,7 +109,7 @@ fn styles(template: &FileTemplate, path: &[Step], findings: &mut Vec<Finding>) {
 fn secrets(manifest: &Manifest, template: &FileTemplate, table: &[Step], findings: &mut Vec<Finding>) {
     let readable = manifest.root(&template.root).is_some_and(|root| !root.paths.is_empty());
     for (name, slot) in &template.slots {
-        if matches!(slot, SlotType::Secret) && readable {
+        if matches!(slot, SlotType::Secret { .. }) && readable {
             let path = below!(table, "slots", name.as_str());
             let message = format!(
                 "the driver itself can read in the root '{}', so no secret may stand there",

@@ -192,7 +192,9 @@ fn service_slot(name: &Label, slot: &SlotType, table: &[Step], findings: &mut Ve
         SlotType::Opaque { .. } => {
             "is opaque: what runs for ever is told nothing that nobody can read beforehand"
         }
-        SlotType::AccessRules { .. } | SlotType::Secret => "is of no type that a service's words may have",
+        SlotType::AccessRules { .. } | SlotType::Secret { .. } => {
+            "is of no type that a service's words may have"
+        }
         _ => return,
     };
     let path = below!(table, "slots", name.as_str());

@@ -3,7 +3,7 @@
 use super::{below, steps};
 use crate::toml_file::{Finding, Step};
 use bulkhead_model::id::Label;
-use bulkhead_model::manifest::{Manifest, PathKind, RootUse, SlotType};
+use bulkhead_model::manifest::{Manifest, OptionType, PathKind, RootUse, SlotType};
 use bulkhead_model::pattern::{Part, Pattern, Variable, parts};
 use bulkhead_model::suggestion::nearest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,7 +80,7 @@ fn misplaced(name: &Label, slot: &SlotType, place: Place, path: Vec<Step>) -> Op
         SlotType::Opaque { .. } if place != Place::WholeArgument => {
             "is opaque: it may stand only as a whole argument"
         }
-        SlotType::Secret if in_argument => {
+        SlotType::Secret { .. } if in_argument => {
             "is a secret: it may stand only in standard input or a file, never in an argument"
         }
         SlotType::AccessRules { .. } if place != Place::File => {
@@ -114,12 +114,31 @@ pub(super) fn types(
                 findings.push(Finding::new(path, format!("max is from 1 to {LONGEST_TEXT} bytes")));
             }
             SlotType::Enum { values } => words(values, path, findings),
+            SlotType::Secret { of } => secrets(manifest, of, below!(path.as_slice(), "of"), findings),
             SlotType::Path { root, pattern, .. } => {
                 unknown_root(manifest, root, below!(path.as_slice(), "root"), findings);
                 patterns(manifest, root, pattern, below!(path.as_slice(), "pattern"), findings);
             }
             _ => {}
         }
+    }
+}
+
+/// What a secret is for stands where it goes: a slot takes the secrets that it names, and no other.
+fn secrets(manifest: &Manifest, of: &[String], path: Vec<Step>, findings: &mut Vec<Finding>) {
+    let options = manifest.options.iter().filter(|option| option.option_type == OptionType::Secret);
+    let known: Vec<&str> = options.map(|option| option.name.as_str()).collect();
+    if of.is_empty() {
+        let finding = Finding::new(path.clone(), "the slot does not say which secrets it takes");
+        findings.push(finding.hint("name options of type secret, for example of = [\"password\"]"));
+    }
+    for (number, name) in of.iter().enumerate().filter(|(_, name)| !known.contains(&name.as_str())) {
+        let finding =
+            Finding::new(below!(path.as_slice(), number), format!("'{name}' is no option of type secret"));
+        findings.push(match nearest(name, known.iter().copied()) {
+            Some(near) => finding.hint(format!("did you mean '{near}'?")),
+            None => finding.hint(format!("declare [[option]] name = \"{name}\" type = \"secret\"")),
+        });
     }
 }
 
@@ -215,6 +234,7 @@ fn stray_keys_of(slot: &DeValue<'_>, path: &[Step], findings: &mut Vec<Finding>)
         "path" => &["type", "kind", "root", "pattern"],
         "access-rules" => &["type", "of", "style"],
         "opaque" => &["type", "max"],
+        "secret" => &["type", "of"],
         _ => &["type"],
     };
     for (key, _) in slot.as_table().into_iter().flatten() {

@@ -193,6 +193,18 @@ fn options_contradict_nothing() {
 }
 
 #[test]
+fn a_secret_goes_only_where_its_name_stands() {
+    let slot = "slots.key = { type = \"secret\", of = [\"password\"] }";
+    refuses(slot, "slots.key = { type = \"secret\", of = [\"pasword\"] }", "did you mean 'password'?");
+    refuses(
+        slot,
+        "slots.key = { type = \"secret\", of = [\"export-address\"] }",
+        "is no option of type secret",
+    );
+    refuses(slot, "slots.key = { type = \"secret\", of = [] }", "which secrets it takes");
+}
+
+#[test]
 fn a_json_template_is_json_whatever_stands_in_its_slots() {
     refuses(
         "text = '{ \"size\": {size}, \"kind\": \"share\" }'",

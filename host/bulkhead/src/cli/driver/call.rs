@@ -5,7 +5,7 @@ use super::function::Function;
 use super::lab::Lab;
 use super::trace::Trace;
 use crate::cli::printer::Printer;
-use crate::daemon;
+use crate::{config, daemon};
 use anyhow::{Context, bail};
 use async_trait::async_trait;
 use bulkhead_capability::backend::{Backend, BackendParts};
@@ -13,6 +13,7 @@ use bulkhead_capability::execute::{
     Abandoned, CommandRequest, CommandRunner, HelperClient, HelperPlace, RunError,
 };
 use bulkhead_capability::lock::Locks;
+use bulkhead_capability::secret::{Redactor, SecretSource};
 use bulkhead_helper::protocol::Finished;
 use bulkhead_ledger::{Ledger, LedgerKey};
 use bulkhead_model::access::AccessUpdate;
@@ -100,6 +101,8 @@ impl Bench {
         let ledger = Ledger::open(Arc::clone(&store), LedgerKey::new([0; 32])).await?;
         let helper = runner(&package.manifest, scratch).await?;
         let engine = Engine::new(EngineConfig { cache_directory: None, cache_key: [0; 32] })?;
+        let source = SecretSource::new(Redactor::default(), config::environment());
+        let secrets = source.of_options(&package.manifest.options, &lab.options)?;
         let backend = Backend::new(BackendParts {
             name: name.clone(),
             generation: GenerationNumber(1),
@@ -107,6 +110,7 @@ impl Bench {
             grant: lab.grant.clone(),
             ceiling: Ceiling::default(),
             options: lab.options.clone(),
+            secrets,
             limits: lab.limits.clone(),
             store,
             ledger: ledger.clone(),

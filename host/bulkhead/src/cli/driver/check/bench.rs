@@ -5,12 +5,14 @@ use super::tape::Tape;
 use super::{NAMES, eye};
 use crate::cli::driver::call;
 use crate::cli::driver::lab::{Lab, bind_roots};
+use crate::config;
 use async_trait::async_trait;
 use bulkhead_capability::backend::{Backend, BackendParts};
 use bulkhead_capability::execute::CommandRunner;
 use bulkhead_capability::intercept::{Interceptor, TapedAnswer, Verdict};
 use bulkhead_capability::lock::Locks;
 use bulkhead_capability::record::Deed;
+use bulkhead_capability::secret::{Redactor, SecretSource};
 use bulkhead_conformance::{Fault, Faults, Holdings, HostCall, World, WorldError};
 use bulkhead_ledger::{Ledger, LedgerKey};
 use bulkhead_model::call::DriverLimits;
@@ -47,6 +49,7 @@ pub(super) struct Bench {
     fake: Option<Arc<FakePlace>>,
     ceiling: Ceiling,
     limits: DriverLimits,
+    secrets: SecretSource,
     engine: Arc<Engine>,
     component: Component,
     strikes: Arc<Strikes>,
@@ -129,6 +132,7 @@ impl Bench {
             limits: lab.limits,
             engine,
             component,
+            secrets: SecretSource::new(Redactor::default(), config::environment()),
             strikes: Arc::new(Strikes { faults: Faults::default(), tape }),
             generations: Mutex::default(),
         };
@@ -148,6 +152,7 @@ impl Bench {
                 grant: site.grant.clone(),
                 ceiling: self.ceiling.clone(),
                 options: site.options.clone(),
+                secrets: self.secrets.of_options(&self.manifest.options, &site.options)?,
                 limits: self.limits.clone(),
                 store: Arc::clone(&self.store),
                 ledger: self.ledger.clone(),

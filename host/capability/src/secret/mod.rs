@@ -1,0 +1,77 @@
+//! Secrets: where they are kept, how they are held, and who takes them out of everything that leaves the host.
+//!
+//! An operator writes a [`SecretReference`](bulkhead_model::secret::SecretReference); [`SecretSource`] reads the [`Secret`] when a generation is
+//! loaded. Only the one [`Redactor`] of the daemon makes secrets, so it knows each that is alive, and what passes it holds none: log
+//! lines, effects in the ledger, what drivers say, and what commands and arrays answer to drivers.
+
+mod answer;
+mod forms;
+mod redactor;
+mod source;
+mod view;
+
+pub use redactor::{LONGEST_BYTES, MOST_BYTES, REDACTED, Redactor, SHORTEST_BYTES, Secret, SecretError};
+pub use source::{Environment, SecretSource, SourceError};
+
+use bulkhead_model::manifest::{OptionDeclaration, OptionType, OptionValue};
+use bulkhead_model::secret::{InvalidSecretReference, SecretReference};
+use std::collections::BTreeMap;
+
+/// What a backend has of secrets.
+#[derive(Debug, Clone, Default)]
+pub struct BackendSecrets {
+    /// Who takes them out of what leaves the host: one for the whole daemon.
+    pub redactor: Redactor,
+    /// What its options of type `secret` refer to, by the option's name.
+    pub options: BTreeMap<String, Secret>,
+}
+
+/// Why an option has no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionSecretError {
+    /// It holds no reference.
+    #[error("option '{option}' does not say where its secret is kept")]
+    Reference {
+        /// Which.
+        option: String,
+        /// What is wrong.
+        #[source]
+        source: InvalidSecretReference,
+    },
+    /// Its secret cannot be had.
+    #[error("the secret of option '{option}' cannot be had")]
+    Source {
+        /// Which.
+        option: String,
+        /// Why.
+        #[source]
+        source: SourceError,
+    },
+}
+
+impl SecretSource {
+    /// What a backend with these options has of secrets. Reads every secret that an option refers to; blocks on a few system calls.
+    ///
+    /// # Errors
+    /// The first that cannot be had.
+    pub fn of_options(
+        &self,
+        declared: &[OptionDeclaration],
+        values: &BTreeMap<String, OptionValue>,
+    ) -> Result<BackendSecrets, OptionSecretError> {
+        let mut options = BTreeMap::new();
+        for declared in declared.iter().filter(|option| option.option_type == OptionType::Secret) {
+            let option = declared.name.clone();
+            let Some(OptionValue::Text(written)) = values.get(&option) else { continue };
+            let reference: SecretReference = match written.parse() {
+                Ok(reference) => reference,
+                Err(source) => return Err(OptionSecretError::Reference { option, source }),
+            };
+            match self.resolve(&reference) {
+                Ok(secret) => options.insert(option, secret),
+                Err(source) => return Err(OptionSecretError::Source { option, source }),
+            };
+        }
+        Ok(BackendSecrets { redactor: self.redactor().clone(), options })
+    }
+}
