@@ -117,6 +117,31 @@ uuid_id!(
     "share group type id"
 );
 uuid_id!(
+    /// A server at a backend that serves one tenant's network.
+    ShareServerId,
+    "share server id"
+);
+uuid_id!(
+    /// A tenant's network.
+    ShareNetworkId,
+    "share network id"
+);
+uuid_id!(
+    /// A part of a share network in one availability zone.
+    ShareNetworkSubnetId,
+    "share network subnet id"
+);
+uuid_id!(
+    /// A directory that a tenant's share servers join.
+    SecurityServiceId,
+    "security service id"
+);
+uuid_id!(
+    /// An address kept for a share server.
+    AllocationId,
+    "network allocation id"
+);
+uuid_id!(
     /// An export location.
     ExportLocationId,
     "export location id"

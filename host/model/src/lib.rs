@@ -18,6 +18,7 @@ pub mod id;
 pub mod key;
 pub mod manifest;
 pub mod migration;
+pub mod network;
 pub mod operation;
 pub mod pattern;
 pub mod replica;

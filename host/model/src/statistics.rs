@@ -3,6 +3,8 @@
 use crate::share_group::Consistency;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
 
 /// A capacity.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -34,6 +36,32 @@ pub enum IpVersion {
     V4,
     /// IPv6.
     V6,
+}
+
+impl IpVersion {
+    /// The version that `address` is of.
+    #[must_use]
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
+    /// Its number, as Manila's API prints it: 4 or 6.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::V4 => 4,
+            Self::V6 => 6,
+        }
+    }
+}
+
+impl fmt::Display for IpVersion {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "IPv{}", self.number())
+    }
 }
 
 /// A pool of a backend. Percentages are 0 to 100.

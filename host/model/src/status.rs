@@ -39,6 +39,8 @@ macro_rules! words {
     };
 }
 
+pub(crate) use words;
+
 words!(
     /// Status of a share instance (contract 2.15). Words of features that no part serves yet come with their part.
     ShareStatus {
