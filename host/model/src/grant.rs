@@ -2,6 +2,7 @@
 
 use crate::ability::Capability;
 use crate::id::{BackendName, Digest, Label};
+use crate::network::NetworkGrants;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -27,6 +28,9 @@ pub struct Grant {
     /// Whether the host itself may copy shares of this backend to and from others, where its driver cannot move them. The driver gets no
     /// right by it.
     pub migration_copy: bool,
+    /// The networks that addresses of its share servers come from. None: it makes no server that needs one.
+    #[serde(skip_serializing_if = "NetworkGrants::is_unsaid")]
+    pub networks: NetworkGrants,
 }
 
 /// A root that the operator binds: `shares = { path = "/srv/shares", pin = "sha256:…" }`.
