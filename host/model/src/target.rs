@@ -4,7 +4,7 @@
 //! therefore not even spell another tenant's path.
 
 use crate::access::AccessRule;
-use crate::id::{InvalidId, ShareGroupId, ShareInstanceId, SnapshotInstanceId};
+use crate::id::{InvalidId, ShareGroupId, ShareInstanceId, ShareServerId, SnapshotInstanceId};
 use crate::pattern::Variable;
 use crate::share::share_name;
 use crate::snapshot::snapshot_name;
@@ -114,6 +114,9 @@ pub struct CallTarget {
     pub group: Option<ShareGroupId>,
     /// What each share of a new group is made from; may be read, never changed.
     pub sources: BTreeMap<ShareInstanceId, TargetSnapshot>,
+    /// Share servers. The first is the subject of a call that is about nothing else; in one about a share or group those it lives on are
+    /// named beside it.
+    pub servers: Vec<ShareServerId>,
 }
 
 /// Something that is not of the call's target.

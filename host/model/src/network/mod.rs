@@ -8,9 +8,11 @@
 //!
 //! Field names are those of `wit/types.wit` and `wit/deps/host/types.wit`.
 
+mod declaration;
 mod security_service;
 mod segmentation;
 
+pub use declaration::{AddressRange, InvalidNetwork, Mask, Network, NetworkDeclaration, NetworkGrants};
 pub use security_service::{SealedText, SecurityService, SecurityServiceType};
 pub use segmentation::{InvalidSegmentation, NetworkType, check_segmentation};
 

@@ -17,7 +17,7 @@ use crate::statistics::IpVersion;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The largest packet that a network may be said to take, in bytes.
 const LARGEST_MTU: u32 = 65_535;
@@ -70,7 +70,8 @@ impl NetworkGrants {
             let network = declaration.network().map_err(|invalid| (position, invalid))?;
             let version = network.ip_version();
             if networks.iter().any(|other| other.ip_version() == version) {
-                let reason = format!("a backend has one {label} network of {version}, and this is the second");
+                let reason =
+                    format!("a backend has one {label} network of {version}, and this is the second");
                 return Err((
                     position,
                     InvalidNetwork::new("gateway", reason, "join them in one, with allowed-ip-ranges"),
@@ -111,7 +112,10 @@ const fn usual_mtu() -> u32 {
 
 /// How much of an address names the network: `24`, `"24"` or `"255.255.255.0"`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a prefix length, for example 24, or a dotted mask, for example \"255.255.255.0\"")]
+#[serde(
+    untagged,
+    expecting = "a prefix length, for example 24, or a dotted mask, for example \"255.255.255.0\""
+)]
 pub enum Mask {
     /// A prefix length.
     Prefix(u8),
@@ -197,9 +201,10 @@ impl NetworkDeclaration {
     pub fn network(&self) -> Result<Network, InvalidNetwork> {
         let gateway = self.parsed_gateway()?;
         let cidr = self.cidr(gateway)?;
-        let network_type = self.network_type.as_deref().map(NetworkType::parse).transpose().map_err(|invalid| {
-            InvalidNetwork::new("network-type", invalid.to_string(), "leave it out for a flat network")
-        })?;
+        let network_type =
+            self.network_type.as_deref().map(NetworkType::parse).transpose().map_err(|invalid| {
+                InvalidNetwork::new("network-type", invalid.to_string(), "leave it out for a flat network")
+            })?;
         check_segmentation(network_type, self.segmentation_id).map_err(|invalid| {
             let advice = "network-type and segmentation-id are what the network's switches are set to";
             InvalidNetwork::new("segmentation-id", invalid.to_string(), advice)
@@ -216,15 +221,24 @@ impl NetworkDeclaration {
             let key = if self.allowed_ip_ranges.is_empty() { "mask" } else { "allowed-ip-ranges" };
             return Err(InvalidNetwork::new(key, reason, "name a larger network or other ranges"));
         }
-        let data =
-            NetworkData { cidr, gateway: Some(gateway), mtu: self.mtu, network_type, segmentation_id: self.segmentation_id };
+        let data = NetworkData {
+            cidr,
+            gateway: Some(gateway),
+            mtu: self.mtu,
+            network_type,
+            segmentation_id: self.segmentation_id,
+        };
         Ok(Network { data, ranges, reserved })
     }
 
     fn parsed_gateway(&self) -> Result<IpAddr, InvalidNetwork> {
         let address: IpAddr = self.gateway.parse().map_err(|_| {
             let reason = format!("'{}' is no IPv4 or IPv6 address", shown(&self.gateway));
-            InvalidNetwork::new("gateway", reason, "write the address without its prefix, for example \"10.0.0.1\"")
+            InvalidNetwork::new(
+                "gateway",
+                reason,
+                "write the address without its prefix, for example \"10.0.0.1\"",
+            )
         })?;
         // Elsewhere this text stands beside addresses as everybody prints them; one address has one spelling.
         if address.to_string() != self.gateway {
@@ -236,7 +250,11 @@ impl NetworkDeclaration {
 
     fn cidr(&self, gateway: IpAddr) -> Result<IpNet, InvalidNetwork> {
         let longest = IpNet::from(gateway).max_prefix_len();
-        let unfit = |given: &dyn fmt::Display| {
+        let unfit = || {
+            let given = match &self.mask {
+                Mask::Prefix(prefix) => prefix.to_string(),
+                Mask::Text(text) => shown(text),
+            };
             let advice = match gateway {
                 IpAddr::V4(_) => "write a prefix length from 1 to 32 or a dotted mask, for example 24",
                 IpAddr::V6(_) => "write a prefix length from 1 to 128, for example 64",
@@ -244,21 +262,12 @@ impl NetworkDeclaration {
             let reason = format!("'{given}' is no mask of {}", IpVersion::of(gateway));
             InvalidNetwork::new("mask", reason, advice)
         };
-        let network = match &self.mask {
-            Mask::Prefix(prefix) if (1..=longest).contains(prefix) => IpNet::new(gateway, *prefix),
-            Mask::Prefix(prefix) => return Err(unfit(prefix)),
-            Mask::Text(text) => match (text.parse::<u8>(), text.parse::<IpAddr>()) {
-                (Ok(prefix), _) if prefix > 0 => IpNet::new(gateway, prefix),
-                (_, Ok(mask @ IpAddr::V4(_))) if !mask.is_unspecified() => {
-                    return IpNet::with_netmask(gateway, mask).map(|network| network.trunc()).map_err(|_| unfit(&mask));
-                }
-                _ => return Err(unfit(&shown(text))),
-            },
+        let prefix = match &self.mask {
+            Mask::Prefix(prefix) => Some(*prefix),
+            Mask::Text(text) => text.parse().ok().or_else(|| dotted_prefix(gateway, text)),
         };
-        network.map(|network| network.trunc()).map_err(|_| match &self.mask {
-            Mask::Prefix(prefix) => unfit(prefix),
-            Mask::Text(text) => unfit(&shown(text)),
-        })
+        let prefix = prefix.filter(|prefix| (1..=longest).contains(prefix)).ok_or_else(unfit)?;
+        IpNet::new(gateway, prefix).map(|network| network.trunc()).map_err(|_| unfit())
     }
 
     fn check_mtu(&self, cidr: IpNet) -> Result<(), InvalidNetwork> {
@@ -293,11 +302,20 @@ impl NetworkDeclaration {
             if next.first <= one.last {
                 let last = one.last.max(next.last);
                 let joined = AddressRange { first: one.first, last };
-                return Err(unfit_range(format!("'{one}' and '{next}' overlap"), format!("write \"{joined}\"")));
+                return Err(unfit_range(
+                    format!("'{one}' and '{next}' overlap"),
+                    format!("write \"{joined}\""),
+                ));
             }
         }
         Ok(ranges)
     }
+}
+
+/// The prefix length that a dotted mask stands for; none if it is none, or the gateway's version has no such masks.
+fn dotted_prefix(gateway: IpAddr, text: &str) -> Option<u8> {
+    let mask: Ipv4Addr = text.parse().ok().filter(|_| gateway.is_ipv4())?;
+    ipnet::ipv4_mask_to_prefix(mask).ok()
 }
 
 /// What is never given out.

@@ -52,8 +52,18 @@ fn ranges_narrow_what_is_given_out() {
     assert_eq!(
         allowed(&network),
         [
-            "10.0.0.3/32", "10.0.0.4/30", "10.0.0.69/32", "10.0.0.70/31", "10.0.0.72/29", "10.0.0.80/28",
-            "10.0.0.96/27", "10.0.0.128/28", "10.0.0.144/29", "10.0.0.152/30", "10.0.0.156/31", "10.0.0.213/32",
+            "10.0.0.3/32",
+            "10.0.0.4/30",
+            "10.0.0.69/32",
+            "10.0.0.70/31",
+            "10.0.0.72/29",
+            "10.0.0.80/28",
+            "10.0.0.96/27",
+            "10.0.0.128/28",
+            "10.0.0.144/29",
+            "10.0.0.152/30",
+            "10.0.0.156/31",
+            "10.0.0.213/32",
         ]
     );
     assert_eq!(texts(&network.reserved), ["10.0.0.0", "10.0.0.1", "10.0.255.255"]);
@@ -96,7 +106,8 @@ fn the_type_of_a_network_is_one_of_four_words_and_has_the_id_it_needs() {
         assert_eq!(invalid.key, "network-type", "{invalid}");
     }
     for (word, id) in [("vlan", None), ("vlan", Some(4095)), ("flat", Some(7))] {
-        let network = json!({ "gateway": "10.0.0.1", "mask": 24, "network-type": word, "segmentation-id": id });
+        let network =
+            json!({ "gateway": "10.0.0.1", "mask": 24, "network-type": word, "segmentation-id": id });
         assert_eq!(refused(network).key, "segmentation-id");
     }
 }
@@ -152,10 +163,10 @@ fn a_bad_range_is_refused_with_what_to_write() {
 /// Contract N-09 and N-18. The version is the gateway's, so that the two cannot differ.
 #[test]
 fn one_label_has_one_network_of_each_version_ipv4_first() {
-    let (v4, v6) = (json!({ "gateway": "10.0.0.1", "mask": 24 }), json!({ "gateway": "2001:db8::1", "mask": 64 }));
-    let grants = |user: Value| -> NetworkGrants {
-        serde_json::from_value(json!({ "user": user })).expect("grants")
-    };
+    let (v4, v6) =
+        (json!({ "gateway": "10.0.0.1", "mask": 24 }), json!({ "gateway": "2001:db8::1", "mask": 64 }));
+    let grants =
+        |user: Value| -> NetworkGrants { serde_json::from_value(json!({ "user": user })).expect("grants") };
     let both = grants(json!([v6, v4])).networks(AllocationLabel::User).expect("sound");
     assert_eq!(both.iter().map(Network::ip_version).collect::<Vec<_>>(), [IpVersion::V4, IpVersion::V6]);
     let (position, twice) = grants(json!([v4, v4])).networks(AllocationLabel::User).expect_err("twice");
@@ -166,9 +177,11 @@ fn one_label_has_one_network_of_each_version_ipv4_first() {
 /// Contract N-19. It is refused, and what is compared are numbers, so that a gateway is never given out.
 #[test]
 fn a_gateway_in_a_strange_spelling_is_refused_with_the_usual_one() {
-    for (given, usual) in
-        [("2001:db8::0001", "2001:db8::1"), ("2001:DB8::1", "2001:db8::1"), ("2001:db8:0:0::1", "2001:db8::1")]
-    {
+    for (given, usual) in [
+        ("2001:db8::0001", "2001:db8::1"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("2001:db8:0:0::1", "2001:db8::1"),
+    ] {
         let invalid = refused(json!({ "gateway": given, "mask": 64 }));
         assert_eq!((invalid.key, invalid.advice), ("gateway", format!("write \"{usual}\"")));
     }
