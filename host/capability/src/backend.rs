@@ -6,6 +6,7 @@ use crate::config::PeerOptions;
 use crate::execute::{CommandRunner, Directories};
 use crate::intercept::Interceptor;
 use crate::lock::{BackendLocks, Locks};
+use crate::network_allocation::{AddressBook, NetworkProvider, Standalone};
 use crate::root::{Root, RootError};
 use crate::secret::{BackendSecrets, Redactor, Secret};
 use bulkhead_helper::files::Identity;
@@ -16,6 +17,7 @@ use bulkhead_model::error::CapabilityError;
 use bulkhead_model::grant::{Ceiling, Grant};
 use bulkhead_model::id::{BackendName, Digest, GenerationNumber, Label};
 use bulkhead_model::manifest::{Manifest, OptionValue, RootDeclaration};
+use bulkhead_model::network::{AllocationLabel, InvalidNetwork};
 use bulkhead_model::target::CallTarget;
 use bulkhead_model::tenure::Tenure;
 use bulkhead_store::Store;
@@ -52,6 +54,8 @@ pub struct BackendParts {
     pub helper: Arc<dyn CommandRunner>,
     /// What all generations of all backends of this process share.
     pub locks: Arc<Locks>,
+    /// The addresses of all backends of this process.
+    pub addresses: AddressBook,
     /// Which copy of a state this is, for its roots; none where the state does not outlive the process.
     pub tenure: Option<Tenure>,
 }
@@ -121,6 +125,17 @@ pub enum GrantError {
         #[source]
         source: RootError,
     },
+    /// A network that addresses shall come from is none.
+    #[error("grant.networks.{label}[{position}]")]
+    Network {
+        /// For what it is bound.
+        label: AllocationLabel,
+        /// Its place in the list.
+        position: usize,
+        /// What is wrong with it.
+        #[source]
+        source: InvalidNetwork,
+    },
     /// One root inside another: a right in one would be a right in the other.
     #[error(
         "root '{inner}' lies inside root '{outer}' (or is the same directory); give each its own directory"
@@ -160,6 +175,7 @@ pub struct Backend {
     parts: BackendParts,
     roots: BTreeMap<Label, Arc<Root>>,
     shared: Arc<BackendLocks>,
+    networks: Arc<dyn NetworkProvider>,
     interceptor: Option<Arc<dyn Interceptor>>,
 }
 
@@ -194,7 +210,7 @@ impl Backend {
                 crate::claim::claim_there(root, tenure).await.map_err(taken)?;
             }
         }
-        Ok(Self::assemble(parts, roots, interceptor))
+        Self::assemble(parts, roots, interceptor)
     }
 
     fn here(parts: BackendParts, interceptor: Option<Arc<dyn Interceptor>>) -> Result<Arc<Self>, GrantError> {
@@ -207,20 +223,22 @@ impl Backend {
                 crate::claim::claim(root, tenure).map_err(taken)?;
             }
         }
-        Ok(Self::assemble(parts, roots, interceptor))
+        Self::assemble(parts, roots, interceptor)
     }
 
     fn assemble(
         parts: BackendParts,
         roots: BTreeMap<Label, Arc<Root>>,
         interceptor: Option<Arc<dyn Interceptor>>,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>, GrantError> {
+        let networks = Standalone::new(parts.addresses.clone(), parts.name.clone(), &parts.grant.networks)
+            .map_err(|(label, position, source)| GrantError::Network { label, position, source })?;
         let shared = parts.locks.of(&parts.name);
         let places = roots.iter().filter_map(|(name, root)| Some((name.clone(), *root.ancestry().first()?)));
         shared.add_roots(places);
-        let backend = Arc::new(Self { parts, roots, shared, interceptor });
+        let backend = Arc::new(Self { parts, roots, shared, networks: Arc::new(networks), interceptor });
         backend.lead();
-        backend
+        Ok(backend)
     }
 
     /// Let this generation decide what all generations of the backend share: how many commands run at once, and which options peers read.
@@ -325,6 +343,12 @@ impl Backend {
             };
             CapabilityError::denied(format!("root '{name}'"), line)
         })
+    }
+
+    /// Where addresses of its share servers come from.
+    #[must_use]
+    pub const fn networks(&self) -> &Arc<dyn NetworkProvider> {
+        &self.networks
     }
 
     /// Denied unless the grant pins the template `name` by `digest`.

@@ -10,6 +10,7 @@ use crate::files::Files;
 use crate::job::Jobs;
 use crate::lock::{HeldLocks, LocksHandle};
 use crate::log::{Log, LogBudget};
+use crate::network_allocation::Addresses;
 use crate::private_data::PrivateData;
 use crate::service::Services;
 use bulkhead_ledger::LedgerError;
@@ -101,6 +102,12 @@ impl Call {
     #[must_use]
     pub const fn locks(&self) -> LocksHandle<'_> {
         LocksHandle::new(self)
+    }
+
+    /// Addresses for share servers.
+    #[must_use]
+    pub const fn addresses(&self) -> Addresses<'_> {
+        Addresses::new(self)
     }
 
     /// Log lines.

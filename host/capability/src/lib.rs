@@ -24,6 +24,7 @@ pub mod job;
 mod let_go;
 pub mod lock;
 pub mod log;
+pub mod network_allocation;
 mod number;
 pub mod ownership;
 pub mod private_data;

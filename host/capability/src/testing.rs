@@ -3,6 +3,7 @@
 use crate::backend::{Backend, BackendParts, GrantError};
 use crate::execute::CommandRunner;
 use crate::lock::Locks;
+use crate::network_allocation::{AddressBook, AllocationError};
 use crate::secret::BackendSecrets;
 use bulkhead_ledger::{Ledger, LedgerError, LedgerKey};
 use bulkhead_model::ability::Capability;
@@ -21,6 +22,9 @@ pub enum TestingError {
     /// The name is no backend name.
     #[error(transparent)]
     Name(#[from] InvalidId),
+    /// The addresses cannot be read.
+    #[error(transparent)]
+    Addresses(#[from] AllocationError),
     /// The ledger cannot be opened.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -38,6 +42,8 @@ pub struct TestHost {
     pub ledger: Ledger,
     /// The locks.
     pub locks: Arc<Locks>,
+    /// The addresses.
+    pub addresses: AddressBook,
     /// Who runs commands.
     pub runner: Arc<dyn CommandRunner>,
 }
@@ -47,7 +53,8 @@ impl TestHost {
     pub async fn new(runner: Arc<dyn CommandRunner>) -> Result<Self, TestingError> {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let ledger = Ledger::open(Arc::clone(&store), LedgerKey::new([7; 32])).await?;
-        Ok(Self { store, ledger, locks: Arc::new(Locks::default()), runner })
+        let addresses = AddressBook::open(Arc::clone(&store), ledger.clone()).await?;
+        Ok(Self { store, ledger, locks: Arc::new(Locks::default()), addresses, runner })
     }
 
     /// The parts of a backend with this manifest and grant, to be changed or handed to [`Backend::new`].
@@ -65,6 +72,7 @@ impl TestHost {
             ledger: self.ledger.clone(),
             helper: Arc::clone(&self.runner),
             locks: Arc::clone(&self.locks),
+            addresses: self.addresses.clone(),
             tenure: None,
         })
     }
