@@ -149,6 +149,7 @@ impl Capability {
         Self::PrivateData,
         Self::Files,
         Self::Lock,
+        Self::NetworkAllocation,
         Self::Log,
         Self::Clock,
     ];

@@ -3,6 +3,7 @@
 use super::{BackendConfiguration, Configuration};
 use bulkhead_ledger::HOST_CHAIN;
 use bulkhead_model::id::BackendName;
+use bulkhead_model::network::AllocationLabel;
 use bulkhead_package::toml_file::{Finding, Problem, Step, TomlFile};
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
@@ -100,7 +101,7 @@ pub(crate) fn backend_name(path: &Path) -> Result<BackendName, ConfigurationErro
 
 /// A backend as the text of its file, which stands at `path`, says.
 pub(crate) fn parse_backend(text: &str, path: &Path) -> Result<BackendConfiguration, ConfigurationError> {
-    let mut backend: BackendConfiguration = parse(text, path, |_| Vec::new())?;
+    let mut backend: BackendConfiguration = parse(text, path, |backend| check_networks(&[], backend))?;
     backend.driver = path.parent().unwrap_or(Path::new("/")).join(&backend.driver);
     Ok(backend)
 }
@@ -138,6 +139,9 @@ fn check(configuration: &Configuration) -> Vec<Finding> {
         );
         findings.push(finding.hint("choose another name"));
     }
+    for (name, backend) in &configuration.backends {
+        findings.extend(check_networks(&[Step::from("backend"), Step::from(name.as_str())], backend));
+    }
     for (index, token) in configuration.tokens.iter().enumerate() {
         if token.sha256.parse::<bulkhead_api::TokenDigest>().is_err() {
             let path = vec![Step::from("token"), Step::from(index), Step::from("sha256")];
@@ -146,6 +150,19 @@ fn check(configuration: &Configuration) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// What is wrong with the networks of the backend that stands at `place`.
+fn check_networks(place: &[Step], backend: &BackendConfiguration) -> Vec<Finding> {
+    let networks = &backend.grant.networks;
+    let findings = AllocationLabel::ALL.iter().filter_map(|label| {
+        let (position, invalid) = networks.networks(*label).err()?;
+        let mut path = place.to_vec();
+        path.extend(["grant", "networks", label.as_str()].map(Step::from));
+        path.extend([Step::from(position), Step::from(invalid.key)]);
+        Some(Finding::new(path, invalid.reason).hint(invalid.advice))
+    });
+    findings.collect()
 }
 
 #[cfg(test)]
@@ -209,6 +226,37 @@ mod tests {
         let error = loaded(&[("bulkhead.toml", &format!("listen = '0.0.0.0:8786'\n{token}"))])
             .expect_err("no digest");
         assert!(error.contains("token[0].sha256") && error.contains("sha256sum"), "{error}");
+    }
+
+    #[test]
+    fn a_network_that_is_none_is_told_with_its_key_and_what_to_write() {
+        let network = |lines: &str| format!("driver = 'a.wasm'\n[[grant.networks.user]]\n{lines}\n");
+        let directory = "backend-directory = 'backends'\n";
+        let load = |lines: &str| {
+            let text = network(lines);
+            loaded(&[("bulkhead.toml", directory), ("backends/a.toml", text.as_str())])
+        };
+        load("gateway = '10.0.0.1'\nmask = 24").expect("sound");
+        for (lines, place, words) in [
+            ("mask = 24\ngateway = '2001:db8::0001'", "a.toml:4", "write \"2001:db8::1\""),
+            ("gateway = '10.0.0.1'\nmask = 33", "a.toml:4", "from 1 to 32"),
+            ("gateway = '10.0.0.1'\nmask = 24\nnetwork-type = 'Vlan'", "a.toml:5", "did you mean 'vlan'?"),
+            (
+                "gateway = '10.0.0.1'\nmask = 24\nallowed-ip-ranges = ['10.0.0.3-10.0.0.9', '10.0.0.7']",
+                "a.toml:5",
+                "write \"10.0.0.3-10.0.0.9\"",
+            ),
+            ("gateway = '10.0.0.1'", "a.toml:2", "mask"),
+            ("gateway = '10.0.0.1'\nmask = 24\nmtuu = 9000", "a.toml:5", "did you mean 'mtu'?"),
+        ] {
+            let error = load(lines).expect_err(lines);
+            assert!(error.contains(place) && error.contains(words), "{lines}: {error}");
+        }
+        let main = network("gateway = 'x'\nmask = 24")
+            .replace("driver", "[backend.b]\ndriver")
+            .replace("grant", "backend.b.grant");
+        let error = loaded(&[("bulkhead.toml", &main)]).expect_err("no address");
+        assert!(error.contains("bulkhead.toml:4") && error.contains("no IPv4 or IPv6 address"), "{error}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use bulkhead_capability::backend::{Backend, BackendParts};
 use bulkhead_capability::execute::CommandRunner;
 use bulkhead_capability::lock::Locks;
+use bulkhead_capability::network_allocation::AddressBook;
 use bulkhead_capability::secret::SecretSource;
 use bulkhead_ledger::Ledger;
 use bulkhead_manager::{
@@ -51,6 +52,7 @@ pub(super) struct Parts {
     pub(super) ledger: Ledger,
     pub(super) runner: Arc<dyn CommandRunner>,
     pub(super) locks: Arc<Locks>,
+    pub(super) addresses: AddressBook,
     pub(super) tenure: Tenure,
     pub(super) ceiling: Ceiling,
     pub(super) secrets: SecretSource,
@@ -212,6 +214,7 @@ impl Verified {
             ledger: parts.ledger.clone(),
             helper: Arc::clone(&parts.runner),
             locks: Arc::clone(&parts.locks),
+            addresses: parts.addresses.clone(),
             tenure: Some(parts.tenure),
         };
         let reached = Backend::reach(made_of, None).await;

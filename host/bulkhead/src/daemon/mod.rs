@@ -22,6 +22,7 @@ use backend::{Loader, Parts};
 use bulkhead_api::{ApiSettings, Authentication, OperatorSocket, Token};
 use bulkhead_capability::execute::{CommandRunner as _, HelperClient};
 use bulkhead_capability::lock::Locks;
+use bulkhead_capability::network_allocation::AddressBook;
 use bulkhead_capability::secret::{Redactor, SecretSource};
 use bulkhead_ledger::{Ledger, LedgerKey};
 use bulkhead_manager::{Manager, ManagerError, ManagerSettings};
@@ -66,6 +67,7 @@ pub(crate) async fn run(
     let helper = helper::start(configuration.helper.as_deref(), &state)?;
     manager.load_drivers_with(Loader::new(Parts {
         engine: backend::start_engine(&state)?,
+        addresses: AddressBook::open(Arc::clone(&store), ledger.clone()).await?,
         store,
         ledger: ledger.clone(),
         runner: Arc::<HelperClient>::clone(&helper),

@@ -1,6 +1,8 @@
 //! The capabilities with fakes around them: no wasm, no daemon, no helper; real directories.
 
 #[cfg(test)]
+mod addresses;
+#[cfg(test)]
 mod claim;
 mod clock;
 #[cfg(test)]
@@ -29,6 +31,8 @@ mod lock;
 mod log;
 #[cfg(test)]
 mod managed;
+#[cfg(test)]
+mod network_allocation;
 #[cfg(test)]
 mod ownership;
 #[cfg(test)]

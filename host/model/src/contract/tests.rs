@@ -42,14 +42,11 @@ fn wasi_is_told_before_other_unknown_imports() {
 
 #[test]
 fn imports_of_a_later_release_are_told_apart_from_unknown_ones() {
-    let text = refused(&EXPORTS, &[asking("surprise"), asking("bulkhead:host/network-allocation@0.1.0")]);
-    assert!(text.contains("does not offer: surprise, bulkhead:host/network-allocation@0.1.0\n"), "{text}");
-    assert!(
-        text.ends_with("hint: network-allocation is of the contract, but a later release serves it"),
-        "{text}"
-    );
-    let several = [asking("bulkhead:host/network-allocation@0.1.0"), asking("bulkhead:host/http@0.1.0")];
-    assert!(refused(&EXPORTS, &several).contains("network-allocation, http are of the contract"));
+    let text = refused(&EXPORTS, &[asking("surprise"), asking("bulkhead:host/secret@0.1.0")]);
+    assert!(text.contains("does not offer: surprise, bulkhead:host/secret@0.1.0\n"), "{text}");
+    assert!(text.ends_with("hint: secret is of the contract, but a later release serves it"), "{text}");
+    let several = [asking("bulkhead:host/secret@0.1.0"), asking("bulkhead:host/http@0.1.0")];
+    assert!(refused(&EXPORTS, &several).contains("secret, http are of the contract"));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use bulkhead_capability::execute::{
     Abandoned, CommandRequest, CommandRunner, HelperClient, HelperPlace, RunError,
 };
 use bulkhead_capability::lock::Locks;
+use bulkhead_capability::network_allocation::AddressBook;
 use bulkhead_capability::secret::{Redactor, SecretSource};
 use bulkhead_helper::protocol::Finished;
 use bulkhead_ledger::{Ledger, LedgerKey};
@@ -112,6 +113,7 @@ impl Bench {
             options: lab.options.clone(),
             secrets,
             limits: lab.limits.clone(),
+            addresses: AddressBook::open(Arc::clone(&store), ledger.clone()).await?,
             store,
             ledger: ledger.clone(),
             helper,

@@ -6,14 +6,16 @@ use bulkhead_capability::slot::{PathChoice, Slot, SlotValue};
 use bulkhead_model::error::{CapabilityCode, CapabilityError, CommandExit};
 use bulkhead_model::target::{NotOfTarget, Resource};
 
+/// Text that a guest took for an id.
+pub(crate) fn malformed_id(id: &str) -> CapabilityError {
+    CapabilityError::new(
+        CapabilityCode::InvalidArgument,
+        format!("'{}' is not an id: a lower-case UUID of 36 characters", shown(id)),
+    )
+}
+
 /// A resource that a guest names. Fails with `invalid-argument` if it is no id, with `denied` for kinds that no call is about yet.
 pub(crate) fn resource_from_wit(resource: &wit::TargetResource) -> Result<Resource, CapabilityError> {
-    let malformed = |id: &str| {
-        CapabilityError::new(
-            CapabilityCode::InvalidArgument,
-            format!("'{}' is not an id: a lower-case UUID of 36 characters", shown(id)),
-        )
-    };
     let foreign = |kind: &str, id: &str| {
         CapabilityError::denied(
             NotOfTarget(format!("{kind} {}", shown(id))),
@@ -21,11 +23,11 @@ pub(crate) fn resource_from_wit(resource: &wit::TargetResource) -> Result<Resour
         )
     };
     match resource {
-        wit::TargetResource::Share(id) => id.parse().map(Resource::Share).map_err(|_| malformed(id)),
-        wit::TargetResource::Snapshot(id) => id.parse().map(Resource::Snapshot).map_err(|_| malformed(id)),
+        wit::TargetResource::Share(id) => id.parse().map(Resource::Share).map_err(|_| malformed_id(id)),
+        wit::TargetResource::Snapshot(id) => id.parse().map(Resource::Snapshot).map_err(|_| malformed_id(id)),
         wit::TargetResource::ShareServer(id) => Err(foreign("share server", id)),
         wit::TargetResource::ShareGroup(id) => {
-            id.parse().map(Resource::ShareGroup).map_err(|_| malformed(id))
+            id.parse().map(Resource::ShareGroup).map_err(|_| malformed_id(id))
         }
         wit::TargetResource::Backup(id) => Err(foreign("backup", id)),
     }

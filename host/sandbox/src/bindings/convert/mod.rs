@@ -11,6 +11,7 @@ pub(crate) mod location;
 pub(crate) mod manage;
 pub(crate) mod metadata;
 pub(crate) mod migration;
+pub(crate) mod network;
 pub(crate) mod replica;
 pub(crate) mod share;
 pub(crate) mod snapshot;

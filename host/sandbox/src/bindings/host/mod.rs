@@ -9,6 +9,7 @@ mod files;
 mod job;
 mod lock;
 mod log;
+mod network_allocation;
 mod private_data;
 mod service;
 

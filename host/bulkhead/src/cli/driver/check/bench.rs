@@ -11,6 +11,7 @@ use bulkhead_capability::backend::{Backend, BackendParts};
 use bulkhead_capability::execute::CommandRunner;
 use bulkhead_capability::intercept::{Interceptor, TapedAnswer, Verdict};
 use bulkhead_capability::lock::Locks;
+use bulkhead_capability::network_allocation::AddressBook;
 use bulkhead_capability::record::Deed;
 use bulkhead_capability::secret::{Redactor, SecretSource};
 use bulkhead_conformance::{Fault, Faults, Holdings, HostCall, World, WorldError};
@@ -45,6 +46,7 @@ pub(super) struct Bench {
     /// Whether data that are written shall take space.
     pub(super) is_real: bool,
     ledger: Ledger,
+    addresses: AddressBook,
     runner: Arc<dyn CommandRunner>,
     fake: Option<Arc<FakePlace>>,
     ceiling: Ceiling,
@@ -123,6 +125,7 @@ impl Bench {
         let bench = Self {
             manifest: Arc::new(package.manifest),
             sites,
+            addresses: AddressBook::open(Arc::clone(&store), ledger.clone()).await?,
             store,
             is_real: fake.is_none(),
             ledger,
@@ -158,6 +161,7 @@ impl Bench {
                 ledger: self.ledger.clone(),
                 helper: Arc::clone(&self.runner),
                 locks: Arc::clone(&locks),
+                addresses: self.addresses.clone(),
                 tenure: None,
             };
             let backend = Backend::reach(parts, Some(Arc::clone(&self.strikes) as _)).await?;
