@@ -31,6 +31,7 @@ pub mod private_data;
 pub mod record;
 pub mod resolve;
 pub mod root;
+pub mod seal;
 pub mod secret;
 pub mod service;
 pub mod slot;

@@ -1,6 +1,7 @@
 //! Why a request is not accepted: the reasons of the policy, each with a sentence and a stable word.
 
-use bulkhead_model::id::{AccessRuleId, ShareId, SnapshotId};
+use bulkhead_model::id::{AccessRuleId, SecurityServiceId, ShareId, SnapshotId};
+use bulkhead_model::network::{SecurityServiceType, ShareNetworkStatus};
 use bulkhead_model::operation::OperationState;
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::status::{
@@ -252,6 +253,30 @@ pub enum Denial {
     /// The backend's exports do not speak IPv6.
     #[error("the backend does not export over IPv6, so a rule for an IPv6 address could never be in force")]
     NoIpv6,
+    /// The share network's status does not allow it.
+    #[error("the share network is '{status}', which does not allow {what}")]
+    NetworkStatus {
+        /// What was asked, in words.
+        what: &'static str,
+        /// The network's status.
+        status: ShareNetworkStatus,
+    },
+    /// The share network has a security service of that type.
+    #[error(
+        "the share network has the security service {service} of type {service_type} already; remove that one first"
+    )]
+    SecurityServiceOfType {
+        /// The type.
+        service_type: SecurityServiceType,
+        /// The one it has.
+        service: SecurityServiceId,
+    },
+    /// Share networks have the security service.
+    #[error("{count} share networks have the security service; remove it from them first")]
+    SecurityServiceInUse {
+        /// How many.
+        count: usize,
+    },
     /// The operation's state does not allow it.
     #[error("the operation is '{state}'; {advice}")]
     OperationState {
@@ -318,6 +343,9 @@ impl Denial {
             Self::AlreadyManaged { .. } => "already-managed",
             Self::RuleLeaving => "rule-leaving",
             Self::NoIpv6 => "no-ipv6",
+            Self::NetworkStatus { .. } => "share-network-status",
+            Self::SecurityServiceOfType { .. } => "security-service-of-type",
+            Self::SecurityServiceInUse { .. } => "security-service-in-use",
             Self::OperationState { .. } => "operation-state",
         }
     }

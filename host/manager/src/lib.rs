@@ -9,7 +9,7 @@
 //! ```
 //!
 //! What happens where: one file for each noun holds its verbs (`share`, `snapshot`, `access`, `mountable`,
-//! `resize`, `revert`, `manage`, `migration`, `replica`, `group`, `share_type`); `operation` is the
+//! `resize`, `revert`, `manage`, `migration`, `replica`, `group`, `network`, `share_type`); `operation` is the
 //! pure policy, [`Denial`] its reasons; `records` holds the rows, their indexes and scopes; `journal` begins and ends operations, `runner` drives them, `call`
 //! and `settle` are what goes to a driver and what its answer changes, `metadata` lets backends follow and supply it, `pool` asks for the pool of a share that has none, `pending` asks about what the backend goes on with by itself; `backend` sets drivers up, `scheduler` chooses among them;
 //! `recovery` goes on after a crash, `begun` removes what only repeats needed, `overrule` and `repair` are for people.
@@ -37,6 +37,7 @@ mod manager;
 mod metadata;
 mod migration;
 mod mountable;
+mod network;
 mod operation;
 mod overrule;
 mod pending;
@@ -71,6 +72,9 @@ pub use group::{NewShareGroup, NewShareGroupSnapshot, NewShareGroupType, ShareGr
 pub use manage::{ManageShare, ManageSnapshot};
 pub use manager::{Event, Manager};
 pub use migration::{ConnectionView, MigrationProgress, StartMigration, Started};
+pub use network::{
+    NewSecurityService, NewShareNetwork, NewSubnet, Password, SecurityServiceUpdate, ShareNetworkUpdate,
+};
 pub use records::Origin;
 pub use replica::NewReplica;
 pub use request::{

@@ -13,6 +13,7 @@ use crate::runner::Runners;
 use crate::settings::ManagerSettings;
 use bulkhead_ledger::Ledger;
 use bulkhead_model::id::{BackendName, OperationId, ShareGroupId, ShareGroupSnapshotId, ShareId, SnapshotId};
+use bulkhead_sandbox::SealingKey;
 use bulkhead_store::Store;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -56,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) followers: Followers,
     /// Held by the one request that makes a share type or a type of share groups, or removes a share type.
     pub(crate) share_types: tokio::sync::Mutex<()>,
+    /// What seals what tenants entrust to this host.
+    pub(crate) sealing_key: OnceLock<SealingKey>,
     pub(crate) inherited: Inherited,
 }
 
@@ -89,6 +92,7 @@ impl Manager {
             runners: Runners::default(),
             followers: Followers::default(),
             share_types: tokio::sync::Mutex::default(),
+            sealing_key: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -32,6 +32,7 @@ mod state;
 mod target;
 
 pub use bulkhead_capability::files::{CopyProgress, CopySummary, ShareDirectory};
+pub use bulkhead_capability::seal::{SealError, SealingKey};
 pub use component::Component;
 pub use driver::{Driver, ENSURE_BATCH, HOOK_BATCH, USAGE_BATCH};
 pub use engine::{Engine, EngineConfig, EngineError, LARGEST_COMPONENT};

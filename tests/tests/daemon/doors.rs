@@ -36,9 +36,7 @@ async fn a_wrong_method_is_not_allowed_and_names_the_right_ones() {
 #[tokio::test]
 async fn every_refusal_is_a_fault_that_clients_can_read() {
     let (_lab, daemon) = directory_daemon().await;
-    for path in
-        ["/v2/shares/%ff", "/v2/shares?limit=1&limit=2", "/v2/shares?metadata=x", "/v2/share-networks"]
-    {
+    for path in ["/v2/shares/%ff", "/v2/shares?limit=1&limit=2", "/v2/shares?metadata=x", "/v2/quota-sets"] {
         let (status, message) = refusal(&daemon.tenant(), "GET", path, None).await;
         assert!(matches!(status, 400 | 404) && !message.is_empty(), "{path}: {status} {message}");
     }

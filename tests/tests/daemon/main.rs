@@ -24,6 +24,7 @@ mod memory;
 mod migration;
 mod moving;
 mod neighbours;
+mod networks;
 mod python;
 mod recovery;
 mod replicas;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::process::Command;
 
 /// Run `openstack WORDS -f json`; its answer.
-fn openstack(daemon: &Daemon, words: &[&str]) -> Result<Value, String> {
+pub(crate) fn openstack(daemon: &Daemon, words: &[&str]) -> Result<Value, String> {
     let environment = programs::python().expect("checked before");
     let endpoint = format!("http://{}/v2", daemon.address());
     let output = Command::new(environment.join("bin/openstack"))

@@ -1,4 +1,4 @@
-//! The OpenStack shared-file-systems API, version 2, as far as shares, access rules, snapshots, replicas and share groups need it.
+//! The OpenStack shared-file-systems API, version 2, as far as shares, access rules, snapshots, replicas, share groups and share networks need it.
 
 mod access_rules;
 mod capabilities;
@@ -10,12 +10,15 @@ mod manage;
 mod messages;
 mod metadata;
 mod pages;
+mod security_services;
 mod service;
 mod share_actions;
 mod share_group_snapshots;
 mod share_group_types;
 mod share_groups;
 mod share_migration;
+mod share_network_subnets;
+mod share_networks;
 mod share_replicas;
 mod share_types;
 mod shares;
@@ -35,11 +38,13 @@ pub(crate) const COLLECTIONS: &[&str] = &[
     "limits",
     "messages",
     "scheduler-stats",
+    "security-services",
     "services",
     "share-access-rules",
     "share-group-snapshots",
     "share-group-types",
     "share-groups",
+    "share-networks",
     "share-replicas",
     "shares",
     "snapshots",
@@ -49,7 +54,7 @@ pub(crate) const COLLECTIONS: &[&str] = &[
 /// The answer where nothing is served.
 pub(crate) fn no_route() -> ApiError {
     ApiError::NotFound(
-        "nothing is served at this path; this server has shares, snapshots, access rules, replicas, share groups, share types, messages, limits, pools and services"
+        "nothing is served at this path; this server has shares, snapshots, access rules, replicas, share groups, share networks, security services, share types, messages, limits, pools and services"
             .to_owned(),
     )
 }
@@ -71,6 +76,9 @@ pub(crate) fn routes(manager: Manager) -> Router {
             .merge(share_groups::routes())
             .merge(share_group_snapshots::routes())
             .merge(share_group_types::routes())
+            .merge(share_networks::routes())
+            .merge(share_network_subnets::routes())
+            .merge(security_services::routes())
             .merge(service::routes())
             .with_state(manager),
     )

@@ -12,9 +12,11 @@ mod migrate;
 mod operation;
 mod printer;
 mod replica;
+mod security_service;
 mod serve;
 mod share;
 mod share_group;
+mod share_network;
 mod share_type;
 mod snapshot;
 mod snapshot_rules;
@@ -39,6 +41,8 @@ enum Command {
     Backend(backend::BackendCommand),
     Share(share::ShareCommand),
     ShareGroup(share_group::ShareGroupCommand),
+    ShareNetwork(share_network::ShareNetworkCommand),
+    SecurityService(security_service::SecurityServiceCommand),
     ShareType(share_type::ShareTypeCommand),
     Replica(replica::ReplicaCommand),
     Snapshot(snapshot::SnapshotCommand),
@@ -58,6 +62,8 @@ impl Command {
             Self::Backend(command) => command.run(printer).await,
             Self::Share(command) => command.run(printer).await,
             Self::ShareGroup(command) => command.run(printer).await,
+            Self::ShareNetwork(command) => command.run(printer).await,
+            Self::SecurityService(command) => command.run(printer).await,
             Self::ShareType(command) => command.run(printer).await,
             Self::Replica(command) => command.run(printer).await,
             Self::Snapshot(command) => command.run(printer).await,

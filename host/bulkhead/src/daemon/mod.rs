@@ -27,6 +27,7 @@ use bulkhead_capability::secret::{Redactor, SecretSource};
 use bulkhead_ledger::{Ledger, LedgerKey};
 use bulkhead_manager::{Manager, ManagerError, ManagerSettings};
 use bulkhead_model::scope::Actor;
+use bulkhead_sandbox::SealingKey;
 use bulkhead_store::{SqliteStore, Store};
 use files::BackendFiles;
 use packages::Packages;
@@ -64,6 +65,7 @@ pub(crate) async fn run(
         )
     })?;
     let manager = Manager::open(Arc::clone(&store), ledger.clone(), settings(&configuration)).await?;
+    manager.seal_with(SealingKey::new(&state.key("secrets")?)?);
     let helper = helper::start(configuration.helper.as_deref(), &state)?;
     manager.load_drivers_with(Loader::new(Parts {
         engine: backend::start_engine(&state)?,

@@ -10,6 +10,7 @@
 mod change;
 mod edit;
 mod edit_group;
+mod edit_network;
 mod row;
 mod tables;
 
@@ -78,6 +79,9 @@ impl Records {
         load(store, row::GROUP, |_, value| Ok(Row::Group(row::decode(value)?)), loaded).await?;
         let group_snapshot = |_: &Key, value: &[u8]| Ok(Row::GroupSnapshot(row::decode(value)?));
         load(store, row::GROUP_SNAPSHOT, group_snapshot, loaded).await?;
+        load(store, row::NETWORK, |_, value| Ok(Row::Network(row::decode(value)?)), loaded).await?;
+        let security_service = |_: &Key, value: &[u8]| Ok(Row::SecurityService(row::decode(value)?));
+        load(store, row::SECURITY_SERVICE, security_service, loaded).await?;
         load(store, row::BACKEND, |_, value| Ok(Row::Backend(row::decode(value)?)), loaded).await?;
         load(store, row::GENERATION, |_, value| Ok(Row::Generation(row::decode(value)?)), loaded).await?;
         let (events, _) = broadcast::channel(EVENTS_KEPT);

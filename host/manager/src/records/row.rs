@@ -3,11 +3,12 @@
 use crate::backend::{ConfigurationIdentity, Step};
 use crate::view::{BackendFailure, StoredAccessRule};
 use bulkhead_model::id::{
-    BackendName, Digest, GenerationNumber, OperationId, ProjectId, RequestId, ShareGroupId,
-    ShareGroupSnapshotId, ShareGroupTypeId, ShareId, ShareInstanceId, ShareTypeId, SnapshotId,
-    SnapshotInstanceId,
+    BackendName, Digest, GenerationNumber, OperationId, ProjectId, RequestId, SecurityServiceId,
+    ShareGroupId, ShareGroupSnapshotId, ShareGroupTypeId, ShareId, ShareInstanceId, ShareNetworkId,
+    ShareTypeId, SnapshotId, SnapshotInstanceId,
 };
 use bulkhead_model::key::RECORD;
+use bulkhead_model::network::{SecurityService, ShareNetwork};
 use bulkhead_model::operation::Operation;
 use bulkhead_model::share::{Share, ShareInstance};
 use bulkhead_model::share_group::{ShareGroup, ShareGroupSnapshot};
@@ -170,6 +171,8 @@ pub(crate) enum RowKey {
     GroupType(ShareGroupTypeId),
     Group(ShareGroupId),
     GroupSnapshot(ShareGroupSnapshotId),
+    Network(ShareNetworkId),
+    SecurityService(SecurityServiceId),
     Generation(BackendName, GenerationNumber),
 }
 
@@ -188,6 +191,8 @@ pub(crate) enum Row {
     GroupType(ShareGroupType),
     Group(ShareGroup),
     GroupSnapshot(ShareGroupSnapshot),
+    Network(ShareNetwork),
+    SecurityService(SecurityService),
     Generation(GenerationRecord),
 }
 
@@ -206,6 +211,8 @@ impl Row {
             Self::GroupType(row) => RowKey::GroupType(row.id),
             Self::Group(row) => RowKey::Group(row.id),
             Self::GroupSnapshot(row) => RowKey::GroupSnapshot(row.id),
+            Self::Network(row) => RowKey::Network(row.id),
+            Self::SecurityService(row) => RowKey::SecurityService(row.id),
             Self::Generation(row) => RowKey::Generation(row.backend.clone(), row.number),
         }
     }
@@ -224,6 +231,8 @@ impl Row {
             Self::GroupType(row) => serde_json::to_vec(row),
             Self::Group(row) => serde_json::to_vec(row),
             Self::GroupSnapshot(row) => serde_json::to_vec(row),
+            Self::Network(row) => serde_json::to_vec(row),
+            Self::SecurityService(row) => serde_json::to_vec(row),
             Self::Generation(row) => serde_json::to_vec(row),
         }
     }
@@ -247,6 +256,8 @@ impl RowKey {
             Self::GroupType(id) => Key::new(&[RECORD, GROUP_TYPE, &id.to_string()]),
             Self::Group(id) => Key::new(&[RECORD, GROUP, &id.to_string()]),
             Self::GroupSnapshot(id) => Key::new(&[RECORD, GROUP_SNAPSHOT, &id.to_string()]),
+            Self::Network(id) => Key::new(&[RECORD, NETWORK, &id.to_string()]),
+            Self::SecurityService(id) => Key::new(&[RECORD, SECURITY_SERVICE, &id.to_string()]),
             Self::Generation(backend, number) => {
                 Key::new(&[RECORD, GENERATION, backend.as_str(), &format!("{:020}", number.0)])
             }
@@ -266,6 +277,8 @@ pub(crate) const SHARE_TYPE: &str = "share-type";
 pub(crate) const GROUP_TYPE: &str = "share-group-type";
 pub(crate) const GROUP: &str = "share-group";
 pub(crate) const GROUP_SNAPSHOT: &str = "share-group-snapshot";
+pub(crate) const NETWORK: &str = "share-network";
+pub(crate) const SECURITY_SERVICE: &str = "security-service";
 pub(crate) const GENERATION: &str = "generation";
 
 /// The prefix of all rows of a kind.

@@ -25,6 +25,7 @@ mod metadata;
 mod migration;
 mod migration_copy;
 mod migration_crash;
+mod network;
 mod operation;
 mod outage;
 mod owner;

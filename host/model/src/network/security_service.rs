@@ -80,7 +80,13 @@ impl SecurityService {
     /// The name by which a driver refers to its password; none if it has none.
     #[must_use]
     pub fn secret_name(&self) -> Option<String> {
-        self.password.as_ref().map(|_| format!("security-service/{}/password", self.id))
+        self.password.as_ref().map(|_| Self::secret_name_of(self.id))
+    }
+
+    /// The name of the password of a security service, which is also what it is sealed for.
+    #[must_use]
+    pub fn secret_name_of(id: SecurityServiceId) -> String {
+        format!("security-service/{id}/password")
     }
 }
 

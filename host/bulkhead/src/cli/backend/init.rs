@@ -6,8 +6,10 @@
 use crate::cli::printer::Printer;
 use anyhow::{Context, bail};
 use bulkhead_ledger::HOST_CHAIN;
+use bulkhead_model::ability::{Ability, Capability};
 use bulkhead_model::id::BackendName;
 use bulkhead_model::manifest::{CommandEffect, Manifest, OptionDeclaration, RootUse, TemplateScope};
+use bulkhead_model::network::AllocationLabel;
 use bulkhead_model::pattern::Pattern;
 use bulkhead_package::Package;
 use std::fmt::Write as _;
@@ -83,6 +85,7 @@ pub(crate) fn backend_file(package: &Package, driver: &Path, roots: &Path) -> an
         write_option(&mut text, option)?;
     }
     write_capabilities(&mut text, package)?;
+    write_networks(&mut text, package)?;
     write_roots(&mut text, manifest, roots)?;
     write_programs(&mut text, manifest)?;
     write_templates(&mut text, manifest)?;
@@ -109,6 +112,21 @@ fn write_capabilities(text: &mut String, package: &Package) -> anyhow::Result<()
         .map(|one| quoted(one.interface()))
         .collect();
     writeln!(text, "\n[grant]\ncapabilities = [{}]", wanted.join(", "))?;
+    Ok(())
+}
+
+/// The networks that a backend with share servers takes addresses from: an example that grants nothing.
+fn write_networks(text: &mut String, package: &Package) -> anyhow::Result<()> {
+    let takes_addresses = package.abilities.has(Ability::ShareServers)
+        || package.imports.contains_key(&Capability::NetworkAllocation);
+    if !takes_addresses {
+        return Ok(());
+    }
+    text.push_str("\n# Where its share servers get addresses: 'user' is where tenants reach them, 'admin' where administrators do.\n");
+    for label in AllocationLabel::ALL {
+        writeln!(text, "# [[grant.networks.{label}]]\n# gateway = \"10.0.0.1\"\n# mask = 24")?;
+    }
+    text.push_str("# allowed-ip-ranges = [\"10.0.0.100-10.0.0.199\"]\n");
     Ok(())
 }
 

@@ -2,8 +2,10 @@
 
 mod groups;
 mod instances;
+mod networks;
 
 use groups::Groups;
+use networks::Networks;
 
 use super::row::{BackendRecord, FirstResult, GenerationRecord, Row, RowKey, RuleChunk, ShareType};
 use bulkhead_model::id::{
@@ -64,6 +66,7 @@ pub(crate) struct Tables {
     share_types: BTreeMap<ShareTypeId, Stored<ShareType>>,
     generations: BTreeMap<BackendName, BTreeMap<GenerationNumber, Stored<GenerationRecord>>>,
     groups: Groups,
+    networks: Networks,
 
     shares_of_project: Index<ProjectId, ShareId>,
     instances_of_share: Index<ShareId, ShareInstanceId>,
@@ -267,6 +270,8 @@ impl Tables {
 
     fn insert(&mut self, row: Row, revision: Revision) {
         match row {
+            Row::Network(network) => self.networks.insert(revision, network),
+            Row::SecurityService(service) => self.networks.insert_service(revision, service),
             Row::Group(group) => self.groups.insert(revision, group),
             Row::GroupSnapshot(snapshot) => self.groups.insert_snapshot(revision, snapshot),
             Row::Share(share) => {
@@ -329,6 +334,8 @@ impl Tables {
 
     fn remove(&mut self, key: &RowKey) {
         match key {
+            RowKey::Network(id) => self.networks.remove(*id),
+            RowKey::SecurityService(id) => self.networks.remove_service(*id),
             RowKey::Group(id) => self.groups.remove(*id),
             RowKey::GroupSnapshot(id) => self.groups.remove_snapshot(*id),
             RowKey::Share(id) => {

@@ -1,0 +1,44 @@
+//! What may be done with share networks and security services now. Pure.
+
+use crate::denial::Denial;
+use crate::records::Tables;
+use bulkhead_model::network::{SecurityService, ShareNetwork, ShareNetworkStatus};
+use bulkhead_model::scope::Scope;
+
+/// Whether what a network is made of may be changed.
+pub(super) fn change(network: &ShareNetwork, what: &'static str) -> Result<(), Denial> {
+    match network.status {
+        ShareNetworkStatus::Active => Ok(()),
+        status @ (ShareNetworkStatus::Error | ShareNetworkStatus::NetworkChange) => {
+            Err(Denial::NetworkStatus { what, status })
+        }
+    }
+}
+
+/// Whether a security service may be added to a network: one of each type, as share servers join one directory of each.
+pub(super) fn add_service(
+    tables: &Tables,
+    network: &ShareNetwork,
+    service: &SecurityService,
+) -> Result<(), Denial> {
+    change(network, "adding a security service")?;
+    let of_type = network
+        .security_services
+        .iter()
+        .filter_map(|id| tables.security_service(&Scope::Everything, *id))
+        .find(|other| other.service_type == service.service_type);
+    match of_type {
+        Some(other) => {
+            Err(Denial::SecurityServiceOfType { service_type: other.service_type, service: other.id })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a security service may be taken away.
+pub(super) fn delete_service(tables: &Tables, service: &SecurityService) -> Result<(), Denial> {
+    match tables.count_networks_with(service.id) {
+        0 => Ok(()),
+        count => Err(Denial::SecurityServiceInUse { count }),
+    }
+}

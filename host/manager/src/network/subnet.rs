@@ -1,0 +1,174 @@
+//! Subnets of share networks, and which security services a network has.
+
+use super::verbs::{alter, new_subnet};
+use super::{NewSubnet, find, find_service, policy};
+use crate::context::RequestContext;
+use crate::error::ManagerError;
+use crate::first_result::Identity;
+use crate::manager::{Inner, Manager, Proposal};
+use crate::records::Change;
+use bulkhead_model::id::{SecurityServiceId, ShareNetworkId, ShareNetworkSubnetId};
+use bulkhead_model::network::ShareNetwork;
+use std::sync::Arc;
+use tracing::instrument;
+
+/// The most subnets of one network.
+const MOST_SUBNETS: usize = 16;
+
+impl Manager {
+    /// Add a subnet to a share network. Answers its id.
+    ///
+    /// Fails with [`ManagerError::Conflict`] while the network is not `active` or something is on it.
+    pub async fn add_share_network_subnet(
+        &self,
+        context: &RequestContext,
+        network: ShareNetworkId,
+        new: NewSubnet,
+    ) -> Result<ShareNetworkSubnetId, ManagerError> {
+        let context = context.clone();
+        self.detached(async move |inner| add_subnet(&inner, &context, network, new).await).await
+    }
+
+    /// Take a subnet from a share network.
+    ///
+    /// Fails with [`ManagerError::NotFound`], and with [`ManagerError::Conflict`] while something is on the network.
+    pub async fn remove_share_network_subnet(
+        &self,
+        context: &RequestContext,
+        network: ShareNetworkId,
+        subnet: ShareNetworkSubnetId,
+    ) -> Result<(), ManagerError> {
+        let context = context.clone();
+        self.detached(async move |inner| remove_subnet(&inner, &context, network, subnet).await).await
+    }
+
+    /// Let share servers in a network join the directory of a security service. Idempotent.
+    ///
+    /// Fails with [`ManagerError::NotFound`] for either, and with [`ManagerError::Conflict`] if the network has one of that type already,
+    /// is not `active`, or something is on it.
+    pub async fn add_security_service(
+        &self,
+        context: &RequestContext,
+        network: ShareNetworkId,
+        service: SecurityServiceId,
+    ) -> Result<Arc<ShareNetwork>, ManagerError> {
+        let context = context.clone();
+        self.detached(async move |inner| add_service(&inner, &context, network, service).await).await
+    }
+
+    /// Let share servers in a network join that directory no more.
+    ///
+    /// Fails with [`ManagerError::NotFound`] if the network does not have it, and with [`ManagerError::Conflict`] as adding one does.
+    pub async fn remove_security_service(
+        &self,
+        context: &RequestContext,
+        network: ShareNetworkId,
+        service: SecurityServiceId,
+    ) -> Result<Arc<ShareNetwork>, ManagerError> {
+        let context = context.clone();
+        self.detached(async move |inner| remove_service(&inner, &context, network, service).await).await
+    }
+}
+
+#[instrument(name = "share_network.add_subnet", skip_all, fields(request.id = %context.request, share_network.id = %id))]
+async fn add_subnet(
+    inner: &Arc<Inner>,
+    context: &RequestContext,
+    id: ShareNetworkId,
+    new: NewSubnet,
+) -> Result<ShareNetworkSubnetId, ManagerError> {
+    context.require_change()?;
+    new.check()?;
+    let identity = Identity::of(context, "add-share-network-subnet", &(id, &new))?;
+    let subnet = new_subnet(id, (new.neutron_net_id, new.neutron_subnet_id), new.metadata);
+    let (cause, chain) = (super::cause_of(context), super::chain()?);
+    inner
+        .transact(|tables| {
+            let network = find(tables, &context.scope(), id)?;
+            if let Some(first) = identity.first::<ShareNetworkSubnetId>(tables)? {
+                return Ok(Proposal::Settled(first));
+            }
+            policy::change(network, "adding a subnet")?;
+            if network.subnets.len() >= MOST_SUBNETS {
+                let what = "subnets of a share network";
+                return Err(ManagerError::LimitExceeded { what, limit: MOST_SUBNETS });
+            }
+            let mut change = Change::default();
+            change.note(
+                &cause,
+                format_args!("share-network/{id}"),
+                format_args!("subnet {} added", subnet.id),
+            );
+            change.edit_share_network(tables, id, |network| network.subnets.push(subnet.clone()));
+            identity.remember(tables, &mut change, subnet.id);
+            Ok(Proposal::Commit(chain.clone(), change, subnet.id))
+        })
+        .await
+}
+
+#[instrument(name = "share_network.remove_subnet", skip_all, fields(request.id = %context.request, share_network.id = %id))]
+async fn remove_subnet(
+    inner: &Arc<Inner>,
+    context: &RequestContext,
+    id: ShareNetworkId,
+    subnet: ShareNetworkSubnetId,
+) -> Result<(), ManagerError> {
+    context.require_change()?;
+    let words = format!("subnet {subnet} removed");
+    alter(inner, context, id, &words, |_, network| {
+        policy::change(network, "taking a subnet away")?;
+        let before = network.subnets.len();
+        network.subnets.retain(|one| one.id != subnet);
+        if network.subnets.len() == before {
+            return Err(ManagerError::not_found("share network subnet", subnet));
+        }
+        Ok(())
+    })
+    .await
+    .map(drop)
+}
+
+#[instrument(name = "share_network.add_security_service", skip_all, fields(request.id = %context.request, share_network.id = %id))]
+async fn add_service(
+    inner: &Arc<Inner>,
+    context: &RequestContext,
+    id: ShareNetworkId,
+    service: SecurityServiceId,
+) -> Result<Arc<ShareNetwork>, ManagerError> {
+    context.require_change()?;
+    let words = format!("security service {service} added");
+    alter(inner, context, id, &words, |tables, network| {
+        let service = find_service(tables, &context.scope(), service)?;
+        if service.project_id != network.project_id {
+            return Err(ManagerError::not_found("security service", service.id));
+        }
+        if network.security_services.contains(&service.id) {
+            return Ok(());
+        }
+        policy::add_service(tables, network, service)?;
+        network.security_services.push(service.id);
+        Ok(())
+    })
+    .await
+}
+
+#[instrument(name = "share_network.remove_security_service", skip_all, fields(request.id = %context.request, share_network.id = %id))]
+async fn remove_service(
+    inner: &Arc<Inner>,
+    context: &RequestContext,
+    id: ShareNetworkId,
+    service: SecurityServiceId,
+) -> Result<Arc<ShareNetwork>, ManagerError> {
+    context.require_change()?;
+    let words = format!("security service {service} removed");
+    alter(inner, context, id, &words, |_, network| {
+        policy::change(network, "taking a security service away")?;
+        let before = network.security_services.len();
+        network.security_services.retain(|one| *one != service);
+        if network.security_services.len() == before {
+            return Err(ManagerError::not_found("security service of this share network", service));
+        }
+        Ok(())
+    })
+    .await
+}
