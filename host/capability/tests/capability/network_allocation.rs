@@ -91,7 +91,7 @@ async fn release(networks: &Standalone, server: ShareServerId) {
     networks.release(server, &Release::Everything, &reason()).await.expect("released");
 }
 
-/// Contract N-11, N-14 and N-17. What a subnet learns of its network does not hang on addresses.
+/// Contract N-11, N-14, N-17. What a subnet learns of its network does not hang on addresses.
 #[tokio::test]
 async fn a_network_is_described_whether_or_not_it_has_addresses_left() {
     let user = json!([{

@@ -112,7 +112,7 @@ fn the_type_of_a_network_is_one_of_four_words_and_has_the_id_it_needs() {
     }
 }
 
-/// Contract N-06 and N-07.
+/// Contract N-06, N-07.
 #[test]
 fn a_network_needs_a_gateway_and_a_mask_that_fit() {
     for missing in [json!({}), json!({ "gateway": "20.0.0.1" }), json!({ "mask": 24 })] {
@@ -160,7 +160,7 @@ fn a_bad_range_is_refused_with_what_to_write() {
     }
 }
 
-/// Contract N-09 and N-18. The version is the gateway's, so that the two cannot differ.
+/// Contract N-09, N-18. The version is the gateway's, so that the two cannot differ.
 #[test]
 fn one_label_has_one_network_of_each_version_ipv4_first() {
     let (v4, v6) =
