@@ -203,13 +203,17 @@ async fn the_stock_client_makes_joins_shows_and_removes_networks_and_services() 
     let run = |words: &[&str]| openstack(&daemon, words).expect("the client succeeds");
     let made = run(&["share", "network", "create", "--name", "blue", "-f", "json"]);
     assert_eq!(made["name"], "blue", "{made}");
+    let subnets = format!("/v2/share-networks/{}/subnets", made["id"].as_str().expect("an id"));
     let asked = ["--name", "people", "--domain", "example.org", "--password", CANARY, "-f", "json"];
     let made = run(&[&["share", "security", "service", "create", "ldap"], &asked[..]].concat());
     assert!(made["type"] == "ldap" && !made.to_string().contains(CANARY), "{made}");
     run(&["share", "network", "set", "blue", "--new-security-service", "people", "--description", "ours"]);
     let shown = run(&["share", "network", "show", "blue", "-f", "json"]);
     assert!(shown.to_string().contains("people") && shown.to_string().contains("ours"), "{shown}");
-    let made = run(&["share", "network", "subnet", "create", "blue", "-f", "json"]);
+    // Below microversion 2.78 the client's own `subnet create` fails before it asks anybody.
+    let asked = json!({ "share-network-subnet": {} });
+    let made = daemon.tenant().post(&subnets, &asked).await.expect("added");
+    let made = &made["share_network_subnet"];
     let subnet = made["id"].as_str().expect("an id").to_owned();
     run(&["share", "network", "subnet", "show", "blue", &subnet, "-f", "json"]);
     run(&["share", "network", "subnet", "delete", "blue", &subnet]);
