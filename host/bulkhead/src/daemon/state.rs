@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 const OTHERS: u32 = 0o077;
 
 /// Files that a copy of the state must have. The key of the cache is not among them: what it protects is made again.
-const KEPT: [&str; 1] = ["ledger.key"];
+const KEPT: [&str; 2] = [LEDGER_KEY, "secrets.key"];
+
+/// The key of the ledger, which every state has.
+const LEDGER_KEY: &str = "ledger.key";
 
 /// Which copy of a state this is.
 const TENURE: &str = "tenure";
@@ -117,6 +120,10 @@ impl StateDirectory {
     pub(crate) fn copy_kept_files(&self, to: &Self) -> anyhow::Result<()> {
         for name in KEPT {
             let (from, to) = (self.path.join(name), to.path.join(name));
+            // A state that no version with it has served lacks the key of secrets: it has none sealed.
+            if !from.exists() && name != LEDGER_KEY {
+                continue;
+            }
             let key = read_key(&from)?;
             let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&to);
             let mut file = made.with_context(|| format!("cannot make {}", to.display()))?;
@@ -238,6 +245,20 @@ mod tests {
         assert!(state.key("ledger").expect_err("too open").to_string().contains("chmod 0600"));
         std::fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("changed");
         assert!(StateDirectory::open(&path).expect_err("too open").to_string().contains("chmod 0700"));
+    }
+
+    #[test]
+    fn a_copy_has_the_keys_of_ledger_and_secrets_and_lacks_only_what_was_never_made() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| StateDirectory::open(&folder.path().join(name)).expect("made");
+        let (state, young) = (at("state"), at("young"));
+        let keys = ["ledger", "secrets"].map(|name| state.key(name).expect("made"));
+        let copy = at("copy");
+        state.copy_kept_files(&copy).expect("copied");
+        assert_eq!(["ledger", "secrets"].map(|name| copy.key(name).expect("copied")), keys);
+        young.key("ledger").expect("made");
+        young.copy_kept_files(&at("second")).expect("it has sealed nothing yet");
+        assert!(at("empty").copy_kept_files(&at("third")).is_err(), "a state without its ledger's key");
     }
 
     #[test]
