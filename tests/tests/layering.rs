@@ -19,6 +19,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("bulkhead-helper", &["bulkhead-model"]),
     ("bulkhead-capability", &["bulkhead-helper", "bulkhead-ledger", "bulkhead-model", "bulkhead-store"]),
     ("bulkhead-package", &["bulkhead-model"]),
+    ("bulkhead-ssh", &["bulkhead-capability", "bulkhead-helper", "bulkhead-model"]),
     ("bulkhead-sandbox", &["bulkhead-capability", "bulkhead-model"]),
     (
         "bulkhead-manager",
@@ -38,6 +39,7 @@ const HOUSE: &[(&str, &[&str])] = &[
             "bulkhead-model",
             "bulkhead-package",
             "bulkhead-sandbox",
+            "bulkhead-ssh",
             "bulkhead-store",
         ],
     ),

@@ -151,6 +151,11 @@ pub enum GrantError {
         "the backend's place is another machine, which this use of a driver does not reach; leave `place` out"
     )]
     Elsewhere,
+    /// The backend's place runs commands without paths, and nothing else.
+    #[error(
+        "the backend's place is an array's own command line, which has no place for {0}; leave it out of the grant, or use a place 'ssh:TARGET'"
+    )]
+    CommandsOnly(String),
     /// The host failed inside.
     #[error("opening the roots ended abruptly")]
     Interrupted(#[source] tokio::task::JoinError),
@@ -185,7 +190,7 @@ impl Backend {
     /// Blocks on a few system calls; call it where a generation is loaded. Fails with [`GrantError::Elsewhere`] if the backend's place is
     /// another machine: [`Backend::reach`] serves both.
     pub fn new(parts: BackendParts) -> Result<Arc<Self>, GrantError> {
-        if parts.helper.directories() == Directories::There {
+        if parts.helper.directories() != Directories::Here {
             return Err(GrantError::Elsewhere);
         }
         Self::here(parts, None)
@@ -196,9 +201,13 @@ impl Backend {
         parts: BackendParts,
         interceptor: Option<Arc<dyn Interceptor>>,
     ) -> Result<Arc<Self>, GrantError> {
-        if parts.helper.directories() == Directories::Here {
-            let opening = tokio::task::spawn_blocking(move || Self::here(parts, interceptor));
-            return opening.await.map_err(GrantError::Interrupted)?;
+        match parts.helper.directories() {
+            Directories::Here => {
+                let opening = tokio::task::spawn_blocking(move || Self::here(parts, interceptor));
+                return opening.await.map_err(GrantError::Interrupted)?;
+            }
+            Directories::Nowhere => crate::grant::check_commands_only(&parts.manifest, &parts.grant)?,
+            Directories::There => {}
         }
         crate::grant::check(&parts.manifest, &parts.grant, &parts.ceiling)?;
         let roots =

@@ -3,9 +3,10 @@
 use crate::backend::{GrantError, suggestion};
 use crate::execute::CommandRunner;
 use crate::root::Root;
+use bulkhead_model::ability::Capability;
 use bulkhead_model::grant::{Ceiling, Grant};
 use bulkhead_model::id::{Digest, Label};
-use bulkhead_model::manifest::Manifest;
+use bulkhead_model::manifest::{Manifest, SlotType};
 use bulkhead_model::suggestion::nearest;
 use bulkhead_model::tenure::Tenure;
 use std::collections::BTreeMap;
@@ -55,6 +56,25 @@ pub(crate) fn check(manifest: &Manifest, grant: &Grant, ceiling: &Ceiling) -> Re
                 granted: granted.pin,
                 found,
             });
+        }
+    }
+    Ok(())
+}
+
+/// An array's own command line has no files, services or jobs, and its words name no paths.
+pub(crate) fn check_commands_only(manifest: &Manifest, grant: &Grant) -> Result<(), GrantError> {
+    let none = |what: String| Err(GrantError::CommandsOnly(what));
+    let beyond = [Capability::Files, Capability::Service, Capability::Dbus, Capability::Job];
+    if let Some(capability) = beyond.iter().find(|one| grant.capabilities.contains(one)) {
+        return none(format!("capability '{capability}'"));
+    }
+    if let Some(root) = grant.roots.keys().next() {
+        return none(format!("root '{root}'"));
+    }
+    let granted = |name: &Label| grant.templates.contains_key(name);
+    for command in manifest.commands.iter().filter(|command| granted(&command.name)) {
+        if command.slots.values().any(|slot| matches!(slot, SlotType::Path { .. })) {
+            return none(format!("template '{}', which has a path slot", command.name));
         }
     }
     Ok(())

@@ -40,3 +40,4 @@ pub use lock::Lock;
 pub use policy::{Policy, PolicyError};
 pub use server::Server;
 pub use tree::{Trees, ending_method};
+pub use words::{TextWords, text_words};

@@ -42,6 +42,36 @@ pub(crate) fn build(template: &CommandTemplate, request: &RunRequest) -> Result<
     Ok(Words { arguments, input, descriptors: slots.descriptors, files: slots.files })
 }
 
+/// What a command line without descriptors is started with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextWords {
+    /// The arguments behind the program's name.
+    pub arguments: Vec<String>,
+    /// What it reads on standard input; none: nothing.
+    pub input: Option<Vec<u8>>,
+}
+
+/// The words of a template for an array's own command line: checked as a helper checks them, and no path among them.
+///
+/// Fails with `invalid-argument` as the words of a helper's command do, and with `denied` for a path slot.
+pub fn text_words(
+    template: &CommandTemplate,
+    values: &BTreeMap<Label, SlotArgument>,
+) -> Result<TextWords, Refusal> {
+    let is_path = |slot: &SlotType| matches!(slot, SlotType::Path { .. });
+    if let Some((label, _)) = template.slots.iter().find(|(_, slot)| is_path(slot)) {
+        return Err(Refusal::denied(
+            format!("the path slot '{label}' on an array's own command line"),
+            "slots of type name, bytes and the like in the driver's manifest, or a place 'ssh:TARGET'",
+        ));
+    }
+    let slots = Slots::print(&template.slots, values, &BTreeMap::new())?;
+    let printed = &slots.printed;
+    let arguments = template.args.iter().map(|word| argument(word, printed)).collect::<Result<_, _>>()?;
+    let input = template.stdin.as_ref().map(|text| input(text, printed)).transpose()?;
+    Ok(TextWords { arguments, input })
+}
+
 /// The values of a template's slots as text.
 #[derive(Debug)]
 pub(crate) struct Slots<'template> {

@@ -19,6 +19,7 @@ const STORAGE: &[(&str, &str)] = &[
     ("dbus-bin", "/usr/bin/dbus-send"),
     ("rpcbind", "/usr/sbin/rpcbind"),
     ("iproute2", "/usr/sbin/ip"),
+    ("openssh-server", "/usr/sbin/sshd"),
 ];
 
 /// A compiler for guests: the active toolchain's, or Debian's. (The C compiler that SQLite needs is there: it linked this program.)

@@ -108,6 +108,8 @@ pub enum Directories {
     Here,
     /// On another machine: the place is asked by [`CommandRunner::files`].
     There,
+    /// Nowhere: the place is an array's command line.
+    Nowhere,
 }
 
 /// Runs commands, and where it can, everything else. A place that runs commands only answers the rest as it stands here.

@@ -69,9 +69,13 @@ pub(super) fn look_at_managed(
     Ok(parent.look()?.as_ref().map(facts))
 }
 
-pub(super) fn list(root: &Dir, at: &FilePath, watch: &Watch) -> Result<Vec<DirectoryEntry>, CapabilityError> {
-    let reading = |error| failed("listing", &at.to_string(), error);
-    let directory = beneath::directory(root, at.path.as_str(), Mounts::Enter).map_err(reading)?;
+pub(super) fn list(
+    root: &Dir,
+    (path, subject): (&str, &str),
+    watch: &Watch,
+) -> Result<Vec<DirectoryEntry>, CapabilityError> {
+    let reading = |error| failed("listing", subject, error);
+    let directory = beneath::directory(root, path, Mounts::Enter).map_err(reading)?;
     let mut entries = Vec::new();
     for entry in kernel(directory.entries()).map_err(reading)? {
         watch.check()?;
@@ -79,7 +83,7 @@ pub(super) fn list(root: &Dir, at: &FilePath, watch: &Watch) -> Result<Vec<Direc
         if entries.len() >= MOST_ENTRIES {
             return Err(CapabilityError::new(
                 CapabilityCode::LimitExceeded,
-                format!("{at} holds more than {MOST_ENTRIES} entries"),
+                format!("{subject} holds more than {MOST_ENTRIES} entries"),
             ));
         }
         let name = entry.file_name();

@@ -75,7 +75,13 @@ pub fn perform(roots: &OpenedRoots, work: &FileWork, watch: &Watch) -> Result<Fi
         }
         FileWork::Look(at) => look::look(roots, at).map(FileReply::Found),
         FileWork::LookAtManaged(at) => look::look_at_managed(roots, at).map(FileReply::Found),
-        FileWork::List(at) => look::list(roots.get(&at.root)?, at, watch).map(FileReply::Entries),
+        FileWork::ListRoot { root } => {
+            look::list(roots.get(root)?, (".", root.as_str()), watch).map(FileReply::Entries)
+        }
+        FileWork::List(at) => {
+            let place = (at.path.as_str(), &*at.to_string());
+            look::list(roots.get(&at.root)?, place, watch).map(FileReply::Entries)
+        }
         FileWork::Usage(at) => look::usage(roots, at, watch).map(FileReply::Bytes),
         FileWork::Read { at, most, mounts } => {
             look::read(roots.get(&at.root)?, at, (*most, *mounts)).map(FileReply::Content)

@@ -54,6 +54,11 @@ pub enum FileWork {
     /// As [`FileWork::Look`], for what an operator asks to manage. Fails with `denied` where another filesystem is mounted there or on the
     /// way.
     LookAtManaged(FilePath),
+    /// The entries of a root in order of names. Answers [`FileReply::Entries`].
+    ListRoot {
+        /// Which.
+        root: Label,
+    },
     /// The entries of a directory in order of names. Answers [`FileReply::Entries`]. Fails with `not-found`, `limit-exceeded`.
     List(FilePath),
     /// Bytes of all regular files there. Answers [`FileReply::Bytes`]. Fails with `not-found`.
@@ -119,6 +124,7 @@ impl FileWork {
             Self::OpenRoot { .. }
             | Self::Look(_)
             | Self::LookAtManaged(_)
+            | Self::ListRoot { .. }
             | Self::List(_)
             | Self::Usage(_)
             | Self::Read { .. }

@@ -1,10 +1,10 @@
-//! Cgroups of version 2: `bulkhead-PROCESS-START/command-N` below the helper's own. What a helper that was killed left there is ended
-//! by the next one.
+//! Cgroups of version 2: `bulkhead-PROCESS-START-NAMESPACE/command-N` below the helper's own. What a helper that was killed left there is
+//! ended by the next one of its process namespace: of another's numbers nobody can say here whether they live.
 
 use super::Left;
 use super::mark::{is_alive, start_of};
 use rustix::fd::OwnedFd;
-use rustix::fs::{Access, CWD, Mode, OFlags, access, openat};
+use rustix::fs::{Access, CWD, Mode, OFlags, access, openat, stat};
 use rustix::io::Errno;
 use rustix::process::{Pid, getpid};
 use std::fs;
@@ -47,8 +47,9 @@ impl Groups {
     }
 
     fn make_directory(own: &Path) -> Option<Self> {
-        let helper = getpid();
-        let directory = own.join(format!("{PREFIX}{}-{}", helper.as_raw_pid(), start_of(helper)?));
+        let (helper, namespace) = (getpid(), own_namespace()?);
+        let start = start_of(helper)?;
+        let directory = own.join(format!("{PREFIX}{}-{start}-{namespace}", helper.as_raw_pid()));
         match fs::create_dir(&directory) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -72,11 +73,12 @@ impl Groups {
     /// End the cgroups of helpers that are dead.
     pub(super) fn end_strays(&self) -> Left {
         let beside = self.directory.parent().and_then(|own| fs::read_dir(own).ok());
+        let Some(own) = own_namespace() else { return Left::Nothing };
         let mut left = Left::Nothing;
         for entry in beside.into_iter().flatten().flatten() {
             let name = entry.file_name();
-            if name.to_str().and_then(helper_of).is_some_and(|(helper, start)| !is_alive(helper, start))
-                && end(&entry.path()) == Left::Something
+            let is_dead = |(helper, start, namespace)| namespace == own && !is_alive(helper, start);
+            if name.to_str().and_then(helper_of).is_some_and(is_dead) && end(&entry.path()) == Left::Something
             {
                 left = Left::Something;
             }
@@ -116,9 +118,15 @@ pub(crate) fn end_service_group(name: &str) {
     let _others_are_in_it = fs::remove_dir(&services).is_err();
 }
 
-fn helper_of(name: &str) -> Option<(Pid, u64)> {
-    let (helper, start) = name.strip_prefix(PREFIX)?.split_once('-')?;
-    Some((Pid::from_raw(helper.parse().ok()?)?, start.parse().ok()?))
+fn helper_of(name: &str) -> Option<(Pid, u64, u64)> {
+    let (helper, rest) = name.strip_prefix(PREFIX)?.split_once('-')?;
+    let (start, namespace) = rest.split_once('-')?;
+    Some((Pid::from_raw(helper.parse().ok()?)?, start.parse().ok()?, namespace.parse().ok()?))
+}
+
+/// The process namespace that this process's numbers are of.
+fn own_namespace() -> Option<u64> {
+    stat("/proc/self/ns/pid").ok().map(|status| status.st_ino)
 }
 
 /// One command's cgroup.
@@ -171,7 +179,8 @@ mod tests {
 
     #[test]
     fn a_directory_names_its_helper() {
-        assert_eq!(helper_of("bulkhead-12-345"), Pid::from_raw(12).map(|helper| (helper, 345)));
+        assert_eq!(helper_of("bulkhead-12-345-6"), Pid::from_raw(12).map(|helper| (helper, 345, 6)));
+        assert_eq!(helper_of("bulkhead-12-345"), None);
         assert_eq!(helper_of("bulkhead-x-1"), None);
         assert_eq!(helper_of("user.slice"), None);
     }

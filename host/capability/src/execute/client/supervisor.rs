@@ -84,11 +84,13 @@ pub(super) async fn supervise(place: HelperPlace, told: watch::Sender<State>) {
     let mut wait = FIRST_WAIT;
     loop {
         let begun = Instant::now();
-        let error = serve_once(&place, &told).await;
+        let (error, served) = serve_once(&place, &told).await;
         let reason = chain(&error);
         tracing::warn!(error = reason, "the helper is lost; it is started again");
         told.send_replace(State::Down { reason: reason.clone() });
-        wait = if begun.elapsed() >= STEADY { FIRST_WAIT } else { wait };
+        // The way to another machine is cut by others: that says nothing of the helper there.
+        let is_steady = begun.elapsed() >= STEADY || (served && matches!(place, HelperPlace::Far(_)));
+        wait = if is_steady { FIRST_WAIT } else { wait };
         tokio::time::sleep(wait).await;
         wait = wait.saturating_mul(2).min(LONGEST_WAIT);
         // Who asks now waits for the next helper; `Down` lasts as long as the pause.
@@ -96,26 +98,27 @@ pub(super) async fn supervise(place: HelperPlace, told: watch::Sender<State>) {
     }
 }
 
-async fn serve_once(place: &HelperPlace, told: &watch::Sender<State>) -> LostError {
+/// Why it is over, and whether there was a helper that served.
+async fn serve_once(place: &HelperPlace, told: &watch::Sender<State>) -> (LostError, bool) {
     let mut helper = match reach(place).await {
         Ok(helper) => helper,
-        Err(error) => return error,
+        Err(error) => return (error, false),
     };
-    let error = match greet(&mut helper.connection).await {
+    let (error, served) = match greet(&mut helper.connection).await {
         Ok(said) => {
             let (link, reading) = helper.connection.into_link(said);
             told.send_replace(State::Up(Arc::clone(&link)));
             tracing::info!(helper.process = said.0, helper.ending = %said.1, "the helper is there");
             let error = listen(&link, reading).await;
             link.give_up(&chain(&error));
-            error
+            (error, true)
         }
-        Err(error) => error,
+        Err(error) => (error, false),
     };
     if let Some(process) = helper.process {
         tokio::spawn(see_off(process));
     }
-    error
+    (error, served)
 }
 
 async fn reach(place: &HelperPlace) -> Result<Helper, LostError> {
