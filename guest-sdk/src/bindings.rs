@@ -112,6 +112,18 @@ optional_export!(
     "export_metadata_updates",
     "bulkhead_sdk::__internal::metadata_updates"
 );
+optional_export!(
+    share_servers,
+    "bulkhead:driver/with-share-servers",
+    "export_share_servers",
+    "bulkhead_sdk::__internal::share_servers"
+);
+optional_export!(
+    manage_servers,
+    "bulkhead:driver/with-manage-servers",
+    "export_manage_servers",
+    "bulkhead_sdk::__internal::manage_servers"
+);
 optional_export!(usage, "bulkhead:driver/with-usage", "export_usage", "bulkhead_sdk::__internal::usage");
 optional_export!(
     replication,

@@ -3,8 +3,8 @@
 /// Export a driver: the required interfaces, and each ability that is named.
 ///
 /// Abilities are `access`, `access_by_rule`, `snapshots`, `share_from_snapshot`, `revert`, `mountable_snapshots`, `extend`, `shrink`,
-/// `manage`, `manage_snapshots`, `migration`, `share_groups`, `group_snapshots`, `replication`, `replicated_snapshots`,
-/// `replicated_revert`, `usage`, `periodic_hook`, `share_status`, `metadata_updates`; `access` or `access_by_rule` must be among them.
+/// `manage`, `manage_snapshots`, `share_servers`, `manage_servers`, `migration`, `share_groups`, `group_snapshots`, `replication`,
+/// `replicated_snapshots`, `replicated_revert`, `usage`, `periodic_hook`, `share_status`, `metadata_updates`; `access` or `access_by_rule` must be among them.
 /// What is not named is not in the component, and the host does not report it.
 ///
 /// A trait that is missing for a named ability is an error that names both, on every target; the exports themselves exist only in a
@@ -125,6 +125,12 @@ macro_rules! __export_ability {
     };
     (manage_snapshots $driver:ty) => {
         $crate::__export_checked!(ManageSnapshots, $driver, manage_snapshots, export_manage_snapshots);
+    };
+    (share_servers $driver:ty) => {
+        $crate::__export_checked!(ShareServers, $driver, share_servers, export_share_servers);
+    };
+    (manage_servers $driver:ty) => {
+        $crate::__export_checked!(ManageServers, $driver, manage_servers, export_manage_servers);
     };
     (mountable_snapshots $driver:ty) => {
         $crate::__export_checked!(

@@ -37,6 +37,7 @@ pub mod manage;
 pub mod metadata;
 pub mod migration;
 pub mod mountable;
+pub mod network;
 mod pairs;
 mod panic;
 pub mod periodic_hook;
@@ -45,6 +46,7 @@ pub mod replication;
 mod resource;
 pub mod service;
 pub mod share;
+pub mod share_server;
 pub mod share_status;
 mod slots;
 pub mod snapshot;
@@ -69,6 +71,9 @@ pub use migration::{
     ShareMigration, SnapshotMapping,
 };
 pub use mountable::{MountableSnapshots, SnapshotAccessUpdate};
+pub use network::{
+    AllocationLabel, NetworkAllocation, NetworkType, SecurityService, SecurityServiceType, ShareNetworkSubnet,
+};
 pub use periodic_hook::{HookData, PeriodicHook};
 pub use replication::{
     AccessRulesStatus, InstanceStatus, Promotion, Replica, ReplicaOutcome, ReplicaSnapshot,
@@ -77,7 +82,11 @@ pub use replication::{
 };
 pub use resource::Resource;
 pub use share::{
-    AfterEnsuring, Creation, EnsuredShare, ExportLocation, Health, Protocol, ReplicaState, Share, ShareServer,
+    AfterEnsuring, Creation, EnsuredShare, ExportLocation, Health, Protocol, ReplicaState, Share,
+};
+pub use share_server::{
+    ManageServers, NetworkInfo, ServerChoiceForGroup, ServerChoiceForShare, ServerNetwork, ServerOutcome,
+    ServerRequest, ShareServer, ShareServers,
 };
 pub use share_status::{FinishedShare, ShareProgress, ShareStatus};
 pub use slots::Slots;
@@ -89,9 +98,10 @@ pub use usage::{ShareUsage, Usage};
 #[doc(hidden)]
 pub mod __internal {
     pub use crate::bindings::{
-        access, access_by_rule, base, extend, group_snapshots, manage, manage_snapshots, metadata_updates,
-        migration, mountable_snapshots, periodic_hook, replicated_revert, replicated_snapshots, replication,
-        revert, share_from_snapshot, share_groups, share_status, shrink, snapshots, usage,
+        access, access_by_rule, base, extend, group_snapshots, manage, manage_servers, manage_snapshots,
+        metadata_updates, migration, mountable_snapshots, periodic_hook, replicated_revert,
+        replicated_snapshots, replication, revert, share_from_snapshot, share_groups, share_servers,
+        share_status, shrink, snapshots, usage,
     };
     pub use crate::export::names_access;
     pub use crate::glue::Glue;

@@ -2,6 +2,7 @@
 
 use crate::group::ShareGroup;
 use crate::share::Share;
+use crate::share_server::{ServerNetwork, ShareServer};
 use crate::snapshot::Snapshot;
 
 /// A resource by its id. Names at the backend derive from it in the host.
@@ -13,6 +14,8 @@ pub enum Resource {
     Snapshot(String),
     /// A share group.
     ShareGroup(String),
+    /// A share server.
+    ShareServer(String),
 }
 
 impl Resource {
@@ -20,7 +23,7 @@ impl Resource {
     #[must_use]
     pub fn id(&self) -> &str {
         match self {
-            Self::Share(id) | Self::Snapshot(id) | Self::ShareGroup(id) => id,
+            Self::Share(id) | Self::Snapshot(id) | Self::ShareGroup(id) | Self::ShareServer(id) => id,
         }
     }
 }
@@ -28,6 +31,18 @@ impl Resource {
 impl From<&ShareGroup> for Resource {
     fn from(group: &ShareGroup) -> Self {
         Self::ShareGroup(group.id.clone())
+    }
+}
+
+impl From<&ShareServer> for Resource {
+    fn from(server: &ShareServer) -> Self {
+        Self::ShareServer(server.id.clone())
+    }
+}
+
+impl From<&ServerNetwork> for Resource {
+    fn from(network: &ServerNetwork) -> Self {
+        Self::ShareServer(network.server_id.clone())
     }
 }
 

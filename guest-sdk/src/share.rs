@@ -4,6 +4,7 @@ use crate::bindings::base::bulkhead::driver::types as wit;
 use crate::bindings::base::exports::bulkhead::driver::shares as wit_shares;
 use crate::bindings::share_from_snapshot::exports::bulkhead::driver::share_from_snapshot as wit_creation;
 use crate::pairs;
+use crate::share_server::ShareServer;
 
 /// How a share is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -130,30 +131,6 @@ impl ExportLocation {
     }
 }
 
-/// A share server; only drivers that handle share servers meet one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShareServer {
-    /// Its id.
-    pub id: String,
-    /// The driver's own name for it; the id unless the driver chose another.
-    pub identifier: String,
-    /// The share network it serves.
-    pub share_network_id: String,
-    /// What setting it up returned, without secrets.
-    pub backend_details: Vec<(String, String)>,
-}
-
-impl ShareServer {
-    fn from_wit(server: wit::ShareServer) -> Self {
-        Self {
-            id: server.id,
-            identifier: server.identifier,
-            share_network_id: server.share_network_id,
-            backend_details: pairs::from_wit(server.backend_details),
-        }
-    }
-}
-
 /// A share instance: what every function calls "the share".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
@@ -186,7 +163,9 @@ pub struct Share {
     /// The user metadata of the share; only in `update_access` and in the functions of
     /// [`MetadataUpdates`](crate::MetadataUpdates), else empty.
     pub metadata: Vec<(String, String)>,
-    /// The share server it lives on; none where the driver does not handle share servers.
+    /// The id of the share server it lives on; none where the backend makes none.
+    pub share_server_id: Option<String>,
+    /// That share server; none where the backend makes none, and in the functions that take many shares at once.
     pub server: Option<ShareServer>,
 }
 
@@ -207,6 +186,7 @@ impl Share {
             export_locations: share.export_locations.into_iter().map(ExportLocation::from_wit).collect(),
             extra_specs: pairs::from_wit(share.extra_specs),
             metadata: pairs::from_wit(share.metadata),
+            share_server_id: share.share_server_id,
             server: server.map(ShareServer::from_wit),
         }
     }

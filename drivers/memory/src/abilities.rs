@@ -1,15 +1,19 @@
 //! What the driver can do beyond the required: each ability in a line, the work in the module of its noun.
 
-use crate::{Memory, access, group, manage, metadata, migration, pending, replica, share, size, snapshot};
+use crate::{
+    Memory, access, group, manage, metadata, migration, options, pending, replica, server, share, size,
+    snapshot,
+};
 use bulkhead_sdk::{
     AccessRule, Connection, Consistency, CreatedShare, Creation, Extend, FirstPhase, GroupShareSource,
-    GroupSnapshots, HookData, Manage, ManageSnapshots, ManagedShare, ManagedSnapshot, MetadataUpdates,
-    Migration, MigrationCompatibility, MigrationOutcome, MountableSnapshots, PeriodicHook, Promotion,
-    Replica, ReplicaOutcome, ReplicaSnapshot, ReplicaState, ReplicaView, ReplicatedReversion,
-    ReplicatedRevert, ReplicatedSnapshots, Replication, Result, Reversion, Revert, Share, ShareFromSnapshot,
-    ShareGroup, ShareGroupSnapshot, ShareGroups, ShareMigration, ShareProgress, ShareStatus, ShareUsage,
-    Shrink, Snapshot, SnapshotAccessRule, SnapshotAccessUpdate, SnapshotOutcome, SnapshotUpdate, Snapshots,
-    Usage,
+    GroupSnapshots, HookData, Manage, ManageServers, ManageSnapshots, ManagedShare, ManagedSnapshot,
+    MetadataUpdates, Migration, MigrationCompatibility, MigrationOutcome, MountableSnapshots,
+    NetworkAllocation, PeriodicHook, Promotion, Replica, ReplicaOutcome, ReplicaSnapshot, ReplicaState,
+    ReplicaView, ReplicatedReversion, ReplicatedRevert, ReplicatedSnapshots, Replication, Result, Reversion,
+    Revert, SecurityService, ServerChoiceForGroup, ServerChoiceForShare, ServerNetwork, ServerOutcome,
+    ServerRequest, Share, ShareFromSnapshot, ShareGroup, ShareGroupSnapshot, ShareGroups, ShareMigration,
+    ShareProgress, ShareServer, ShareServers, ShareStatus, ShareUsage, Shrink, Snapshot, SnapshotAccessRule,
+    SnapshotAccessUpdate, SnapshotOutcome, SnapshotUpdate, Snapshots, Usage,
 };
 
 impl Snapshots for Memory {
@@ -114,6 +118,68 @@ impl GroupSnapshots for Memory {
 
     fn delete_share_group_snapshot(snapshot: &ShareGroupSnapshot) -> Result<()> {
         group::delete_snapshot(snapshot)
+    }
+}
+
+impl ShareServers for Memory {
+    fn network_allocations_number() -> Result<u32> {
+        options::server_addresses()
+    }
+
+    fn admin_network_allocations_number() -> Result<u32> {
+        options::server_admin_addresses()
+    }
+
+    fn setup_server(network: &ServerNetwork, _request: &ServerRequest) -> Result<ServerOutcome> {
+        server::set_up(network)
+    }
+
+    fn teardown_server(server: &ShareServer, _security_services: &[SecurityService]) -> Result<()> {
+        server::tear_down(server)
+    }
+
+    fn choose_share_server_for_share(choice: &ServerChoiceForShare) -> Result<Option<String>> {
+        Ok(server::choose_for_share(choice))
+    }
+
+    fn choose_share_server_for_group(choice: &ServerChoiceForGroup) -> Result<Option<String>> {
+        Ok(server::choose_for_group(choice))
+    }
+
+    fn share_server_pools(_server: &ShareServer) -> Result<Vec<String>> {
+        // Every server reaches every pool.
+        Ok(Vec::new())
+    }
+
+    fn after_allocation(server: &ShareServer, allocations: &[NetworkAllocation]) -> Result<()> {
+        server::check_addresses(server, allocations)
+    }
+
+    fn before_release(_server: &ShareServer, _allocations: &[NetworkAllocation]) -> Result<()> {
+        // Nothing at the array knows of them any more.
+        Ok(())
+    }
+}
+
+impl ManageServers for Memory {
+    fn share_server_network_info(
+        server: &ShareServer,
+        identifier: &str,
+        _driver_options: &[(String, String)],
+    ) -> Result<Vec<String>> {
+        server::addresses_of(server, identifier)
+    }
+
+    fn manage_server(
+        server: &ShareServer,
+        identifier: &str,
+        _driver_options: &[(String, String)],
+    ) -> Result<ServerOutcome> {
+        server::take(server, identifier)
+    }
+
+    fn unmanage_server(server: &ShareServer, _security_services: &[SecurityService]) -> Result<()> {
+        server::let_go(server)
     }
 }
 

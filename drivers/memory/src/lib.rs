@@ -5,7 +5,9 @@
 //!   volume      pool, size, what it holds         pool/NAME               what is given out, and changes under way
 //!   rule/ID     a client that may come in         left/NAME               a share that nobody manages
 //! private data of a group                         left-snapshot/NAME      a snapshot that nobody manages
-//!   group       that it is there                  taken/NAME              an object of an option that was taken over
+//!   group       that it is there                  left-server/NAME        a share server that nobody manages
+//! private data of a share server                  taken/NAME              an object of an option that was taken over
+//!   server      its addresses
 //! ```
 //!
 //! Three rules carry everything else. **One value tells whether an object is there**: its `volume`, which is written last when it is
@@ -27,6 +29,7 @@ mod place;
 mod pool;
 mod record;
 mod replica;
+mod server;
 mod share;
 mod shelf;
 mod size;
@@ -46,7 +49,7 @@ pub struct Memory;
 bulkhead_sdk::export_driver!(
     Memory: access, snapshots, share_from_snapshot, revert, mountable_snapshots, extend, shrink, manage, manage_snapshots,
     share_groups, group_snapshots, replication, replicated_snapshots, replicated_revert, usage, share_status,
-    periodic_hook, metadata_updates, migration
+    periodic_hook, metadata_updates, migration, share_servers, manage_servers
 );
 
 impl Driver for Memory {
@@ -63,7 +66,7 @@ impl Driver for Memory {
     }
 
     fn ip_versions() -> Result<Vec<IpVersion>> {
-        Ok(vec![place::ip_version()?])
+        place::ip_versions()
     }
 
     fn default_filter_function() -> Result<Option<String>> {

@@ -8,7 +8,7 @@ use bulkhead_sdk::{Error, ManagedShare, ManagedSnapshot, Resource, Result, Share
 
 /// Take over what the last component of the operator's path names.
 pub(crate) fn take_share(share: &Share) -> Result<ManagedShare> {
-    let locations = place::export_locations(share.protocol, &share.name)?;
+    let locations = place::export_locations(share, &share.name)?;
     let resource = Resource::from(share);
     let found = volume::find(&resource)?;
     let volume = match &found {

@@ -115,7 +115,7 @@ pub(crate) fn complete(migration: &ShareMigration) -> Result<MigrationOutcome> {
     });
     Ok(MigrationOutcome {
         snapshots: snapshots.collect::<Result<_>>()?,
-        export_locations: Some(place::export_locations(destination.protocol, &destination.name)?),
+        export_locations: Some(place::export_locations(destination, &destination.name)?),
     })
 }
 
@@ -140,7 +140,7 @@ fn remove_destination(migration: &ShareMigration) -> Result<()> {
 
 /// How the host would mount a share, if there were anything to mount.
 pub(crate) fn connection(share: &Share) -> Result<Connection> {
-    let location = place::export_locations(share.protocol, &share.name)?.into_iter().next();
+    let location = place::export_locations(share, &share.name)?.into_iter().next();
     let mapping = |access_type, protocol| AccessMapping { access_type, protocols: vec![protocol] };
     Ok(Connection {
         mount_export: location.map(|location| location.path).unwrap_or_default(),

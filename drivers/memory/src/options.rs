@@ -2,6 +2,7 @@
 
 use bulkhead_sdk::config::{self, Value};
 use bulkhead_sdk::{Error, Result};
+use std::net::IpAddr;
 
 /// How many MiB a GiB has.
 pub(crate) const MIB_PER_GIB: u64 = 1024;
@@ -127,6 +128,44 @@ pub(crate) fn existing_snapshots() -> Result<Vec<(String, String)>> {
     let declared = existing("existing_snapshots")?;
     declared.iter().try_for_each(|(_, share)| check_name("existing_snapshots", share))?;
     Ok(declared)
+}
+
+/// Share servers that were there before: name and address.
+pub(crate) fn existing_servers() -> Result<Vec<(String, String)>> {
+    let declared = existing("existing_servers")?;
+    for (name, address) in &declared {
+        if address.parse::<IpAddr>().is_err() {
+            return Err(Error::bad_configuration(format!(
+                "option existing_servers gives '{name}' the address '{address}'; write a plain IPv4 or IPv6 address"
+            )));
+        }
+    }
+    Ok(declared)
+}
+
+/// How many addresses of the tenant's network each share server has.
+pub(crate) fn server_addresses() -> Result<u32> {
+    addresses("server_addresses")
+}
+
+/// How many addresses of the administrators' network each share server has.
+pub(crate) fn server_admin_addresses() -> Result<u32> {
+    addresses("server_admin_addresses")
+}
+
+fn addresses(option: &str) -> Result<u32> {
+    let count = number(option, 64)?;
+    Ok(u32::try_from(count).unwrap_or(64))
+}
+
+/// The network where no share server can be made; none if all are welcome.
+pub(crate) fn refused_network() -> Result<Option<String>> {
+    Ok(config::text("refused_network")?.filter(|cidr| !cidr.is_empty()))
+}
+
+/// Whether this backend makes a server for each tenant network.
+pub(crate) fn makes_servers() -> Result<bool> {
+    Ok(config::boolean("driver_handles_share_servers")?.unwrap_or(false))
 }
 
 fn existing(option: &str) -> Result<Vec<(String, String)>> {

@@ -1,6 +1,7 @@
 //! Where clients would find a share or snapshot, if there were anything to mount.
 
-use bulkhead_sdk::{Error, ExportLocation, IpVersion, Protocol, Result, config};
+use crate::{options, server};
+use bulkhead_sdk::{Error, ExportLocation, IpVersion, Protocol, Result, Share, config};
 use std::net::Ipv6Addr;
 
 /// The address in export locations. Fails with `bad-configuration` if the operator's text can be no address.
@@ -18,17 +19,24 @@ pub(crate) fn export_address() -> Result<String> {
     }
 }
 
-/// The IP version clients would mount with.
-pub(crate) fn ip_version() -> Result<IpVersion> {
+/// The IP versions clients would mount with: that of the address, or whichever the networks of share servers have.
+pub(crate) fn ip_versions() -> Result<Vec<IpVersion>> {
+    if options::makes_servers()? {
+        return Ok(vec![IpVersion::V4, IpVersion::V6]);
+    }
     let is_v6 = export_address()?.parse::<Ipv6Addr>().is_ok();
-    Ok(if is_v6 { IpVersion::V6 } else { IpVersion::V4 })
+    Ok(vec![if is_v6 { IpVersion::V6 } else { IpVersion::V4 }])
 }
 
-/// Where an object of this name is. Fails with `invalid-share` for a protocol that is not served.
-pub(crate) fn export_locations(protocol: Protocol, name: &str) -> Result<Vec<ExportLocation>> {
-    let address = export_address()?;
+/// Where the object `name` of `share` is: the share itself or a snapshot of it. Fails with `invalid-share` for a protocol that is not
+/// served, with `invalid-share-server` if its server is not at the array.
+pub(crate) fn export_locations(share: &Share, name: &str) -> Result<Vec<ExportLocation>> {
+    let address = match &share.share_server_id {
+        Some(server) => server::address(server)?,
+        None => export_address()?,
+    };
     let is_v6 = address.parse::<Ipv6Addr>().is_ok();
-    let path = match protocol {
+    let path = match share.protocol {
         Protocol::Nfs if is_v6 => format!("[{address}]:/{name}"),
         Protocol::Nfs => format!("{address}:/{name}"),
         Protocol::Cifs => format!("\\\\{address}\\{name}"),

@@ -186,14 +186,14 @@ pub(crate) fn export_locations(share: &Share) -> Result<Vec<ExportLocation>> {
     if follows && share.export_locations.is_empty() {
         return Ok(Vec::new());
     }
-    place::export_locations(share.protocol, &share.name)
+    place::export_locations(share, &share.name)
 }
 
 fn locations_of(replica: &Replica, state: ReplicaState) -> Result<Vec<ExportLocation>> {
     if state != ReplicaState::Active && replica.replication_type == ReplicationType::Dr {
         return Ok(Vec::new());
     }
-    place::export_locations(replica.share.protocol, &replica.share.name)
+    place::export_locations(&replica.share, &replica.share.name)
 }
 
 /// The replica that serves clients.

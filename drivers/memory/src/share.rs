@@ -44,7 +44,7 @@ fn make(
     fill: impl FnOnce(&mut Volume) -> Result<()>,
 ) -> Result<(Vec<ExportLocation>, Volume)> {
     let resource = Resource::from(share);
-    let locations = place::export_locations(share.protocol, &share.name)?;
+    let locations = place::export_locations(share, &share.name)?;
     let found = volume::find(&resource)?;
     let volume = match &found {
         Some(found) => as_asked(found, share)?,

@@ -18,6 +18,8 @@ pub(crate) enum Shelf {
     Shares,
     /// Snapshots.
     Snapshots,
+    /// Share servers.
+    Servers,
 }
 
 impl Shelf {
@@ -25,6 +27,7 @@ impl Shelf {
         match self {
             Self::Shares => "left/",
             Self::Snapshots => "left-snapshot/",
+            Self::Servers => "left-server/",
         }
     }
 
@@ -35,6 +38,11 @@ impl Shelf {
 
 /// Lay an object down under its name. Idempotent. Fails with `no-space` if too many lie there.
 pub(crate) fn put(shelf: Shelf, name: &str, volume: &Volume) -> Result<()> {
+    put_text(shelf, name, &volume.text())
+}
+
+/// As [`put`], for an object that is no volume.
+pub(crate) fn put_text(shelf: Shelf, name: &str, text: &str) -> Result<()> {
     let is_new = private_data::get(&Owner::Backend, &shelf.key(name))?.is_none();
     let lying = private_data::get_all(&Owner::Backend)?;
     let count = lying.iter().filter(|entry| entry.key.starts_with(shelf.prefix())).count();
@@ -43,14 +51,18 @@ pub(crate) fn put(shelf: Shelf, name: &str, volume: &Volume) -> Result<()> {
             "the array has {MOST_LEFT} objects that nobody manages; take some over and delete them"
         )));
     }
-    private_data::set(&Owner::Backend, &shelf.key(name), &volume.text(), Expected::Anything)?;
+    private_data::set(&Owner::Backend, &shelf.key(name), text, Expected::Anything)?;
     Ok(())
 }
 
 /// What lies there under `name`; none if nothing does. Reads only.
 pub(crate) fn find(shelf: Shelf, name: &str) -> Result<Option<Volume>> {
-    let entry = private_data::get(&Owner::Backend, &shelf.key(name))?;
-    entry.map(|entry| Volume::parse(&entry.value)).transpose()
+    find_text(shelf, name)?.map(|text| Volume::parse(&text)).transpose()
+}
+
+/// As [`find`], for an object that is no volume.
+pub(crate) fn find_text(shelf: Shelf, name: &str) -> Result<Option<String>> {
+    Ok(private_data::get(&Owner::Backend, &shelf.key(name))?.map(|entry| entry.value))
 }
 
 /// Take an object from it. Idempotent.
@@ -98,8 +110,9 @@ pub(crate) enum Claim {
 pub(crate) fn tidy() -> Result<()> {
     let shares = options::existing_shares()?.into_iter().map(|(name, _)| (Shelf::Shares, name));
     let snapshots = options::existing_snapshots()?.into_iter().map(|(name, _)| (Shelf::Snapshots, name));
-    let declared: Vec<String> =
-        shares.chain(snapshots).map(|(shelf, name)| format!("taken/{}{name}", shelf.prefix())).collect();
+    let servers = options::existing_servers()?.into_iter().map(|(name, _)| (Shelf::Servers, name));
+    let all = shares.chain(snapshots).chain(servers);
+    let declared: Vec<String> = all.map(|(shelf, name)| format!("taken/{}{name}", shelf.prefix())).collect();
     for entry in private_data::get_all(&Owner::Backend)? {
         if entry.key.starts_with("taken/") && !declared.contains(&entry.key) {
             private_data::remove(&Owner::Backend, &entry.key)?;

@@ -104,7 +104,7 @@ fn take(snapshot: &Snapshot) -> Result<Volume> {
 /// Where it can be mounted; nowhere unless its share says so.
 pub(crate) fn export_locations(snapshot: &Snapshot) -> Result<Vec<ExportLocation>> {
     if snapshot.share.mount_snapshot_support {
-        place::export_locations(snapshot.share.protocol, &snapshot.name)
+        place::export_locations(&snapshot.share, &snapshot.name)
     } else {
         Ok(Vec::new())
     }

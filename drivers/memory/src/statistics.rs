@@ -21,6 +21,9 @@ pub(crate) fn check() -> Result<()> {
     options::first_use_mib(1)?;
     options::sync_ms()?;
     options::pending_ms()?;
+    options::existing_servers()?;
+    options::server_addresses()?;
+    options::server_admin_addresses()?;
     let shares = options::existing_shares()?;
     for (name, share) in options::existing_snapshots()? {
         if shares.iter().all(|(known, _)| *known != share) {

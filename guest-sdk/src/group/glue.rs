@@ -11,28 +11,29 @@ use crate::replication::SnapshotUpdate;
 impl<D: ShareGroups> share_groups::Guest for Glue<D> {
     fn create_share_group(
         group: wit::ShareGroup,
-        _server: Option<wit::ShareServer>,
+        server: Option<wit::ShareServer>,
     ) -> Result<(), wit::Error> {
-        run(|| D::create_share_group(&ShareGroup::from_wit(group)))
+        run(|| D::create_share_group(&ShareGroup::from_wit(group, server)))
     }
 
     fn delete_share_group(
         group: wit::ShareGroup,
-        _server: Option<wit::ShareServer>,
+        server: Option<wit::ShareServer>,
     ) -> Result<(), wit::Error> {
-        run(|| D::delete_share_group(&ShareGroup::from_wit(group)))
+        run(|| D::delete_share_group(&ShareGroup::from_wit(group, server)))
     }
 
     fn create_share_group_from_snapshot(
         group: wit::ShareGroup,
         snapshot: wit::ShareGroupSnapshot,
         sources: Vec<share_groups::GroupShareSource>,
-        _server: Option<wit::ShareServer>,
+        server: Option<wit::ShareServer>,
     ) -> Result<Vec<share_groups::CreatedShare>, wit::Error> {
         run(|| {
-            let snapshot = ShareGroupSnapshot::from_wit(snapshot);
-            let sources = GroupShareSource::list_from_wit(sources, &snapshot);
-            let group = ShareGroup::from_wit(group);
+            // A group from a snapshot lives on the server of the group that the snapshot was taken of.
+            let snapshot = ShareGroupSnapshot::from_wit(snapshot, server.clone());
+            let sources = GroupShareSource::list_from_wit(sources, &snapshot, server.as_ref());
+            let group = ShareGroup::from_wit(group, server);
             let made = D::create_share_group_from_snapshot(&group, &snapshot, &sources)?;
             Ok(made.into_iter().map(CreatedShare::into_wit).collect())
         })
@@ -46,18 +47,18 @@ impl<D: GroupSnapshots> group_snapshots::Guest for Glue<D> {
 
     fn create_share_group_snapshot(
         snapshot: wit::ShareGroupSnapshot,
-        _server: Option<wit::ShareServer>,
+        server: Option<wit::ShareServer>,
     ) -> Result<Vec<wit::SnapshotUpdate>, wit::Error> {
         run(|| {
-            let taken = D::create_share_group_snapshot(&ShareGroupSnapshot::from_wit(snapshot))?;
+            let taken = D::create_share_group_snapshot(&ShareGroupSnapshot::from_wit(snapshot, server))?;
             Ok(taken.into_iter().map(SnapshotUpdate::into_wit).collect())
         })
     }
 
     fn delete_share_group_snapshot(
         snapshot: wit::ShareGroupSnapshot,
-        _server: Option<wit::ShareServer>,
+        server: Option<wit::ShareServer>,
     ) -> Result<(), wit::Error> {
-        run(|| D::delete_share_group_snapshot(&ShareGroupSnapshot::from_wit(snapshot)))
+        run(|| D::delete_share_group_snapshot(&ShareGroupSnapshot::from_wit(snapshot, server)))
     }
 }

@@ -4,6 +4,7 @@ use crate::bindings::base::bulkhead::driver::types as wit;
 use crate::bindings::share_groups::exports::bulkhead::driver::share_groups as wit_groups;
 use crate::pairs;
 use crate::share::{Creation, Share};
+use crate::share_server::ShareServer;
 use crate::snapshot::Snapshot;
 
 /// The unit in which a group's snapshots are consistent.
@@ -42,6 +43,10 @@ pub struct ShareGroup {
     pub project_id: String,
     /// Where it lives, `HOST@BACKEND#POOL`.
     pub host: String,
+    /// Its share network; none where the backend makes no share servers.
+    pub share_network_id: Option<String>,
+    /// The share server it lives on, with all its shares; none where the backend makes none.
+    pub server: Option<ShareServer>,
     /// Its group type.
     pub share_group_type_id: String,
     /// The specs of its group type.
@@ -57,8 +62,12 @@ pub struct ShareGroup {
 }
 
 impl ShareGroup {
-    pub(super) fn from_wit(group: wit::ShareGroup) -> Self {
+    pub(crate) fn from_wit(group: wit::ShareGroup, server: Option<wit::ShareServer>) -> Self {
+        let share = |share| Share::from_wit(share, server.clone());
         Self {
+            shares: group.shares.into_iter().map(share).collect(),
+            share_network_id: group.share_network_id,
+            server: server.map(ShareServer::from_wit),
             id: group.id,
             name: group.name,
             project_id: group.project_id,
@@ -68,7 +77,6 @@ impl ShareGroup {
             share_type_ids: group.share_type_ids,
             source_group_snapshot_id: group.source_group_snapshot_id,
             consistent_snapshot_support: group.consistent_snapshot_support.map(Consistency::from_wit),
-            shares: group.shares.into_iter().map(|share| Share::from_wit(share, None)).collect(),
         }
     }
 }
@@ -89,26 +97,30 @@ pub struct ShareGroupSnapshot {
 }
 
 impl ShareGroupSnapshot {
-    pub(super) fn from_wit(snapshot: wit::ShareGroupSnapshot) -> Self {
-        let member = |member| member_from_wit(member, &snapshot.id);
+    pub(crate) fn from_wit(snapshot: wit::ShareGroupSnapshot, server: Option<wit::ShareServer>) -> Self {
+        let member = |member| member_from_wit(member, &snapshot.id, server.clone());
         Self {
             members: snapshot.members.into_iter().map(member).collect(),
             name: snapshot.name,
             project_id: snapshot.project_id,
-            share_group: ShareGroup::from_wit(snapshot.share_group),
+            share_group: ShareGroup::from_wit(snapshot.share_group, server.clone()),
             id: snapshot.id.clone(),
         }
     }
 }
 
-fn member_from_wit(member: wit::GroupSnapshotMember, group_snapshot: &str) -> Snapshot {
+fn member_from_wit(
+    member: wit::GroupSnapshotMember,
+    group_snapshot: &str,
+    server: Option<wit::ShareServer>,
+) -> Snapshot {
     Snapshot {
         id: member.id,
         snapshot_id: group_snapshot.to_owned(),
         name: member.name,
         size_gib: member.size_gib,
         provider_location: member.provider_location,
-        share: Share::from_wit(member.share, None),
+        share: Share::from_wit(member.share, server),
     }
 }
 
@@ -125,12 +137,13 @@ impl GroupShareSource {
     pub(super) fn list_from_wit(
         sources: Vec<wit_groups::GroupShareSource>,
         snapshot: &ShareGroupSnapshot,
+        server: Option<&wit::ShareServer>,
     ) -> Vec<Self> {
         sources
             .into_iter()
             .map(|source| Self {
-                share: Share::from_wit(source.share, None),
-                member: member_from_wit(source.member, &snapshot.id),
+                share: Share::from_wit(source.share, server.cloned()),
+                member: member_from_wit(source.member, &snapshot.id, server.cloned()),
             })
             .collect()
     }

@@ -21,6 +21,7 @@ fn resource(resource: &Resource) -> types::TargetResource {
         Resource::Share(id) => types::TargetResource::Share(id.clone()),
         Resource::Snapshot(id) => types::TargetResource::Snapshot(id.clone()),
         Resource::ShareGroup(id) => types::TargetResource::ShareGroup(id.clone()),
+        Resource::ShareServer(id) => types::TargetResource::ShareServer(id.clone()),
     }
 }
 

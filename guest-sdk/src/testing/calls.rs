@@ -201,7 +201,7 @@ impl Lab {
         self.call(Target::share(share), || D::update_share_from_metadata(share, metadata))
     }
 
-    fn forget_if_let_go(&self, ended: Result<()>, resource: &Resource) -> Result<()> {
+    pub(super) fn forget_if_let_go(&self, ended: Result<()>, resource: &Resource) -> Result<()> {
         if ended.is_ok() {
             self.state.owned.borrow_mut().retain(|_, owner| owner != resource);
             self.state.private_data.borrow_mut().forget(resource);

@@ -51,6 +51,7 @@ mod place;
 mod private_data;
 mod replication;
 pub mod sample;
+mod servers;
 mod service;
 mod slots;
 mod temporary;

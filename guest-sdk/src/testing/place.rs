@@ -7,6 +7,7 @@ use crate::migration::ShareMigration;
 use crate::replication::Replica;
 use crate::resource::Resource;
 use crate::share::Share;
+use crate::share_server::ShareServer;
 use crate::snapshot::Snapshot;
 
 /// What a call is about.
@@ -22,6 +23,8 @@ pub(super) struct Target {
     pub(super) rules: Option<Vec<AccessRule>>,
     /// What the operator named in a manage call.
     managed: Option<String>,
+    /// The servers that what the call is about lives on, or that it is about.
+    servers: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -38,15 +41,38 @@ impl SnapshotIds {
 
 impl Target {
     pub(super) fn shares(shares: &[Share]) -> Self {
-        Self { shares: shares.iter().map(|share| share.id.clone()).collect(), ..Self::default() }
+        Self {
+            shares: shares.iter().map(|share| share.id.clone()).collect(),
+            servers: servers(shares),
+            ..Self::default()
+        }
     }
 
     pub(super) fn share(share: &Share) -> Self {
-        Self { shares: vec![share.id.clone()], ..Self::default() }
+        Self { shares: vec![share.id.clone()], servers: servers([share]), ..Self::default() }
     }
 
     pub(super) fn snapshot(snapshot: &Snapshot) -> Self {
-        Self { snapshots: vec![SnapshotIds::of(snapshot)], ..Self::default() }
+        Self {
+            snapshots: vec![SnapshotIds::of(snapshot)],
+            servers: servers([&snapshot.share]),
+            ..Self::default()
+        }
+    }
+
+    /// One share server.
+    pub(super) fn server(server: &str) -> Self {
+        Self {
+            subject: Some(Resource::ShareServer(server.to_owned())),
+            servers: vec![server.to_owned()],
+            ..Self::default()
+        }
+    }
+
+    /// The same, and beside it the servers it may go to.
+    pub(super) fn with_candidates(mut self, candidates: &[ShareServer]) -> Self {
+        self.servers = candidates.iter().map(|server| server.id.clone()).collect();
+        self
     }
 
     /// All replicas of a share and the snapshots handed over with them; a call about one of them.
@@ -59,6 +85,7 @@ impl Target {
             subject: Some(subject),
             shares: replicas.iter().map(|replica| replica.share.id.clone()).collect(),
             snapshots: snapshots.into_iter().map(SnapshotIds::of).collect(),
+            servers: servers(replicas.iter().map(|replica| &replica.share)),
             ..Self::default()
         }
     }
@@ -71,13 +98,18 @@ impl Target {
             subject: Some(Resource::from(source_share)),
             shares: vec![source_share.id.clone(), destination_share.id.clone()],
             snapshots: sides.map(SnapshotIds::of).collect(),
+            servers: servers([source_share, destination_share]),
             ..Self::default()
         }
     }
 
     /// A group and the shares it has.
     pub(super) fn group(group: &ShareGroup) -> Self {
-        Self { subject: Some(Resource::from(group)), ..Self::shares(&group.shares) }
+        Self {
+            subject: Some(Resource::from(group)),
+            servers: server_of(group),
+            ..Self::shares(&group.shares)
+        }
     }
 
     /// A group, its new shares, and the members they are made from.
@@ -87,6 +119,7 @@ impl Target {
             subject: Some(Resource::from(group)),
             shares: sources.iter().map(|source| source.share.id.clone()).collect(),
             sources: sources.iter().map(of).collect(),
+            servers: server_of(group),
             ..Self::default()
         }
     }
@@ -96,6 +129,7 @@ impl Target {
         Self {
             subject: Some(Resource::from(&snapshot.share_group)),
             snapshots: snapshot.members.iter().map(SnapshotIds::of).collect(),
+            servers: server_of(&snapshot.share_group),
             ..Self::default()
         }
     }
@@ -142,6 +176,7 @@ impl Target {
             }
             Resource::Snapshot(id) => self.snapshots.iter().any(|ids| ids.snapshot == *id),
             Resource::ShareGroup(_) => self.subject.as_ref() == Some(&resource),
+            Resource::ShareServer(id) => self.servers.contains(id),
         };
         if known {
             Ok(resource)
@@ -153,7 +188,7 @@ impl Target {
     fn names(&self, named: Option<&Resource>) -> Answer<Names> {
         let mut names = Names { managed: self.managed.clone(), ..Names::default() };
         match self.resource(named)? {
-            Resource::ShareGroup(_) => {}
+            Resource::ShareGroup(_) | Resource::ShareServer(_) => {}
             Resource::Share(id) => names.share = Some(id),
             Resource::Snapshot(id) => {
                 let of = self.snapshots.iter().find(|ids| ids.snapshot == id);
@@ -176,6 +211,7 @@ impl Target {
             Resource::Share(id) => format!("share-{id}"),
             Resource::Snapshot(id) => format!("share-snapshot-{id}"),
             Resource::ShareGroup(id) => format!("share-group-{id}"),
+            Resource::ShareServer(id) => format!("share-server-{id}"),
         })
     }
 
@@ -211,6 +247,15 @@ impl Target {
             owner,
         })
     }
+}
+
+/// The servers that these shares live on.
+fn servers<'all>(shares: impl IntoIterator<Item = &'all Share>) -> Vec<String> {
+    shares.into_iter().filter_map(|share| share.server.as_ref()).map(|server| server.id.clone()).collect()
+}
+
+fn server_of(group: &ShareGroup) -> Vec<String> {
+    group.server.iter().map(|server| server.id.clone()).collect()
 }
 
 #[derive(Debug, Default)]

@@ -3,9 +3,12 @@
 use crate::access::{AccessLevel, AccessRule, AccessType};
 use crate::group::{ShareGroup, ShareGroupSnapshot};
 use crate::migration::{ShareMigration, SnapshotMapping};
+use crate::network::{AllocationLabel, NetworkAllocation, ShareNetworkSubnet};
 use crate::replication::{AccessRulesStatus, InstanceStatus, Replica, ReplicationType};
 use crate::share::{Protocol, ReplicaState, Share};
+use crate::share_server::{NetworkInfo, ServerNetwork, ShareServer};
 use crate::snapshot::Snapshot;
+use crate::statistics::IpVersion;
 
 fn id(kind: u8, number: u32) -> String {
     format!("{number:08x}-0000-4000-8000-{kind:012x}")
@@ -30,6 +33,7 @@ pub fn share(number: u32, size_gib: u64) -> Share {
         export_locations: Vec::new(),
         extra_specs: Vec::new(),
         metadata: Vec::new(),
+        share_server_id: None,
         server: None,
     }
 }
@@ -58,6 +62,8 @@ pub fn share_group(number: u32, shares: &[Share]) -> ShareGroup {
         name: None,
         project_id: "project".to_owned(),
         host: "bulkhead@nas#pool".to_owned(),
+        share_network_id: None,
+        server: None,
         share_group_type_id: id(8, 1),
         group_specs: Vec::new(),
         share_type_ids: vec![id(9, 1)],
@@ -79,6 +85,76 @@ pub fn share_group_snapshot(number: u32, group: &ShareGroup) -> ShareGroupSnapsh
         project_id: group.project_id.clone(),
         share_group: group.clone(),
         id: snapshot_id.clone(),
+    }
+}
+
+/// A share server of share network `number`, without details.
+#[must_use]
+pub fn share_server(number: u32) -> ShareServer {
+    let id = id(11, number);
+    ShareServer {
+        identifier: id.clone(),
+        share_network_id: self::id(12, number),
+        backend_details: Vec::new(),
+        id,
+    }
+}
+
+/// The share, as it lives on `server`.
+#[must_use]
+pub fn on_server(share: &Share, server: &ShareServer) -> Share {
+    Share { share_server_id: Some(server.id.clone()), server: Some(server.clone()), ..share.clone() }
+}
+
+/// The network of `server`: one subnet `10.NUMBER.0.0/24`, where it has `addresses` addresses from `.10` on, and as many of administrators
+/// in `10.255.0.0/16` as `admin_addresses` says. At most 200 of either, and `number` at most 254.
+#[must_use]
+pub fn server_network(number: u8, server: &ShareServer, addresses: u8, admin_addresses: u8) -> ServerNetwork {
+    let subnet = ShareNetworkSubnet {
+        id: id(13, u32::from(number)),
+        share_network_id: server.share_network_id.clone(),
+        neutron_net_id: None,
+        neutron_subnet_id: None,
+        network_type: None,
+        segmentation_id: None,
+        cidr: Some(format!("10.{number}.0.0/24")),
+        gateway: Some(format!("10.{number}.0.1")),
+        mtu: Some(1500),
+        ip_version: Some(IpVersion::V4),
+        availability_zone: None,
+        metadata: Vec::new(),
+    };
+    let allocation = |label, last: u8| {
+        let (network, prefix, kind) = match label {
+            AllocationLabel::User => (format!("10.{number}.0"), 24, 14),
+            AllocationLabel::Admin => (format!("10.255.{number}"), 16, 15),
+        };
+        NetworkAllocation {
+            id: id(kind, u32::from(number) << 8 | u32::from(last)),
+            label,
+            ip_address: format!("{network}.{}", last.saturating_add(10)),
+            ip_version: IpVersion::V4,
+            cidr: if prefix == 24 { format!("{network}.0/24") } else { "10.255.0.0/16".to_owned() },
+            gateway: None,
+            mtu: 1500,
+            network_type: None,
+            segmentation_id: None,
+            mac_address: None,
+            share_server_id: server.id.clone(),
+            subnet_id: (label == AllocationLabel::User).then(|| subnet.id.clone()),
+        }
+    };
+    ServerNetwork {
+        server_id: server.id.clone(),
+        admin_network_allocations: (0..admin_addresses)
+            .map(|last| allocation(AllocationLabel::Admin, last))
+            .collect(),
+        networks: vec![NetworkInfo {
+            network_allocations: (0..addresses).map(|last| allocation(AllocationLabel::User, last)).collect(),
+            subnet: subnet.clone(),
+        }],
+        security_services: Vec::new(),
+        backend_details: server.backend_details.clone(),
     }
 }
 

@@ -146,7 +146,7 @@ impl Inner {
 pub(crate) fn share(tables: &Tables, operation: &Operation) -> Result<ShareForDriver, CallError> {
     let share = tables.share(&Scope::Everything, operation.share);
     match (share, tables.instance_of(operation.share)) {
-        (Some(share), Some(instance)) => Ok(for_driver(share, instance)),
+        (Some(share), Some(instance)) => Ok(for_driver(tables, share, instance)),
         _ => Err(CallError::Host { reason: format!("share {} has no record", operation.share) }),
     }
 }
@@ -163,7 +163,7 @@ pub(crate) fn snapshot(tables: &Tables, id: SnapshotId) -> Result<SnapshotForDri
         snapshot: id,
         size: snapshot.size,
         provider_location: instance.provider_location.clone(),
-        share: for_driver(share, share_instance),
+        share: for_driver(tables, share, share_instance),
     })
 }
 

@@ -1,8 +1,9 @@
 //! Why a request is not accepted: the reasons of the policy, each with a sentence and a stable word.
 
-use bulkhead_model::id::{AccessRuleId, SecurityServiceId, ShareId, SnapshotId};
+use bulkhead_model::id::{AccessRuleId, BackendName, SecurityServiceId, ShareId, ShareServerId, SnapshotId};
 use bulkhead_model::network::{SecurityServiceType, ShareNetworkStatus};
 use bulkhead_model::operation::OperationState;
+use bulkhead_model::share_server::ShareServerStatus;
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::status::{
     AccessRulesStatus, ReplicaState, ShareGroupStatus, ShareStatus, SnapshotStatus, TaskState,
@@ -253,6 +254,59 @@ pub enum Denial {
     /// The backend's exports do not speak IPv6.
     #[error("the backend does not export over IPv6, so a rule for an IPv6 address could never be in force")]
     NoIpv6,
+    /// The share server's status does not allow it.
+    #[error("the share server is '{status}', which does not allow {what}")]
+    ServerStatus {
+        /// What was asked, in words.
+        what: &'static str,
+        /// Its status.
+        status: ShareServerStatus,
+    },
+    /// Something is on the share server.
+    #[error("{shares} shares and {groups} share groups are on the share server; delete them first")]
+    ServerInUse {
+        /// How many shares.
+        shares: usize,
+        /// How many groups.
+        groups: usize,
+    },
+    /// It is a share server here already, or is being taken over.
+    #[error(
+        "that is share server {server} of this backend already; let that go first (share-server unmanage)"
+    )]
+    ServerAlreadyManaged {
+        /// Which.
+        server: ShareServerId,
+    },
+    /// The backend makes no share servers.
+    #[error(
+        "backend {backend} makes no share servers; its operator can set driver_handles_share_servers = true"
+    )]
+    NoServersHere {
+        /// The backend.
+        backend: BackendName,
+    },
+    /// The share network has no subnet for this host.
+    #[error(
+        "the share network has no subnet without an availability zone, and this host has no zones; add one"
+    )]
+    NoDefaultSubnet,
+    /// The share type asks for no share server.
+    #[error(
+        "the share type asks for no share server (driver_handles_share_servers is False), so there is no share network to choose"
+    )]
+    NetworkWithoutServers,
+    /// The share type asks for a share server.
+    #[error(
+        "the share type asks for a share server (driver_handles_share_servers is True): name a share network"
+    )]
+    ServersWithoutNetwork,
+    /// A share made from a snapshot, and one of a group, is where that is.
+    #[error("the share network must be that of {of}, or left out")]
+    OtherNetwork {
+        /// Of what.
+        of: &'static str,
+    },
     /// The share network's status does not allow it.
     #[error("the share network is '{status}', which does not allow {what}")]
     NetworkStatus {
@@ -276,6 +330,22 @@ pub enum Denial {
     SecurityServiceInUse {
         /// How many.
         count: usize,
+    },
+    /// Something is on the share network.
+    #[error(
+        "{count} shares, share groups and share servers are on the share network, which does not allow {what}; delete them first"
+    )]
+    NetworkInUse {
+        /// What was asked, in words.
+        what: &'static str,
+        /// How many shares with their replicas, share groups and share servers.
+        count: usize,
+    },
+    /// The share lives on a share server.
+    #[error("the share lives on a share server, which does not allow {what} here")]
+    OnServer {
+        /// What was asked, in words.
+        what: &'static str,
     },
     /// The operation's state does not allow it.
     #[error("the operation is '{state}'; {advice}")]
@@ -343,9 +413,19 @@ impl Denial {
             Self::AlreadyManaged { .. } => "already-managed",
             Self::RuleLeaving => "rule-leaving",
             Self::NoIpv6 => "no-ipv6",
+            Self::ServerStatus { .. } => "share-server-status",
+            Self::ServerInUse { .. } => "share-server-in-use",
+            Self::ServerAlreadyManaged { .. } => "share-server-already-managed",
+            Self::NoServersHere { .. } => "no-share-servers-here",
+            Self::NoDefaultSubnet => "no-default-subnet",
+            Self::NetworkWithoutServers => "share-network-without-servers",
+            Self::ServersWithoutNetwork => "share-servers-without-network",
+            Self::OtherNetwork { .. } => "other-share-network",
             Self::NetworkStatus { .. } => "share-network-status",
             Self::SecurityServiceOfType { .. } => "security-service-of-type",
             Self::SecurityServiceInUse { .. } => "security-service-in-use",
+            Self::NetworkInUse { .. } => "share-network-in-use",
+            Self::OnServer { .. } => "on-share-server",
             Self::OperationState { .. } => "operation-state",
         }
     }
@@ -364,6 +444,10 @@ impl Denial {
                 | Self::MemberNotOffered { .. }
                 | Self::NotOffered { .. }
                 | Self::NoIpv6
+                | Self::NetworkWithoutServers
+                | Self::ServersWithoutNetwork
+                | Self::OtherNetwork { .. }
+                | Self::NoServersHere { .. }
         )
     }
 }

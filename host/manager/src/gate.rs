@@ -6,7 +6,7 @@
 //! A third lock lets transactions on one share come one after the other, in the order they were asked for, instead of racing for its
 //! row: correct without it, but under many requests at once some would lose time and again. It is held for a commit, never for a call.
 
-use bulkhead_model::id::{ShareId, ShareInstanceId};
+use bulkhead_model::id::{BackendName, ShareId, ShareInstanceId, ShareNetworkSubnetId};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,12 +24,23 @@ pub(crate) struct Gate {
 pub(crate) struct Gates {
     calls: Mutex<HashMap<ShareId, Arc<Gate>>>,
     commits: Mutex<HashMap<ShareInstanceId, Arc<AsyncMutex<()>>>>,
+    subnets: Mutex<HashMap<(BackendName, ShareNetworkSubnetId), Arc<AsyncMutex<()>>>>,
 }
 
 impl Gates {
     /// The gates of a share's driver calls.
     pub(crate) fn of(&self, share: ShareId) -> Arc<Gate> {
         of(&self.calls, share)
+    }
+
+    /// The lock under which a share server for a subnet is chosen at a backend. Taken before any gate's calls are made, never held while
+    /// a server is set up.
+    pub(crate) fn of_subnet(
+        &self,
+        backend: &BackendName,
+        subnet: ShareNetworkSubnetId,
+    ) -> Arc<AsyncMutex<()>> {
+        of(&self.subnets, (backend.clone(), subnet))
     }
 
     /// Whose turn it is to write the row of a share instance.

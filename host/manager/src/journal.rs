@@ -193,21 +193,24 @@ impl Inner {
         .await
     }
 
-    /// Journal that the operation waits, and why.
+    /// Journal that the operation waits, and why: after a failure, or for what `step` says.
     pub(crate) async fn wait(
         &self,
         id: OperationId,
         step: &str,
-        failure: OperationFailure,
+        failure: impl Into<Option<OperationFailure>>,
     ) -> Result<(), ManagerError> {
+        let failure = failure.into();
         self.transact(|tables| {
             let Some(stored) = unfinished(tables, id) else { return Ok(Proposal::Settled(())) };
             let mut operation = (*stored.value).clone();
             operation.state = OperationState::Waiting;
             step.clone_into(&mut operation.step);
-            operation.failure = Some(failure.clone());
+            operation.failure.clone_from(&failure);
             operation.deadline_at = None;
-            let is_news = operation.state != stored.state || operation.failure != stored.failure;
+            let is_news = operation.state != stored.state
+                || operation.failure != stored.failure
+                || (failure.is_none() && operation.step != stored.step);
             if !is_news {
                 return Ok(Proposal::Settled(()));
             }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! What happens where: one file for each noun holds its verbs (`share`, `snapshot`, `access`, `mountable`,
-//! `resize`, `revert`, `manage`, `migration`, `replica`, `group`, `network`, `share_type`); `operation` is the
+//! `resize`, `revert`, `manage`, `migration`, `replica`, `group`, `network`, `share_server`, `share_type`); `operation` is the
 //! pure policy, [`Denial`] its reasons; `records` holds the rows, their indexes and scopes; `journal` begins and ends operations, `runner` drives them, `call`
 //! and `settle` are what goes to a driver and what its answer changes, `metadata` lets backends follow and supply it, `pool` asks for the pool of a share that has none, `pending` asks about what the backend goes on with by itself; `backend` sets drivers up, `scheduler` chooses among them;
 //! `recovery` goes on after a crash, `begun` removes what only repeats needed, `overrule` and `repair` are for people.
@@ -54,6 +54,7 @@ mod scheduler;
 mod settings;
 mod settle;
 mod share;
+mod share_server;
 mod share_type;
 mod snapshot;
 mod snapshot_removal;
@@ -83,8 +84,10 @@ pub use request::{
 };
 pub use scheduler::{ExpressionError, Function, PlacementView, RejectedPlace, WeighedPool};
 pub use settings::ManagerSettings;
+pub use share_server::ManageServer;
 pub use share_type::NewShareType;
 pub use view::{
     BackendDescription, BackendFailure, BackendState, BackendView, LoadedDriver, ShareGroupSnapshotView,
-    ShareGroupView, ShareReplicaView, ShareTypeView, ShareView, SnapshotView, StoredAccessRule,
+    ShareGroupView, ShareReplicaView, ShareServerView, ShareTypeView, ShareView, SnapshotView,
+    StoredAccessRule,
 };

@@ -12,7 +12,9 @@ use crate::replica::follow::Followers;
 use crate::runner::Runners;
 use crate::settings::ManagerSettings;
 use bulkhead_ledger::Ledger;
-use bulkhead_model::id::{BackendName, OperationId, ShareGroupId, ShareGroupSnapshotId, ShareId, SnapshotId};
+use bulkhead_model::id::{
+    BackendName, OperationId, ShareGroupId, ShareGroupSnapshotId, ShareId, ShareServerId, SnapshotId,
+};
 use bulkhead_sandbox::SealingKey;
 use bulkhead_store::Store;
 use std::sync::{Arc, OnceLock};
@@ -34,6 +36,8 @@ pub enum Event {
     Group(ShareGroupId),
     /// A snapshot of a share group.
     GroupSnapshot(ShareGroupSnapshotId),
+    /// A share server.
+    Server(ShareServerId),
     /// An operation.
     Operation(OperationId),
 }

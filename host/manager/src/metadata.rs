@@ -164,7 +164,7 @@ fn left_to_follow(
 fn share(tables: &Tables, id: ShareId) -> Result<ShareForDriver, CallError> {
     match (tables.share(&Scope::Everything, id), tables.instance_of(id)) {
         (Some(share), Some(instance)) => {
-            Ok(ShareForDriver { metadata: share.metadata.clone(), ..for_driver(share, instance) })
+            Ok(ShareForDriver { metadata: share.metadata.clone(), ..for_driver(tables, share, instance) })
         }
         _ => Err(CallError::Host { reason: format!("share {id} has no record") }),
     }

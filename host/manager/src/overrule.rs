@@ -98,6 +98,9 @@ async fn retry(
         OperationState::Failed if stored.verb.group().is_some() => {
             return refuse(stored.state, "ask for the change of the share group anew");
         }
+        OperationState::Failed if stored.verb.server().is_some() => {
+            return refuse(stored.state, "ask for the change of the share server anew");
+        }
         OperationState::Failed if matches!(stored.verb, Verb::MigrateShare { .. }) => {
             return refuse(stored.state, "ask for migration_complete, migration_cancel or a new migration");
         }

@@ -20,7 +20,7 @@ use crate::journal::{Freshness, unfinished};
 use crate::manager::{Inner, Manager, Proposal};
 use crate::records::{Cause, Change, Expect, Row, Tables};
 use crate::runner::launch;
-use crate::{group, mountable, replica, share, snapshot};
+use crate::{group, mountable, replica, share, share_server, snapshot};
 use bulkhead_model::id::{OperationId, ShareId, ShareInstanceId, SnapshotId};
 use bulkhead_model::operation::Verb;
 use bulkhead_model::scope::Scope;
@@ -98,6 +98,7 @@ async fn recover(inner: &Arc<Inner>) -> Result<(), ManagerError> {
         None => {
             repair(inner).await?;
             replica::follow::start(inner);
+            share_server::start(inner);
             Ok(())
         }
     }
@@ -120,6 +121,7 @@ async fn repair(inner: &Arc<Inner>) -> Result<(), ManagerError> {
         requeue(inner, id).await?;
         access::start_if_queued(inner, id, "recovery").await;
     }
+    share_server::recovery::repair(inner).await?;
     group::recovery::repair(inner).await
 }
 

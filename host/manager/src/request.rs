@@ -2,7 +2,7 @@
 
 use crate::error::ManagerError;
 use bulkhead_model::access::{AccessLevel, AccessTo};
-use bulkhead_model::id::{ShareGroupId, ShareId, SnapshotId};
+use bulkhead_model::id::{ShareGroupId, ShareId, ShareNetworkId, SnapshotId};
 use bulkhead_model::share::Protocol;
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::text::is_harmless;
@@ -38,6 +38,10 @@ pub struct NewShare {
     /// The share group to make it in; none makes a share outside groups. Left out of the words of a repeated request if none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<ShareGroupId>,
+    /// The share network it shall be reached through, where its type asks for share servers; none elsewhere, and where the snapshot or group
+    /// says which. Left out of the words of a repeated request if none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_network: Option<ShareNetworkId>,
     /// Whether other projects shall see it.
     pub is_public: bool,
 }

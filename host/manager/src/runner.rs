@@ -19,7 +19,9 @@ use crate::journal::{Attempt, Freshness};
 use crate::manager::Inner;
 use crate::operation::{Judgement, judge, snapshot_of};
 use crate::wait::{Waits, jittered};
-use crate::{group, metadata, migration, mountable, pending, replica, settle, share, snapshot_removal};
+use crate::{
+    group, metadata, migration, mountable, pending, replica, settle, share, share_server, snapshot_removal,
+};
 use bulkhead_model::error::{Blame, CallError};
 use bulkhead_model::id::{BackendName, OperationId};
 use bulkhead_model::operation::{Operation, OperationFailure, Verb};
@@ -218,6 +220,9 @@ async fn attempt(
     if operation.verb.group().is_some() {
         return group::attempt(inner, operation, progress).await;
     }
+    if operation.verb.server().is_some() {
+        return share_server::attempt(inner, operation, progress).await;
+    }
     if inner.records.read().instance_of(operation.share).is_none() {
         return settle::without_share(inner, operation).await;
     }
@@ -248,6 +253,9 @@ async fn attempt(
         }
         _ => {
             let _passed = gate.change.lock().await;
+            if let Some(step) = share_server::provide::provide(inner, operation, progress).await? {
+                return Ok(step);
+            }
             if let Some(serving) = pending::asked(inner, operation) {
                 return call_once(inner, operation.id, &serving, progress).await;
             }

@@ -33,6 +33,11 @@ pub struct ManagerSettings {
     pub share_status_period: Duration,
     /// Between two looks at a migration that its backend carries on (60 s), with up to a quarter of jitter.
     pub migration_period: Duration,
+    /// For how long nothing must be on a share server before the host tears it down (600 s); nothing at all tears it down with the last
+    /// share. A tear-down that failed is tried again after as long.
+    pub unused_server_after: Duration,
+    /// Between two looks for unused share servers (60 s), less up to a quarter of jitter.
+    pub server_cleanup_period: Duration,
     /// The most unfinished operations of one backend (1,000); more are refused as `busy` or `backend-unreachable`.
     pub unfinished_operations: usize,
     /// The most finished operations kept for `operation list` (10,000).
@@ -58,6 +63,8 @@ impl Default for ManagerSettings {
             replica_period: Duration::from_secs(300),
             share_status_period: Duration::from_secs(60),
             migration_period: Duration::from_secs(60),
+            unused_server_after: Duration::from_secs(600),
+            server_cleanup_period: Duration::from_secs(60),
             unfinished_operations: 1000,
             finished_operations: 10_000,
             kept_generations: 5,

@@ -15,6 +15,7 @@ use crate::pending;
 use crate::records::{Cause, Change, Tables};
 use crate::replica;
 use crate::runner::Step;
+use crate::share_server;
 use bulkhead_model::error::{Blame, CallError, DriverError, ErrorDetail};
 use bulkhead_model::export::ExportLocation;
 use bulkhead_model::operation::{Operation, OperationFailure, Verb};
@@ -169,6 +170,7 @@ pub(crate) async fn failed(
                 return remove(tables, operation, cause, change, Some(failure.clone()));
             }
             fail(tables, operation, &locations_left(operation, error), cause, change);
+            share_server::settle::fail(tables, operation, Some(&failure), cause, change);
             End::badly(failure.clone())
         })
         .await?;
@@ -225,6 +227,7 @@ pub(crate) fn fail(
     }
     replica::settle::fail(tables, operation, cause, change);
     group::settle::fail(tables, operation, cause, change);
+    share_server::settle::fail(tables, operation, None, cause, change);
     if let Some(status) = share_status_after_failure(&operation.verb) {
         change.edit_instance(tables, operation.share, cause, |instance| {
             if pending::is_pending(instance.status) {

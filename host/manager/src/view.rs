@@ -12,6 +12,7 @@ use bulkhead_model::id::{
 use bulkhead_model::operation::Operation;
 use bulkhead_model::share::{Protocol, Share, ShareInstance};
 use bulkhead_model::share_group::{ShareGroup, ShareGroupSnapshot};
+use bulkhead_model::share_server::ShareServer;
 use bulkhead_model::snapshot::{Snapshot, SnapshotInstance};
 use bulkhead_model::statistics::{IpVersion, Statistics};
 use bulkhead_model::status::AccessRuleState;
@@ -79,6 +80,19 @@ pub struct ShareGroupSnapshotView {
     pub operation: Option<Arc<Operation>>,
 }
 
+/// A share server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShareServerView {
+    /// The server.
+    pub server: Arc<ShareServer>,
+    /// The name of the share network it serves; none if that has none.
+    pub share_network_name: Option<String>,
+    /// How many share instances are on it.
+    pub shares: usize,
+    /// The unfinished operation on it.
+    pub operation: Option<Arc<Operation>>,
+}
+
 /// An access rule as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredAccessRule {
@@ -126,6 +140,8 @@ pub struct BackendDescription {
     pub replication_domain: Option<String>,
     /// The ratio of promised to real space on thin pools that report none; at least 1.0.
     pub max_over_subscription_ratio: f64,
+    /// Whether it makes a server for each tenant network (Manila: `driver_handles_share_servers`).
+    pub handles_share_servers: bool,
     /// The operator's filter function; none leaves it to the driver.
     pub filter_function: Option<Function>,
     /// The operator's goodness function; none leaves it to the driver.

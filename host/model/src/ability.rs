@@ -182,6 +182,8 @@ impl Ability {
         Self::Shrink,
         Self::Manage,
         Self::ManageSnapshots,
+        Self::ManageServers,
+        Self::ShareServers,
         Self::Usage,
         Self::ShareStatus,
         Self::MetadataUpdates,

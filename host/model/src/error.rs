@@ -3,6 +3,7 @@
 use crate::export::ExportLocation;
 use crate::text::GuestText;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Who has to act when something failed.
@@ -102,6 +103,8 @@ impl DriverErrorCode {
 pub enum ErrorDetail {
     /// Export locations of a share made in part.
     ExportLocations(Vec<ExportLocation>),
+    /// Details of a share server set up in part: handed to its tear-down.
+    ServerDetails(BTreeMap<String, String>),
 }
 
 /// A driver's answer that it failed.

@@ -165,6 +165,14 @@ impl ShareGroupId {
     }
 }
 
+impl ShareServerId {
+    /// Under which id operations about the server queue, where those about a share have the share's.
+    #[must_use]
+    pub const fn queue(self) -> ShareId {
+        ShareId(self.0)
+    }
+}
+
 impl ShareGroupSnapshotId {
     /// The snapshot that drivers are told a member belongs to.
     #[must_use]

@@ -26,6 +26,7 @@ pub mod scope;
 pub mod secret;
 pub mod share;
 pub mod share_group;
+pub mod share_server;
 pub mod size;
 pub mod snapshot;
 pub mod statistics;

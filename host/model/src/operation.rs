@@ -3,9 +3,10 @@
 use crate::error::Blame;
 use crate::id::{
     BackendName, GenerationNumber, OperationId, ProjectId, RequestId, ShareGroupId, ShareGroupSnapshotId,
-    ShareId, ShareInstanceId, SnapshotId,
+    ShareId, ShareInstanceId, ShareServerId, SnapshotId,
 };
 use crate::share::Placement;
+use crate::share_server::ManagedServer;
 use crate::size::Gibibytes;
 use crate::target::ManagedName;
 use crate::time::Timestamp;
@@ -155,6 +156,30 @@ pub enum Verb {
         /// Whether a driver's failure still forgets the group snapshot.
         force: bool,
     },
+    /// Set a share server up: allocate its addresses, then make it.
+    SetUpShareServer {
+        /// The server.
+        server: ShareServerId,
+    },
+    /// Tear a share server down that nothing is on, then give its addresses back.
+    TearDownShareServer {
+        /// The server.
+        server: ShareServerId,
+    },
+    /// Take over as a share server what somebody made at its backend.
+    ManageShareServer {
+        /// The server.
+        server: ShareServerId,
+        /// What the operator typed.
+        managed: ManagedServer,
+    },
+    /// Let a share server go and leave it at the backend with its addresses.
+    UnmanageShareServer {
+        /// The server.
+        server: ShareServerId,
+        /// Whether the host goes on where the driver does not let servers go.
+        force: bool,
+    },
 }
 
 impl Verb {
@@ -180,6 +205,18 @@ impl Verb {
             | Self::DeleteShareGroup { group, .. }
             | Self::CreateShareGroupSnapshot { group, .. }
             | Self::DeleteShareGroupSnapshot { group, .. } => Some(*group),
+            _ => None,
+        }
+    }
+
+    /// The share server it is about; none for those about anything else.
+    #[must_use]
+    pub const fn server(&self) -> Option<ShareServerId> {
+        match self {
+            Self::SetUpShareServer { server }
+            | Self::TearDownShareServer { server }
+            | Self::ManageShareServer { server, .. }
+            | Self::UnmanageShareServer { server, .. } => Some(*server),
             _ => None,
         }
     }
@@ -222,6 +259,10 @@ impl Verb {
             Self::DeleteShareGroup { .. } => "delete-share-group",
             Self::CreateShareGroupSnapshot { .. } => "create-share-group-snapshot",
             Self::DeleteShareGroupSnapshot { .. } => "delete-share-group-snapshot",
+            Self::SetUpShareServer { .. } => "set-up-share-server",
+            Self::TearDownShareServer { .. } => "tear-down-share-server",
+            Self::ManageShareServer { .. } => "manage-share-server",
+            Self::UnmanageShareServer { .. } => "unmanage-share-server",
         }
     }
 }
@@ -270,7 +311,8 @@ pub struct Operation {
     /// What it does.
     #[serde(flatten)]
     pub verb: Verb,
-    /// The share it is about. One about a group has [`ShareGroupId::queue`] here, which is no share, and queues as one about a share does.
+    /// The share it is about. One about a group or a share server has [`ShareGroupId::queue`] or [`ShareServerId::queue`] here, which is no
+    /// share, and queues as one about a share does.
     pub share: ShareId,
     /// Whose share or group that is.
     pub project: ProjectId,
@@ -299,12 +341,13 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// What it is about, as the ledger names it: `share/ID` or `share-group/ID`.
+    /// What it is about, as the ledger names it: `share/ID`, `share-group/ID` or `share-server/ID`.
     #[must_use]
     pub fn subject(&self) -> String {
-        match self.verb.group() {
-            Some(group) => format!("share-group/{group}"),
-            None => format!("share/{}", self.share),
+        match (self.verb.group(), self.verb.server()) {
+            (Some(group), _) => format!("share-group/{group}"),
+            (None, Some(server)) => format!("share-server/{server}"),
+            (None, None) => format!("share/{}", self.share),
         }
     }
 }

@@ -3,10 +3,11 @@
 use crate::access::AccessRule;
 use crate::export::StoredExportLocation;
 use crate::id::{
-    BackendName, ProjectId, ShareGroupId, ShareId, ShareInstanceId, ShareTypeId, SnapshotId,
-    SnapshotInstanceId, UserId,
+    BackendName, ProjectId, ShareGroupId, ShareId, ShareInstanceId, ShareNetworkId, ShareServerId,
+    ShareTypeId, SnapshotId, SnapshotInstanceId, UserId,
 };
 use crate::migration::Migration;
+use crate::share_server::ServerForDriver;
 use crate::size::Gibibytes;
 use crate::status::{AccessRulesStatus, ReplicaState, ReplicationType, ShareStatus, TaskState};
 use crate::target::TargetSnapshot;
@@ -173,6 +174,12 @@ pub struct ShareInstance {
     pub share: ShareId,
     /// Where it lives.
     pub placement: Placement,
+    /// The share network it is reached through; none where the backend makes no share servers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_network: Option<ShareNetworkId>,
+    /// The share server it lives on; none before one was chosen, and where the backend makes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_server: Option<ShareServerId>,
     /// Its status.
     pub status: ShareStatus,
     /// How far a polled creation is, in percent.
@@ -227,6 +234,8 @@ pub struct ShareForDriver {
     pub pool: Option<String>,
     /// The snapshot it was made from.
     pub source_snapshot: Option<SnapshotId>,
+    /// The share server it lives on; none where the backend makes none.
+    pub server: Option<ServerForDriver>,
     /// The group it belongs to; none outside groups.
     pub group: Option<ShareGroupId>,
     /// Its state as a replica; none unless it is replicated.

@@ -4,10 +4,11 @@
 //! a member is named and targeted like a snapshot instance, but it is no snapshot of its own: it comes and goes with the others.
 
 use crate::id::{
-    ProjectId, ShareGroupId, ShareGroupSnapshotId, ShareGroupTypeId, ShareId, ShareInstanceId, ShareTypeId,
-    SnapshotInstanceId, UserId,
+    ProjectId, ShareGroupId, ShareGroupSnapshotId, ShareGroupTypeId, ShareId, ShareInstanceId,
+    ShareNetworkId, ShareServerId, ShareTypeId, SnapshotInstanceId, UserId,
 };
 use crate::share::{Creation, Placement, Protocol, ShareForDriver};
+use crate::share_server::ServerForDriver;
 use crate::size::Gibibytes;
 use crate::snapshot::SnapshotForDriver;
 use crate::status::{ShareGroupStatus, SnapshotStatus};
@@ -79,6 +80,12 @@ pub struct ShareGroup {
     pub status: ShareGroupStatus,
     /// Where it lives, with all its shares.
     pub placement: Placement,
+    /// The share network its shares are reached through; none where the backend makes no share servers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_network: Option<ShareNetworkId>,
+    /// The share server it lives on; none before one was chosen, and where the backend makes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_server: Option<ShareServerId>,
     /// The type it was made with.
     pub group_type: ShareGroupTypeId,
     /// The specs of that type when it was made.
@@ -151,6 +158,10 @@ pub struct ShareGroupForDriver {
     pub project: ProjectId,
     /// Where it lives, `HOST@BACKEND#POOL`.
     pub host: String,
+    /// The share network its shares are reached through; none where the backend makes no share servers.
+    pub share_network: Option<ShareNetworkId>,
+    /// The share server it lives on; none before one was chosen.
+    pub server: Option<ServerForDriver>,
     /// Its type.
     pub group_type: ShareGroupTypeId,
     /// The specs of its type.

@@ -23,6 +23,8 @@ pub enum Resource {
     Snapshot(SnapshotInstanceId),
     /// A share group.
     ShareGroup(ShareGroupId),
+    /// A share server.
+    ShareServer(ShareServerId),
 }
 
 impl fmt::Display for Resource {
@@ -31,6 +33,7 @@ impl fmt::Display for Resource {
             Self::Share(id) => write!(formatter, "{}", share_name(*id)),
             Self::Snapshot(id) => write!(formatter, "{}", snapshot_name(*id)),
             Self::ShareGroup(id) => write!(formatter, "share-group-{id}"),
+            Self::ShareServer(id) => write!(formatter, "share-server-{id}"),
         }
     }
 }
@@ -137,6 +140,12 @@ impl CallTarget {
         Self { snapshots: vec![TargetSnapshot { snapshot, share }], ..Self::default() }
     }
 
+    /// A call about one share server.
+    #[must_use]
+    pub fn server(server: ShareServerId) -> Self {
+        Self { servers: vec![server], ..Self::default() }
+    }
+
     /// Whether two share instances are one share in this call: the same one, or replicas of each other.
     #[must_use]
     pub fn is_one_share(&self, one: Option<ShareInstanceId>, other: Option<ShareInstanceId>) -> bool {
@@ -152,7 +161,8 @@ impl CallTarget {
         }
         // A call about a replica, and one about a share that is being reverted, has snapshots beside it.
         let snapshot = || self.snapshots.first().map(|target| Resource::Snapshot(target.snapshot));
-        self.shares.first().copied().map(Resource::Share).or_else(snapshot)
+        let server = || self.servers.first().copied().map(Resource::ShareServer);
+        self.shares.first().copied().map(Resource::Share).or_else(snapshot).or_else(server)
     }
 
     /// The names of `resource`, or of the subject. Fails if the resource is not of this target.
@@ -168,6 +178,10 @@ impl CallTarget {
         };
         match resource.or_else(|| self.subject()) {
             None => Err(NotOfTarget("a share or snapshot".to_owned())),
+            Some(Resource::ShareServer(id)) if self.servers.contains(&id) => {
+                Ok(Names { managed: self.managed.clone(), ..Names::default() })
+            }
+            Some(Resource::ShareServer(id)) => Err(NotOfTarget(Resource::ShareServer(id).to_string())),
             Some(Resource::ShareGroup(id)) if self.group == Some(id) => Ok(Names::default()),
             Some(Resource::ShareGroup(id)) => Err(NotOfTarget(Resource::ShareGroup(id).to_string())),
             Some(Resource::Share(id)) => {
@@ -276,6 +290,19 @@ mod tests {
         }
         assert!(target.names(Some(Resource::Share(sources[&made[0]].share))).is_err(), "read only");
         assert!(target.names(Some(Resource::ShareGroup(foreign))).is_err());
+    }
+
+    #[test]
+    fn a_server_is_the_subject_where_nothing_else_is_and_beside_a_share_its_own_may_be_named() {
+        let (server, foreign, share) =
+            (ShareServerId::random(), ShareServerId::random(), ShareInstanceId::random());
+        let target = CallTarget::server(server);
+        assert_eq!(target.subject(), Some(Resource::ShareServer(server)));
+        assert_eq!(target.names(None), Ok(Names::default()), "no path derives from a server");
+        let target = CallTarget { servers: vec![server], ..CallTarget::share(share) };
+        assert_eq!(target.subject(), Some(Resource::Share(share)));
+        assert!(target.names(Some(Resource::ShareServer(server))).is_ok());
+        assert!(target.names(Some(Resource::ShareServer(foreign))).is_err());
     }
 
     #[test]

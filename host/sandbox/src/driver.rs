@@ -6,6 +6,7 @@
 //! Every method fails with a [`CallError`] that knows who is to blame. After a failure nothing of the call is left: the next one gets a
 //! fresh instance. Answers are validated: what arrives keeps the contract.
 
+use crate::server_driver::ServerDriver;
 use async_trait::async_trait;
 use bulkhead_capability::files::ShareDirectory;
 use bulkhead_model::ability::{Abilities, Ability};
@@ -44,9 +45,9 @@ pub const USAGE_BATCH: usize = 500;
 /// The most shares of one call of [`Driver::periodic_hook_data`].
 pub const HOOK_BATCH: usize = 500;
 
-/// A driver on one backend. What each function does, what a repeat of it meets and which errors it may answer stands in `wit/`.
+/// A driver on one backend; what it does about share servers stands in [`ServerDriver`]. What each function does, what a repeat of it meets and which errors it may answer stands in `wit/`.
 #[async_trait]
-pub trait Driver: Send + Sync + Debug {
+pub trait Driver: ServerDriver + Send + Sync + Debug {
     /// What it exports.
     fn abilities(&self) -> &Abilities;
 

@@ -16,15 +16,19 @@ use crate::bindings::v0_1::bulkhead::driver::replicated_revert::ReplicatedRevers
 use crate::bindings::v0_1::bulkhead::driver::replication::{Promotion, ReplicaOutcome, ReplicaView};
 use crate::bindings::v0_1::bulkhead::driver::revert::Reversion;
 use crate::bindings::v0_1::bulkhead::driver::share_groups::{CreatedShare, GroupShareSource};
+use crate::bindings::v0_1::bulkhead::driver::share_servers::{
+    ServerChoiceForGroup, ServerChoiceForShare, ServerRequest,
+};
 use crate::bindings::v0_1::bulkhead::driver::share_status::ShareProgress;
 use crate::bindings::v0_1::bulkhead::driver::shares::EnsuredShare;
 use crate::bindings::v0_1::bulkhead::driver::snapshots::SnapshotOutcome;
 use crate::bindings::v0_1::bulkhead::driver::types::{
     AccessRule, Consistency, Creation, Error, ExportLocation, IpVersion, KeyValue, Replica, ReplicaSnapshot,
-    ReplicaState, RuleOutcome, Share, ShareGroup, ShareGroupSnapshot, ShareMigration, ShareServer, Snapshot,
-    SnapshotAccessRule, SnapshotUpdate,
+    ReplicaState, RuleOutcome, SecurityService, ServerNetwork, ServerOutcome, Share, ShareGroup,
+    ShareGroupSnapshot, ShareMigration, ShareServer, Snapshot, SnapshotAccessRule, SnapshotUpdate,
 };
 use crate::bindings::v0_1::bulkhead::driver::usage::ShareUsage;
+use crate::bindings::v0_1::bulkhead::host::types::NetworkAllocation;
 use bulkhead_model::ability::Ability;
 use bulkhead_model::call::CallKind;
 use wasmtime::component::types;
@@ -171,6 +175,31 @@ exports! {
         (&'a Snapshot, &'a [KeyValue], Option<&'a ShareServer>) -> ManagedSnapshot;
     UnmanageSnapshot<'a> = ManageSnapshots "manage-snapshots" "unmanage-snapshot" Change
         (&'a Snapshot, Option<&'a ShareServer>) -> ();
+
+    ShareServerNetworkInfo<'a> = ManageServers "manage-servers" "share-server-network-info" Server
+        (&'a ShareServer, &'a str, &'a [KeyValue]) -> Vec<String>;
+    ManageServer<'a> = ManageServers "manage-servers" "manage-server" Server
+        (&'a ShareServer, &'a str, &'a [KeyValue]) -> ServerOutcome;
+    UnmanageServer<'a> = ManageServers "manage-servers" "unmanage-server" Server
+        (&'a ShareServer, &'a [SecurityService]) -> ();
+
+    NetworkAllocationsNumber<'a> = ShareServers "share-servers" "network-allocations-number" Statistics () -> u32;
+    AdminNetworkAllocationsNumber<'a> = ShareServers "share-servers" "admin-network-allocations-number" Statistics
+        () -> u32;
+    SetupServer<'a> = ShareServers "share-servers" "setup-server" Server
+        (&'a ServerNetwork, &'a ServerRequest) -> ServerOutcome;
+    TeardownServer<'a> = ShareServers "share-servers" "teardown-server" Server
+        (&'a ShareServer, &'a [SecurityService]) -> ();
+    ChooseShareServerForShare<'a> = ShareServers "share-servers" "choose-share-server-for-share" Change
+        (&'a ServerChoiceForShare) -> Option<String>;
+    ChooseShareServerForGroup<'a> = ShareServers "share-servers" "choose-share-server-for-group" Change
+        (&'a ServerChoiceForGroup) -> Option<String>;
+    ShareServerPools<'a> = ShareServers "share-servers" "share-server-pools" Statistics
+        (&'a ShareServer) -> Vec<String>;
+    AfterAllocation<'a> = ShareServers "share-servers" "after-allocation" Server
+        (&'a ShareServer, &'a [NetworkAllocation]) -> ();
+    BeforeRelease<'a> = ShareServers "share-servers" "before-release" Server
+        (&'a ShareServer, &'a [NetworkAllocation]) -> ();
 
     ShareStatus<'a> = ShareStatus "share-status" "share-status" Statistics
         (&'a Share, Option<&'a ShareServer>) -> ShareProgress;

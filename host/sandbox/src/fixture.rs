@@ -9,22 +9,30 @@ use bulkhead_model::access::{AccessLevel, AccessRule, AccessTo};
 use bulkhead_model::call::{CallReason, DriverLimits};
 use bulkhead_model::grant::Grant;
 use bulkhead_model::id::{
-    AccessMappingId, AccessRuleId, Digest, OperationId, RequestId, ShareGroupId, ShareGroupSnapshotId,
-    ShareGroupTypeId, ShareId, ShareInstanceId, ShareTypeId, SnapshotId, SnapshotInstanceId,
+    AccessMappingId, AccessRuleId, AllocationId, Digest, OperationId, RequestId, SecurityServiceId,
+    ShareGroupId, ShareGroupSnapshotId, ShareGroupTypeId, ShareId, ShareInstanceId, ShareNetworkId,
+    ShareNetworkSubnetId, ShareServerId, ShareTypeId, SnapshotId, SnapshotInstanceId,
 };
 use bulkhead_model::manifest::{DriverDeclaration, Manifest, OptionDeclaration, OptionType, OptionValue};
 use bulkhead_model::migration::{ShareMigration, SnapshotMapping};
+use bulkhead_model::network::{
+    AllocationLabel, NetworkAllocation, NetworkInfo, SealedText, SecurityService, SecurityServiceType,
+    ServerNetwork, ShareNetworkSubnet,
+};
 use bulkhead_model::replica::{
     InstanceStatus, Replica, ReplicaSnapshot, ReplicaSnapshotPair, ReplicaView, ReplicatedSnapshot,
 };
 use bulkhead_model::share::{Protocol, ShareForDriver};
 use bulkhead_model::share_group::{GroupShareSource, ShareGroupForDriver, ShareGroupSnapshotForDriver};
+use bulkhead_model::share_server::ServerForDriver;
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::snapshot::SnapshotForDriver;
 use bulkhead_model::status::{AccessRulesStatus, ReplicaState, ReplicationType};
+use bulkhead_model::time::Timestamp;
 use bulkhead_store::{Key, KeyPrefix, Revision, Store, StoreError, Transaction, Versioned};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -318,6 +326,7 @@ pub(crate) fn share() -> ShareForDriver {
         protocol: Protocol::Nfs,
         pool: None,
         source_snapshot: None,
+        server: None,
         group: None,
         replica_state: None,
         mount_snapshot_support: false,
@@ -400,6 +409,8 @@ pub(crate) fn group_snapshot() -> ShareGroupSnapshotForDriver {
             display_name: Some("two".to_owned()),
             project: "acme".parse().expect("a project"),
             host: "bulkhead@nas#pool".to_owned(),
+            share_network: None,
+            server: None,
             group_type: ShareGroupTypeId::random(),
             group_specs: BTreeMap::new(),
             share_types: vec![ShareTypeId::random()],
@@ -414,6 +425,77 @@ pub(crate) fn group_snapshot() -> ShareGroupSnapshotForDriver {
 pub(crate) fn sources(snapshot: &ShareGroupSnapshotForDriver) -> Vec<GroupShareSource> {
     let source = |member: &SnapshotForDriver| GroupShareSource { share: share(), member: member.clone() };
     snapshot.members.iter().map(source).collect()
+}
+
+/// A server with one address, which no other server has.
+pub(crate) fn server() -> ServerForDriver {
+    let id = ShareServerId::random();
+    // Documentation addresses, made unlike by the id: enough of them for a test.
+    let [.., last] = *id.uuid().as_bytes();
+    let [first, ..] = *id.uuid().as_bytes();
+    ServerForDriver {
+        id,
+        identifier: id.to_string(),
+        share_network: ShareNetworkId::random(),
+        backend_details: BTreeMap::from([("vlan".to_owned(), "7".to_owned())]),
+        addresses: BTreeSet::from([IpAddr::from([198, 18, first, last])]),
+    }
+}
+
+/// The network of a server with one address and one security service.
+pub(crate) fn server_network() -> ServerNetwork {
+    let (server_id, now) = (ShareServerId::random(), Timestamp::now());
+    let subnet = ShareNetworkSubnet {
+        id: ShareNetworkSubnetId::random(),
+        share_network_id: ShareNetworkId::random(),
+        neutron_net_id: None,
+        neutron_subnet_id: None,
+        network_type: None,
+        segmentation_id: None,
+        cidr: Some("10.1.0.0/24".parse().expect("a network")),
+        gateway: None,
+        mtu: Some(1500),
+        availability_zone: None,
+        metadata: BTreeMap::new(),
+        created_at: now,
+        updated_at: now,
+    };
+    let allocation = NetworkAllocation {
+        id: AllocationId::random(),
+        label: AllocationLabel::User,
+        ip_address: IpAddr::from([10, 1, 0, 2]),
+        cidr: "10.1.0.0/24".parse().expect("a network"),
+        gateway: None,
+        mtu: 1500,
+        network_type: None,
+        segmentation_id: None,
+        mac_address: None,
+        share_server_id: server_id,
+        subnet_id: Some(subnet.id),
+    };
+    let service = SecurityService {
+        id: SecurityServiceId::random(),
+        service_type: SecurityServiceType::Ldap,
+        project_id: "acme".parse().expect("a project"),
+        name: None,
+        description: None,
+        dns_ip: None,
+        server: None,
+        domain: None,
+        user: Some("joiner".to_owned()),
+        password: Some(SealedText::new("sealed".to_owned())),
+        organizational_unit: None,
+        default_ad_site: None,
+        created_at: now,
+        updated_at: now,
+    };
+    ServerNetwork {
+        server_id,
+        networks: vec![NetworkInfo { subnet, network_allocations: vec![allocation] }],
+        admin_network_allocations: Vec::new(),
+        security_services: vec![service],
+        backend_details: BTreeMap::new(),
+    }
 }
 
 /// A rule for one address.

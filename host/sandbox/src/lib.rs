@@ -27,14 +27,19 @@ mod link;
 mod load;
 #[doc(hidden)]
 pub mod measure;
+mod server_driver;
 mod slots;
 mod state;
 mod target;
 
 pub use bulkhead_capability::files::{CopyProgress, CopySummary, ShareDirectory};
+pub use bulkhead_capability::network_allocation::{
+    AddressRequest, AllocationError, KeptAddress, NetworkProvider, Purpose, Release, SubnetChoice, TakeOver,
+};
 pub use bulkhead_capability::seal::{SealError, SealingKey};
 pub use component::Component;
 pub use driver::{Driver, ENSURE_BATCH, HOOK_BATCH, USAGE_BATCH};
 pub use engine::{Engine, EngineConfig, EngineError, LARGEST_COMPONENT};
 pub use generation::Generation;
 pub use load::LoadError;
+pub use server_driver::ServerDriver;

@@ -1,40 +1,73 @@
 //! What each function is about, derived from its arguments here and nowhere else: no caller can widen the rights of a call by mistake.
 
 use bulkhead_model::access::{AccessLevel, AccessRule, AccessUpdate};
-use bulkhead_model::id::ShareInstanceId;
+use bulkhead_model::id::{ShareInstanceId, ShareServerId};
 use bulkhead_model::migration::ShareMigration;
 use bulkhead_model::replica::{
     Promotion, Replica, ReplicaRemoval, ReplicaSnapshot, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
 };
 use bulkhead_model::share::{PendingWork, RevertRules, ShareForDriver};
 use bulkhead_model::share_group::{GroupShareSource, ShareGroupForDriver, ShareGroupSnapshotForDriver};
+use bulkhead_model::share_server::{
+    ManagedServer, ServerChoiceForGroup, ServerChoiceForShare, ServerForDriver,
+};
 use bulkhead_model::snapshot::{SnapshotAccessUpdate, SnapshotForDriver};
 use bulkhead_model::target::{CallTarget, ManagedName, TargetSnapshot};
+use std::collections::BTreeSet;
 
-/// One share.
+/// One share, and the server it lives on.
 pub(crate) fn share(share: &ShareForDriver) -> CallTarget {
-    CallTarget::share(share.id)
+    CallTarget { servers: servers([share]), ..CallTarget::share(share.id) }
 }
 
 /// A batch of shares: none of them is the subject, each is named by the guest.
 pub(crate) fn shares(shares: &[ShareForDriver]) -> CallTarget {
-    CallTarget { shares: shares.iter().map(|share| share.id).collect(), ..CallTarget::default() }
+    CallTarget {
+        shares: shares.iter().map(|share| share.id).collect(),
+        servers: servers(shares),
+        ..CallTarget::default()
+    }
 }
 
 /// A share with the rules that shall be in force.
 pub(crate) fn access(share: &ShareForDriver, update: &AccessUpdate) -> CallTarget {
-    CallTarget { access_rules: Some(update.rules.clone()), ..CallTarget::share(share.id) }
+    CallTarget { access_rules: Some(update.rules.clone()), ..self::share(share) }
 }
 
-/// A snapshot of a share.
+/// A snapshot of a share, and the server that lives on.
 pub(crate) fn snapshot(snapshot: &SnapshotForDriver) -> CallTarget {
-    CallTarget::snapshot(snapshot.id, snapshot.share.id)
+    CallTarget { servers: servers([&snapshot.share]), ..CallTarget::snapshot(snapshot.id, snapshot.share.id) }
+}
+
+/// The servers that these shares live on, each once.
+fn servers<'a>(shares: impl IntoIterator<Item = &'a ShareForDriver>) -> Vec<ShareServerId> {
+    let all: BTreeSet<_> = shares.into_iter().filter_map(|share| Some(share.server.as_ref()?.id)).collect();
+    all.into_iter().collect()
+}
+
+/// A share, and the servers that it may go to.
+pub(crate) fn server_for_share(choice: &ServerChoiceForShare) -> CallTarget {
+    let target = match &choice.source {
+        Some(source) => share_from_snapshot(&choice.share, source),
+        None => share(&choice.share),
+    };
+    CallTarget { servers: choice.candidates.iter().map(|server| server.id).collect(), ..target }
+}
+
+/// A group, and the servers that it may go to.
+pub(crate) fn server_for_group(choice: &ServerChoiceForGroup) -> CallTarget {
+    CallTarget { servers: choice.candidates.iter().map(|server| server.id).collect(), ..group(&choice.group) }
+}
+
+/// A server, and what the operator named for it, if that can be a part of a path.
+pub(crate) fn managed_server(server: &ServerForDriver, managed: &ManagedServer) -> CallTarget {
+    CallTarget { managed: managed.identifier.parse().ok(), ..CallTarget::server(server.id) }
 }
 
 /// A new share and the snapshot it is made from, which may be read only.
 pub(crate) fn share_from_snapshot(share: &ShareForDriver, source: &SnapshotForDriver) -> CallTarget {
     let source = TargetSnapshot { snapshot: source.id, share: source.share.id };
-    CallTarget { source: Some(source), ..CallTarget::share(share.id) }
+    CallTarget { source: Some(source), ..self::share(share) }
 }
 
 /// A snapshot, the share that is put back to it, and that share's rules.
@@ -45,10 +78,8 @@ pub(crate) fn revert(snapshot: &SnapshotForDriver, rules: &RevertRules) -> CallT
 /// A share that its backend makes or reverts by itself: with the snapshot it is made from, which may be read only, or is put back to.
 pub(crate) fn pending(share: &ShareForDriver, work: &PendingWork) -> CallTarget {
     match *work {
-        PendingWork::Creation(source) => CallTarget { source: Some(source), ..CallTarget::share(share.id) },
-        PendingWork::Revert(snapshot) => {
-            CallTarget { snapshots: vec![snapshot], ..CallTarget::share(share.id) }
-        }
+        PendingWork::Creation(source) => CallTarget { source: Some(source), ..self::share(share) },
+        PendingWork::Revert(snapshot) => CallTarget { snapshots: vec![snapshot], ..self::share(share) },
     }
 }
 
@@ -104,6 +135,7 @@ pub(crate) fn replicated_snapshot(
     CallTarget {
         snapshots: first.iter().chain(&others).map(|one| instance(&one.snapshot)).collect(),
         replicas: ids(&snapshot.replicas),
+        servers: servers(snapshot.replicas.iter().map(|replica| &replica.share)),
         ..CallTarget::default()
     }
 }
@@ -125,6 +157,7 @@ pub(crate) fn migration(migration: &ShareMigration) -> CallTarget {
     CallTarget {
         snapshots: sides.map(instance).collect(),
         replicas: vec![migration.source.id, migration.destination.id],
+        servers: servers([&migration.source, &migration.destination]),
         ..CallTarget::share(migration.source.id)
     }
 }
@@ -134,6 +167,7 @@ pub(crate) fn group(group: &ShareGroupForDriver) -> CallTarget {
     CallTarget {
         shares: group.shares.iter().map(|share| share.id).collect(),
         group: Some(group.id),
+        servers: server_of(group),
         ..CallTarget::default()
     }
 }
@@ -143,6 +177,7 @@ pub(crate) fn group_from_snapshot(group: &ShareGroupForDriver, sources: &[GroupS
     CallTarget {
         shares: sources.iter().map(|source| source.share.id).collect(),
         group: Some(group.id),
+        servers: server_of(group),
         sources: sources.iter().map(|source| (source.share.id, instance(&source.member))).collect(),
         ..CallTarget::default()
     }
@@ -153,8 +188,13 @@ pub(crate) fn group_snapshot(snapshot: &ShareGroupSnapshotForDriver) -> CallTarg
     CallTarget {
         snapshots: snapshot.members.iter().map(instance).collect(),
         group: Some(snapshot.group.id),
+        servers: server_of(&snapshot.group),
         ..CallTarget::default()
     }
+}
+
+fn server_of(group: &ShareGroupForDriver) -> Vec<ShareServerId> {
+    group.server.iter().map(|server| server.id).collect()
 }
 
 fn of_replica<'a>(
@@ -165,6 +205,7 @@ fn of_replica<'a>(
     CallTarget {
         snapshots: snapshots.into_iter().map(instance).collect(),
         replicas: ids(all),
+        servers: servers(all.iter().map(|replica| &replica.share)),
         ..CallTarget::share(subject.share.id)
     }
 }
@@ -274,6 +315,37 @@ mod tests {
         assert!(target.names(Some(Resource::Snapshot(snapshot.members[0].id))).is_err(), "read only");
         let names = target.names(Some(Resource::Share(sources[0].share.id))).expect("a new share");
         assert_eq!(names.source_snapshot, Some(snapshot.members[0].id));
+    }
+
+    #[test]
+    fn a_call_about_a_share_names_the_server_it_lives_on_and_no_other() {
+        let (server, foreign) = (fixture::server(), fixture::server());
+        let living = ShareForDriver { server: Some(server.clone()), ..fixture::share() };
+        let of_it = SnapshotForDriver { share: living.clone(), ..fixture::snapshot() };
+        for target in [share(&living), shares(&[living.clone()]), snapshot(&of_it)] {
+            assert!(target.names(Some(Resource::ShareServer(server.id))).is_ok());
+            assert!(target.names(Some(Resource::ShareServer(foreign.id))).is_err());
+            assert_ne!(target.subject(), Some(Resource::ShareServer(server.id)));
+        }
+    }
+
+    #[test]
+    fn a_choice_names_the_candidates_beside_the_share_or_group() {
+        let candidates = vec![fixture::server(), fixture::server()];
+        let group = fixture::group_snapshot().group;
+        let for_share = ServerChoiceForShare {
+            candidates: candidates.clone(),
+            share: fixture::share(),
+            source: None,
+            group: None,
+        };
+        let for_group = ServerChoiceForGroup { candidates: candidates.clone(), group, source: None };
+        for target in [server_for_share(&for_share), server_for_group(&for_group)] {
+            for candidate in &candidates {
+                assert!(target.names(Some(Resource::ShareServer(candidate.id))).is_ok());
+            }
+            assert!(target.names(Some(Resource::ShareServer(fixture::server().id))).is_err());
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub(crate) fn ours() -> anyhow::Result<(ShareForDriver, AccessUpdate)> {
         protocol: Protocol::Nfs,
         pool: Some("pool1".to_owned()),
         source_snapshot: None,
+        server: None,
         group: None,
         replica_state: None,
         mount_snapshot_support: false,

@@ -22,7 +22,7 @@ async fn sizes_names_and_bodies_that_make_no_sense_are_refused_in_words() {
         (json!({ "share_proto": "FTP", "size": 1 }), "FTP"),
         (json!({ "share_proto": "NFS", "size": 1, "name": "a\u{1b}[31mb" }), "control characters"),
         (json!({ "share_proto": "NFS", "size": 1, "name": "a".repeat(256) }), "255"),
-        (json!({ "share_proto": "NFS", "size": 1, "share_network_id": "n" }), "share_network_id"),
+        (json!({ "share_proto": "NFS", "size": 1, "share_network_id": "n" }), "share network"),
         (json!({ "share_proto": "NFS", "size": 1, "share_type": "gold" }), "gold"),
     ];
     for (share, expected) in cases {

@@ -108,7 +108,7 @@ async fn bodies_that_make_no_sense_are_refused_in_words() {
         ("/v2/share-groups", json!({ "share_group": { "share_types": "default" } }), 400, "sequence"),
         ("/v2/share-groups", json!({ "share_group": { "share_types": ["gold"] } }), 404, "gold"),
         ("/v2/share-groups", json!({ "share_group": { "share_group_type_id": "gold" } }), 404, "gold"),
-        ("/v2/share-groups", json!({ "share_group": { "share_network_id": "n" } }), 400, "share servers"),
+        ("/v2/share-groups", json!({ "share_group": { "share_network_id": "n" } }), 404, "share network"),
         (
             "/v2/share-groups",
             json!({ "share_group": { "availability_zone": "z" } }),

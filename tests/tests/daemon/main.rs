@@ -28,6 +28,7 @@ mod networks;
 mod python;
 mod recovery;
 mod replicas;
+mod servers;
 mod shares;
 mod start;
 mod stock_client;

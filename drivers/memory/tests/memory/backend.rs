@@ -8,7 +8,7 @@ use bulkhead_sdk::{Driver, ErrorCode, IpVersion};
 
 #[test]
 fn every_option_that_makes_no_sense_is_named_at_set_up() {
-    let cases: [(&str, Value); 9] = [
+    let cases: [(&str, Value); 11] = [
         ("export_address", Value::Text("10.0.0.1:/path".to_owned())),
         ("pools", pairs(&[])),
         ("pools", pairs(&[("gold", "lots")])),
@@ -17,6 +17,8 @@ fn every_option_that_makes_no_sense_is_named_at_set_up() {
         ("existing_snapshots", pairs(&[("old-snapshot", "nobody")])),
         ("sync_seconds", Value::Integer(-1)),
         ("fill_percent", Value::Integer(101)),
+        ("existing_servers", pairs(&[("vserver1", "10.0.0.0/8")])),
+        ("server_addresses", Value::Integer(65)),
         ("reserved_share_percentage", Value::Integer(101)),
     ];
     for (option, value) in cases {

@@ -15,6 +15,7 @@ mod migration;
 mod pending;
 mod pools;
 mod replicas;
+mod servers;
 mod shares;
 mod sizes;
 mod snapshots;

@@ -31,10 +31,10 @@ struct ListQuery {
     unfinished: Option<bool>,
 }
 
-/// As it is stored; one about a group names the group and no share.
+/// As it is stored; one about a group or a share server names that and no share.
 fn shown(operation: &Operation) -> Value {
     let mut shown = json!(operation);
-    if operation.verb.group().is_some()
+    if (operation.verb.group().is_some() || operation.verb.server().is_some())
         && let Value::Object(fields) = &mut shown
     {
         fields.remove("share");

@@ -24,6 +24,7 @@ struct PlacementQuery {
     share_type: Option<String>,
     snapshot: Option<String>,
     group: Option<String>,
+    share_network: Option<String>,
 }
 
 async fn show(
@@ -43,6 +44,7 @@ async fn show(
         share_type: query.share_type,
         source_snapshot: query.snapshot.map(|id| body::id("snapshot", &id)).transpose()?,
         group: query.group.map(|id| body::id("share group", &id)).transpose()?,
+        share_network: query.share_network.map(|id| body::id("share network", &id)).transpose()?,
         is_public: false,
     };
     Ok(Json(json!({ "placement": manager.explain_placement(&caller.context(), &new)? })))

@@ -40,7 +40,7 @@ fn identity(backend: &BackendView) -> Value {
         "vendor_name": description.map(|known| &known.vendor),
         "driver_version": description.map(|known| &known.driver_version),
         "storage_protocol": description.map(|known| &known.protocols),
-        "driver_handles_share_servers": false,
+        "driver_handles_share_servers": description.is_some_and(|known| known.handles_share_servers),
         "replication_type": statistics.map(|statistics| &statistics.replication_types),
         "replication_domain": description.and_then(|known| known.replication_domain.as_ref()),
         "filter_function": description.and_then(|known| known.filter_function.as_ref().map(ToString::to_string)),
@@ -166,6 +166,7 @@ mod tests {
             max_over_subscription_ratio: 1.5,
             filter_function: None,
             goodness_function: None,
+            handles_share_servers: false,
         };
         let abilities = Abilities(BTreeSet::from([Ability::Snapshots, Ability::Revert]));
         BackendView {

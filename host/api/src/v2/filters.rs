@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A field of the query, and the field of the resource that has to be the same.
-const SAME: [(&str, &str); 23] = [
+const SAME: [(&str, &str); 26] = [
     ("name", "name"),
     ("display_name", "name"),
     ("description", "description"),
@@ -20,6 +20,9 @@ const SAME: [(&str, &str); 23] = [
     ("host", "host"),
     ("share_network_id", "share_network_id"),
     ("share_server_id", "share_server_id"),
+    ("share_network_subnet_id", "share_network_subnet_id"),
+    ("identifier", "identifier"),
+    ("is_auto_deletable", "is_auto_deletable"),
     ("share_group_id", "share_group_id"),
     ("share_group_type_id", "share_group_type_id"),
     ("resource_type", "resource_type"),
@@ -76,6 +79,7 @@ impl Filters {
         let is = |(field, wanted): &(&str, String)| match view.get(field) {
             Some(Value::String(text)) => text == wanted,
             Some(Value::Number(number)) => number.to_string() == *wanted,
+            Some(Value::Bool(is)) => is.to_string().eq_ignore_ascii_case(wanted),
             _ => false,
         };
         let holds = |(field, part): &(&str, String)| {
@@ -128,8 +132,7 @@ mod tests {
 
     fn admits(query: &[(&str, &str)]) -> bool {
         let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let share =
-            json!({ "name": "one two", "size": 3, "share_group_id": null, "metadata": { "a": "it's" } });
+        let share = json!({ "name": "one two", "size": 3, "share_group_id": null, "is_auto_deletable": true, "metadata": { "a": "it's" } });
         Filters::of(&query).expect("filters").admit(|| share)
     }
 
@@ -137,6 +140,7 @@ mod tests {
     fn a_list_is_narrowed_by_what_the_caller_sees() {
         assert!(admits(&[]) && admits(&[("is_public", "True")]));
         assert!(admits(&[("name", "one two"), ("size", "3"), ("name~", "e t")]));
+        assert!(admits(&[("is_auto_deletable", "True")]) && !admits(&[("is_auto_deletable", "False")]));
         assert!(!admits(&[("name", "one")]) && !admits(&[("name~", "three")]));
         assert!(!admits(&[("host", "h")]) && !admits(&[("share_group_id", "g")]));
     }

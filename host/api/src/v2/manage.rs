@@ -16,6 +16,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// The first microversion that takes over what is on share servers, and these themselves.
+pub(super) const MANAGED_SERVERS: u16 = 49;
+
 pub(crate) fn routes() -> Router<Manager> {
     Router::new().route("/v2/shares/manage", post(share)).route("/v2/snapshots/manage", post(snapshot))
 }
@@ -38,6 +41,7 @@ struct ShareBody {
     #[serde(alias = "display_description")]
     description: Option<String>,
     driver_options: Option<BTreeMap<String, Value>>,
+    share_server_id: Option<String>,
 }
 
 async fn share(
@@ -47,6 +51,12 @@ async fn share(
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let asked = body::parse::<ShareEnvelope>(&bytes?)?.share;
     let (backend, pool) = backend_of("service_host", &asked.service_host)?;
+    let server = asked.share_server_id.filter(|id| !id.is_empty());
+    if server.is_some() && !caller.version.at_least(MANAGED_SERVERS) {
+        return Err(ApiError::BadRequest(format!(
+            "share_server_id can be given from microversion 2.{MANAGED_SERVERS} on"
+        )));
+    }
     let new = ManageShare {
         backend,
         pool,
@@ -59,6 +69,7 @@ async fn share(
         display_description: body::display_text(asked.description),
         share_type: asked.share_type,
         driver_options: body::metadata(asked.driver_options)?,
+        share_server: server.map(|id| body::id("share server", &id)).transpose()?,
     };
     let made = manager.manage_share(&caller.context(), new).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "share": view::share(&caller, &made) }))))

@@ -55,8 +55,12 @@ fn require_version(caller: &Caller) -> Result<(), ApiError> {
     if caller.version.at_least(MESSAGES) { Ok(()) } else { Err(super::no_route()) }
 }
 
-/// What is told of an operation; nothing of one that has not failed, or failed long ago.
+/// What is told of an operation; nothing of one that has not failed, or failed long ago. Nothing of share servers, which tenants do not
+/// see: what was to live on one tells of it.
 fn message(operation: &Operation) -> Option<Value> {
+    if operation.verb.server().is_some() {
+        return None;
+    }
     let failure = operation.failure.as_ref().filter(|_| operation.state == OperationState::Failed)?;
     let ended = Duration::from_millis(operation.updated_at.milliseconds());
     let expires = ended.saturating_add(LIFE);
@@ -138,6 +142,22 @@ fn detail(verb: &Verb, code: &str) -> Told {
         (Verb::CreateShareFromSnapshot { .. }, _) => {
             ("017", "the share could not be made from the snapshot; delete it and make another")
         }
+        (_, "port-limit-exceeded") => (
+            "027",
+            "the share network's subnet may have no more addresses now; ask for a larger allowance, or free some",
+        ),
+        (_, "no-address-left") => (
+            "033",
+            "no address is left in the share network's subnet; free some, or make a share network with a larger one",
+        ),
+        (_, "security-service-failed") => (
+            "023",
+            "the share server could not join a security service of the share network; check its user, password and domain",
+        ),
+        (_, "bad-network-configuration" | "invalid-share-server") => (
+            "004",
+            "no share server could be had on the share network; check it or use another one, or ask your administrator",
+        ),
         (Verb::ShrinkShare { .. }, "possible-data-loss") => (
             "018",
             "the share holds more than the size asked for; it is available as it was, ask for a larger size",
@@ -153,7 +173,7 @@ fn detail(verb: &Verb, code: &str) -> Told {
 mod tests {
     use super::*;
     use bulkhead_model::error::Blame;
-    use bulkhead_model::id::{OperationId, RequestId, ShareId};
+    use bulkhead_model::id::{OperationId, RequestId, ShareId, ShareServerId};
     use bulkhead_model::operation::OperationFailure;
     use bulkhead_model::size::Gibibytes;
     use std::collections::BTreeSet;
@@ -195,6 +215,20 @@ mod tests {
             "possible-data-loss",
         ));
         assert_eq!(refused.expect("told")["detail_id"], "018");
+    }
+
+    #[test]
+    fn what_a_share_network_lacks_is_told_with_its_share_and_never_with_the_server() {
+        for (code, number) in [
+            ("port-limit-exceeded", "027"),
+            ("no-address-left", "033"),
+            ("security-service-failed", "023"),
+            ("bad-network-configuration", "004"),
+        ] {
+            assert_eq!(message(&failed(Verb::CreateShare, code)).expect("told")["detail_id"], number);
+            let of_server = failed(Verb::SetUpShareServer { server: ShareServerId::random() }, code);
+            assert_eq!(message(&of_server), None, "{code}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod share_migration;
 mod share_network_subnets;
 mod share_networks;
 mod share_replicas;
+mod share_servers;
 mod share_types;
 mod shares;
 mod snapshot_access;
@@ -46,6 +47,7 @@ pub(crate) const COLLECTIONS: &[&str] = &[
     "share-groups",
     "share-networks",
     "share-replicas",
+    "share-servers",
     "shares",
     "snapshots",
     "types",
@@ -54,7 +56,7 @@ pub(crate) const COLLECTIONS: &[&str] = &[
 /// The answer where nothing is served.
 pub(crate) fn no_route() -> ApiError {
     ApiError::NotFound(
-        "nothing is served at this path; this server has shares, snapshots, access rules, replicas, share groups, share networks, security services, share types, messages, limits, pools and services"
+        "nothing is served at this path; this server has shares, snapshots, access rules, replicas, share groups, share networks, share servers, security services, share types, messages, limits, pools and services"
             .to_owned(),
     )
 }
@@ -79,6 +81,7 @@ pub(crate) fn routes(manager: Manager) -> Router {
             .merge(share_networks::routes())
             .merge(share_network_subnets::routes())
             .merge(security_services::routes())
+            .merge(share_servers::routes())
             .merge(service::routes())
             .with_state(manager),
     )

@@ -96,7 +96,7 @@ async fn limits(State(manager): State<Manager>, caller: Caller) -> Json<Value> {
     } } }))
 }
 
-fn operators_only(caller: &Caller) -> Result<(), ApiError> {
+pub(super) fn operators_only(caller: &Caller) -> Result<(), ApiError> {
     if caller.actor.role == Role::Tenant {
         return Err(ApiError::Forbidden(
             "this is for operators; use the socket in the state directory or an operator's token".to_owned(),

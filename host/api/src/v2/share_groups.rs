@@ -66,19 +66,8 @@ struct CreateBody {
 
 impl CreateBody {
     fn check(self) -> Result<NewShareGroup, ApiError> {
-        let unserved = [
-            ("share_network_id", &self.share_network_id, "no backend here builds share servers"),
-            (
-                "availability_zone",
-                &self.availability_zone,
-                "there is one availability zone, and it has no name",
-            ),
-        ];
-        for (field, value, reason) in unserved {
-            if value.as_ref().is_some_and(|value| !value.is_empty()) {
-                return Err(ApiError::BadRequest(format!("{field} cannot be used: {reason}")));
-            }
-        }
+        super::shares::check_zone(self.availability_zone.as_deref())?;
+        let network = self.share_network_id.filter(|id| !id.is_empty());
         let source = self.source_share_group_snapshot_id.filter(|id| !id.is_empty());
         Ok(NewShareGroup {
             display_name: body::display_text(self.name),
@@ -86,6 +75,7 @@ impl CreateBody {
             share_types: self.share_types.unwrap_or_default(),
             group_type: self.share_group_type_id.filter(|name| !name.is_empty()),
             source_snapshot: source.map(|id| body::id("share group snapshot", &id)).transpose()?,
+            share_network: network.map(|id| body::id("share network", &id)).transpose()?,
         })
     }
 }
@@ -234,7 +224,7 @@ fn full(caller: &Caller, found: &ShareGroupView) -> Value {
         "project_id": group.project,
         "share_group_type_id": group.group_type,
         "source_share_group_snapshot_id": group.source_snapshot,
-        "share_network_id": Value::Null,
+        "share_network_id": group.share_network,
         "share_types": group.share_types,
         "links": links("share-groups", &group.id.to_string()),
     }));
@@ -244,7 +234,7 @@ fn full(caller: &Caller, found: &ShareGroupView) -> Value {
     }
     if caller.actor.role != Role::Tenant {
         fields.insert("host".to_owned(), json!(host_string(&group.placement)));
-        fields.insert("share_server_id".to_owned(), Value::Null);
+        fields.insert("share_server_id".to_owned(), json!(group.share_server));
     }
     Value::Object(fields)
 }

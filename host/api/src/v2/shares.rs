@@ -57,23 +57,12 @@ struct CreateBody {
 
 impl CreateBody {
     fn check(self) -> Result<NewShare, ApiError> {
-        let unserved = [
-            ("share_network_id", &self.share_network_id, "no backend here builds share servers"),
-            (
-                "availability_zone",
-                &self.availability_zone,
-                "there is one availability zone, and it has no name",
-            ),
-        ];
-        for (field, value, reason) in unserved {
-            if value.as_ref().is_some_and(|value| !value.is_empty()) {
-                return Err(ApiError::BadRequest(format!("{field} cannot be used: {reason}")));
-            }
-        }
+        check_zone(self.availability_zone.as_deref())?;
         let protocol =
             self.share_proto.ok_or_else(|| ApiError::BadRequest("share_proto is missing".to_owned()))?;
         let source_snapshot = self.snapshot_id.filter(|id| !id.is_empty());
         let group = self.share_group_id.filter(|id| !id.is_empty());
+        let network = self.share_network_id.filter(|id| !id.is_empty());
         Ok(NewShare {
             size: body::size("size", self.size.as_ref())?,
             protocol: protocol
@@ -85,8 +74,19 @@ impl CreateBody {
             share_type: self.share_type.filter(|name| !name.is_empty()),
             source_snapshot: source_snapshot.map(|id| body::id("snapshot", &id)).transpose()?,
             group: group.map(|id| body::id("share group", &id)).transpose()?,
+            share_network: network.map(|id| body::id("share network", &id)).transpose()?,
             is_public: public_flag(self.is_public.as_ref())?,
         })
+    }
+}
+
+/// Fail for a zone: a share in none is where the client asked for it, one that passed over the zone would not be.
+pub(super) fn check_zone(zone: Option<&str>) -> Result<(), ApiError> {
+    match zone {
+        None | Some("") => Ok(()),
+        Some(_) => Err(ApiError::BadRequest(
+            "availability_zone cannot be used: there is one availability zone, and it has no name".to_owned(),
+        )),
     }
 }
 

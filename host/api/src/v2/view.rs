@@ -52,7 +52,7 @@ pub(crate) fn share(caller: &Caller, found: &ShareView) -> Value {
     }
     if caller.actor.role != Role::Tenant {
         fields.insert("host".to_owned(), json!(host_string(&instance.placement)));
-        fields.insert("share_server_id".to_owned(), Value::Null);
+        fields.insert("share_server_id".to_owned(), json!(instance.share_server));
     }
     Value::Object(fields)
 }
@@ -68,7 +68,7 @@ fn share_core(share: &Share, instance: &ShareInstance, share_type_name: &str) ->
         "description": share.display_description,
         "project_id": share.project,
         "snapshot_id": share.source_snapshot,
-        "share_network_id": Value::Null,
+        "share_network_id": instance.share_network,
         "share_proto": share.protocol,
         "metadata": share.metadata,
         "share_type": share_type_name,

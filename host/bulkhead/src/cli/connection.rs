@@ -177,7 +177,8 @@ impl WaitOptions {
 async fn failure_of(client: &Client, resource: &Value) -> Option<String> {
     let share = ["share_id", "share_group_id", "id"].iter().find_map(|name| given(resource, name))?;
     let listed = client.get("/v1/operations?most=100").await.ok()?;
-    let is_about = |one: &&Value| one.get("share").or_else(|| one.get("group")) == Some(share);
+    let is_about =
+        |one: &&Value| ["share", "group", "server"].iter().find_map(|name| one.get(*name)) == Some(share);
     let failures = listed.get("operations")?.as_array()?.iter().filter(is_about);
     let failure =
         failures.filter_map(|operation| operation.get("failure")).find(|failure| !failure.is_null())?;

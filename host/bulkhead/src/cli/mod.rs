@@ -17,6 +17,7 @@ mod serve;
 mod share;
 mod share_group;
 mod share_network;
+mod share_server;
 mod share_type;
 mod snapshot;
 mod snapshot_rules;
@@ -43,6 +44,7 @@ enum Command {
     ShareGroup(share_group::ShareGroupCommand),
     ShareNetwork(share_network::ShareNetworkCommand),
     SecurityService(security_service::SecurityServiceCommand),
+    ShareServer(share_server::ShareServerCommand),
     ShareType(share_type::ShareTypeCommand),
     Replica(replica::ReplicaCommand),
     Snapshot(snapshot::SnapshotCommand),
@@ -64,6 +66,7 @@ impl Command {
             Self::ShareGroup(command) => command.run(printer).await,
             Self::ShareNetwork(command) => command.run(printer).await,
             Self::SecurityService(command) => command.run(printer).await,
+            Self::ShareServer(command) => command.run(printer).await,
             Self::ShareType(command) => command.run(printer).await,
             Self::Replica(command) => command.run(printer).await,
             Self::Snapshot(command) => command.run(printer).await,

@@ -3,6 +3,7 @@
 use super::connection::{ConnectionOptions, OutputOptions, WaitOptions, field, find, gibibytes};
 use super::migrate::Migrate;
 use super::printer::Printer;
+use super::share_server::find_network;
 use crate::client::{Client, part};
 use anyhow::Context;
 use serde_json::{Map, Value, json};
@@ -102,6 +103,9 @@ struct Create {
     /// Make it in this share group, by name or id
     #[arg(long)]
     group: Option<String>,
+    /// The share network its clients are in, by name or id; for types whose backends make share servers
+    #[arg(long, value_name = "NETWORK")]
+    share_network: Option<String>,
     /// Metadata; may be repeated
     #[arg(long = "property", value_name = "KEY=VALUE", value_parser = pair)]
     properties: Vec<(String, String)>,
@@ -131,6 +135,9 @@ struct Manage {
     /// A word for the driver; may be repeated
     #[arg(long = "driver-option", value_name = "KEY=VALUE", value_parser = pair)]
     driver_options: Vec<(String, String)>,
+    /// The share server it is on, by id; where the backend makes share servers
+    #[arg(long, value_name = "SERVER")]
+    share_server: Option<String>,
     #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]
@@ -153,6 +160,9 @@ struct WhyNot {
     /// The share group it would be made in, by name or id
     #[arg(long)]
     group: Option<String>,
+    /// The share network its clients would be in, by name or id
+    #[arg(long, value_name = "NETWORK")]
+    share_network: Option<String>,
     #[command(flatten)]
     output: OutputOptions,
 }
@@ -252,6 +262,10 @@ impl Create {
             Some(name) => Some(find(client, "share-groups", "share-group", name).await?),
             None => None,
         };
+        let network = match &self.share_network {
+            Some(name) => Some(find_network(client, name).await?),
+            None => None,
+        };
         let metadata: Map<String, Value> =
             self.properties.into_iter().map(|(key, value)| (key, json!(value))).collect();
         let asked = json!({ "share": {
@@ -262,6 +276,7 @@ impl Create {
             "share_type": self.share_type,
             "snapshot_id": snapshot,
             "share_group_id": group,
+            "share_network_id": network,
             "metadata": metadata,
         } });
         let made = client.post("/v2/shares", &asked).await?;
@@ -286,6 +301,7 @@ impl Manage {
             "description": self.description,
             "share_type": self.share_type,
             "driver_options": driver_options,
+            "share_server_id": self.share_server,
         } });
         let made = client.post("/v2/shares/manage", &asked).await?;
         let id = made
@@ -309,6 +325,9 @@ impl WhyNot {
         if let Some(group) = &self.group {
             let group = find(client, "share-groups", "share-group", group).await?;
             path.push_str(&format!("&group={group}"));
+        }
+        if let Some(network) = &self.share_network {
+            path.push_str(&format!("&share_network={}", find_network(client, network).await?));
         }
         let found = client.get(&path).await?.get("placement").cloned().unwrap_or_default();
         if self.output.json {
@@ -385,6 +404,11 @@ async fn show(client: &Client, id: &str, output: OutputOptions, printer: &Printe
     }
     let shown = ["id", "name", "status", "size", "share_proto", "host", "project_id", "created_at"];
     let mut pairs: Vec<_> = shown.iter().map(|name| ((*name).to_owned(), field(&share, name))).collect();
+    for name in ["share_network_id", "share_server_id"] {
+        if share.get(name).is_some_and(|id| !id.is_null()) {
+            pairs.push((name.to_owned(), field(&share, name)));
+        }
+    }
     if share.get("task_state").is_some_and(|state| !state.is_null()) {
         pairs.push(("task_state".to_owned(), field(&share, "task_state")));
     }

@@ -89,7 +89,7 @@ impl Create {
     async fn run(self, client: &Client, printer: &Printer) -> anyhow::Result<()> {
         let mut specs: Map<String, Value> =
             self.specs.into_iter().map(|(key, value)| (key, json!(value))).collect();
-        // No backend here builds share servers, so there is nothing to choose.
+        // Manila wants it said; most backends make no share servers.
         specs.entry("driver_handles_share_servers").or_insert(json!("False"));
         let asked = json!({ "share_type": {
             "name": self.name, "description": self.description, "extra_specs": specs,

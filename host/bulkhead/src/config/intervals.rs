@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The longest interval, in seconds: a day.
 const LONGEST_SECONDS: u64 = 86_400;
 
-/// The table `[intervals]`; all figures in seconds, 1 to 86,400.
+/// The table `[intervals]`; all figures in seconds, 1 to 86,400 where nothing else is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Intervals {
@@ -23,6 +23,8 @@ pub(crate) struct Intervals {
     pub(crate) migration_seconds: u64,
     /// Between two readings of what shares use; none reads none. 300 is what Manila takes.
     pub(crate) usage_seconds: Option<u64>,
+    /// For how long nothing must be on a share server before it is torn down; 0 tears it down with its last share (600).
+    pub(crate) unused_share_server_seconds: u64,
     /// Between two rounds of the operator's hooks; none runs none. 300 is what Manila takes.
     pub(crate) hook_seconds: Option<u64>,
 }
@@ -36,6 +38,7 @@ impl Default for Intervals {
             share_status_seconds: 60,
             migration_seconds: 60,
             usage_seconds: None,
+            unused_share_server_seconds: 600,
             hook_seconds: None,
         }
     }
@@ -66,6 +69,10 @@ impl Intervals {
         self.usage_seconds.map(Duration::from_secs)
     }
 
+    pub(crate) const fn unused_share_server(&self) -> Duration {
+        Duration::from_secs(self.unused_share_server_seconds)
+    }
+
     pub(crate) fn hook(&self) -> Option<Duration> {
         self.hook_seconds.map(Duration::from_secs)
     }
@@ -80,6 +87,8 @@ impl Intervals {
             ("migration-seconds", Some(self.migration_seconds)),
             ("usage-seconds", self.usage_seconds),
             ("hook-seconds", self.hook_seconds),
+            // The only one that may be nothing.
+            ("unused-share-server-seconds", Some(self.unused_share_server_seconds.max(1))),
         ];
         let unfit = figures
             .into_iter()

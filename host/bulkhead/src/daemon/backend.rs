@@ -147,6 +147,7 @@ struct Verified {
     options: BTreeMap<String, OptionValue>,
     settings: BackendSettings,
     identity: ConfigurationIdentity,
+    handles_share_servers: bool,
     component: Option<Component>,
     lease: Option<Lease>,
 }
@@ -171,15 +172,23 @@ impl Verified {
         let options =
             options::validate(&package.manifest.options, &settings.options).map_err(LoadFailure::Options)?;
         let dhss = &package.manifest.driver.dhss;
-        if mode::share_servers(dhss, &options).map_err(LoadFailure::Options)? {
-            return Err(LoadFailure::ShareServers);
-        }
+        let handles_share_servers = mode::share_servers(dhss, &options).map_err(LoadFailure::Options)?;
         let lines = pins::lines_to_change(&package.manifest, &settings.grant);
         if !lines.is_empty() {
             return Err(LoadFailure::Pins { lines });
         }
         let identity = identify(&package, &options, &settings);
-        Ok(Self { parts, name, package, options, settings, identity, component: None, lease: None })
+        Ok(Self {
+            parts,
+            name,
+            package,
+            options,
+            settings,
+            identity,
+            handles_share_servers,
+            component: None,
+            lease: None,
+        })
     }
 
     fn compiled(&self) -> Result<Component, LoadFailure> {
@@ -243,6 +252,7 @@ impl Verified {
                 Some(OptionValue::Text(domain)) if !domain.is_empty() => Some(domain.clone()),
                 _ => None,
             },
+            handles_share_servers: self.handles_share_servers,
             max_over_subscription_ratio: ratio,
             filter_function: self.function("filter_function")?,
             goodness_function: self.function("goodness_function")?,

@@ -27,11 +27,6 @@ pub(super) enum LoadFailure {
     /// A secret that an option refers to cannot be had.
     #[error("the backend lacks a secret")]
     Secret(#[source] OptionSecretError),
-    /// It is to make share servers.
-    #[error(
-        "this host makes no share servers yet: set driver_handles_share_servers = false if the driver can do without them"
-    )]
-    ShareServers,
     /// A filter or goodness function is no expression.
     #[error("the backend's {option} cannot be used: as an expression it")]
     Function {
@@ -95,7 +90,7 @@ impl LoadFailure {
         match self {
             Self::Package { source: PackageError::Read { .. }, .. } => "driver-unreadable",
             Self::Package { .. } => "driver-invalid",
-            Self::Options(_) | Self::ShareServers | Self::Function { .. } => "options-invalid",
+            Self::Options(_) | Self::Function { .. } => "options-invalid",
             Self::Secret(_) => "secret-unusable",
             Self::Configuration(_) => "configuration-invalid",
             Self::NotConfigured { .. } => "not-configured",
@@ -115,7 +110,6 @@ impl LoadFailure {
             Self::Package { source: PackageError::Read { .. }, .. }
             | Self::Options(_)
             | Self::Secret(_)
-            | Self::ShareServers
             | Self::Function { .. }
             | Self::Configuration(_)
             | Self::NotConfigured { .. }

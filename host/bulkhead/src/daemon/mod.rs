@@ -107,6 +107,7 @@ fn settings(configuration: &Configuration) -> ManagerSettings {
         share_status_period: intervals.share_status(),
         migration_period: intervals.migration(),
         usage_period: intervals.usage(),
+        unused_server_after: intervals.unused_share_server(),
         hook_period: intervals.hook(),
         unmanage_removes_access_rules: configuration.unmanage_removes_access_rules,
         ..usual

@@ -34,6 +34,7 @@ impl Stage {
             protocol: sample.protocol,
             pool: sample.pool.clone(),
             source_snapshot: None,
+            server: None,
             group: None,
             replica_state: None,
             mount_snapshot_support: false,
@@ -91,6 +92,8 @@ impl Stage {
     pub(crate) fn new_group(&self) -> ShareGroupForDriver {
         let number = self.number();
         ShareGroupForDriver {
+            share_network: None,
+            server: None,
             id: ShareGroupId::from_uuid(self.sample.id(7, number)),
             display_name: None,
             project: self.sample.project.clone(),

@@ -192,7 +192,7 @@ fn candidates(inner: &Inner, backend: &BackendName) -> Vec<ShareForDriver> {
         .filter(|instance| is_candidate(instance))
         .filter_map(|instance| {
             let share = tables.share(&Scope::Everything, instance.share)?;
-            replica::is_exported(share, instance).then(|| for_driver(share, instance))
+            replica::is_exported(share, instance).then(|| for_driver(&tables, share, instance))
         })
         .collect()
 }

@@ -44,7 +44,7 @@ use crate::scheduler::Functions;
 use crate::view::{BackendDescription, BackendFailure, BackendState, BackendView, LoadedDriver};
 use bulkhead_model::ability::Ability;
 use bulkhead_model::call::CallKind;
-use bulkhead_model::id::{BackendName, RequestId};
+use bulkhead_model::id::{BackendName, RequestId, ShareServerId};
 use bulkhead_model::share_group::Consistency;
 use bulkhead_model::statistics::{IpVersion, Statistics};
 use bulkhead_model::time::Timestamp;
@@ -129,9 +129,16 @@ pub(crate) struct Backend {
     usage: Mutex<Figures>,
     /// What the operator's hooks were told.
     told: Mutex<Told>,
+    /// The pools that shares of each share server may live in, as its driver last said.
+    server_pools: RwLock<BTreeMap<ShareServerId, BTreeSet<String>>>,
 }
 
 impl Backend {
+    /// The pools that shares of a server may live in; empty for all, none if its driver has not said yet.
+    pub(crate) fn pools_of_server(&self, id: ShareServerId) -> Option<BTreeSet<String>> {
+        self.server_pools.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
     /// The driver loaded last; none before one could be.
     pub(crate) fn loaded(&self) -> Option<LoadedDriver> {
         self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -309,6 +316,7 @@ impl Backends {
             has_other_fingerprint: Notify::new(),
             usage: Mutex::default(),
             told: Mutex::default(),
+            server_pools: RwLock::default(),
         });
         all.insert(name.clone(), Arc::clone(&backend));
         backend

@@ -4,17 +4,20 @@ use super::{Backend, Serving, Term, concurrent_calls, ensure, hook, reconcile, u
 use crate::begun;
 use crate::failure::describe;
 use crate::manager::Inner;
+use crate::records::Stored;
 use crate::scheduler::Functions;
 use crate::view::{BackendDescription, BackendFailure, BackendState};
 use crate::wait::Waits;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::CallError;
 use bulkhead_model::id::RequestId;
+use bulkhead_model::network::AllocationLabel;
+use bulkhead_model::share_server::{ShareServer, ShareServerStatus};
 use bulkhead_model::statistics::{IpVersion, Statistics};
 use bulkhead_model::time::Timestamp;
 use bulkhead_sandbox::Driver;
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
@@ -171,6 +174,7 @@ pub(super) async fn set_up(
         Err(error) if error.is_not_implemented() => BTreeSet::from([IpVersion::V4]),
         Err(error) => return Err(error),
     };
+    let ip_versions = served_versions(description, &**driver, ip_versions);
     let functions = Functions::find(description, &**driver, &reason).await?;
     Ok(Arc::new(Serving {
         functions,
@@ -179,6 +183,60 @@ pub(super) async fn set_up(
         ip_versions,
         slots: Arc::new(Semaphore::new(concurrent_calls(description))),
     }))
+}
+
+/// The versions that shares are exported with: the driver's, and on a backend that makes share servers those of them that its networks
+/// have too (contract 3.14).
+fn served_versions(
+    description: &BackendDescription,
+    driver: &dyn Driver,
+    of_driver: BTreeSet<IpVersion>,
+) -> BTreeSet<IpVersion> {
+    if !description.handles_share_servers {
+        return of_driver;
+    }
+    let of_networks = driver.networks().map(|networks| networks.ip_versions(AllocationLabel::User));
+    let served = common_versions(&of_driver, &of_networks.unwrap_or_default());
+    if served.is_empty() {
+        tracing::error!(
+            backend.name = %description.name,
+            "shares of backend {} are exported with no version of the Internet Protocol: its driver and the networks bound to it, \
+             [[grant.networks.user]], have none in common",
+            description.name
+        );
+    }
+    served
+}
+
+fn common_versions(
+    of_driver: &BTreeSet<IpVersion>,
+    of_networks: &BTreeSet<IpVersion>,
+) -> BTreeSet<IpVersion> {
+    of_driver.intersection(of_networks).copied().collect()
+}
+
+/// Ask for the pools of each share server that serves. One whose driver does not say keeps those it said last.
+async fn measure_servers(inner: &Inner, backend: &Backend, serving: &Serving) {
+    if !serving.description.handles_share_servers {
+        return;
+    }
+    let servers: Vec<_> = {
+        let tables = inner.records.read();
+        let active = |server: &&Stored<ShareServer>| server.status == ShareServerStatus::Active;
+        tables.servers_at(&backend.name).filter(active).map(|server| server.for_driver()).collect()
+    };
+    let mut known = BTreeMap::new();
+    for server in servers {
+        let pools = match serving.driver.share_server_pools(&reason("statistics"), &server).await {
+            Ok(pools) => Some(pools),
+            Err(error) => {
+                tracing::warn!(share_server.id = %server.id, "the pools of a share server are not known: {error}");
+                backend.pools_of_server(server.id)
+            }
+        };
+        known.extend(pools.map(|pools| (server.id, pools)));
+    }
+    *backend.server_pools.write().unwrap_or_else(PoisonError::into_inner) = known;
 }
 
 /// Read the statistics once; returns when to read them next. A failure keeps the last good ones until they are stale, and is tried
@@ -193,7 +251,10 @@ async fn measure(inner: &Inner, backend: &Backend, serving: &Serving, waits: &mu
         Err(_) => waits.next().min(inner.settings.statistics_period),
     };
     match answer {
-        Ok(statistics) => backend.take_statistics(statistics),
+        Ok(statistics) => {
+            backend.take_statistics(statistics);
+            measure_servers(inner, backend, serving).await;
+        }
         Err(error) => {
             let failure = failure_of(&error);
             tracing::warn!(
@@ -239,4 +300,30 @@ pub(super) fn reason(task: &str) -> CallReason {
 pub(super) fn failure_of(error: &CallError) -> BackendFailure {
     let failure = describe(error);
     BackendFailure { code: failure.code, blame: failure.blame, message: failure.message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract D-43.
+    #[test]
+    fn with_share_servers_the_versions_are_those_that_driver_and_network_have_in_common() {
+        let (four, six) = (IpVersion::V4, IpVersion::V6);
+        let cases: [(&[IpVersion], &[IpVersion], &[IpVersion]); 9] = [
+            (&[four], &[four], &[four]),
+            (&[six], &[four], &[]),
+            (&[four, six], &[four], &[four]),
+            (&[four], &[six], &[]),
+            (&[six], &[six], &[six]),
+            (&[four, six], &[six], &[six]),
+            (&[four], &[four, six], &[four]),
+            (&[six], &[four, six], &[six]),
+            (&[four, six], &[four, six], &[four, six]),
+        ];
+        for (networks, driver, served) in cases {
+            let set = |versions: &[IpVersion]| BTreeSet::from_iter(versions.iter().copied());
+            assert_eq!(common_versions(&set(driver), &set(networks)), set(served), "{networks:?} {driver:?}");
+        }
+    }
 }

@@ -95,7 +95,7 @@ pub(super) fn shares_on(inner: &Inner, backend: &BackendName) -> Vec<ShareForDri
         .filter(|instance| instance.status == ShareStatus::Available)
         .filter_map(|instance| {
             let share = tables.share(&Scope::Everything, instance.share)?;
-            replica::is_exported(share, instance).then(|| for_driver(share, instance))
+            replica::is_exported(share, instance).then(|| for_driver(&tables, share, instance))
         })
         .collect()
 }

@@ -9,9 +9,11 @@ use crate::journal::Attempt;
 use crate::manager::Inner;
 use crate::metadata::{self, Pairs};
 use crate::runner::{Progress, Step, enter, failed, judged};
+use crate::share_server;
 use bulkhead_model::error::CallError;
-use bulkhead_model::id::{ShareGroupId, ShareGroupSnapshotId, ShareId};
+use bulkhead_model::id::{ShareGroupId, ShareGroupSnapshotId, ShareId, ShareServerId};
 use bulkhead_model::operation::{Operation, Verb};
+use bulkhead_model::scope::Scope;
 use bulkhead_model::share::Creation;
 use bulkhead_model::share_group::{CreatedShare, GroupShareSource};
 use std::collections::BTreeSet;
@@ -31,6 +33,9 @@ pub(crate) async fn attempt(
     for gate in &gates {
         passed.push(gate.change.lock().await);
     }
+    if let Some(step) = share_server::provide::provide(inner, operation, progress).await? {
+        return Ok(step);
+    }
     let Some((serving, _slot)) = enter(inner, &operation.backend).await? else { return Ok(Step::Again) };
     if inner.runners.is_draining() {
         return Ok(Step::Wait);
@@ -42,14 +47,24 @@ pub(crate) async fn attempt(
     if let Some(left) = left {
         return pending::ask(inner, &attempt, progress, &left).await;
     }
-    let outcome = match call(inner, &attempt, progress).await {
-        Ok(outcome) => outcome,
-        Err(error) => return failed(inner, &attempt, progress, error).await,
+    let server = server_left(inner, operation);
+    let step = match call(inner, &attempt, progress).await {
+        Ok(Ok(answer)) => settle::answered(inner, &attempt, &answer).await,
+        Ok(Err(Stop::NotWanted)) => Ok(Step::Wait),
+        Ok(Err(Stop::Failed(error, judgement))) => judged(inner, &attempt, judgement, error).await,
+        Err(error) => failed(inner, &attempt, progress, error).await,
     };
-    match outcome {
-        Ok(answer) => settle::answered(inner, &attempt, &answer).await,
-        Err(Stop::NotWanted) => Ok(Step::Wait),
-        Err(Stop::Failed(error, judgement)) => judged(inner, &attempt, judgement, error).await,
+    share_server::left_alone(inner, server).await;
+    step
+}
+
+/// The share server that a group which is to go lives on.
+fn server_left(inner: &Inner, operation: &Operation) -> Option<ShareServerId> {
+    match operation.verb {
+        Verb::DeleteShareGroup { group, .. } => {
+            inner.records.read().group(&Scope::Everything, group)?.share_server
+        }
+        _ => None,
     }
 }
 

@@ -19,20 +19,23 @@ fn missing(what: &str, id: impl std::fmt::Display) -> CallError {
 
 fn share(tables: &Tables, id: ShareId) -> Result<ShareForDriver, CallError> {
     match (tables.share(&Scope::Everything, id), tables.instance_of(id)) {
-        (Some(share), Some(instance)) => Ok(for_driver(share, instance)),
+        (Some(share), Some(instance)) => Ok(for_driver(tables, share, instance)),
         _ => Err(missing("share", id)),
     }
 }
 
 /// A group with the shares it has now, oldest first.
-pub(super) fn group(tables: &Tables, id: ShareGroupId) -> Result<ShareGroupForDriver, CallError> {
+pub(crate) fn group(tables: &Tables, id: ShareGroupId) -> Result<ShareGroupForDriver, CallError> {
     let group = tables.group(&Scope::Everything, id).ok_or_else(|| missing("share group", id))?;
     let shares = tables.shares_of_group(id).into_iter().map(|one| share(tables, one.id));
+    let server = group.share_server.and_then(|id| tables.server(&Scope::Everything, id));
     Ok(ShareGroupForDriver {
         id,
         display_name: group.display_name.clone(),
         project: group.project.clone(),
         host: host_string(&group.placement),
+        share_network: group.share_network,
+        server: server.map(|server| server.for_driver()),
         group_type: group.group_type,
         group_specs: group.group_specs.clone(),
         share_types: group.share_types.clone(),
@@ -111,6 +114,7 @@ mod tests {
             protocol: Protocol::Nfs,
             pool: None,
             source_snapshot: None,
+            server: None,
             group: None,
             replica_state: None,
             mount_snapshot_support: false,

@@ -14,13 +14,14 @@ use crate::request::check_text;
 use crate::runner::launch;
 use crate::scheduler::{self, AskedShare, Wish};
 use crate::share::new_instance;
+use crate::share_server::{self, network::NetworkWish};
 use crate::share_type;
 use crate::view::{ShareGroupView, ShareTypeView};
 use bulkhead_model::ability::Ability;
-use bulkhead_model::id::{OperationId, ShareGroupId, ShareGroupSnapshotId, ShareId};
+use bulkhead_model::id::{OperationId, ShareGroupId, ShareGroupSnapshotId, ShareId, ShareNetworkId};
 use bulkhead_model::operation::Verb;
 use bulkhead_model::scope::Scope;
-use bulkhead_model::share::{Placement, Share};
+use bulkhead_model::share::{Placement, Share, ShareInstance};
 use bulkhead_model::share_group::{GroupMember, ShareGroup, ShareGroupSnapshot};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::status::ShareGroupStatus;
@@ -46,6 +47,10 @@ pub struct NewShareGroup {
     pub group_type: Option<String>,
     /// The group snapshot to make it from, with all its shares; none makes an empty group.
     pub source_snapshot: Option<ShareGroupSnapshotId>,
+    /// The share network its shares shall be reached through, where its types ask for share servers; none elsewhere, and for a group made
+    /// from a snapshot, which is where the group is that it was taken of. Left out of the words of a repeated request if none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_network: Option<ShareNetworkId>,
 }
 
 /// A group that was committed: its operation, and what was given out in its pool.
@@ -99,6 +104,13 @@ fn propose_empty(
 ) -> Result<Proposal<Started>, ManagerError> {
     let group_type = types::find(tables, asked.new.group_type.as_deref())?;
     let share_types = share_types(tables, asked.new, &group_type)?;
+    let no_specs = std::collections::BTreeMap::new();
+    let network = NetworkWish {
+        named: asked.new.share_network,
+        inherited: None,
+        extra_specs: share_types.first().map_or(&no_specs, |share_type| &share_type.extra_specs),
+    };
+    let share_network = share_server::network::of_new(tables, asked.context, network)?;
     let wishes: Vec<_> = share_types
         .iter()
         .map(|share_type| wish(asked.context, share_type, types::asked_capability(&group_type.group_specs)))
@@ -106,6 +118,7 @@ fn propose_empty(
     let placement = scheduler::choose_for_all(inner, tables, &wishes)?;
     inner.admit(tables, &placement.backend)?;
     let mut group = new_group(asked, &group_type, placement);
+    group.share_network = share_network;
     group.share_types = share_types.into_iter().map(|share_type| share_type.id).collect();
     let verb = Verb::CreateShareGroup { group: group.id };
     let mut change = Change::default();
@@ -173,6 +186,8 @@ fn new_group(asked: &Asked<'_>, group_type: &ShareGroupTypeView, placement: Plac
         display_description: asked.new.display_description.clone(),
         status: ShareGroupStatus::Creating,
         placement,
+        share_network: None,
+        share_server: None,
         group_type: group_type.id,
         group_specs: group_type.group_specs.clone(),
         share_types: Vec::new(),
@@ -225,23 +240,35 @@ fn propose_from_snapshot(
             format_args!("'{}' asks for consistent snapshots, which the source lacks", group_type.name);
         return Err(ManagerError::invalid("share_group_type_id", reason));
     }
+    if asked.new.share_network.is_some() && asked.new.share_network != parent.share_network {
+        return Err(Denial::OtherNetwork { of: "the group that the snapshot was taken of" }.into());
+    }
     let members = originals(inner, tables, source, parent)?;
     let gib = members.iter().fold(0_u64, |sum, (member, _)| sum.saturating_add(member.size.get()));
     let placement = place_beside(inner, asked, tables, (parent, gib))?;
     inner.admit(tables, &placement.backend)?;
     let mut group = new_group(asked, &group_type, placement);
     group.share_types.clone_from(&parent.share_types);
+    group.share_network = parent.share_network;
+    group.share_server = parent.share_server;
     let mut change = Change::default();
     let cause = super::verbs::by_hand(asked.context);
     for (member, original) in members {
         let share = made_from(&group, member, original);
         let words = format_args!("none -> creating, {} in group {}", share.size, group.id);
         change.note(&cause, format_args!("share/{}", share.id), words);
-        change.insert(Row::Instance(new_instance(&share, &group.placement)));
+        change.insert(Row::Instance(ShareInstance {
+            share_network: group.share_network,
+            share_server: group.share_server,
+            ..new_instance(&share, &group.placement)
+        }));
         change.insert(Row::Share(share));
     }
-    // The source's turnstile: it is not deleted between this look and the commit.
+    // The source's turnstile: it is not deleted between this look and the commit. Neither is the server.
     change.edit_group_snapshot(tables, id, &cause, |_| {});
+    if let Some(server) = group.share_server {
+        change.edit_server(tables, server, &cause, |_| {});
+    }
     let verb = Verb::CreateShareGroupFromSnapshot { group: group.id, group_snapshot: id };
     Ok(commit(inner, asked, tables, (group, verb, gib), &mut change))
 }
@@ -285,6 +312,7 @@ fn place_beside(
     };
     let share_type = share_type::find(tables, None)?;
     let mut wish = wish(asked.context, &share_type, None);
+    wish.needs = wish.needs.on_servers(parent.share_network.is_some());
     wish.beside = Some(parent.placement.clone());
     wish.asked.size = size;
     scheduler::choose(inner, tables, &wish)

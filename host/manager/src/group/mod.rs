@@ -33,6 +33,7 @@ mod types;
 mod verbs;
 
 pub(crate) use attempt::attempt;
+pub(crate) use carry::group as for_driver;
 pub use creation::NewShareGroup;
 pub use snapshot::NewShareGroupSnapshot;
 pub use types::{NewShareGroupType, ShareGroupTypeView};

@@ -25,17 +25,18 @@ use crate::first_result::Identity;
 use crate::journal::{About, Freshness, Initiator};
 use crate::manager::{Inner, Manager, Proposal};
 use crate::operation::{self, ability_of};
-use crate::records::{Change, Expect, Row, Tables};
+use crate::records::{Change, Expect, Row, Stored, Tables};
 use crate::request::{check_metadata, check_text};
 use crate::runner::launch;
 use crate::share::{self, facts, find, removal, require_ability, view};
 use crate::share_type;
 use crate::view::{ShareTypeView, ShareView};
 use bulkhead_model::export::ExportLocation;
-use bulkhead_model::id::{BackendName, OperationId, ShareId, ShareInstanceId};
+use bulkhead_model::id::{BackendName, OperationId, ShareId, ShareInstanceId, ShareServerId};
 use bulkhead_model::operation::Verb;
 use bulkhead_model::scope::Scope;
 use bulkhead_model::share::{Placement, Protocol, Share, ShareInstance};
+use bulkhead_model::share_server::{ShareServer, ShareServerStatus};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::status::{AccessRulesStatus, ReplicaState, ShareStatus};
 use bulkhead_model::target::ManagedName;
@@ -70,6 +71,9 @@ pub struct ManageShare {
     pub share_type: Option<String>,
     /// Words for the driver, as the operator wrote them.
     pub driver_options: BTreeMap<String, String>,
+    /// The share server it is on, on a backend that makes them; none elsewhere. Left out of the words of a repeated request if none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_server: Option<ShareServerId>,
 }
 
 impl Manager {
@@ -194,7 +198,12 @@ fn propose(inner: &Inner, asked: &Asked<'_>, tables: &Tables) -> Result<Proposal
     inner.admit(tables, &placement.backend)?;
     let share_type = share_type::find(tables, new.share_type.as_deref())?;
     let share = new_share(inner, asked, &share_type)?;
-    let instance = new_instance(&share, asked);
+    let server = server_of(inner, tables, new, &share_type)?;
+    let instance = ShareInstance {
+        share_network: server.map(|server| server.share_network),
+        share_server: server.map(|server| server.id),
+        ..new_instance(&share, asked)
+    };
     let about = About { share: share.id, project: share.project.clone(), backend: placement.backend.clone() };
     let operation = inner.new_operation(verb, about, &context.request);
     let cause = Initiator::of(context).cause(operation.id);
@@ -206,11 +215,51 @@ fn propose(inner: &Inner, asked: &Asked<'_>, tables: &Tables) -> Result<Proposal
         // The turnstile of what is taken over on one backend: two requests never both find a path free.
         change.put(Expect::Unchanged(backend.revision), Row::Backend((*backend.value).clone()));
     }
+    if let Some(server) = server {
+        // The server's turnstile: it is not torn down between this look and the commit.
+        change.edit_server(tables, server.id, &cause, |_| {});
+    }
     identity.remember(tables, &mut change, share.id);
     change.insert(Row::Share(share));
     change.insert(Row::Instance(instance));
     change.insert(Row::Operation(operation));
     Ok(Proposal::Commit(placement.backend.clone(), change, started))
+}
+
+/// The server that a share to be taken over is on: one that serves at this backend, where the backend and the share's type are for servers.
+fn server_of<'a>(
+    inner: &Inner,
+    tables: &'a Tables,
+    new: &ManageShare,
+    share_type: &ShareTypeView,
+) -> Result<Option<&'a Stored<ShareServer>>, ManagerError> {
+    let makes_servers = inner.loaded(&new.backend)?.description.handles_share_servers;
+    let asks = share_type::specs::wants_share_servers(&share_type.extra_specs);
+    if asks != makes_servers {
+        let word = if makes_servers { "True" } else { "False" };
+        let reason = format_args!(
+            "shares of backend '{}' are of types with driver_handles_share_servers={word}",
+            new.backend
+        );
+        return Err(ManagerError::invalid("share_type", reason));
+    }
+    let Some(id) = new.share_server else {
+        return match makes_servers {
+            true => {
+                Err(ManagerError::invalid("share_server_id", "name the share server that the share is on"))
+            }
+            false => Ok(None),
+        };
+    };
+    let missing = || ManagerError::not_found("share server", id);
+    let server = tables.server(&Scope::Everything, id).ok_or_else(missing)?;
+    if server.backend != new.backend {
+        return Err(missing());
+    }
+    if server.status != ShareServerStatus::Active {
+        return Err(Denial::ServerStatus { what: "taking over a share on it", status: server.status }.into());
+    }
+    Ok(Some(server))
 }
 
 /// Refuse what is a share here already, or is just being taken over under another path.
@@ -268,6 +317,8 @@ fn new_instance(share: &Share, asked: &Asked<'_>) -> ShareInstance {
         id: ShareInstanceId::random(),
         share: share.id,
         placement: asked.placement.clone(),
+        share_network: None,
+        share_server: None,
         status: ShareStatus::ManageStarting,
         progress_percent: None,
         access_rules_status: AccessRulesStatus::Active,

@@ -28,18 +28,19 @@ pub(super) fn instance(tables: &Tables, id: ShareInstanceId) -> Result<&ShareIns
 /// The source as drivers see it.
 pub(super) fn source(tables: &Tables, id: ShareId) -> Result<ShareForDriver, CallError> {
     let (share, migration) = moving(tables, id)?;
-    Ok(for_driver(share, instance(tables, migration.source)?))
+    Ok(for_driver(tables, share, instance(tables, migration.source)?))
 }
 
 /// The destination as drivers see it: of the type that the share shall have.
 pub(super) fn destination(tables: &Tables, id: ShareId) -> Result<ShareForDriver, CallError> {
     let (share, migration) = moving(tables, id)?;
-    let mut carried = for_driver(share, instance(tables, migration.destination)?);
+    let mut carried = for_driver(tables, share, instance(tables, migration.destination)?);
     carried.replica_state = None;
     if let Some(new) = &migration.new_type {
         let mut retyped = share.clone();
         retyped.extra_specs.clone_from(&new.extra_specs);
-        carried.extra_specs = for_driver(&retyped, instance(tables, migration.destination)?).extra_specs;
+        carried.extra_specs =
+            for_driver(tables, &retyped, instance(tables, migration.destination)?).extra_specs;
     }
     Ok(carried)
 }

@@ -48,7 +48,7 @@ async fn connection(
     let (share, backend) = {
         let tables = inner.records.read();
         let (share, instance) = share::find(&tables, &Scope::Everything, id)?;
-        (for_driver(share, instance), instance.placement.backend.clone())
+        (for_driver(&tables, share, instance), instance.placement.backend.clone())
     };
     let unreachable = || ManagerError::BackendUnreachable { backend: backend.clone(), waiting: 0 };
     let serving = inner.serving(&backend).ok_or_else(unreachable)?;
@@ -134,6 +134,7 @@ mod tests {
             protocol,
             pool: None,
             source_snapshot: None,
+            server: None,
             group: None,
             replica_state: None,
             mount_snapshot_support: false,

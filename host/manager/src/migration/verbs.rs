@@ -181,7 +181,12 @@ fn propose(
     let placement = choose(inner, tables, share, new_type.as_ref(), &wanted.to)?;
     let backend = source.placement.backend.clone();
     inner.admit(tables, &backend)?;
+    if source.share_server.is_some() && placement.backend != backend {
+        return Err(Denial::OnServer { what: "moving it to another backend" }.into());
+    }
     let destination = ShareInstance {
+        share_network: source.share_network,
+        share_server: source.share_server,
         status: ShareStatus::MigratingTo,
         replica_state: None,
         created_at: Timestamp::now(),

@@ -5,10 +5,13 @@ use crate::records::Tables;
 use bulkhead_model::network::{SecurityService, ShareNetwork, ShareNetworkStatus};
 use bulkhead_model::scope::Scope;
 
-/// Whether what a network is made of may be changed.
-pub(super) fn change(network: &ShareNetwork, what: &'static str) -> Result<(), Denial> {
+/// Whether what a network is made of may be changed: what was made with it as it was would not follow.
+pub(super) fn change(tables: &Tables, network: &ShareNetwork, what: &'static str) -> Result<(), Denial> {
     match network.status {
-        ShareNetworkStatus::Active => Ok(()),
+        ShareNetworkStatus::Active => match tables.count_uses_of_network(network.id) {
+            0 => Ok(()),
+            count => Err(Denial::NetworkInUse { what, count }),
+        },
         status @ (ShareNetworkStatus::Error | ShareNetworkStatus::NetworkChange) => {
             Err(Denial::NetworkStatus { what, status })
         }
@@ -21,7 +24,7 @@ pub(super) fn add_service(
     network: &ShareNetwork,
     service: &SecurityService,
 ) -> Result<(), Denial> {
-    change(network, "adding a security service")?;
+    change(tables, network, "adding a security service")?;
     let of_type = network
         .security_services
         .iter()

@@ -88,7 +88,7 @@ async fn add_subnet(
             if let Some(first) = identity.first::<ShareNetworkSubnetId>(tables)? {
                 return Ok(Proposal::Settled(first));
             }
-            policy::change(network, "adding a subnet")?;
+            policy::change(tables, network, "adding a subnet")?;
             if network.subnets.len() >= MOST_SUBNETS {
                 let what = "subnets of a share network";
                 return Err(ManagerError::LimitExceeded { what, limit: MOST_SUBNETS });
@@ -115,8 +115,8 @@ async fn remove_subnet(
 ) -> Result<(), ManagerError> {
     context.require_change()?;
     let words = format!("subnet {subnet} removed");
-    alter(inner, context, id, &words, |_, network| {
-        policy::change(network, "taking a subnet away")?;
+    alter(inner, context, id, &words, |tables, network| {
+        policy::change(tables, network, "taking a subnet away")?;
         let before = network.subnets.len();
         network.subnets.retain(|one| one.id != subnet);
         if network.subnets.len() == before {
@@ -161,8 +161,8 @@ async fn remove_service(
 ) -> Result<Arc<ShareNetwork>, ManagerError> {
     context.require_change()?;
     let words = format!("security service {service} removed");
-    alter(inner, context, id, &words, |_, network| {
-        policy::change(network, "taking a security service away")?;
+    alter(inner, context, id, &words, |tables, network| {
+        policy::change(tables, network, "taking a security service away")?;
         let before = network.security_services.len();
         network.security_services.retain(|one| *one != service);
         if network.security_services.len() == before {

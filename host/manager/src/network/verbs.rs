@@ -244,7 +244,7 @@ async fn delete(
     inner
         .transact(|tables| {
             let found = find(tables, &context.scope(), id)?;
-            policy::change(found, "taking it away")?;
+            policy::change(tables, found, "taking it away")?;
             let mut change = Change::default();
             change.note(&cause, format_args!("share-network/{id}"), "removed");
             change.delete(RowKey::Network(id), found.revision);

@@ -42,6 +42,10 @@ pub(crate) fn judge(verb: &Verb, error: &CallError, deadlines: u32, most_deadlin
             Verb::UnmanageSnapshot { .. },
             DriverErrorCode::SnapshotNotFound | DriverErrorCode::NotImplemented,
         ) => Judgement::Reached,
+        // With force the host goes on where the driver has no function for it (contract 4.5).
+        (Verb::UnmanageShareServer { force: true, .. }, DriverErrorCode::NotImplemented) => {
+            Judgement::Reached
+        }
         (Verb::ShrinkShare { .. }, DriverErrorCode::PossibleDataLoss | DriverErrorCode::NotImplemented) => {
             Judgement::PutBack
         }

@@ -32,7 +32,11 @@ pub(crate) const fn share_status_during(verb: &Verb) -> Option<ShareStatus> {
         | Verb::CreateShareGroupFromSnapshot { .. }
         | Verb::DeleteShareGroup { .. }
         | Verb::CreateShareGroupSnapshot { .. }
-        | Verb::DeleteShareGroupSnapshot { .. } => None,
+        | Verb::DeleteShareGroupSnapshot { .. }
+        | Verb::SetUpShareServer { .. }
+        | Verb::TearDownShareServer { .. }
+        | Verb::ManageShareServer { .. }
+        | Verb::UnmanageShareServer { .. } => None,
     }
 }
 
@@ -61,7 +65,11 @@ pub(crate) const fn share_status_after_failure(verb: &Verb) -> Option<ShareStatu
         | Verb::CreateShareGroupFromSnapshot { .. }
         | Verb::DeleteShareGroup { .. }
         | Verb::CreateShareGroupSnapshot { .. }
-        | Verb::DeleteShareGroupSnapshot { .. } => None,
+        | Verb::DeleteShareGroupSnapshot { .. }
+        | Verb::SetUpShareServer { .. }
+        | Verb::TearDownShareServer { .. }
+        | Verb::ManageShareServer { .. }
+        | Verb::UnmanageShareServer { .. } => None,
     }
 }
 
@@ -136,6 +144,12 @@ pub(crate) const fn step_of(verb: &Verb) -> &'static str {
         Verb::DeleteShareGroupSnapshot { .. } => {
             "calling group-snapshots.delete-share-group-snapshot, or removing the snapshots one by one"
         }
+        Verb::SetUpShareServer { .. } => "allocating addresses, then calling share-servers.setup-server",
+        Verb::TearDownShareServer { .. } => {
+            "calling share-servers.teardown-server, then giving back its addresses"
+        }
+        Verb::ManageShareServer { .. } => "calling manage-servers.manage-server",
+        Verb::UnmanageShareServer { .. } => "calling manage-servers.unmanage-server",
     }
 }
 
@@ -143,6 +157,7 @@ pub(crate) const fn step_of(verb: &Verb) -> &'static str {
 pub(crate) const fn call_kind(verb: &Verb) -> CallKind {
     match verb {
         Verb::UpdateAccess | Verb::UpdateSnapshotAccess { .. } => CallKind::Access,
+        verb if verb.server().is_some() => CallKind::Server,
         _ => CallKind::Change,
     }
 }
@@ -174,6 +189,10 @@ pub(crate) const fn ability_of(verb: &Verb) -> Option<(Ability, &'static str)> {
         | Verb::CreateShareGroupFromSnapshot { .. }
         | Verb::DeleteShareGroup { .. }
         | Verb::CreateShareGroupSnapshot { .. }
-        | Verb::DeleteShareGroupSnapshot { .. } => None,
+        | Verb::DeleteShareGroupSnapshot { .. }
+        | Verb::SetUpShareServer { .. }
+        | Verb::TearDownShareServer { .. }
+        | Verb::ManageShareServer { .. }
+        | Verb::UnmanageShareServer { .. } => None,
     }
 }

@@ -89,6 +89,9 @@ impl Change {
         }
         self.note(cause, format_args!("replica/{id}"), format_args!("{} -> gone", instance.status));
         self.delete(RowKey::Instance(id), instance.revision);
+        if let Some(server) = instance.share_server {
+            self.leave_server(tables, server);
+        }
     }
 
     /// Alter one instance of a snapshot and say in the ledger how its status changed.
@@ -158,6 +161,9 @@ impl Change {
         }
         for instance in tables.instances_of(id) {
             self.delete(RowKey::Instance(instance.id), instance.revision);
+            if let Some(server) = instance.share_server {
+                self.leave_server(tables, server);
+            }
         }
     }
 

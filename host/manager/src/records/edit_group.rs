@@ -55,6 +55,9 @@ impl Change {
         let Some(group) = tables.group(&Scope::Everything, id) else { return };
         self.note(cause, format_args!("share-group/{id}"), format_args!("{} -> gone", group.status));
         self.delete(RowKey::Group(id), group.revision);
+        if let Some(server) = group.share_server {
+            self.leave_server(tables, server);
+        }
     }
 
     /// Take away a group snapshot with its members.

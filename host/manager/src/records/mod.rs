@@ -11,6 +11,7 @@ mod change;
 mod edit;
 mod edit_group;
 mod edit_network;
+mod edit_server;
 mod row;
 mod tables;
 
@@ -82,6 +83,7 @@ impl Records {
         load(store, row::NETWORK, |_, value| Ok(Row::Network(row::decode(value)?)), loaded).await?;
         let security_service = |_: &Key, value: &[u8]| Ok(Row::SecurityService(row::decode(value)?));
         load(store, row::SECURITY_SERVICE, security_service, loaded).await?;
+        load(store, row::SERVER, |_, value| Ok(Row::Server(row::decode(value)?)), loaded).await?;
         load(store, row::BACKEND, |_, value| Ok(Row::Backend(row::decode(value)?)), loaded).await?;
         load(store, row::GENERATION, |_, value| Ok(Row::Generation(row::decode(value)?)), loaded).await?;
         let (events, _) = broadcast::channel(EVENTS_KEPT);
@@ -165,6 +167,7 @@ fn hint(tables: &Tables, key: &RowKey, row: Option<&Row>) -> Option<Event> {
         (RowKey::Snapshot(id), _) => Some(Event::Snapshot(*id)),
         (RowKey::Group(id), _) => Some(Event::Group(*id)),
         (RowKey::GroupSnapshot(id), _) => Some(Event::GroupSnapshot(*id)),
+        (RowKey::Server(id), _) => Some(Event::Server(*id)),
         (RowKey::Operation(id), _) => Some(Event::Operation(*id)),
         (_, Some(Row::Instance(instance))) => Some(Event::Share(instance.share)),
         (_, Some(Row::SnapshotInstance(instance))) => Some(Event::Snapshot(instance.snapshot)),

@@ -5,13 +5,14 @@ use crate::view::{BackendFailure, StoredAccessRule};
 use bulkhead_model::id::{
     BackendName, Digest, GenerationNumber, OperationId, ProjectId, RequestId, SecurityServiceId,
     ShareGroupId, ShareGroupSnapshotId, ShareGroupTypeId, ShareId, ShareInstanceId, ShareNetworkId,
-    ShareTypeId, SnapshotId, SnapshotInstanceId,
+    ShareServerId, ShareTypeId, SnapshotId, SnapshotInstanceId,
 };
 use bulkhead_model::key::RECORD;
 use bulkhead_model::network::{SecurityService, ShareNetwork};
 use bulkhead_model::operation::Operation;
 use bulkhead_model::share::{Share, ShareInstance};
 use bulkhead_model::share_group::{ShareGroup, ShareGroupSnapshot};
+use bulkhead_model::share_server::ShareServer;
 use bulkhead_model::snapshot::{Snapshot, SnapshotInstance};
 use bulkhead_model::time::Timestamp;
 use bulkhead_store::{Key, KeyPrefix};
@@ -171,6 +172,7 @@ pub(crate) enum RowKey {
     GroupType(ShareGroupTypeId),
     Group(ShareGroupId),
     GroupSnapshot(ShareGroupSnapshotId),
+    Server(ShareServerId),
     Network(ShareNetworkId),
     SecurityService(SecurityServiceId),
     Generation(BackendName, GenerationNumber),
@@ -191,6 +193,7 @@ pub(crate) enum Row {
     GroupType(ShareGroupType),
     Group(ShareGroup),
     GroupSnapshot(ShareGroupSnapshot),
+    Server(ShareServer),
     Network(ShareNetwork),
     SecurityService(SecurityService),
     Generation(GenerationRecord),
@@ -211,6 +214,7 @@ impl Row {
             Self::GroupType(row) => RowKey::GroupType(row.id),
             Self::Group(row) => RowKey::Group(row.id),
             Self::GroupSnapshot(row) => RowKey::GroupSnapshot(row.id),
+            Self::Server(row) => RowKey::Server(row.id),
             Self::Network(row) => RowKey::Network(row.id),
             Self::SecurityService(row) => RowKey::SecurityService(row.id),
             Self::Generation(row) => RowKey::Generation(row.backend.clone(), row.number),
@@ -231,6 +235,7 @@ impl Row {
             Self::GroupType(row) => serde_json::to_vec(row),
             Self::Group(row) => serde_json::to_vec(row),
             Self::GroupSnapshot(row) => serde_json::to_vec(row),
+            Self::Server(row) => serde_json::to_vec(row),
             Self::Network(row) => serde_json::to_vec(row),
             Self::SecurityService(row) => serde_json::to_vec(row),
             Self::Generation(row) => serde_json::to_vec(row),
@@ -256,6 +261,7 @@ impl RowKey {
             Self::GroupType(id) => Key::new(&[RECORD, GROUP_TYPE, &id.to_string()]),
             Self::Group(id) => Key::new(&[RECORD, GROUP, &id.to_string()]),
             Self::GroupSnapshot(id) => Key::new(&[RECORD, GROUP_SNAPSHOT, &id.to_string()]),
+            Self::Server(id) => Key::new(&[RECORD, SERVER, &id.to_string()]),
             Self::Network(id) => Key::new(&[RECORD, NETWORK, &id.to_string()]),
             Self::SecurityService(id) => Key::new(&[RECORD, SECURITY_SERVICE, &id.to_string()]),
             Self::Generation(backend, number) => {
@@ -277,6 +283,7 @@ pub(crate) const SHARE_TYPE: &str = "share-type";
 pub(crate) const GROUP_TYPE: &str = "share-group-type";
 pub(crate) const GROUP: &str = "share-group";
 pub(crate) const GROUP_SNAPSHOT: &str = "share-group-snapshot";
+pub(crate) const SERVER: &str = "share-server";
 pub(crate) const NETWORK: &str = "share-network";
 pub(crate) const SECURITY_SERVICE: &str = "security-service";
 pub(crate) const GENERATION: &str = "generation";

@@ -8,6 +8,7 @@ use crate::manager::Inner;
 use crate::operation::snapshot_of;
 use crate::records::{Cause, Change, Tables};
 use crate::runner::{Progress, Step, enter, failed};
+use crate::share_server;
 use bulkhead_model::error::{CallError, DriverErrorCode};
 use bulkhead_model::operation::{Operation, Verb};
 use bulkhead_model::replica::{ReplicaOutcome, SnapshotProgress, SnapshotUpdate};
@@ -43,6 +44,9 @@ pub(crate) async fn attempt(
         Verb::CreateReplica { .. } | Verb::CreateSnapshot { .. } => None,
         _ => Some(gate.access.lock().await),
     };
+    if let Some(step) = share_server::provide::provide(inner, operation, progress).await? {
+        return Ok(step);
+    }
     let Some((serving, _slot)) = enter(inner, &operation.backend).await? else { return Ok(Step::Again) };
     if inner.runners.is_draining() {
         return Ok(Step::Wait);

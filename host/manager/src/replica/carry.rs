@@ -31,9 +31,9 @@ pub(crate) fn host_string(placement: &Placement) -> String {
     }
 }
 
-fn replica(share: &Share, instance: &ShareInstance) -> Result<Replica, CallError> {
+fn replica(tables: &Tables, share: &Share, instance: &ShareInstance) -> Result<Replica, CallError> {
     Ok(Replica {
-        share: for_driver(share, instance),
+        share: for_driver(tables, share, instance),
         host: host_string(&instance.placement),
         replication_type: share.replication_type.ok_or_else(|| CallError::Host {
             reason: format!("share {} is of a type that is not replicated", share.id),
@@ -46,7 +46,7 @@ fn replica(share: &Share, instance: &ShareInstance) -> Result<Replica, CallError
 /// All replicas of a share, oldest first.
 pub(super) fn replicas(tables: &Tables, share: ShareId) -> Result<Vec<Replica>, CallError> {
     let record = tables.share(&Scope::Everything, share).ok_or_else(|| missing("share", share))?;
-    tables.instances_of(share).into_iter().map(|instance| replica(record, instance)).collect()
+    tables.instances_of(share).into_iter().map(|instance| replica(tables, record, instance)).collect()
 }
 
 fn one_of(replicas: &[Replica], id: ShareInstanceId) -> Result<Replica, CallError> {
@@ -72,7 +72,7 @@ pub(super) fn snapshot(tables: &Tables, instance: &SnapshotInstance) -> Result<S
         snapshot: snapshot.id,
         size: snapshot.size,
         provider_location: instance.provider_location.clone(),
-        share: for_driver(share, of),
+        share: for_driver(tables, share, of),
     })
 }
 

@@ -59,7 +59,7 @@ fn propose_creation(
     check_creation(tables, share, active)?;
     let placement = choose(inner, tables, share, active)?;
     inner.admit(tables, &placement.backend)?;
-    let instance = new_instance(share, &placement);
+    let instance = ShareInstance { share_network: active.share_network, ..new_instance(share, &placement) };
     let id = instance.id;
     let about = About { share: share.id, project: share.project.clone(), backend: placement.backend.clone() };
     let operation = inner.new_operation(Verb::CreateReplica { replica: id }, about, &context.request);
@@ -131,6 +131,8 @@ fn new_instance(share: &Share, placement: &Placement) -> ShareInstance {
         id: ShareInstanceId::random(),
         share: share.id,
         placement: placement.clone(),
+        share_network: None,
+        share_server: None,
         status: ShareStatus::Creating,
         progress_percent: Some(0),
         access_rules_status: AccessRulesStatus::Active,

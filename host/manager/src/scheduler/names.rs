@@ -167,7 +167,7 @@ impl Seen<'_> {
             "dedupe" => pool.dedupe != Support::No,
             "compression" => pool.compression != Support::No,
             "qos" => pool.qos,
-            "driver_handles_share_servers" => false,
+            "driver_handles_share_servers" => self.description.handles_share_servers,
             "snapshot_support" => support.snapshot,
             "create_share_from_snapshot_support" => support.create_share_from_snapshot,
             "revert_to_snapshot_support" => support.revert_to_snapshot,

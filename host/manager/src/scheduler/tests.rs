@@ -48,6 +48,7 @@ impl Scene {
                 max_over_subscription_ratio: 20.0,
                 filter_function: None,
                 goodness_function: None,
+                handles_share_servers: false,
             },
             abilities: Abilities([Ability::Snapshots].into()),
             ip_versions: ip_versions.iter().copied().collect(),

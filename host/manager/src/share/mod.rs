@@ -25,10 +25,11 @@ use crate::records::{Change, Expect, Row, Stored, Tables};
 use crate::request::{Force, NewShare, Update, check_metadata, check_text};
 use crate::runner::launch;
 use crate::scheduler::{self, AskedShare, Wish};
+use crate::share_server::{self, network::NetworkWish};
 use crate::share_type;
 use crate::view::{ShareTypeView, ShareView};
 use bulkhead_model::ability::Ability;
-use bulkhead_model::id::{OperationId, ShareGroupId, ShareId, ShareInstanceId, SnapshotId};
+use bulkhead_model::id::{OperationId, ShareGroupId, ShareId, ShareInstanceId, ShareNetworkId, SnapshotId};
 use bulkhead_model::operation::Verb;
 use bulkhead_model::scope::Scope;
 use bulkhead_model::share::{Placement, Share, ShareInstance, ShareSupport};
@@ -146,6 +147,7 @@ fn propose_creation(
 ) -> Result<Proposal<Started>, ManagerError> {
     let Asked { context, new, share_type, identity } = *asked;
     let specs = share_type::kept_specs(share_type);
+    let share_network = network_of(context, new, share_type, tables)?;
     let placement = scheduler::choose(inner, tables, &wish(context, new, share_type, tables)?)?;
     inner.admit(tables, &placement.backend)?;
     let now = Timestamp::now();
@@ -172,7 +174,7 @@ fn propose_creation(
         created_at: now,
         updated_at: now,
     };
-    let instance = new_instance(&share, &placement);
+    let instance = ShareInstance { share_network, ..new_instance(&share, &placement) };
     let verb = match new.source_snapshot {
         None => Verb::CreateShare,
         Some(snapshot) => Verb::CreateShareFromSnapshot { snapshot },
@@ -196,6 +198,27 @@ fn propose_creation(
     change.insert(Row::Instance(instance));
     change.insert(Row::Operation(operation));
     Ok(Proposal::Commit(placement.backend, change, started))
+}
+
+/// The share network of a new share: that of the snapshot it is made from, that of its group, or the one that was named.
+fn network_of(
+    context: &RequestContext,
+    new: &NewShare,
+    share_type: &ShareTypeView,
+    tables: &Tables,
+) -> Result<Option<ShareNetworkId>, ManagerError> {
+    let of_snapshot = new.source_snapshot.and_then(|id| {
+        let instance = tables.instance(tables.snapshot_instance_of(id)?.share_instance)?;
+        Some(("the snapshot's share", instance.share_network))
+    });
+    let of_group =
+        new.group.and_then(|id| Some(("the share group", tables.group(&context.scope(), id)?.share_network)));
+    let wish = NetworkWish {
+        named: new.share_network,
+        inherited: of_snapshot.or(of_group),
+        extra_specs: &share_type.extra_specs,
+    };
+    share_server::network::of_new(tables, context, wish)
 }
 
 /// What the scheduler is asked for a new share.
@@ -240,6 +263,8 @@ pub(crate) fn new_instance(share: &Share, placement: &Placement) -> ShareInstanc
         id: ShareInstanceId::random(),
         share: share.id,
         placement: placement.clone(),
+        share_network: None,
+        share_server: None,
         status: ShareStatus::Creating,
         progress_percent: Some(0),
         access_rules_status: AccessRulesStatus::Active,

@@ -16,8 +16,9 @@ use crate::operation::{Judgement, judge};
 use crate::records::{Change, Stored, Tables};
 use crate::runner::{Progress, Step, failed};
 use crate::settle;
+use crate::share_server;
 use bulkhead_model::error::{CallError, DriverErrorCode};
-use bulkhead_model::id::{OperationId, ShareId};
+use bulkhead_model::id::{OperationId, ShareId, ShareServerId};
 use bulkhead_model::operation::{Operation, Verb};
 use bulkhead_model::share::ShareForDriver;
 use bulkhead_model::status::AccessRulesStatus;
@@ -57,6 +58,7 @@ pub(crate) async fn attempt(
     };
     match answer {
         Ok(deleted) => {
+            let server = server_of(inner, &attempt);
             let conclusion = inner
                 .conclude(&attempt, |tables, cause, change| {
                     let id = attempt.operation.share;
@@ -64,17 +66,33 @@ pub(crate) async fn attempt(
                     if is_let_go(&attempt.operation.verb) {
                         let words = "let go; its data stay at the backend";
                         change.note(cause, format_args!("share/{id}"), words);
+                        // Its server holds what the host knows nothing of any more.
+                        if let Some(server) = server {
+                            change.edit_server(tables, server, cause, |one| one.is_auto_deletable = false);
+                        }
                     }
                     End::well()
                 })
                 .await?;
+            share_server::left_alone(inner, server).await;
             if let (Conclusion::Taken, Some(share)) = (conclusion, deleted) {
                 count_deleted(inner, &attempt, &share);
             }
             Ok(Step::Ended)
         }
-        Err(error) => failed(inner, &attempt, progress, error).await,
+        Err(error) => {
+            let server = server_of(inner, &attempt);
+            let step = failed(inner, &attempt, progress, error).await?;
+            // The share may be gone all the same: what was not found, or what was forced.
+            share_server::left_alone(inner, server).await;
+            Ok(step)
+        }
     }
+}
+
+/// The share server that the share of an operation lives on.
+fn server_of(inner: &Inner, attempt: &Attempt) -> Option<ShareServerId> {
+    inner.records.read().instance_of(attempt.operation.share)?.share_server
 }
 
 fn count_deleted(inner: &Inner, attempt: &Attempt, share: &ShareForDriver) {

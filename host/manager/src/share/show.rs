@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A share instance as drivers see it.
-pub(crate) fn for_driver(share: &Share, instance: &ShareInstance) -> ShareForDriver {
+pub(crate) fn for_driver(tables: &Tables, share: &Share, instance: &ShareInstance) -> ShareForDriver {
+    let server = instance.share_server.and_then(|id| tables.server(&Scope::Everything, id));
     ShareForDriver {
         id: instance.id,
         share: share.id,
@@ -23,6 +24,7 @@ pub(crate) fn for_driver(share: &Share, instance: &ShareInstance) -> ShareForDri
         protocol: share.protocol,
         pool: instance.placement.pool.clone(),
         source_snapshot: share.source_snapshot,
+        server: server.map(|server| server.for_driver()),
         group: share.group,
         replica_state: instance.replica_state,
         mount_snapshot_support: share.support.mount_snapshot,

@@ -172,11 +172,23 @@ impl Needs {
         self
     }
 
+    /// Whether what is placed lives on a share server.
+    pub(crate) const fn on_servers(mut self, is_on_server: bool) -> Self {
+        self.share_servers = is_on_server;
+        self
+    }
+
+    /// Whether a backend makes share servers where they are asked for, and none where they are not; if not, why.
+    pub(crate) fn check_mode(&self, handles_share_servers: bool) -> Result<(), String> {
+        match (self.share_servers, handles_share_servers) {
+            (true, false) => Err("it builds no share servers, which the share type asks for".to_owned()),
+            (false, true) => Err("it builds share servers, which the share type does not ask for".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a driver with these abilities that reports `statistics` can keep the promise; if not, why.
     pub(crate) fn check(&self, abilities: &Abilities, statistics: &Statistics) -> Result<(), String> {
-        if self.share_servers {
-            return Err("it builds no share servers, which the share type asks for".to_owned());
-        }
         let (asked, offered) = (self.support, abilities.share_support());
         let missing = [
             (asked.snapshot && !offered.snapshot, SNAPSHOTS),
@@ -293,7 +305,16 @@ mod tests {
         assert!(snapshots.check(&abilities(&[]), &statistics).is_err());
         assert!(needs(&BTreeMap::new()).check(&abilities(&[]), &statistics).is_ok());
         let with_servers = BTreeMap::from([(SHARE_SERVERS.to_owned(), "True".to_owned())]);
-        assert!(needs(&with_servers).check(&abilities(&[]), &statistics).is_err());
+        assert!(needs(&with_servers).check_mode(false).is_err());
+        assert!(needs(&with_servers).check_mode(true).is_ok());
+    }
+
+    #[test]
+    fn shares_go_to_backends_of_their_types_mode_only() {
+        let without = needs(&BTreeMap::new());
+        assert_eq!((without.check_mode(false), without.check_mode(true).is_err()), (Ok(()), true));
+        let with = without.on_servers(true);
+        assert_eq!((with.check_mode(true), with.check_mode(false).is_err()), (Ok(()), true));
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use crate::crash::Death;
 use crate::fake_following::Work;
 use crate::fake_migration::{DISRUPTIVE, Polls};
+use crate::fake_servers::{HeldServer, ServerWays, move_in};
 use bulkhead_model::ability::{Abilities, Ability};
 use bulkhead_model::access::{AccessLevel, AccessOutcome, AccessTo, AccessUpdate};
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::{CallError, DriverError, DriverErrorCode};
 use bulkhead_model::export::ExportLocation;
-use bulkhead_model::id::{AccessRuleId, ShareGroupId, ShareInstanceId, SnapshotInstanceId};
+use bulkhead_model::id::{AccessRuleId, ShareGroupId, ShareInstanceId, ShareServerId, SnapshotInstanceId};
 use bulkhead_model::migration::Compatibility;
 use bulkhead_model::share::{EnsuredShare, ShareForDriver, ShareProgress};
 use bulkhead_model::share_group::Consistency;
@@ -37,6 +38,9 @@ pub struct World {
     pub shares: BTreeMap<ShareInstanceId, HeldShare>,
     pub snapshots: BTreeMap<SnapshotInstanceId, (ShareInstanceId, u64)>,
     pub groups: BTreeSet<ShareGroupId>,
+    pub servers: BTreeMap<ShareServerId, HeldServer>,
+    /// The details that each server was last torn down with.
+    pub torn_down: BTreeMap<ShareServerId, BTreeMap<String, String>>,
     /// In which unit each group's snapshots were asked to be consistent.
     pub asked_consistency: BTreeMap<ShareGroupId, Option<Consistency>>,
     /// How often each was really made: more than once is a duplicate.
@@ -124,6 +128,8 @@ pub struct FakeDriver {
     pub compatibility: Compatibility,
     /// Where its shares are directories that the host may copy; none for a backend that the host does not reach.
     pub folder: Option<PathBuf>,
+    /// How its share servers are; unused on a backend that makes none.
+    pub servers: ServerWays,
     /// What befalls calls that have no script.
     pub whims: Option<Whims>,
     /// Its array is down: every call says so.
@@ -190,6 +196,7 @@ impl FakeDriver {
             goodness_function: None,
             compatibility: DISRUPTIVE,
             folder: None,
+            servers: ServerWays::default(),
             whims: None,
             is_down: AtomicBool::new(false),
         }
@@ -319,6 +326,7 @@ pub fn make(
             Err(answered(DriverErrorCode::Conflict))
         };
     }
+    move_in(world, share)?;
     *world.made.entry(share.id.to_string()).or_default() += 1;
     world.shares.insert(share.id, HeldShare { size: share.size, content, rules: BTreeMap::new() });
     Ok(vec![location(share)])

@@ -1,6 +1,7 @@
 //! The fake driver's functions, one after the other as the trait has them: each does what the script says, then the plain thing.
 
 use crate::fake::{Act, FakeDriver, answered, held, make, pool};
+use crate::fake_servers::move_out;
 use async_trait::async_trait;
 use bulkhead_model::ability::Abilities;
 use bulkhead_model::access::{AccessOutcome, AccessUpdate};
@@ -109,6 +110,7 @@ impl Driver for FakeDriver {
             self.remove_folder(share.id);
             world.shares.remove(&share.id);
             world.pending.remove(&share.id);
+            move_out(world, share.id);
             Ok(())
         })
         .await

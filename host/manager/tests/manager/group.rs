@@ -175,7 +175,7 @@ async fn types_that_disagree_on_share_servers_make_no_group() {
     };
     let create = async |types: &[&str]| code(house.manager.create_share_group(&tenant(), asked(types)).await);
     assert_eq!(create(&["default", "servers"]).await, "invalid");
-    assert_eq!(create(&["servers"]).await, "no-backend");
+    assert_eq!(create(&["servers"]).await, "share-servers-without-network");
     assert_eq!(create(&["nobody"]).await, "not-found");
     assert_eq!(create(&["default"; 31]).await, "invalid");
     let other = NewShareGroup { group_type: Some("gold".to_owned()), ..NewShareGroup::default() };

@@ -85,7 +85,7 @@ impl House {
 
     pub fn calls(&self) -> Vec<&'static str> {
         let world = self.world.lock().expect("the world");
-        let periodic = ["setup", "stats", "ensure-shares"];
+        let periodic = ["setup", "stats", "ensure-shares", "share-server-pools"];
         world
             .calls
             .iter()
@@ -126,6 +126,7 @@ pub fn description(name: &str, generation: u64) -> BackendDescription {
         max_over_subscription_ratio: 1.0,
         filter_function: None,
         goodness_function: None,
+        handles_share_servers: false,
     }
 }
 
@@ -210,6 +211,7 @@ pub fn new_share(size: u64) -> NewShare {
         share_type: None,
         source_snapshot: None,
         group: None,
+        share_network: None,
         is_public: false,
     }
 }

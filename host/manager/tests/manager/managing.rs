@@ -24,6 +24,7 @@ pub fn by_hand(name: &str) -> ManageShare {
         display_description: None,
         share_type: None,
         driver_options: BTreeMap::new(),
+        share_server: None,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::Generation;
 use crate::bindings::convert::access::{outcomes_from_wit, rule_to_wit, update_to_wit};
-use crate::bindings::convert::share::share_to_wit;
-use crate::bindings::v0_1::bulkhead::driver::types::Share;
+use crate::bindings::convert::server::with_server;
+use crate::bindings::v0_1::bulkhead::driver::types::{Share, ShareServer};
 use crate::export::{AllowAccess, DenyAccess, UpdateAccess};
 use crate::target;
 use bulkhead_model::ability::Ability;
@@ -24,12 +24,12 @@ impl Generation {
         let abilities = self.caller.component.abilities();
         let has_older_way = abilities.has(Ability::AccessByRule);
         if abilities.has(Ability::Access) {
-            let (wit_share, wit_update) = (share_to_wit(share), update_to_wit(update));
+            let ((wit_share, server), wit_update) = (with_server(share), update_to_wit(update));
             let outcome = self
                 .call::<UpdateAccess, _>(
                     reason,
                     target::access(share, update),
-                    (&wit_share, &wit_update, None),
+                    (&wit_share, &wit_update, server.as_ref()),
                     |outcomes| outcomes_from_wit(update, outcomes),
                 )
                 .await;
@@ -40,12 +40,11 @@ impl Generation {
         } else if !has_older_way {
             return Err(CallError::NotExported { interface: Ability::Access.interface() });
         }
-        let one_by_one = ByRule {
-            generation: self,
-            reason,
-            share: share_to_wit(share),
-            target: target::access(share, update),
+        let (share, server, target) = {
+            let (wit_share, server) = with_server(share);
+            (wit_share, server, target::access(share, update))
         };
+        let one_by_one = ByRule { generation: self, reason, share, server, target };
         one_by_one.update(update).await
     }
 }
@@ -55,6 +54,7 @@ struct ByRule<'call> {
     generation: &'call Generation,
     reason: &'call CallReason,
     share: Share,
+    server: Option<ShareServer>,
     target: CallTarget,
 }
 
@@ -83,12 +83,14 @@ impl ByRule<'_> {
 
     async fn allow(&self, rule: &AccessRule) -> Result<(), CallError> {
         let (target, rule) = (self.target.clone(), rule_to_wit(rule));
-        self.generation.call::<AllowAccess, _>(self.reason, target, (&self.share, &rule, None), Ok).await
+        let arguments = (&self.share, &rule, self.server.as_ref());
+        self.generation.call::<AllowAccess, _>(self.reason, target, arguments, Ok).await
     }
 
     async fn deny(&self, rule: &AccessRule) -> Result<(), CallError> {
         let (target, rule) = (self.target.clone(), rule_to_wit(rule));
-        self.generation.call::<DenyAccess, _>(self.reason, target, (&self.share, &rule, None), Ok).await
+        let arguments = (&self.share, &rule, self.server.as_ref());
+        self.generation.call::<DenyAccess, _>(self.reason, target, arguments, Ok).await
     }
 }
 

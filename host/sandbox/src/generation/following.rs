@@ -4,6 +4,7 @@ use super::Generation;
 use crate::bindings::convert::hook::hook_answer_from_wit;
 use crate::bindings::convert::metadata::supplied_from_wit;
 use crate::bindings::convert::pairs_to_wit;
+use crate::bindings::convert::server::with_server;
 use crate::bindings::convert::share::share_to_wit;
 use crate::bindings::convert::status::progress_from_wit;
 use crate::driver::HOOK_BATCH;
@@ -21,10 +22,11 @@ impl Generation {
         share: &ShareForDriver,
         work: &PendingWork,
     ) -> Result<ShareProgress, CallError> {
-        let convert = |progress| progress_from_wit(&self.rights, progress);
+        let rights = self.rights.at(share.server.as_ref());
+        let convert = |progress| progress_from_wit(&rights, progress);
         let target = target::pending(share, work);
-        let share = share_to_wit(share);
-        self.call::<ShareStatus, _>(reason, target, (&share, None), convert).await
+        let (share, server) = with_server(share);
+        self.call::<ShareStatus, _>(reason, target, (&share, server.as_ref()), convert).await
     }
 
     pub(super) async fn periodic_hook_data_of(
@@ -48,8 +50,9 @@ impl Generation {
         share: &ShareForDriver,
     ) -> Result<SuppliedMetadata, CallError> {
         let convert = |metadata| supplied_from_wit(&self.metadata_keys.supplied, metadata);
-        let arguments = share_to_wit(share);
-        self.call::<ShareCreationMetadata, _>(reason, target::share(share), (&arguments, None), convert).await
+        let (arguments, server) = with_server(share);
+        let arguments = (&arguments, server.as_ref());
+        self.call::<ShareCreationMetadata, _>(reason, target::share(share), arguments, convert).await
     }
 
     pub(super) async fn update_share_from_metadata_of(
@@ -58,8 +61,8 @@ impl Generation {
         share: &ShareForDriver,
         metadata: &BTreeMap<String, String>,
     ) -> Result<(), CallError> {
-        let (arguments, metadata) = (share_to_wit(share), pairs_to_wit(metadata));
-        let arguments = (&arguments, &metadata[..], None);
+        let ((arguments, server), metadata) = (with_server(share), pairs_to_wit(metadata));
+        let arguments = (&arguments, &metadata[..], server.as_ref());
         self.call::<UpdateShareFromMetadata, _>(reason, target::share(share), arguments, Ok).await
     }
 }

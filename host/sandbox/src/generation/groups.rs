@@ -5,6 +5,7 @@ use crate::bindings::convert::group::{
     consistency_from_wit, created_shares_from_wit, group_snapshot_to_wit, group_to_wit, sources_to_wit,
     taken_members_from_wit,
 };
+use crate::bindings::convert::server::server_of;
 use crate::driver::Driver as _;
 use crate::export::{
     ConsistencyUnit, CreateShareGroup, CreateShareGroupFromSnapshot, CreateShareGroupSnapshot,
@@ -29,8 +30,9 @@ impl Generation {
         if !self.abilities().has(Ability::ShareGroups) {
             return Ok(());
         }
-        let arguments = group_to_wit(group);
-        self.call::<CreateShareGroup, _>(reason, target::group(group), (&arguments, None), Ok).await
+        let (arguments, server) = (group_to_wit(group), server_of(group.server.as_ref()));
+        let arguments = (&arguments, server.as_ref());
+        self.call::<CreateShareGroup, _>(reason, target::group(group), arguments, Ok).await
     }
 
     pub(super) async fn delete_share_group_of(
@@ -41,8 +43,9 @@ impl Generation {
         if !self.abilities().has(Ability::ShareGroups) {
             return Ok(());
         }
-        let arguments = group_to_wit(group);
-        self.call::<DeleteShareGroup, _>(reason, target::group(group), (&arguments, None), Ok).await
+        let (arguments, server) = (group_to_wit(group), server_of(group.server.as_ref()));
+        let arguments = (&arguments, server.as_ref());
+        self.call::<DeleteShareGroup, _>(reason, target::group(group), arguments, Ok).await
     }
 
     pub(super) async fn create_share_group_from(
@@ -51,11 +54,13 @@ impl Generation {
         (group, snapshot): (&ShareGroupForDriver, &ShareGroupSnapshotForDriver),
         sources: &[GroupShareSource],
     ) -> Result<Vec<CreatedShare>, CallError> {
-        let convert = |answer| created_shares_from_wit(&self.rights, self.can_be_polled(), sources, answer);
-        let target = target::group_from_snapshot(group, sources);
+        let rights = self.rights.at(group.server.as_ref());
+        let convert = |answer| created_shares_from_wit(&rights, self.can_be_polled(), sources, answer);
+        let (target, server) =
+            (target::group_from_snapshot(group, sources), server_of(group.server.as_ref()));
         let (group, snapshot) = (group_to_wit(group), group_snapshot_to_wit(snapshot));
         let sources = sources_to_wit(sources);
-        let arguments = (&group, &snapshot, &sources[..], None);
+        let arguments = (&group, &snapshot, &sources[..], server.as_ref());
         self.call::<CreateShareGroupFromSnapshot, _>(reason, target, arguments, convert).await
     }
 
@@ -76,9 +81,11 @@ impl Generation {
         snapshot: &ShareGroupSnapshotForDriver,
     ) -> Result<Vec<SnapshotUpdate>, CallError> {
         let convert = |updates| taken_members_from_wit(&self.rights, snapshot, updates);
-        let arguments = group_snapshot_to_wit(snapshot);
+        let (arguments, server) =
+            (group_snapshot_to_wit(snapshot), server_of(snapshot.group.server.as_ref()));
         let target = target::group_snapshot(snapshot);
-        self.call::<CreateShareGroupSnapshot, _>(reason, target, (&arguments, None), convert).await
+        let arguments = (&arguments, server.as_ref());
+        self.call::<CreateShareGroupSnapshot, _>(reason, target, arguments, convert).await
     }
 
     pub(super) async fn delete_share_group_snapshot_of(
@@ -86,8 +93,10 @@ impl Generation {
         reason: &CallReason,
         snapshot: &ShareGroupSnapshotForDriver,
     ) -> Result<(), CallError> {
-        let arguments = group_snapshot_to_wit(snapshot);
+        let (arguments, server) =
+            (group_snapshot_to_wit(snapshot), server_of(snapshot.group.server.as_ref()));
         let target = target::group_snapshot(snapshot);
-        self.call::<DeleteShareGroupSnapshot, _>(reason, target, (&arguments, None), Ok).await
+        let arguments = (&arguments, server.as_ref());
+        self.call::<DeleteShareGroupSnapshot, _>(reason, target, arguments, Ok).await
     }
 }

@@ -5,7 +5,7 @@ use crate::bindings::convert::migration::{
     compatibility_from_wit, connection_from_wit, first_phase_from_wit, migration_to_wit, outcome_from_wit,
     progress_from_wit,
 };
-use crate::bindings::convert::share::share_to_wit;
+use crate::bindings::convert::server::with_server;
 use crate::export::{
     ConnectionInfo, MigrationCancel, MigrationCheckCompatibility, MigrationComplete, MigrationContinue,
     MigrationProgress, MigrationStart,
@@ -52,7 +52,8 @@ impl Generation {
         migration: &ShareMigration,
     ) -> Result<MigrationOutcome, CallError> {
         let (target, arguments) = (target::migration(migration), migration_to_wit(migration));
-        let convert = |answer| outcome_from_wit(&self.rights, migration, answer);
+        let rights = self.rights.at(migration.destination.server.as_ref());
+        let convert = |answer| outcome_from_wit(&rights, migration, answer);
         self.call::<MigrationComplete, _>(reason, target, (&arguments,), convert).await
     }
 
@@ -79,8 +80,10 @@ impl Generation {
         reason: &CallReason,
         share: &ShareForDriver,
     ) -> Result<Connection, CallError> {
-        let convert = |answer| connection_from_wit(&self.rights, answer);
-        let arguments = share_to_wit(share);
-        self.call::<ConnectionInfo, _>(reason, target::share(share), (&arguments, None), convert).await
+        let rights = self.rights.at(share.server.as_ref());
+        let convert = |answer| connection_from_wit(&rights, answer);
+        let (arguments, server) = with_server(share);
+        let arguments = (&arguments, server.as_ref());
+        self.call::<ConnectionInfo, _>(reason, target::share(share), arguments, convert).await
     }
 }

@@ -6,6 +6,7 @@ mod groups;
 mod migration;
 mod replication;
 mod serve;
+mod servers;
 
 use crate::bindings::convert::Breach;
 use crate::bindings::convert::error::error_from_wit;
@@ -62,10 +63,21 @@ impl Generation {
         arguments: E::Arguments<'_>,
         convert: impl FnOnce(E::Answer) -> Result<T, Breach> + Send,
     ) -> Result<T, CallError> {
+        self.call_at::<E, T>(&self.rights, (reason, target), arguments, convert).await
+    }
+
+    /// As [`Self::call`], where locations that a failure leaves behind may be at the addresses of `rights`.
+    async fn call_at<E: Export, T>(
+        &self,
+        rights: &LocationRights,
+        (reason, target): (&CallReason, CallTarget),
+        arguments: E::Arguments<'_>,
+        convert: impl FnOnce(E::Answer) -> Result<T, Breach> + Send,
+    ) -> Result<T, CallError> {
         let against = |Breach(reason)| CallError::InvalidAnswer { function: E::LABEL, reason };
         match self.caller.call::<E>(reason, target, arguments).await? {
             Ok(answer) => convert(answer).map_err(against),
-            Err(error) => Err(CallError::Answered(error_from_wit(&self.rights, error).map_err(against)?)),
+            Err(error) => Err(CallError::Answered(error_from_wit(rights, error).map_err(against)?)),
         }
     }
 
@@ -80,5 +92,7 @@ mod groups_tests;
 mod migration_tests;
 #[cfg(test)]
 mod replication_tests;
+#[cfg(test)]
+mod servers_tests;
 #[cfg(test)]
 mod tests;

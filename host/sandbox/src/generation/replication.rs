@@ -6,7 +6,9 @@ use crate::bindings::convert::replica::{
     replica_to_wit, replicas_to_wit, reversion_to_wit, siblings_to_wit, snapshots_to_wit, updates_from_wit,
     view_to_wit,
 };
+use crate::bindings::convert::server::server_of;
 use crate::bindings::convert::snapshot::snapshot_to_wit;
+use crate::bindings::v0_1::bulkhead::driver::types::ShareServer;
 use crate::export::{
     CreateReplica, CreateReplicatedSnapshot, DeleteReplica, DeleteReplicatedSnapshot, PromoteReplica,
     RevertToReplicatedSnapshot, UpdateReplicaState, UpdateReplicatedSnapshot,
@@ -27,7 +29,8 @@ impl Generation {
         reason: &CallReason,
         view: &ReplicaView,
     ) -> Result<ReplicaOutcome, CallError> {
-        let convert = |outcome| created_from_wit(&self.rights, view, outcome);
+        let rights = self.rights.at(view.replica.share.server.as_ref());
+        let convert = |outcome| created_from_wit(&rights, view, outcome);
         let arguments = view_to_wit(view);
         self.call::<CreateReplica, _>(reason, target::replica(view), (&arguments,), convert).await
     }
@@ -39,7 +42,8 @@ impl Generation {
     ) -> Result<(), CallError> {
         let (replicas, replica) = (replicas_to_wit(&removal.replicas), replica_to_wit(&removal.replica));
         let snapshots: Vec<_> = removal.snapshots.iter().map(snapshot_to_wit).collect();
-        let arguments = (&replicas[..], &replica, &snapshots[..], None);
+        let server = server_of(removal.replica.share.server.as_ref());
+        let arguments = (&replicas[..], &replica, &snapshots[..], server.as_ref());
         self.call::<DeleteReplica, _>(reason, target::removal(removal), arguments, Ok).await
     }
 
@@ -78,10 +82,11 @@ impl Generation {
         snapshot: &ReplicatedSnapshot,
     ) -> Result<Vec<SnapshotUpdate>, CallError> {
         let target = target::replicated_snapshot(snapshot, active(&snapshot.replicas));
+        let server = server_of_active(&snapshot.replicas);
         let (replicas, snapshots) =
             (replicas_to_wit(&snapshot.replicas), snapshots_to_wit(&snapshot.snapshots));
         let convert = |updates| updates_from_wit(&self.rights, snapshot, updates);
-        let arguments = (&replicas[..], &snapshots[..], None);
+        let arguments = (&replicas[..], &snapshots[..], server.as_ref());
         self.call::<CreateReplicatedSnapshot, _>(reason, target, arguments, convert).await
     }
 
@@ -91,10 +96,11 @@ impl Generation {
         snapshot: &ReplicatedSnapshot,
     ) -> Result<Vec<SnapshotUpdate>, CallError> {
         let target = target::replicated_snapshot(snapshot, active(&snapshot.replicas));
+        let server = server_of_active(&snapshot.replicas);
         let (replicas, snapshots) =
             (replicas_to_wit(&snapshot.replicas), snapshots_to_wit(&snapshot.snapshots));
         let convert = |updates| updates_from_wit(&self.rights, snapshot, updates);
-        let arguments = (&replicas[..], &snapshots[..], None);
+        let arguments = (&replicas[..], &snapshots[..], server.as_ref());
         self.call::<DeleteReplicatedSnapshot, _>(reason, target, arguments, convert).await
     }
 
@@ -112,12 +118,13 @@ impl Generation {
         let target = target::replicated_snapshot(snapshot, Some(replica));
         let (replicas, siblings) =
             (replicas_to_wit(&snapshot.replicas), siblings_to_wit(&snapshot.snapshots));
+        let server = server_of(subject.share.server.as_ref());
         let (subject, asked) = (replica_to_wit(subject), replica_snapshot_to_wit(instance));
         let only = ReplicatedSnapshot { replicas: Vec::new(), snapshots: vec![instance.clone()] };
         let convert = |update: Option<_>| {
             Ok(updates_from_wit(&self.rights, &only, update.into_iter().collect())?.into_iter().next())
         };
-        let arguments = (&replicas[..], &subject, &siblings[..], &asked, None);
+        let arguments = (&replicas[..], &subject, &siblings[..], &asked, server.as_ref());
         self.call::<UpdateReplicatedSnapshot, _>(reason, target, arguments, convert).await
     }
 
@@ -130,6 +137,13 @@ impl Generation {
         let target = target::replicated_revert(reversion);
         self.call::<RevertToReplicatedSnapshot, _>(reason, target, (&arguments,), Ok).await
     }
+}
+
+/// The server that the active replica lives on: calls about a snapshot on all replicas go there.
+fn server_of_active(replicas: &[Replica]) -> Option<ShareServer> {
+    let id = active(replicas)?;
+    let active = replicas.iter().find(|replica| replica.share.id == id)?;
+    server_of(active.share.server.as_ref())
 }
 
 fn active(replicas: &[Replica]) -> Option<ShareInstanceId> {

@@ -5,6 +5,7 @@ use crate::bindings::convert::access::{rules_to_wit, snapshot_rule_to_wit, snaps
 use crate::bindings::convert::location::locations_from_wit;
 use crate::bindings::convert::manage::{managed_share_from_wit, managed_snapshot_from_wit};
 use crate::bindings::convert::pairs_to_wit;
+use crate::bindings::convert::server::{server_of, with_server};
 use crate::bindings::convert::share::{
     creation_from_wit, ensured_from_wit, reversion_from_wit, share_to_wit,
 };
@@ -115,14 +116,16 @@ impl Driver for Generation {
         reason: &CallReason,
         share: &ShareForDriver,
     ) -> Result<Vec<ExportLocation>, CallError> {
-        let convert = |locations| locations_from_wit(&self.rights, locations);
-        let arguments = share_to_wit(share);
-        self.call::<CreateShare, _>(reason, target::share(share), (&arguments, None), convert).await
+        let rights = self.rights.at(share.server.as_ref());
+        let convert = |locations| locations_from_wit(&rights, locations);
+        let (arguments, server) = with_server(share);
+        let why = (reason, target::share(share));
+        self.call_at::<CreateShare, _>(&rights, why, (&arguments, server.as_ref()), convert).await
     }
 
     async fn delete_share(&self, reason: &CallReason, share: &ShareForDriver) -> Result<(), CallError> {
-        let arguments = share_to_wit(share);
-        self.call::<DeleteShare, _>(reason, target::share(share), (&arguments, None), Ok).await
+        let (arguments, server) = with_server(share);
+        self.call::<DeleteShare, _>(reason, target::share(share), (&arguments, server.as_ref()), Ok).await
     }
 
     async fn ensure_shares(
@@ -155,8 +158,9 @@ impl Driver for Generation {
         snapshot: &SnapshotForDriver,
     ) -> Result<SnapshotOutcome, CallError> {
         let convert = |outcome| outcome_from_wit(&self.rights, snapshot, outcome);
-        let arguments = snapshot_to_wit(snapshot);
-        self.call::<CreateSnapshot, _>(reason, target::snapshot(snapshot), (&arguments, None), convert).await
+        let (arguments, server) = (snapshot_to_wit(snapshot), server_of(snapshot.share.server.as_ref()));
+        let arguments = (&arguments, server.as_ref());
+        self.call::<CreateSnapshot, _>(reason, target::snapshot(snapshot), arguments, convert).await
     }
 
     async fn delete_snapshot(
@@ -164,8 +168,9 @@ impl Driver for Generation {
         reason: &CallReason,
         snapshot: &SnapshotForDriver,
     ) -> Result<(), CallError> {
-        let arguments = snapshot_to_wit(snapshot);
-        self.call::<DeleteSnapshot, _>(reason, target::snapshot(snapshot), (&arguments, None), Ok).await
+        let (arguments, server) = (snapshot_to_wit(snapshot), server_of(snapshot.share.server.as_ref()));
+        let arguments = (&arguments, server.as_ref());
+        self.call::<DeleteSnapshot, _>(reason, target::snapshot(snapshot), arguments, Ok).await
     }
 
     async fn create_share_from_snapshot(
@@ -174,10 +179,12 @@ impl Driver for Generation {
         share: &ShareForDriver,
         source: &SnapshotForDriver,
     ) -> Result<Creation, CallError> {
-        let convert = |creation| creation_from_wit(&self.rights, self.can_be_polled(), creation);
-        let target = target::share_from_snapshot(share, source);
-        let (share, source) = (share_to_wit(share), snapshot_to_wit(source));
-        self.call::<CreateShareFromSnapshot, _>(reason, target, (&share, &source, None), convert).await
+        let rights = self.rights.at(share.server.as_ref());
+        let convert = |creation| creation_from_wit(&rights, self.can_be_polled(), creation);
+        let why = (reason, target::share_from_snapshot(share, source));
+        let ((share, server), source) = (with_server(share), snapshot_to_wit(source));
+        let arguments = (&share, &source, server.as_ref());
+        self.call_at::<CreateShareFromSnapshot, _>(&rights, why, arguments, convert).await
     }
 
     async fn revert_to_snapshot(
@@ -190,8 +197,9 @@ impl Driver for Generation {
         let target = target::revert(snapshot, rules);
         let share_rules = rules_to_wit(&rules.share);
         let snapshot_rules: Vec<_> = rules.snapshot.iter().map(snapshot_rule_to_wit).collect();
+        let server = server_of(snapshot.share.server.as_ref());
         let snapshot = snapshot_to_wit(snapshot);
-        let arguments = (&snapshot, &share_rules[..], &snapshot_rules[..], None);
+        let arguments = (&snapshot, &share_rules[..], &snapshot_rules[..], server.as_ref());
         self.call::<RevertToSnapshot, _>(reason, target, arguments, convert).await
     }
 
@@ -364,9 +372,9 @@ impl Driver for Generation {
         share: &ShareForDriver,
         new_size: Gibibytes,
     ) -> Result<(), CallError> {
-        let arguments = share_to_wit(share);
-        self.call::<ExtendShare, _>(reason, target::share(share), (&arguments, new_size.get(), None), Ok)
-            .await
+        let (arguments, server) = with_server(share);
+        let arguments = (&arguments, new_size.get(), server.as_ref());
+        self.call::<ExtendShare, _>(reason, target::share(share), arguments, Ok).await
     }
 
     async fn shrink_share(
@@ -375,9 +383,9 @@ impl Driver for Generation {
         share: &ShareForDriver,
         new_size: Gibibytes,
     ) -> Result<(), CallError> {
-        let arguments = share_to_wit(share);
-        self.call::<ShrinkShare, _>(reason, target::share(share), (&arguments, new_size.get(), None), Ok)
-            .await
+        let (arguments, server) = with_server(share);
+        let arguments = (&arguments, new_size.get(), server.as_ref());
+        self.call::<ShrinkShare, _>(reason, target::share(share), arguments, Ok).await
     }
 
     async fn snapshot_update_access(
@@ -387,8 +395,9 @@ impl Driver for Generation {
         update: &SnapshotAccessUpdate,
     ) -> Result<(), CallError> {
         let target = target::snapshot_access(snapshot, update);
+        let server = server_of(snapshot.share.server.as_ref());
         let (snapshot, update) = (snapshot_to_wit(snapshot), snapshot_update_to_wit(update));
-        self.call::<SnapshotUpdateAccess, _>(reason, target, (&snapshot, &update, None), Ok).await
+        self.call::<SnapshotUpdateAccess, _>(reason, target, (&snapshot, &update, server.as_ref()), Ok).await
     }
 
     async fn manage_existing(
@@ -398,18 +407,20 @@ impl Driver for Generation {
         managed: &ManagedName,
         driver_options: &BTreeMap<String, String>,
     ) -> Result<ManagedShare, CallError> {
-        let convert = |answer| managed_share_from_wit(&self.rights, answer);
+        let rights = self.rights.at(share.server.as_ref());
+        let convert = |answer| managed_share_from_wit(&rights, answer);
         let target = target::managed_share(share, managed);
-        let (share, options) = (share_to_wit(share), pairs_to_wit(driver_options));
-        self.call::<ManageExisting, _>(reason, target, (&share, &options[..], None), convert).await
+        let ((share, server), options) = (with_server(share), pairs_to_wit(driver_options));
+        let arguments = (&share, &options[..], server.as_ref());
+        self.call::<ManageExisting, _>(reason, target, arguments, convert).await
     }
 
     async fn unmanage(&self, reason: &CallReason, share: &ShareForDriver) -> Result<(), CallError> {
         if !self.abilities().has(Ability::Manage) {
             return Ok(());
         }
-        let arguments = share_to_wit(share);
-        self.call::<Unmanage, _>(reason, target::share(share), (&arguments, None), Ok).await
+        let (arguments, server) = with_server(share);
+        self.call::<Unmanage, _>(reason, target::share(share), (&arguments, server.as_ref()), Ok).await
     }
 
     async fn manage_existing_snapshot(
@@ -421,9 +432,10 @@ impl Driver for Generation {
     ) -> Result<ManagedSnapshot, CallError> {
         let convert = |answer| managed_snapshot_from_wit(&self.rights, snapshot, answer);
         let target = target::managed_snapshot(snapshot, managed);
-        let (arguments, options) = (snapshot_to_wit(snapshot), pairs_to_wit(driver_options));
-        self.call::<ManageExistingSnapshot, _>(reason, target, (&arguments, &options[..], None), convert)
-            .await
+        let server = server_of(snapshot.share.server.as_ref());
+        let (snapshot, options) = (snapshot_to_wit(snapshot), pairs_to_wit(driver_options));
+        let arguments = (&snapshot, &options[..], server.as_ref());
+        self.call::<ManageExistingSnapshot, _>(reason, target, arguments, convert).await
     }
 
     async fn unmanage_snapshot(
@@ -434,8 +446,9 @@ impl Driver for Generation {
         if !self.abilities().has(Ability::ManageSnapshots) {
             return Ok(());
         }
-        let arguments = snapshot_to_wit(snapshot);
-        self.call::<UnmanageSnapshot, _>(reason, target::snapshot(snapshot), (&arguments, None), Ok).await
+        let (arguments, server) = (snapshot_to_wit(snapshot), server_of(snapshot.share.server.as_ref()));
+        let arguments = (&arguments, server.as_ref());
+        self.call::<UnmanageSnapshot, _>(reason, target::snapshot(snapshot), arguments, Ok).await
     }
 
     async fn share_usage_sizes(

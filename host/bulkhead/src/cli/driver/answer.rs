@@ -54,6 +54,7 @@ pub(super) fn left_behind(error: &CallError) -> Option<Value> {
     let CallError::Answered(answer) = error else { return None };
     match answer.detail.as_ref()? {
         ErrorDetail::ExportLocations(locations) => Some(json!({ "export-locations": locations })),
+        ErrorDetail::ServerDetails(details) => Some(json!({ "server-details": details })),
     }
 }
 

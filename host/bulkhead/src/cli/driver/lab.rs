@@ -230,6 +230,7 @@ fn share(
         protocol,
         pool: written.pool.clone(),
         source_snapshot: None,
+        server: None,
         group: None,
         replica_state: None,
         mount_snapshot_support: false,

@@ -5,6 +5,7 @@ mod types;
 
 use super::connection::{ConnectionOptions, OutputOptions, WaitOptions, field, find};
 use super::printer::Printer;
+use super::share_server::find_network;
 use crate::client::Client;
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -83,6 +84,9 @@ struct Create {
     /// The type of the group, by name or id; without it the built-in one
     #[arg(long, value_name = "GROUP_TYPE")]
     group_type: Option<String>,
+    /// The share network its shares' clients are in, by name or id; where backends make share servers
+    #[arg(long, value_name = "NETWORK", conflicts_with = "snapshot")]
+    share_network: Option<String>,
     /// Make it from this group snapshot with all its shares, by name or id
     #[arg(long)]
     snapshot: Option<String>,
@@ -165,12 +169,17 @@ impl Create {
             Some(name) => Some(snapshot::find_snapshot(client, name).await?),
             None => None,
         };
+        let network = match &self.share_network {
+            Some(name) => Some(find_network(client, name).await?),
+            None => None,
+        };
         let asked = json!({ "share_group": {
             "name": self.name,
             "description": self.description,
             "share_types": self.share_types,
             "share_group_type_id": self.group_type,
             "source_share_group_snapshot_id": source,
+            "share_network_id": network,
         } });
         let made = client.post("/v2/share-groups", &asked).await?;
         let id = made

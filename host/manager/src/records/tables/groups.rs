@@ -44,8 +44,8 @@ impl Groups {
         self.types.remove(&id);
     }
 
-    pub(super) fn remove(&mut self, id: ShareGroupId) {
-        self.all.remove(&id);
+    pub(super) fn remove(&mut self, id: ShareGroupId) -> Option<Stored<ShareGroup>> {
+        self.all.remove(&id)
     }
 
     pub(super) fn remove_snapshot(&mut self, id: ShareGroupSnapshotId) {

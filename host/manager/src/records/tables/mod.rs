@@ -3,9 +3,11 @@
 mod groups;
 mod instances;
 mod networks;
+mod servers;
 
 use groups::Groups;
 use networks::Networks;
+use servers::Servers;
 
 use super::row::{BackendRecord, FirstResult, GenerationRecord, Row, RowKey, RuleChunk, ShareType};
 use bulkhead_model::id::{
@@ -66,6 +68,7 @@ pub(crate) struct Tables {
     share_types: BTreeMap<ShareTypeId, Stored<ShareType>>,
     generations: BTreeMap<BackendName, BTreeMap<GenerationNumber, Stored<GenerationRecord>>>,
     groups: Groups,
+    servers: Servers,
     networks: Networks,
 
     shares_of_project: Index<ProjectId, ShareId>,
@@ -270,9 +273,13 @@ impl Tables {
 
     fn insert(&mut self, row: Row, revision: Revision) {
         match row {
+            Row::Server(server) => self.servers.insert(revision, server),
             Row::Network(network) => self.networks.insert(revision, network),
             Row::SecurityService(service) => self.networks.insert_service(revision, service),
-            Row::Group(group) => self.groups.insert(revision, group),
+            Row::Group(group) => {
+                self.servers.insert_group(&group);
+                self.groups.insert(revision, group);
+            }
             Row::GroupSnapshot(snapshot) => self.groups.insert_snapshot(revision, snapshot),
             Row::Share(share) => {
                 self.groups.insert_share(&share);
@@ -283,6 +290,7 @@ impl Tables {
                 self.instances_of_share.entry(instance.share).or_default().insert(instance.id);
                 let backend = instance.placement.backend.clone();
                 self.instances_of_backend.entry(backend).or_default().insert(instance.id);
+                self.servers.insert_instance(&instance);
                 self.instances.insert(instance.id, Stored::new(revision, instance));
             }
             Row::Snapshot(snapshot) => {
@@ -334,9 +342,14 @@ impl Tables {
 
     fn remove(&mut self, key: &RowKey) {
         match key {
+            RowKey::Server(id) => self.servers.remove(*id),
             RowKey::Network(id) => self.networks.remove(*id),
             RowKey::SecurityService(id) => self.networks.remove_service(*id),
-            RowKey::Group(id) => self.groups.remove(*id),
+            RowKey::Group(id) => {
+                if let Some(group) = self.groups.remove(*id) {
+                    self.servers.remove_group(&group);
+                }
+            }
             RowKey::GroupSnapshot(id) => self.groups.remove_snapshot(*id),
             RowKey::Share(id) => {
                 if let Some(share) = self.shares.remove(id) {
@@ -348,6 +361,7 @@ impl Tables {
                 if let Some(instance) = self.instances.remove(id) {
                     remove_from(&mut self.instances_of_share, &instance.share, id);
                     remove_from(&mut self.instances_of_backend, &instance.placement.backend, id);
+                    self.servers.remove_instance(&instance);
                 }
             }
             RowKey::Snapshot(id) => {

@@ -25,7 +25,9 @@ pub(crate) fn resource_from_wit(resource: &wit::TargetResource) -> Result<Resour
     match resource {
         wit::TargetResource::Share(id) => id.parse().map(Resource::Share).map_err(|_| malformed_id(id)),
         wit::TargetResource::Snapshot(id) => id.parse().map(Resource::Snapshot).map_err(|_| malformed_id(id)),
-        wit::TargetResource::ShareServer(id) => Err(foreign("share server", id)),
+        wit::TargetResource::ShareServer(id) => {
+            id.parse().map(Resource::ShareServer).map_err(|_| malformed_id(id))
+        }
         wit::TargetResource::ShareGroup(id) => {
             id.parse().map(Resource::ShareGroup).map_err(|_| malformed_id(id))
         }

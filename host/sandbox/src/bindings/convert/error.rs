@@ -2,6 +2,7 @@
 
 use super::Breach;
 use super::location::{LocationRights, locations_from_wit};
+use super::server::details_left_from_wit;
 use crate::bindings::v0_1::bulkhead::driver::types as wit;
 use bulkhead_model::error::{DriverError, DriverErrorCode, ErrorDetail};
 use bulkhead_model::text::GuestText;
@@ -25,8 +26,8 @@ fn code_from_wit(code: wit::ErrorCode) -> DriverErrorCode {
     )
 }
 
-/// A driver's error: its message cleaned and cut, what was left behind checked as if the call had succeeded. Details of share servers
-/// are dropped, for no function that this host drives has any.
+/// A driver's error: its message cleaned and cut, what was left behind checked as if the call had succeeded; of what a server
+/// has that was set up in part, what can be kept is.
 pub(crate) fn error_from_wit(rights: &LocationRights, error: wit::Error) -> Result<DriverError, Breach> {
     let code = code_from_wit(error.code);
     let message = GuestText::message(&error.message);
@@ -37,7 +38,10 @@ pub(crate) fn error_from_wit(rights: &LocationRights, error: wit::Error) -> Resu
             })?;
             Some(ErrorDetail::ExportLocations(locations))
         }
-        Some(wit::ErrorDetail::ServerDetails(_)) | None => None,
+        Some(wit::ErrorDetail::ServerDetails(details)) => {
+            Some(ErrorDetail::ServerDetails(details_left_from_wit(details)))
+        }
+        None => None,
     };
     Ok(DriverError { code, message, detail })
 }

@@ -5,6 +5,8 @@ use super::{Breach, check_count, check_text, pairs_from_wit, pairs_to_wit, shown
 use crate::bindings::v0_1::bulkhead::driver::types as wit;
 use bulkhead_capability::backend::Backend;
 use bulkhead_model::export::ExportLocation;
+use bulkhead_model::share_server::ServerForDriver;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// The most metadata of one location.
@@ -22,6 +24,16 @@ impl LocationRights {
     pub(crate) fn of(backend: &Backend) -> Self {
         let keys = backend.manifest().metadata_keys.iter().flat_map(|declared| &declared.export_location);
         Self { addresses: address::allowed(backend), metadata_keys: keys.cloned().collect() }
+    }
+
+    /// The same for what lives on `server`: it is reached at the addresses of its server too, and of no other one.
+    pub(crate) fn at(&self, server: Option<&ServerForDriver>) -> Cow<'_, Self> {
+        let Some(server) = server.filter(|server| !server.addresses.is_empty()) else {
+            return Cow::Borrowed(self);
+        };
+        let mut rights = self.clone();
+        rights.addresses.extend(server.addresses.iter().map(|address| Address::Ip(address.to_canonical())));
+        Cow::Owned(rights)
     }
 
     fn check_path(&self, path: &str) -> Result<(), Breach> {
@@ -131,6 +143,20 @@ pub(crate) mod tests {
     fn a_foreign_address_is_refused_with_the_line_that_would_allow_it() {
         assert!(refused(vec![location("10.0.0.6:/a")]).contains("grant.export_addresses"));
         assert!(refused(vec![location("/shares/a")]).contains("names the address"));
+    }
+
+    #[test]
+    fn a_share_is_at_the_addresses_of_its_own_server_and_of_no_other() {
+        let (own, other) = (crate::fixture::server(), crate::fixture::server());
+        let [own_address, other_address] = [&own, &other].map(|server| server.addresses.first().copied());
+        let found = |address: Option<std::net::IpAddr>| {
+            let address = address.expect("an address");
+            locations_from_wit(&rights().at(Some(&own)), vec![location(&format!("{address}:/a"))])
+        };
+        assert!(found(own_address).is_ok());
+        assert!(found(other_address).is_err());
+        let granted = vec![location("10.0.0.5:/a")];
+        assert!(locations_from_wit(&rights().at(Some(&own)), granted).is_ok(), "granted ones stay");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::location::{LocationRights, locations_from_wit};
 use super::replica::updates_of_from_wit;
+use super::server::server_of;
 use super::share::{protocol_from_wit, share_to_wit};
 use super::snapshot::snapshot_to_wit;
 use super::{Breach, check_count};
@@ -25,8 +26,8 @@ pub(crate) fn migration_to_wit(migration: &ShareMigration) -> wit::ShareMigratio
         destination_share: share_to_wit(&migration.destination),
         destination_host: migration.destination_host.clone(),
         snapshots: mappings.collect(),
-        source_server: None,
-        destination_server: None,
+        source_server: server_of(migration.source.server.as_ref()),
+        destination_server: server_of(migration.destination.server.as_ref()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::access::{access_rules_of_share, outcomes_from_wit, rules_to_wit, snapshot_rule_to_wit};
 use super::location::{LocationRights, locations_from_wit};
+use super::server::server_of;
 use super::share::share_to_wit;
 use super::snapshot::{mountable_locations, snapshot_to_wit};
 use super::{Breach, TEXT_BYTES, check_count, check_text, shown};
@@ -16,7 +17,7 @@ use bulkhead_model::replica::{
 };
 use bulkhead_model::snapshot::SnapshotForDriver;
 use bulkhead_model::status::{AccessRulesStatus, ReplicaState, ReplicationType};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A replica as a driver call carries it.
 pub(crate) fn replica_to_wit(replica: &Replica) -> wit::Replica {
@@ -35,7 +36,7 @@ pub(crate) fn replica_to_wit(replica: &Replica) -> wit::Replica {
             AccessRulesStatus::Syncing => wit::AccessRulesStatus::Syncing,
             AccessRulesStatus::Error => wit::AccessRulesStatus::Error,
         },
-        share_server: None,
+        share_server: server_of(replica.share.server.as_ref()),
     }
 }
 
@@ -74,7 +75,7 @@ pub(crate) fn view_to_wit(view: &ReplicaView) -> wit_replication::ReplicaView {
         replica: replica_to_wit(&view.replica),
         access_rules: access_rules_of_share(&view.access_rules),
         snapshots: pairs.collect(),
-        server: None,
+        server: server_of(view.replica.share.server.as_ref()),
     }
 }
 
@@ -85,7 +86,7 @@ pub(crate) fn promotion_to_wit(promotion: &Promotion) -> wit_replication::Promot
         replica: replica_to_wit(&promotion.replica),
         access_rules: access_rules_of_share(&promotion.access_rules),
         quiesce_wait_seconds: promotion.quiesce_wait_seconds,
-        server: None,
+        server: server_of(promotion.replica.share.server.as_ref()),
     }
 }
 
@@ -118,7 +119,7 @@ pub(crate) fn reversion_to_wit(reversion: &ReplicatedReversion) -> wit_revert::R
         snapshots: snapshots_to_wit(&reversion.snapshots),
         share_rules: rules_to_wit(&reversion.share_rules),
         snapshot_rules: reversion.snapshot_rules.iter().map(snapshot_rule_to_wit).collect(),
-        server: None,
+        server: server_of(reversion.active_replica.share.server.as_ref()),
     }
 }
 
@@ -183,12 +184,14 @@ pub(crate) fn promoted_from_wit(
     outcomes: Vec<wit_replication::ReplicaOutcome>,
 ) -> Result<Vec<ReplicaOutcome>, Breach> {
     check_count("the answer of promote-replica", &outcomes, promotion.replicas.len())?;
-    let mut open: BTreeSet<_> = promotion.replicas.iter().map(|replica| replica.share.id).collect();
+    let mut open: BTreeMap<_, _> =
+        promotion.replicas.iter().map(|replica| (replica.share.id, &replica.share)).collect();
     let mut found = Vec::with_capacity(outcomes.len());
     for outcome in outcomes {
-        let id = outcome.share_id.parse::<ShareInstanceId>().ok().filter(|id| open.remove(id));
-        let id = id.ok_or_else(|| unasked(&outcome.share_id))?;
-        found.push(outcome_from_wit(rights, &promotion.access_rules, id, outcome)?);
+        let id = outcome.share_id.parse::<ShareInstanceId>().ok();
+        let share = id.and_then(|id| open.remove(&id)).ok_or_else(|| unasked(&outcome.share_id))?;
+        let rights = rights.at(share.server.as_ref());
+        found.push(outcome_from_wit(&rights, &promotion.access_rules, share.id, outcome)?);
     }
     let promoted = promotion.replica.share.id;
     for outcome in &found {

@@ -9,7 +9,7 @@ use crate::bindings::v0_1::bulkhead::driver::types as wit;
 use bulkhead_model::id::ShareInstanceId;
 use bulkhead_model::share::{Creation, EnsuredShare, Protocol, Reversion, ShareForDriver, share_name};
 use bulkhead_model::size::Gibibytes;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// A share as a driver call carries it.
 pub(crate) fn share_to_wit(share: &ShareForDriver) -> wit::Share {
@@ -22,7 +22,7 @@ pub(crate) fn share_to_wit(share: &ShareForDriver) -> wit::Share {
         protocol: protocol_to_wit(share.protocol),
         pool: share.pool.clone(),
         source_snapshot_id: share.source_snapshot.map(|id| id.to_string()),
-        share_server_id: None,
+        share_server_id: share.server.as_ref().map(|server| server.id.to_string()),
         share_group_id: share.group.map(|id| id.to_string()),
         replica_state: share.replica_state.map(replica_state_to_wit),
         mount_snapshot_support: share.mount_snapshot_support,
@@ -65,22 +65,23 @@ pub(crate) fn ensured_from_wit(
     answer: Vec<WitEnsuredShare>,
 ) -> Result<Vec<EnsuredShare>, Breach> {
     check_count("the answer of ensure-shares", &answer, asked.len())?;
-    let mut open: BTreeSet<ShareInstanceId> = asked.iter().map(|share| share.id).collect();
+    let mut open: BTreeMap<ShareInstanceId, &ShareForDriver> =
+        asked.iter().map(|share| (share.id, share)).collect();
     let mut found = Vec::with_capacity(answer.len());
     for ensured in answer {
-        let id = ensured.share_id.parse::<ShareInstanceId>().ok().filter(|id| open.remove(id)).ok_or_else(
-            || {
-                Breach(format!(
-                    "ensured-share.share-id is one of those asked about, each once, unlike '{}'",
-                    shown(&ensured.share_id)
-                ))
-            },
-        )?;
+        let id = ensured.share_id.parse::<ShareInstanceId>().ok();
+        let share = id.and_then(|id| open.remove(&id)).ok_or_else(|| {
+            Breach(format!(
+                "ensured-share.share-id is one of those asked about, each once, unlike '{}'",
+                shown(&ensured.share_id)
+            ))
+        })?;
+        let rights = rights.at(share.server.as_ref());
         found.push(EnsuredShare {
-            id,
+            id: share.id,
             export_locations: ensured
                 .export_locations
-                .map(|locations| locations_from_wit(rights, locations))
+                .map(|locations| locations_from_wit(&rights, locations))
                 .transpose()?,
             reapply_access_rules: ensured.reapply_access_rules,
             healthy: ensured.healthy,

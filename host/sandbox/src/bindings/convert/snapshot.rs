@@ -45,7 +45,7 @@ pub(super) fn mountable_locations(
     }
     let bare = locations.into_iter();
     let bare = bare.map(|location| wit::ExportLocation { metadata: Vec::new(), ..location });
-    locations_from_wit(rights, bare.collect())
+    locations_from_wit(&rights.at(snapshot.share.server.as_ref()), bare.collect())
 }
 
 #[cfg(test)]

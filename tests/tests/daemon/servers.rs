@@ -1,0 +1,141 @@
+//! Share servers through the doors of a real daemon, on the array that has no disks: each tenant gets a server of its own, and nothing of it
+//! is left afterwards.
+
+use crate::refusal;
+use bulkhead_tests::daemon::{Daemon, SETTLE, gone, settle};
+use bulkhead_tests::http::Client;
+use bulkhead_tests::lab::Lab;
+use bulkhead_tests::programs;
+use bulkhead_tests::verbs::{
+    create_share, create_type, delete_share, location, newest_failure, share_path, text, until,
+};
+use serde_json::{Value, json};
+
+const OPTIONS: &str = "driver_handles_share_servers = true\nexisting_servers = { svm-old = \"10.77.0.9\" }\n";
+const NETWORKS: &str = "\n[[grant.networks.user]]\ngateway = \"10.77.0.1\"\nmask = 28\n";
+
+/// A daemon whose backend makes share servers in 10.77.0.0/28, and tears unused ones down after so many seconds.
+async fn served(unused_seconds: u32) -> (Lab, Daemon) {
+    let lab = Lab::new().expect("a lab");
+    let lab = lab.with_main(&format!("[intervals]\nunused-share-server-seconds = {unused_seconds}\n"));
+    let driver = programs::guest("memory").expect("the driver");
+    let text = lab.backend_text("nas1", &driver, OPTIONS, &[]).expect("a backend");
+    std::fs::write(lab.backend_file("nas1"), text + NETWORKS).expect("written");
+    let daemon = Daemon::start(&lab).await.expect("a daemon");
+    daemon.ready().await.expect("a ready backend");
+    let specs = json!({ "driver_handles_share_servers": "True", "snapshot_support": "True" });
+    create_type(&daemon.operator(), "served", specs).await.expect("a type");
+    (lab, daemon)
+}
+
+async fn network(client: &Client) -> String {
+    let made = client.post("/v2/share-networks", &json!({ "share_network": {} })).await.expect("made");
+    text(&made["share_network"]["id"]).expect("an id")
+}
+
+fn on(network: &str) -> Value {
+    json!({ "share_proto": "NFS", "size": 1, "share_type": "served", "share_network_id": network })
+}
+
+async fn servers(operator: &Client) -> Vec<Value> {
+    let listed = operator.get("/v2/share-servers").await.expect("a list");
+    listed["share_servers"].as_array().expect("servers").clone()
+}
+
+#[tokio::test]
+async fn each_tenant_has_a_server_of_its_own_that_goes_with_its_last_share() {
+    let (_lab, daemon) = served(0).await;
+    let (blue, red, operator) =
+        (daemon.tenant(), daemon.tenant().header("x-bulkhead-project", "red"), daemon.operator());
+    let (of_blue, of_red) = (network(&blue).await, network(&red).await);
+    let shares = [
+        create_share(&blue, on(&of_blue)).await.expect("a share"),
+        create_share(&blue, on(&of_blue)).await.expect("a share"),
+    ];
+    let foreign = create_share(&red, on(&of_red)).await.expect("a share");
+    for share in &shares {
+        let at = location(&blue, share).await.expect("a location");
+        assert!(at.starts_with("10.77.0.2:"), "{at}");
+    }
+    let at = location(&red, &foreign).await.expect("a location");
+    assert!(at.starts_with("10.77.0.3:"), "{at}");
+    let seen = blue.get(&share_path(&shares[0])).await.expect("shown");
+    assert_eq!(seen["share"]["share_network_id"], json!(of_blue));
+    assert!(seen["share"].get("share_server_id").is_none(), "{seen}");
+    let all = servers(&operator).await;
+    assert_eq!(all.len(), 2, "{all:?}");
+    let of_network =
+        operator.get(&format!("/v2/share-servers?share_network_id={of_red}")).await.expect("a list");
+    let [server] = of_network["share_servers"].as_array().expect("servers").as_slice() else {
+        panic!("one server: {of_network}");
+    };
+    let id = text(&server["id"]).expect("an id");
+    let details = operator.get(&format!("/v2/share-servers/{id}/details")).await.expect("shown");
+    assert!(details["details"].is_object(), "{details}");
+    assert_eq!(refusal(&red, "GET", &format!("/v2/share-servers/{id}"), None).await.0, 403);
+    assert_eq!(refusal(&operator, "DELETE", &format!("/v2/share-servers/{id}"), None).await.0, 409);
+    let in_use = refusal(&red, "DELETE", &format!("/v2/share-networks/{of_red}"), None).await;
+    assert_eq!(in_use.0, 409, "{in_use:?}");
+    delete_share(&red, &foreign).await.expect("gone");
+    gone(&operator, &format!("/v2/share-servers/{id}")).await.expect("the server is gone");
+    red.delete(&format!("/v2/share-networks/{of_red}")).await.expect("removed");
+    for share in &shares {
+        delete_share(&blue, share).await.expect("gone");
+    }
+    until("all servers are gone", SETTLE, async || Ok(servers(&operator).await.is_empty()))
+        .await
+        .expect("gone");
+    let pools = operator.get("/v2/scheduler-stats/pools/detail").await.expect("pools");
+    assert_eq!(pools["pools"][0]["capabilities"]["driver_handles_share_servers"], json!(true));
+}
+
+#[tokio::test]
+async fn a_share_in_a_full_network_tells_its_tenant_why_and_nothing_of_servers() {
+    let (_lab, daemon) = served(600).await;
+    let (tenant, operator) = (daemon.tenant(), daemon.operator());
+    // Of 16 addresses three are none to give out.
+    for _ in 0..13 {
+        let network = network(&tenant).await;
+        create_share(&tenant, on(&network)).await.expect("a share");
+    }
+    let network = network(&tenant).await;
+    let made = tenant.post("/v2/shares", &json!({ "share": on(&network) })).await.expect("taken");
+    let share = text(&made["share"]["id"]).expect("an id");
+    settle(&tenant, &share_path(&share), "share", &["error"]).await.expect("in error");
+    let messages = tenant.get("/v2/messages").await.expect("messages");
+    let told = messages["messages"].as_array().expect("messages");
+    assert_eq!(told.len(), 1, "{messages}");
+    assert_eq!((&told[0]["detail_id"], &told[0]["resource_id"]), (&json!("033"), &json!(share)));
+    let failure = newest_failure(&operator).await.expect("a failure");
+    assert_eq!(failure["code"], "no-address-left", "{failure}");
+}
+
+#[tokio::test]
+async fn an_operator_takes_a_server_over_lets_it_go_and_survives_a_kill_in_between() {
+    let (lab, mut daemon) = served(0).await;
+    let network = network(&daemon.tenant()).await;
+    let asked = json!({ "share_server": {
+        "host": "bulkhead@nas1", "share_network_id": network, "identifier": "svm-old", "driver_options": {},
+    } });
+    let made = daemon.operator().post("/v2/share-servers/manage", &asked).await.expect("taken");
+    let id = text(&made["share_server"]["id"]).expect("an id");
+    daemon.kill().expect("killed");
+    let daemon = Daemon::start(&lab).await.expect("started again");
+    daemon.ready().await.expect("a ready backend");
+    let operator = daemon.operator();
+    let path = format!("/v2/share-servers/{id}");
+    let found = settle(&operator, &path, "share_server", &["active"]).await.expect("active");
+    assert_eq!((&found["identifier"], &found["is_auto_deletable"]), (&json!("svm-old"), &json!(false)));
+    let share = create_share(&daemon.tenant(), on(&network)).await.expect("a share");
+    assert!(location(&daemon.tenant(), &share).await.expect("a location").starts_with("10.77.0.9:"));
+    let action = format!("{path}/action");
+    let unmanage = json!({ "unmanage": { "force": false } });
+    assert_eq!(refusal(&operator, "POST", &action, Some(&unmanage)).await.0, 409);
+    delete_share(&daemon.tenant(), &share).await.expect("gone");
+    operator.post(&action, &unmanage).await.expect("taken");
+    gone(&operator, &path).await.expect("let go");
+    let old = daemon.operator().header("x-openstack-manila-api-version", "2.48");
+    assert_eq!(refusal(&old, "POST", "/v2/share-servers/manage", Some(&asked)).await.0, 404);
+    assert_eq!(refusal(&daemon.tenant(), "POST", "/v2/share-servers/manage", Some(&asked)).await.0, 403);
+    assert_eq!(refusal(&daemon.tenant(), "GET", "/v2/share-servers", None).await.0, 403);
+}
