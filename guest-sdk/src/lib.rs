@@ -1,8 +1,8 @@
 //! What a vendor needs to write a Bulkhead share driver in Rust.
 //!
 //! A driver is a type with functions and no state: implement [`Driver`] and one trait for each further thing the driver can do, and
-//! name them in [`export_driver!`]. Everything else a driver may do goes through [`files`], [`execute`], [`service`], [`dbus`],
-//! [`job`], [`config`], [`private_data`], [`lock`], [`log`] and [`clock`], and only as `driver.toml` declares and the operator grants.
+//! name them in [`export_driver!`]. Everything else a driver may do goes through [`files`], [`execute`], [`http`], [`service`],
+//! [`dbus`], [`job`], [`config`], [`private_data`], [`lock`], [`log`] and [`clock`], and only as `driver.toml` declares and the operator grants.
 //!
 //! This is a complete driver:
 //!
@@ -30,6 +30,7 @@ pub mod files;
 mod glue;
 pub mod group;
 mod host;
+pub mod http;
 pub mod job;
 pub mod lock;
 pub mod log;

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::indexing_slicing, reason = "test code: what is not there fails the test")]
 
+pub mod appliance;
 pub mod cgroup;
 pub mod daemon;
 pub mod ganesha;

@@ -48,7 +48,10 @@ fn the_examples_of_the_manifest_s_page_are_one_sound_manifest() {
     let manifest = bulkhead_package::manifest::parse(&examples.join("\n"), "MANIFEST.md");
     let manifest = manifest.unwrap_or_else(|error| panic!("{error}"));
     assert!(manifest.templates().count() >= 11, "an example is missing");
-    for table in ["option", "root", "execute", "pipeline", "job", "file", "group", "service", "dbus"] {
+    for table in [
+        "option", "root", "execute", "pipeline", "job", "file", "group", "service", "dbus", "endpoint",
+        "session", "request",
+    ] {
         assert!(examples.iter().any(|example| example.contains(&format!("[[{table}]]"))), "{table}");
     }
 }

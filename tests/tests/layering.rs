@@ -47,6 +47,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("bulkhead-btrfs-ganesha", &["bulkhead-sdk"]),
     ("bulkhead-directory", &["bulkhead-sdk"]),
     ("bulkhead-memory", &["bulkhead-sdk"]),
+    ("bulkhead-rest-appliance", &["bulkhead-sdk"]),
     ("bulkhead-hostile", &["bulkhead-sdk"]),
     ("bulkhead-pupils", &["bulkhead-sdk"]),
     ("bulkhead-plain", &["bulkhead-sdk"]),

@@ -2,12 +2,13 @@
 
 use super::{Answer, Host, convert};
 use crate::bindings::base::bulkhead::host::{
-    clock, config, dbus, execute, files, job, lock, log, private_data, service,
+    clock, config, dbus, execute, files, http, job, lock, log, private_data, service,
 };
 use crate::config::Value;
 use crate::dbus::Reply;
 use crate::execute::Output;
 use crate::files::{DirectoryEntry, FileStatus, Path, Space};
+use crate::http::{Moved, Response};
 use crate::job::{Entry as JobEntry, State as JobState};
 use crate::log::Level;
 use crate::private_data::{Entry, Expected, Owner};
@@ -122,6 +123,22 @@ impl Host for Component {
     fn call_dbus(&self, template: &str, owner: &Instance, slots: Slots) -> Answer<Reply> {
         dbus::call(template, &convert::bus_owner(owner), &convert::slots(slots))
             .map(convert::dbus_reply)
+            .map_err(convert::error)
+    }
+
+    fn send_request(&self, template: &str, slots: Slots) -> Answer<Response> {
+        http::send(template, &convert::slots(slots)).map(convert::response).map_err(convert::error)
+    }
+
+    fn upload(&self, template: &str, slots: Slots, source: &Path) -> Answer<Moved> {
+        http::upload(template, &convert::slots(slots), &convert::path(source))
+            .map(convert::moved)
+            .map_err(convert::error)
+    }
+
+    fn download(&self, template: &str, slots: Slots, destination: &Path) -> Answer<Moved> {
+        http::download(template, &convert::slots(slots), &convert::path(destination))
+            .map(convert::moved)
             .map_err(convert::error)
     }
 

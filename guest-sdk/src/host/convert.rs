@@ -1,13 +1,14 @@
 //! This crate's types of the imports to and from the contract's.
 
 use crate::bindings::base::bulkhead::host::{
-    config, dbus, execute, files, job, log, private_data, service, types,
+    config, dbus, execute, files, http, job, log, private_data, service, types,
 };
 use crate::capability::{CapabilityCode, CapabilityError, CommandExit};
 use crate::config::Value;
 use crate::dbus::{Fault, Item, Reply, Value as DbusValue};
 use crate::execute::{Completeness, Output};
 use crate::files::{DirectoryEntry, FileKind, FileStatus, Ownership, Path, Space};
+use crate::http::{Moved, Response};
 use crate::job::{Entry as JobEntry, Exit, Progress, State as JobState};
 use crate::log::Level;
 use crate::private_data::{Entry, Expected, Owner};
@@ -195,6 +196,26 @@ pub(super) fn dbus_reply(reply: dbus::DbusReply) -> Reply {
     match reply {
         dbus::DbusReply::Results(items) => Reply::Results(items.into_iter().map(dbus_item).collect()),
         dbus::DbusReply::Fault(fault) => Reply::Fault(Fault { name: fault.name, message: fault.message }),
+    }
+}
+
+pub(super) fn response(response: http::Response) -> Response {
+    Response {
+        status: response.status,
+        headers: response.headers.into_iter().map(|header| (header.name, header.value)).collect(),
+        body: response.body,
+        completeness: if response.truncated { Completeness::Cut } else { Completeness::Whole },
+        controller: response.controller,
+        retry_after: response.retry_after_ms.map(Duration::from_millis),
+        duration: Duration::from_millis(response.duration_ms),
+    }
+}
+
+pub(super) fn moved(outcome: http::StreamOutcome) -> Moved {
+    Moved {
+        status: outcome.status,
+        bytes: outcome.bytes_done,
+        duration: Duration::from_millis(outcome.duration_ms),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::config::Value;
 use crate::dbus::Reply;
 use crate::execute::Output;
 use crate::files::{DirectoryEntry, FileStatus, Path, Space};
+use crate::http::{Moved, Response};
 use crate::job;
 use crate::log::Level;
 use crate::private_data::{Entry, Expected, Owner};
@@ -54,6 +55,9 @@ pub(crate) trait Host {
     fn bind(&self, group: &str, instance: &Instance, bind: &str, source: &Path) -> Answer<()>;
     fn unbind(&self, group: &str, instance: &Instance, bind: &str, source: &Path) -> Answer<()>;
     fn call_dbus(&self, template: &str, owner: &Instance, slots: Slots) -> Answer<Reply>;
+    fn send_request(&self, template: &str, slots: Slots) -> Answer<Response>;
+    fn upload(&self, template: &str, slots: Slots, source: &Path) -> Answer<Moved>;
+    fn download(&self, template: &str, slots: Slots, destination: &Path) -> Answer<Moved>;
     fn start_job(&self, name: &str, key: &str, slots: Slots) -> Answer<job::State>;
     fn poll_job(&self, name: &str, key: &str) -> Answer<job::State>;
     fn jobs(&self) -> Answer<Vec<job::Entry>>;

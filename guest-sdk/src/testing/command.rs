@@ -1,4 +1,4 @@
-//! Commands, pipelines and calls on a bus: recorded, and answered by the test.
+//! Commands, pipelines, calls on a bus and requests: recorded, and answered by the test.
 
 use super::denial::{Answer, fail, io};
 use super::manifest::Template;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::rc::Rc;
 
-/// A command, pipeline or D-Bus call as the host would make it: the template with its slots filled.
+/// A command, pipeline, D-Bus call or request as the host would make it: the template with its slots filled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     template: String,
@@ -33,13 +33,20 @@ impl Command {
         Self { template: template.to_owned(), stages, values, paths: filled.paths }
     }
 
+    /// One whose words stand as they are.
+    pub(super) fn made(template: &str, words: Vec<String>, filled: Filled) -> Self {
+        let values = filled.values.into_iter().map(|(slot, value)| (slot, value.text)).collect();
+        Self { template: template.to_owned(), stages: vec![words], values, paths: filled.paths }
+    }
+
     /// The template's name.
     #[must_use]
     pub fn template(&self) -> &str {
         &self.template
     }
 
-    /// The program and its words, filled; of a pipeline those of its first stage; of a D-Bus call its arguments.
+    /// The program and its words, filled; of a pipeline those of its first stage; of a D-Bus call its arguments; of a
+    /// request its method, its path with the query, and its body.
     #[must_use]
     pub fn words(&self) -> &[String] {
         self.stages.first().map_or(&[], Vec::as_slice)

@@ -8,6 +8,7 @@ use crate::dbus::Reply;
 use crate::execute::Output;
 use crate::files::{DirectoryEntry, FileStatus, Path, Space};
 use crate::host::Host;
+use crate::http::{Moved, Response};
 use crate::job;
 use crate::log::Level;
 use crate::private_data::{Entry, Expected, Owner};
@@ -121,6 +122,18 @@ impl Host for Double {
 
     fn call_dbus(&self, template: &str, owner: &Instance, slots: Slots) -> Answer<Reply> {
         call(|state| state.call_dbus(template, owner, slots))
+    }
+
+    fn send_request(&self, template: &str, slots: Slots) -> Answer<Response> {
+        call(|state| state.send_request(template, slots))
+    }
+
+    fn upload(&self, template: &str, slots: Slots, source: &Path) -> Answer<Moved> {
+        call(|state| state.upload(template, slots, source))
+    }
+
+    fn download(&self, template: &str, slots: Slots, destination: &Path) -> Answer<Moved> {
+        call(|state| state.download(template, slots, destination))
     }
 
     fn start_job(&self, name: &str, key: &str, slots: Slots) -> Answer<job::State> {

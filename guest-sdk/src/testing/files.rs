@@ -269,6 +269,24 @@ impl State {
         fs::write(&checked.full, content).map_err(io)
     }
 
+    /// The length of a file that this resource owns and that is to be sent elsewhere.
+    pub(super) fn outgoing(&self, at: &Path) -> Answer<u64> {
+        let checked = self.check(at)?;
+        self.check_owned(&checked)?;
+        let found = checked.full.symlink_metadata().map_err(io)?;
+        if found.is_file() { Ok(found.len()) } else { fail(CapabilityCode::NotFound, "it is no file") }
+    }
+
+    /// Put what came from elsewhere in its place.
+    pub(super) fn incoming(&self, at: &Path, content: &[u8]) -> Answer<()> {
+        let checked = self.check_change(at)?;
+        if checked.is_there() {
+            self.check_owned(&checked)?;
+        }
+        self.record_owned(&checked.root, &checked.place);
+        fs::write(&checked.full, content).map_err(io)
+    }
+
     pub(super) fn write_template(&self, name: &str, slots: Slots) -> Answer<()> {
         let (template, file, checked) = self.template_file(name, &slots)?;
         let filled = self.fill(name, template, slots)?;

@@ -14,6 +14,7 @@ use crate::config::Value;
 use crate::dbus::Reply;
 use crate::execute::Output;
 use crate::files::Space;
+use crate::http::Response;
 use crate::log::Level;
 use crate::resource::Resource;
 use crate::service::Status;
@@ -47,6 +48,8 @@ pub(super) struct State {
     pub(super) commands: RefCell<Vec<Command>>,
     pub(super) dbus_answers: RefCell<BTreeMap<String, Answerer<Reply>>>,
     pub(super) dbus_calls: RefCell<Vec<Command>>,
+    pub(super) request_answers: RefCell<BTreeMap<String, Answerer<Response>>>,
+    pub(super) requests: RefCell<Vec<Command>>,
     pub(super) services: RefCell<Services>,
     pub(super) jobs: RefCell<BTreeMap<JobKey, Job>>,
     pub(super) jobs_run_on: Cell<bool>,
@@ -96,6 +99,8 @@ impl Lab {
             commands: RefCell::default(),
             dbus_answers: RefCell::default(),
             dbus_calls: RefCell::default(),
+            request_answers: RefCell::default(),
+            requests: RefCell::default(),
             services: RefCell::default(),
             jobs: RefCell::default(),
             jobs_run_on: Cell::new(false),
@@ -155,6 +160,17 @@ impl Lab {
     #[must_use]
     pub fn dbus_calls(&self) -> Vec<Command> {
         self.state.dbus_calls.borrow().clone()
+    }
+
+    /// Answer a request. Its slots are checked and encoded before: [`Command::words`] are method, path and body.
+    pub fn answer_request(&self, template: &str, answer: impl Fn(&Command) -> Answer<Response> + 'static) {
+        self.state.request_answers.borrow_mut().insert(template.to_owned(), Answerer(Rc::new(answer)));
+    }
+
+    /// The requests sent so far, oldest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Command> {
+        self.state.requests.borrow().clone()
     }
 
     /// How a service is.

@@ -2,8 +2,8 @@
 //!
 //! A [`Lab`] reads the driver's own `driver.toml` and lays out each of its roots as a temporary directory. A driver's functions are
 //! called through it; what the manifest does not declare, or what is not of the call's share or snapshot, is denied there as the real
-//! host denies it. Commands, pipelines and jobs are recorded and answered by the test, or run for real; D-Bus calls are recorded and
-//! answered; services start nothing, and are ready until the test lets them end.
+//! host denies it. Commands, pipelines and jobs are recorded and answered by the test, or run for real; D-Bus calls and requests
+//! are recorded and answered; services start nothing, and are ready until the test lets them end.
 //!
 //! ```
 //! use bulkhead_sdk::testing::{Lab, sample};
@@ -44,6 +44,7 @@ mod execute;
 mod fault;
 mod files;
 mod groups;
+mod http;
 mod lab;
 mod manifest;
 mod migration;

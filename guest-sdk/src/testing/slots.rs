@@ -4,7 +4,7 @@ use super::denial::{Answer, deny, fail, invalid};
 use super::lab::State;
 use super::manifest::{AccessRulesStyle, FileFormat, SlotType, Template};
 use super::place::Place;
-use crate::access::{AccessLevel, AccessType};
+use crate::access::{AccessLevel, AccessRule, AccessType};
 use crate::capability::CapabilityCode;
 use crate::resource::Resource;
 use crate::slots::{SlotValue, Slots};
@@ -163,6 +163,7 @@ impl State {
         Ok(match style {
             AccessRulesStyle::Exports5 => exports5(clients),
             AccessRulesStyle::Ganesha => ganesha(clients),
+            AccessRulesStyle::Json => json(&rules),
         })
     }
 }
@@ -206,6 +207,38 @@ fn exports5<'a>(clients: impl Iterator<Item = (&'a str, AccessLevel)>) -> String
     };
     let clients: Vec<String> = clients.map(client).collect();
     if clients.is_empty() { NOBODY.to_owned() } else { clients.join(" ") }
+}
+
+/// Every rule, as an object of an array.
+fn json(rules: &[AccessRule]) -> String {
+    let rule = |rule: &AccessRule| {
+        let kind = match rule.access_type {
+            AccessType::Ip => "ip",
+            AccessType::User => "user",
+            AccessType::Cert => "cert",
+            AccessType::Cephx => "cephx",
+        };
+        let level = match rule.access_level {
+            AccessLevel::Rw => "rw",
+            AccessLevel::Ro => "ro",
+        };
+        format!(r#"{{"type":"{kind}","to":{},"level":"{level}"}}"#, json_text(&rule.access_to))
+    };
+    format!("[{}]", rules.iter().map(rule).collect::<Vec<_>>().join(","))
+}
+
+/// A text as JSON writes it.
+pub(super) fn json_text(text: &str) -> String {
+    let mut written = String::from('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => written.extend(['\\', letter]),
+            control if control.is_control() => written.push_str(&format!("\\u{:04x}", u32::from(control))),
+            plain => written.push(plain),
+        }
+    }
+    written.push('"');
+    written
 }
 
 fn is_uuid(text: &str) -> bool {

@@ -4,6 +4,7 @@
 use crate::call::Call;
 use crate::config::PeerOptions;
 use crate::execute::{CommandRunner, Directories};
+use crate::http::{BoundEndpoint, EndpointError, Transport};
 use crate::intercept::Interceptor;
 use crate::lock::{BackendLocks, Locks};
 use crate::network_allocation::{AddressBook, NetworkProvider, Standalone};
@@ -52,6 +53,8 @@ pub struct BackendParts {
     pub ledger: Ledger,
     /// Who runs commands.
     pub helper: Arc<dyn CommandRunner>,
+    /// Who sends requests.
+    pub http: Arc<dyn Transport>,
     /// What all generations of all backends of this process share.
     pub locks: Arc<Locks>,
     /// The addresses of all backends of this process.
@@ -94,7 +97,7 @@ pub enum GrantError {
     /// The grant names something that the manifest does not declare.
     #[error("grant.{table} names '{name}', which the driver does not declare{suggestion}")]
     Unknown {
-        /// `roots`, `programs` or `templates`.
+        /// `roots`, `programs`, `endpoints` or `templates`.
         table: &'static str,
         /// What it names.
         name: String,
@@ -135,6 +138,15 @@ pub enum GrantError {
         /// What is wrong with it.
         #[source]
         source: InvalidNetwork,
+    },
+    /// An endpoint cannot be bound.
+    #[error("endpoint '{name}' cannot be used")]
+    Endpoint {
+        /// The endpoint.
+        name: Label,
+        /// Why.
+        #[source]
+        source: EndpointError,
     },
     /// One root inside another: a right in one would be a right in the other.
     #[error(
@@ -179,6 +191,7 @@ impl fmt::Display for Suggestion {
 pub struct Backend {
     parts: BackendParts,
     roots: BTreeMap<Label, Arc<Root>>,
+    endpoints: BTreeMap<Label, Arc<BoundEndpoint>>,
     shared: Arc<BackendLocks>,
     networks: Arc<dyn NetworkProvider>,
     interceptor: Option<Arc<dyn Interceptor>>,
@@ -219,7 +232,10 @@ impl Backend {
                 crate::claim::claim_there(root, tenure).await.map_err(taken)?;
             }
         }
-        Self::assemble(parts, roots, interceptor)
+        let (manifest, grant) = (Arc::clone(&parts.manifest), parts.grant.clone());
+        let binding = tokio::task::spawn_blocking(move || crate::grant::bind_endpoints(&manifest, &grant));
+        let endpoints = binding.await.map_err(GrantError::Interrupted)??;
+        Self::assemble(parts, (roots, endpoints), interceptor)
     }
 
     fn here(parts: BackendParts, interceptor: Option<Arc<dyn Interceptor>>) -> Result<Arc<Self>, GrantError> {
@@ -232,12 +248,13 @@ impl Backend {
                 crate::claim::claim(root, tenure).map_err(taken)?;
             }
         }
-        Self::assemble(parts, roots, interceptor)
+        let endpoints = crate::grant::bind_endpoints(&parts.manifest, &parts.grant)?;
+        Self::assemble(parts, (roots, endpoints), interceptor)
     }
 
     fn assemble(
         parts: BackendParts,
-        roots: BTreeMap<Label, Arc<Root>>,
+        (roots, endpoints): (BTreeMap<Label, Arc<Root>>, BTreeMap<Label, Arc<BoundEndpoint>>),
         interceptor: Option<Arc<dyn Interceptor>>,
     ) -> Result<Arc<Self>, GrantError> {
         let networks = Standalone::new(parts.addresses.clone(), parts.name.clone(), &parts.grant.networks)
@@ -245,7 +262,8 @@ impl Backend {
         let shared = parts.locks.of(&parts.name);
         let places = roots.iter().filter_map(|(name, root)| Some((name.clone(), *root.ancestry().first()?)));
         shared.add_roots(places);
-        let backend = Arc::new(Self { parts, roots, shared, networks: Arc::new(networks), interceptor });
+        let networks = Arc::new(networks);
+        let backend = Arc::new(Self { parts, roots, endpoints, shared, networks, interceptor });
         backend.lead();
         Ok(backend)
     }
@@ -254,6 +272,9 @@ impl Backend {
     /// A generation that was made later, and not taken, had decided it meanwhile.
     pub fn lead(&self) {
         self.shared.command_slots().set_size(self.parts.limits.concurrent_commands);
+        for (name, endpoint) in &self.endpoints {
+            self.shared.http().set_concurrency(name, endpoint.concurrency);
+        }
         self.shared.set_peer_options(PeerOptions::of(&self.parts.manifest, &self.parts.options));
     }
 
@@ -390,6 +411,14 @@ impl Backend {
 
     pub(crate) fn runner(&self) -> &dyn CommandRunner {
         &*self.parts.helper
+    }
+
+    pub(crate) fn endpoint(&self, name: &Label) -> Option<&Arc<BoundEndpoint>> {
+        self.endpoints.get(name)
+    }
+
+    pub(crate) const fn transport(&self) -> &Arc<dyn Transport> {
+        &self.parts.http
     }
 
     /// The roots of all backends that are the directory `identity`.

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::dbus::Dbus;
 use crate::execute::Execute;
 use crate::files::Files;
+use crate::http::Http;
 use crate::job::Jobs;
 use crate::lock::{HeldLocks, LocksHandle};
 use crate::log::{Log, LogBudget};
@@ -84,6 +85,12 @@ impl Call {
     #[must_use]
     pub const fn files(&self) -> Files<'_> {
         Files::new(self)
+    }
+
+    /// Requests to the backend's management.
+    #[must_use]
+    pub const fn http(&self) -> Http<'_> {
+        Http::new(self)
     }
 
     /// Options.

@@ -2,9 +2,10 @@
 
 use crate::backend::{GrantError, suggestion};
 use crate::execute::CommandRunner;
+use crate::http::BoundEndpoint;
 use crate::root::Root;
 use bulkhead_model::ability::Capability;
-use bulkhead_model::grant::{Ceiling, Grant};
+use bulkhead_model::grant::{Ceiling, EndpointGrant, Grant, Verification};
 use bulkhead_model::id::{Digest, Label};
 use bulkhead_model::manifest::{Manifest, SlotType};
 use bulkhead_model::suggestion::nearest;
@@ -42,6 +43,10 @@ pub(crate) fn check(manifest: &Manifest, grant: &Grant, ceiling: &Ceiling) -> Re
         if !path.is_absolute() || !path.components().all(plain) {
             return Err(GrantError::Program { name: name.clone(), path: path.display().to_string() });
         }
+    }
+    let endpoints = || manifest.endpoints.iter().map(|endpoint| endpoint.name.as_str());
+    if let Some(name) = grant.endpoints.keys().find(|name| manifest.endpoint(name.as_str()).is_none()) {
+        return Err(unknown("endpoints", name.as_str(), endpoints()));
     }
     let roots = || manifest.roots.iter().map(|root| root.name.as_str());
     for (name, granted) in &grant.roots {
@@ -123,6 +128,22 @@ pub(crate) fn check_apart(roots: &BTreeMap<Label, Arc<Root>>) -> Result<(), Gran
         }
     }
     Ok(())
+}
+
+/// Bind the granted endpoints: parse their controllers, read the certificates they are known by.
+pub(crate) fn bind_endpoints(
+    manifest: &Manifest,
+    grant: &Grant,
+) -> Result<BTreeMap<Label, Arc<BoundEndpoint>>, GrantError> {
+    let declared = grant.endpoints.iter().filter(|(name, _)| manifest.endpoint(name.as_str()).is_some());
+    let bind = |(name, granted): (&Label, &EndpointGrant)| {
+        let failed = |source| GrantError::Endpoint { name: name.clone(), source };
+        if granted.verify == Verification::Off {
+            tracing::warn!(endpoint = %name, "an endpoint is not verified: whoever is on the way to it reads and changes everything");
+        }
+        Ok((name.clone(), Arc::new(BoundEndpoint::new(granted).map_err(failed)?)))
+    };
+    declared.map(bind).collect()
 }
 
 fn unknown<'name>(table: &'static str, name: &str, known: impl Iterator<Item = &'name str>) -> GrantError {

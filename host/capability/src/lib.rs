@@ -19,6 +19,7 @@ pub mod encode;
 pub mod execute;
 pub mod files;
 mod grant;
+pub mod http;
 pub mod intercept;
 pub mod job;
 mod let_go;

@@ -2,6 +2,7 @@
 
 use crate::backend::{Backend, BackendParts, GrantError};
 use crate::execute::CommandRunner;
+use crate::http::{Network, Transport};
 use crate::lock::Locks;
 use crate::network_allocation::{AddressBook, AllocationError};
 use crate::secret::BackendSecrets;
@@ -46,6 +47,8 @@ pub struct TestHost {
     pub addresses: AddressBook,
     /// Who runs commands.
     pub runner: Arc<dyn CommandRunner>,
+    /// Who sends requests: over the network, unless a test says otherwise.
+    pub http: Arc<dyn Transport>,
 }
 
 impl TestHost {
@@ -54,7 +57,14 @@ impl TestHost {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let ledger = Ledger::open(Arc::clone(&store), LedgerKey::new([7; 32])).await?;
         let addresses = AddressBook::open(Arc::clone(&store), ledger.clone()).await?;
-        Ok(Self { store, ledger, locks: Arc::new(Locks::default()), addresses, runner })
+        Ok(Self {
+            store,
+            ledger,
+            locks: Arc::new(Locks::default()),
+            addresses,
+            runner,
+            http: Arc::new(Network),
+        })
     }
 
     /// The parts of a backend with this manifest and grant, to be changed or handed to [`Backend::new`].
@@ -71,6 +81,7 @@ impl TestHost {
             store: Arc::clone(&self.store),
             ledger: self.ledger.clone(),
             helper: Arc::clone(&self.runner),
+            http: Arc::clone(&self.http),
             locks: Arc::clone(&self.locks),
             addresses: self.addresses.clone(),
             tenure: None,

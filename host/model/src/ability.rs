@@ -148,6 +148,7 @@ impl Capability {
         Self::Config,
         Self::PrivateData,
         Self::Files,
+        Self::Http,
         Self::Lock,
         Self::NetworkAllocation,
         Self::Log,

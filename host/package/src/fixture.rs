@@ -89,6 +89,121 @@ backend-scope = "a counter of exports"
 counters = ["export-id"]
 "#;
 
+/// Further tables: requests to an array's management. Stands behind [`MANIFEST`].
+pub(crate) const REQUESTS: &str = r#"
+[[option]]
+name = "array-user"
+type = "string"
+default = "bulkhead"
+help = "who logs in"
+
+[[option]]
+name = "array-password"
+type = "secret"
+help = "and with what"
+
+[[endpoint]]
+name = "array"
+reason = "the array's management"
+
+[[session]]
+name = "array-session"
+reason = "the array wants a login"
+endpoint = "array"
+credentials = { user = "array-user", password = "array-password" }
+timeout = 30
+
+[session.login]
+method = "POST"
+path = "/v1/session" # login
+body = "json"
+text = '{"user":{user},"password":{password}}'
+
+[[session.token]]
+from = "cookie"
+key = "sid"
+to = "cookie"
+name = "sid"
+
+[[session.token]]
+from = "header"
+key = "x-csrf-token"
+to = "header"
+name = "x-csrf" # carried
+on = "changes"
+
+[session.expired]
+status = [401]
+
+[session.logout]
+method = "DELETE"
+path = "/v1/session"
+
+[[request]]
+name = "create-volume"
+reason = "a share is a volume"
+effect = "change"
+repeat = "safe"
+endpoint = "array" # of create
+session = "array-session" # of create
+method = "POST"
+path = "/v1/volumes"
+headers.x-trace = "bulkhead"
+body = "json" # of create
+text = '{"name":{name},"size":{size},"rules":{rules}}'
+slots.name = { type = "name" }
+slots.size = { type = "gib" }
+slots.rules = { type = "access-rules", of = "call", style = "json" }
+returns = ["etag"]
+
+[[request]]
+name = "delete-volume"
+reason = "a share is a volume"
+effect = "destroy" # of delete
+repeat = "safe"
+endpoint = "array"
+method = "DELETE"
+path = "/v1/volumes/{name}"
+slots.name = { type = "name" } # of delete
+
+[[request]]
+name = "poll-job"
+reason = "the array works on"
+effect = "read"
+repeat = "safe"
+endpoint = "array"
+method = "GET" # of poll
+path = "/v1/jobs/{job}"
+slots.job = { type = "opaque", max = 64 }
+scope = "backend" # of poll
+
+[[request]]
+name = "tag-form"
+reason = "an older way"
+effect = "change"
+repeat = "once"
+endpoint = "array"
+method = "POST"
+path = "/v1/tags"
+body = "form"
+text = "name={name}&tag={tag}"
+slots.name = { type = "name" }
+slots.tag = { type = "enum", values = ["gold", "silver"] }
+
+[[request]]
+name = "tag-xml"
+reason = "an even older way"
+effect = "change"
+repeat = "once"
+endpoint = "array"
+method = "POST"
+path = "/v1/tags.xml"
+body = "xml"
+text = "<v name='{name}'><t>{tag}</t></v>"
+slots.name = { type = "name" }
+slots.tag = { type = "enum", values = ["gold", "silver"] }
+"#;
+
 /// Further tables: what runs beside and beyond a call. Stands behind [`MANIFEST`].
 pub(crate) const RUNNING: &str = r#"
 [[root]]

@@ -62,6 +62,11 @@ pub trait Driver: ServerDriver + Send + Sync + Debug {
         Ok(())
     }
 
+    /// Log out of what the backend is logged into. Called when its process ends and services run on; [`Driver::end_services`] does it too.
+    ///
+    /// Idempotent. What cannot be logged out of is left to expire.
+    async fn end_sessions(&self) {}
+
     /// Whether the host itself may copy shares of this backend, where its driver cannot move them. Denied unless its grant says so.
     fn may_copy_shares(&self) -> Result<(), CapabilityError> {
         Err(CapabilityError::denied("copying shares by the host", "no line; this driver has no roots"))

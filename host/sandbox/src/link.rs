@@ -13,6 +13,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     host::job::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     host::dbus::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     host::files::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    host::http::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     host::config::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     host::private_data::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     host::lock::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;

@@ -7,6 +7,7 @@
     reason = "test code: what is not there, or not as expected, fails the test"
 )]
 
+mod appliance;
 mod drivers;
 mod pupils;
 mod recording;

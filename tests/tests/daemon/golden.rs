@@ -52,6 +52,23 @@ fn inspect_of_memory_states_that_it_reaches_nothing_but_private_data() {
 }
 
 #[test]
+fn inspect_of_rest_appliance_states_every_request_login_token_and_the_endpoint() {
+    let shown = inspected("rest-appliance");
+    let reached = [
+        "logs in with POST /api/session",
+        "cookie sid of the answer goes into cookie sid of every request",
+        "DELETE /api/volumes/{volume}",
+        "request delete-volume destroys what the array has under the call's own name",
+        "request read-system reaches the whole backend",
+        "access rules of the call, as a JSON array",
+    ];
+    for reached in reached {
+        assert!(shown.contains(reached), "{reached} is not stated");
+    }
+    assert!(!shown.contains("programs it runs") && !shown.contains("paths it reaches"));
+}
+
+#[test]
 fn inspect_of_btrfs_ganesha_states_every_program_argument_path_service_and_file_text() {
     let shown = inspected("btrfs-ganesha");
     let reached = [

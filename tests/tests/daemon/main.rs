@@ -8,6 +8,7 @@
     reason = "test code: what is not there, or not as expected, fails the test"
 )]
 
+mod appliance;
 mod backup;
 mod bad_input;
 mod command_line;

@@ -1,8 +1,10 @@
 //! What the double needs of `driver.toml`: roots, templates, options, counters, and what runs (`running`). It reads leniently: `bulkhead driver build` is the one
 //! that checks a manifest.
 
+mod http;
 mod running;
 
+pub(super) use http::{BodyFormat, RequestTemplate};
 pub(super) use running::{Bind, Group, Running};
 
 use crate::config::Value;
@@ -73,6 +75,7 @@ pub(super) enum SlotType {
 pub(super) enum AccessRulesStyle {
     Exports5,
     Ganesha,
+    Json,
 }
 
 #[derive(Debug)]
@@ -86,6 +89,7 @@ pub(super) struct Manifest {
     pub(super) has_backend_scope: bool,
     pub(super) counters: Vec<String>,
     pub(super) running: Running,
+    pub(super) requests: BTreeMap<String, RequestTemplate>,
 }
 
 /// Manila's `share_opts`, which every backend has, with the defaults a driver may read.
@@ -133,6 +137,7 @@ impl Manifest {
             has_backend_scope: private_data.is_some_and(|declared| declared.contains_key("backend-scope")),
             counters: private_data.map(|declared| texts_of(declared, "counters")).unwrap_or_default(),
             running: Running::parse(&table),
+            requests: named("request").map(|(name, entry)| (name, http::request_of(entry))).collect(),
         })
     }
 }
@@ -216,6 +221,7 @@ fn slot_type(slot: &Table) -> SlotType {
         "access-rules" => SlotType::AccessRules {
             style: match text_of(slot, "style").as_str() {
                 "ganesha" => AccessRulesStyle::Ganesha,
+                "json" => AccessRulesStyle::Json,
                 _ => AccessRulesStyle::Exports5,
             },
         },

@@ -4,11 +4,14 @@ use super::printer::Printer;
 use crate::config::{self, BackendConfiguration};
 use crate::daemon::helper_program;
 use anyhow::bail;
+use bulkhead_capability::http::{BoundEndpoint, Controller};
 use bulkhead_helper::protocol::EndingMethod;
+use bulkhead_model::grant::{EndpointGrant, Verification};
 use bulkhead_model::id::BackendName;
 use bulkhead_model::manifest::RootUse;
 use bulkhead_package::{Package, mode, options};
 use std::error::Error;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 /// Say what this machine lacks for which driver
@@ -34,6 +37,16 @@ impl Findings<'_> {
 
     fn worth_knowing(&self, what: &str) {
         self.printer.data(&format!("note   {what}"));
+    }
+
+    /// What works and protects nothing, in red where somebody looks.
+    fn unprotected(&self, what: &str) {
+        let line = format!("OPEN   {what}");
+        if std::io::stdout().is_terminal() {
+            self.printer.data(&format!("\x1b[1;31m{line}\x1b[0m"));
+        } else {
+            self.printer.data(&line);
+        }
     }
 
     fn lacks(&mut self, what: &str, remedy: &str) {
@@ -141,6 +154,9 @@ fn look_at_backend(findings: &mut Findings<'_>, name: &BackendName, backend: &Ba
     for program in package.manifest.programs() {
         look_at_program(findings, program, backend.grant.programs.get(program));
     }
+    for endpoint in &package.manifest.endpoints {
+        look_at_endpoint(findings, endpoint.name.as_str(), backend.grant.endpoints.get(&endpoint.name));
+    }
     look_at_groups(findings, &package);
     let wants_pool = package.manifest.programs().contains("btrfs");
     for root in &package.manifest.roots {
@@ -202,6 +218,25 @@ fn look_at_program(findings: &mut Findings<'_>, program: &str, bound: Option<&Pa
             "install it, or bind another file with grant.programs",
         ),
         None => findings.worth_knowing(&format!("  program {program} is not granted")),
+    }
+}
+
+/// Whether an endpoint's binding is sound, and how its controllers are known. Nobody is connected to.
+fn look_at_endpoint(findings: &mut Findings<'_>, name: &str, granted: Option<&EndpointGrant>) {
+    let Some(granted) = granted else {
+        return findings.worth_knowing(&format!("  endpoint {name} is not granted"));
+    };
+    match BoundEndpoint::new(granted) {
+        Ok(bound) => {
+            let urls: Vec<&str> = bound.controllers.iter().map(Controller::url).collect();
+            findings.good(&format!("  endpoint {name} is {}", urls.join(", ")));
+        }
+        Err(error) => findings.lacks(&format!("  endpoint {name}: {error}"), "correct grant.endpoints"),
+    }
+    if granted.verify == Verification::Off {
+        findings.unprotected(&format!(
+            "  endpoint {name} is not verified: whoever is on the way to it reads the password and changes what is asked"
+        ));
     }
 }
 

@@ -10,6 +10,7 @@ use crate::config::{self, BackendSettings};
 use async_trait::async_trait;
 use bulkhead_capability::backend::{Backend, BackendParts};
 use bulkhead_capability::execute::CommandRunner;
+use bulkhead_capability::http::Network;
 use bulkhead_capability::lock::Locks;
 use bulkhead_capability::network_allocation::AddressBook;
 use bulkhead_capability::secret::SecretSource;
@@ -222,6 +223,7 @@ impl Verified {
             store: Arc::clone(&parts.store),
             ledger: parts.ledger.clone(),
             helper: Arc::clone(&parts.runner),
+            http: Arc::new(Network),
             locks: Arc::clone(&parts.locks),
             addresses: parts.addresses.clone(),
             tenure: Some(parts.tenure),

@@ -40,6 +40,9 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How long running operations may take to end after the daemon was told to.
 const DRAIN: Duration = Duration::from_secs(30);
 
+/// How long arrays get to end the sessions with them.
+const LOGOUT: Duration = Duration::from_secs(5);
+
 /// Between two looks at a helper that is not there.
 const HELPER_PAUSE: Duration = Duration::from_secs(1);
 
@@ -66,6 +69,7 @@ pub(crate) async fn run(
     })?;
     let manager = Manager::open(Arc::clone(&store), ledger.clone(), settings(&configuration)).await?;
     manager.seal_with(SealingKey::new(&state.key("secrets")?)?);
+    let locks = Arc::new(Locks::default());
     let helper = helper::start(configuration.helper.as_deref(), &state)?;
     manager.load_drivers_with(Loader::new(Parts {
         engine: backend::start_engine(&state)?,
@@ -73,7 +77,7 @@ pub(crate) async fn run(
         store,
         ledger: ledger.clone(),
         runner: Arc::<HelperClient>::clone(&helper),
-        locks: Arc::new(Locks::default()),
+        locks: Arc::clone(&locks),
         tenure: state.tenure()?,
         ceiling: configuration.ceiling.clone(),
         secrets: SecretSource::new(redactor, config::environment()),
@@ -90,6 +94,9 @@ pub(crate) async fn run(
         DRAIN.as_secs()
     );
     manager.drain(DRAIN).await;
+    if tokio::time::timeout(LOGOUT, locks.end_sessions()).await.is_err() {
+        tracing::warn!("an array did not answer in time: sessions with it are left to expire");
+    }
     ledger.flush_all().await?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Whether a grant pins what a driver declares: every line that has to change, at once, so that a person changes a file once.
 
 use bulkhead_model::grant::Grant;
+use bulkhead_model::id::Label;
 use bulkhead_model::manifest::{Manifest, RootDeclaration};
 use std::collections::BTreeMap;
 
@@ -23,5 +24,10 @@ pub(super) fn lines_to_change(manifest: &Manifest, grant: &Grant) -> Vec<String>
             None => Some(format!("grant.roots.{name}  # take it out: the driver declares no such root")),
         }
     });
-    templates.chain(roots).collect()
+    let unknown = |name: &&Label| manifest.endpoint(name.as_str()).is_none();
+    let endpoints =
+        grant.endpoints.keys().filter(unknown).map(|name| {
+            format!("grant.endpoints.{name}  # take it out: the driver declares no such endpoint")
+        });
+    templates.chain(roots).chain(endpoints).collect()
 }

@@ -16,7 +16,18 @@ pub(crate) fn access_rules(style: AccessRulesStyle, rules: &[AccessRule]) -> Str
     match style {
         AccessRulesStyle::Exports5 => exports5(rules),
         AccessRulesStyle::Ganesha => ganesha(rules),
+        AccessRulesStyle::Json => json(rules),
     }
+}
+
+/// As a JSON array of objects. Every type of rule can be said here.
+fn json(rules: &[AccessRule]) -> String {
+    let rule = |rule: &AccessRule| {
+        serde_json::json!({
+            "type": rule.access_to.type_str(), "to": rule.access_to.to_string(), "level": rule.level.as_str(),
+        })
+    };
+    serde_json::Value::Array(rules.iter().map(rule).collect()).to_string()
 }
 
 /// As `CLIENT` blocks of NFS-Ganesha, one a client, the most specific first: the server takes the first block that fits an address, so
@@ -158,6 +169,19 @@ mod tests {
         );
         assert_eq!(access_rules(AccessRulesStyle::Ganesha, &[]), "");
         assert_eq!(access_rules(AccessRulesStyle::Ganesha, &[rule("user", "alice")]), "");
+    }
+
+    #[test]
+    fn every_rule_stands_in_a_json_array() {
+        let rules = [rule("ip", "10.0.0.0/24"), rule("user", "alice")];
+        let text = access_rules(AccessRulesStyle::Json, &rules);
+        let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(
+            read.pointer("/0"),
+            Some(&serde_json::json!({ "type": "ip", "to": "10.0.0.0/24", "level": "rw" }))
+        );
+        assert_eq!(read.pointer("/1/type"), Some(&serde_json::json!("user")));
+        assert_eq!(access_rules(AccessRulesStyle::Json, &[]), "[]");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(crate) use access::access_rules;
 use crate::slot::Filled;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::manifest::PathKind;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Where a value stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,27 @@ pub enum Place {
     Ganesha,
     /// Inside quotes that stand in the template itself, which end at a quote.
     GaneshaQuotes,
+    /// A value in the JSON body of a request.
+    JsonBody,
+    /// A value in a form, or in the query of a URL. Ends at `&`; percent-encoded.
+    Form,
+    /// In a path of a URL. Ends at `/`, `?` or `#`; percent-encoded, and never a step up.
+    UrlPath,
+    /// Text or a quoted attribute in the XML body of a request. Escaped.
+    Xml,
+    /// In a header of a request.
+    Header,
 }
+
+impl Place {
+    /// Whether its encoder quotes whatever is printable, so that even free text stays in it.
+    const fn quotes_everything(self) -> bool {
+        matches!(self, Self::JsonBody | Self::Form | Self::UrlPath | Self::Xml)
+    }
+}
+
+/// What stands unencoded in a URL or a form: RFC 3986's unreserved letters.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Write `value` at `place`. Fails with `invalid-argument` if its type may not stand there.
 pub fn print(value: &Filled, place: Place) -> Result<String, CapabilityError> {
@@ -44,18 +65,21 @@ pub fn print(value: &Filled, place: Place) -> Result<String, CapabilityError> {
         Filled::Uuid(uuid) => uuid.as_hyphenated().to_string(),
         Filled::Path { kind: PathKind::Text, at } => at.absolute(),
         Filled::Path { .. } => return Err(misplaced("path of another kind than text", place)),
+        Filled::AccessRules(rules) if place == Place::JsonBody => return Ok(rules.clone()),
         Filled::AccessRules(clients) => match place {
             Place::Lines | Place::Json | Place::Ganesha => clients.clone(),
             _ => return Err(misplaced("access-rules", place)),
         },
         Filled::Opaque(text) => match place {
             Place::Argument => text.clone(),
+            _ if place.quotes_everything() => return print_text(text, place),
             _ => return Err(misplaced("opaque", place)),
         },
         Filled::Secret(_) => return Err(misplaced("secret", place)),
     };
     match (place, value) {
         (Place::Json, _) => Ok(serde_json::Value::from(text).to_string()),
+        _ if place.quotes_everything() => print_text(&text, place),
         (_, Filled::AccessRules(_) | Filled::Opaque(_)) => Ok(text),
         (Place::Ganesha, Filled::Name(_) | Filled::Uuid(_) | Filled::Path { .. }) if stays(&text) => {
             Ok(format!("\"{text}\""))
@@ -63,6 +87,35 @@ pub fn print(value: &Filled, place: Place) -> Result<String, CapabilityError> {
         _ if stays(&text) => Ok(text),
         _ => Err(misplaced("a wider alphabet than its place allows", place)),
     }
+}
+
+/// Write a text, whatever it holds, in a place of a request that quotes. Also for what operators configured: credentials.
+///
+/// Fails with `invalid-argument` for what a path of a URL cannot hold: `.` and `..`, which servers take for steps, and nothing at all.
+pub(crate) fn print_text(text: &str, place: Place) -> Result<String, CapabilityError> {
+    match place {
+        Place::JsonBody => Ok(serde_json::Value::from(text).to_string()),
+        Place::UrlPath if matches!(text, "" | "." | "..") => Err(misplaced("empty or dots", place)),
+        Place::UrlPath | Place::Form => Ok(utf8_percent_encode(text, ENCODED).to_string()),
+        Place::Xml => Ok(escape_xml(text)),
+        _ => Err(misplaced("free text", place)),
+    }
+}
+
+/// Control characters have no writing in XML 1.0; a value with one never gets here, and a configured one loses it.
+fn escape_xml(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars().filter(|letter| !letter.is_control()) {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&apos;"),
+            plain => escaped.push(plain),
+        }
+    }
+    escaped
 }
 
 /// Whether a text holds no separator of any place but JSON, which quotes, and does not look like an option. Every printer above keeps
@@ -89,6 +142,11 @@ fn misplaced(what: &str, place: Place) -> CapabilityError {
         Place::Json => "in JSON",
         Place::Ganesha => "in a file of NFS-Ganesha's",
         Place::GaneshaQuotes => "in quotes in a file of NFS-Ganesha's",
+        Place::JsonBody => "in the JSON body of a request",
+        Place::Form => "in a form or a query",
+        Place::UrlPath => "in the path of a request",
+        Place::Xml => "in the XML body of a request",
+        Place::Header => "in a header of a request",
     };
     CapabilityError::new(
         CapabilityCode::InvalidArgument,
@@ -105,7 +163,7 @@ mod tests {
     use bulkhead_model::manifest::SlotType;
     use proptest::prelude::*;
 
-    const PLACES: [Place; 7] = [
+    const PLACES: [Place; 12] = [
         Place::Argument,
         Place::InsideArgument,
         Place::StandardInput,
@@ -113,6 +171,11 @@ mod tests {
         Place::Json,
         Place::Ganesha,
         Place::GaneshaQuotes,
+        Place::JsonBody,
+        Place::Form,
+        Place::UrlPath,
+        Place::Xml,
+        Place::Header,
     ];
 
     fn text_types() -> impl Strategy<Value = SlotType> {
@@ -147,7 +210,7 @@ mod tests {
     fn assert_stays(value: &Filled, place: Place) -> Result<(), TestCaseError> {
         let Ok(text) = print(value, place) else { return Ok(()) };
         match place {
-            Place::Json => {
+            Place::Json | Place::JsonBody => {
                 let read: Result<serde_json::Value, _> = serde_json::from_str(&text);
                 prop_assert!(read.is_ok_and(|value| value.is_string() || value.is_number()), "{text}");
             }
@@ -163,6 +226,19 @@ mod tests {
                 let quoted = format!("\"{text}\"");
                 prop_assert_eq!(ganesha::tokens(&quoted), Ok(vec![Token::Quoted(text)]));
             }
+            Place::Form | Place::UrlPath => {
+                let plain = |letter: char| letter.is_ascii_alphanumeric() || "-._~%".contains(letter);
+                prop_assert!(text.chars().all(plain), "{text}");
+                prop_assert!(place == Place::Form || !matches!(text.as_str(), "" | "." | ".."), "{text}");
+            }
+            Place::Xml => {
+                prop_assert!(!text.contains(['<', '>', '"', '\'']), "{text}");
+                prop_assert!(!text.contains(char::is_control), "{text}");
+                let entities = ["&amp;", "&lt;", "&gt;", "&quot;", "&apos;"];
+                let without = entities.iter().fold(text.clone(), |text, entity| text.replace(entity, ""));
+                prop_assert!(!without.contains('&'), "{text}");
+            }
+            Place::Header => prop_assert!(text.bytes().all(|byte| byte.is_ascii_graphic()), "{text}"),
             Place::InsideArgument | Place::StandardInput | Place::Lines => {
                 let separators = " \t\r\n\0\"'\\\\#;,=$`|&<>(){}*?![]~%";
                 prop_assert!(!text.contains(|letter| separators.contains(letter)), "{text}");
@@ -221,10 +297,26 @@ mod tests {
 
     #[test]
     fn opaque_text_and_secrets_stand_in_no_file() {
-        for place in PLACES.into_iter().filter(|place| *place != Place::Argument) {
+        let stays = |place: &Place| *place != Place::Argument && !place.quotes_everything();
+        for place in PLACES.into_iter().filter(stays) {
             assert!(print(&Filled::Opaque("a b".to_owned()), place).is_err());
+        }
+        for place in PLACES {
             assert!(print(&Filled::Secret("password".to_owned()), place).is_err());
         }
-        assert!(print(&Filled::Secret("password".to_owned()), Place::Argument).is_err());
+    }
+
+    #[test]
+    fn free_text_is_quoted_where_a_request_has_it() {
+        let value = Filled::Opaque("a/b?c=d&\"e\" <f>".to_owned());
+        for (place, written) in [
+            (Place::JsonBody, r#""a/b?c=d&\"e\" <f>""#),
+            (Place::Form, "a%2Fb%3Fc%3Dd%26%22e%22%20%3Cf%3E"),
+            (Place::UrlPath, "a%2Fb%3Fc%3Dd%26%22e%22%20%3Cf%3E"),
+            (Place::Xml, "a/b?c=d&amp;&quot;e&quot; &lt;f&gt;"),
+        ] {
+            assert_eq!(print(&value, place).expect("a text"), written);
+        }
+        assert!(print(&Filled::Opaque("..".to_owned()), Place::UrlPath).is_err());
     }
 }

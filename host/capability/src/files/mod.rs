@@ -17,6 +17,7 @@ mod kernel;
 mod look;
 mod place;
 mod policy;
+mod stream;
 mod take_over;
 mod template;
 mod transfer;
@@ -38,6 +39,7 @@ pub use bulkhead_helper::files::transfer::{CopyProgress, CopySummary};
 pub use bulkhead_helper::protocol::{DirectoryEntry, FileKind, Space};
 pub use kernel::LARGEST_KERNEL_FILE;
 pub use look::FileStatus;
+pub(crate) use stream::{Incoming, Outgoing};
 pub use transfer::ShareDirectory;
 
 /// The largest file that is read or written as free bytes, in bytes.

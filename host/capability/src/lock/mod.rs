@@ -6,7 +6,7 @@
 mod registry;
 
 pub use registry::Locks;
-pub(crate) use registry::{BackendLocks, HeldLocks, MOST_DBUS_CALLS};
+pub(crate) use registry::{BackendLocks, CommandSlots, HeldLocks, MOST_DBUS_CALLS};
 
 use crate::call::Call;
 use crate::record::Deed;

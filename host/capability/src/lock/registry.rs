@@ -3,6 +3,7 @@
 
 use super::MOST_HELD;
 use crate::config::PeerOptions;
+use crate::http::HttpShared;
 use bulkhead_helper::files::Identity;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::{BackendName, Label};
@@ -33,6 +34,16 @@ impl Locks {
         locked(&self.backends).get(backend).cloned()
     }
 
+    /// Log out of the sessions of all backends, at the end of the process.
+    ///
+    /// Idempotent. What cannot be logged out of is left to expire.
+    pub async fn end_sessions(&self) {
+        let backends: Vec<_> = locked(&self.backends).values().cloned().collect();
+        for shared in backends {
+            shared.http.end_sessions().await;
+        }
+    }
+
     /// The roots of all backends that are this directory.
     pub(crate) fn roots_at(&self, identity: Identity) -> Vec<(BackendName, Label)> {
         let backends: Vec<_> = {
@@ -58,6 +69,7 @@ pub(crate) struct BackendLocks {
     private_bytes: OnceCell<Arc<Mutex<u64>>>,
     command_slots: CommandSlots,
     dbus_slots: Arc<Semaphore>,
+    http: HttpShared,
     /// The roots of every generation there was: what an older one made stays owned.
     roots: Mutex<BTreeSet<(Label, Identity)>>,
     /// What the newest generation lets peers read.
@@ -72,13 +84,15 @@ impl Default for BackendLocks {
             private_bytes: OnceCell::default(),
             command_slots: CommandSlots::default(),
             dbus_slots: Arc::new(Semaphore::new(MOST_DBUS_CALLS)),
+            http: HttpShared::default(),
             roots: Mutex::default(),
             peer_options: Mutex::default(),
         }
     }
 }
 
-/// How many commands of a backend may run at once, whichever of its generations they are of: a swap does not double it.
+/// How many commands of a backend may run at once, or requests to one of its endpoints, whichever of its generations they are of: a swap
+/// does not double it.
 #[derive(Debug)]
 pub(crate) struct CommandSlots {
     permits: Arc<Semaphore>,
@@ -137,6 +151,11 @@ impl BackendLocks {
     /// One permit for each D-Bus call.
     pub(crate) const fn dbus_slots(&self) -> &Arc<Semaphore> {
         &self.dbus_slots
+    }
+
+    /// Endpoints and sessions.
+    pub(crate) const fn http(&self) -> &HttpShared {
+        &self.http
     }
 
     /// Remember where a generation's roots are.

@@ -16,6 +16,7 @@ mod remove;
 mod replace;
 mod root;
 mod serve;
+pub mod stream;
 pub mod transfer;
 mod walk;
 mod watch;

@@ -3,7 +3,7 @@
 use super::beneath::{Parent, kernel, make_file};
 use crate::protocol::Before;
 use bulkhead_model::error::CapabilityError;
-use cap_std::fs::{Dir, Permissions, PermissionsExt};
+use cap_std::fs::{Dir, File, Permissions, PermissionsExt};
 use rustix::fs::{RenameFlags, renameat_with};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
@@ -18,29 +18,61 @@ const FILE_MODE: u32 = 0o644;
 ///
 /// Fails with `already-exists` if something stands there although nothing should.
 pub(super) fn replace(at: &Parent, content: &[u8], before: Before) -> Result<(), CapabilityError> {
-    let beside = name_beside(at.name());
-    let result = write_beside(&at.directory, &beside, content)
-        .and_then(|()| put_in_place(&at.directory, &beside, at.name(), before));
-    if let Err(error) = result {
-        // Should it stay, the next write to this path replaces it.
-        let _stays = remove_if_there(&at.directory, &beside).is_err();
-        return Err(at.failed("writing", error));
+    let mut beside = Beside::make(at)?;
+    beside.write(content)?;
+    beside.put_in_place(before)
+}
+
+/// A file beside the place it shall stand at. Dropped before it is put there, it is removed.
+#[derive(Debug)]
+pub(super) struct Beside<'parent> {
+    at: &'parent Parent,
+    name: PathBuf,
+    file: File,
+    is_placed: bool,
+}
+
+impl<'parent> Beside<'parent> {
+    /// Make it, empty. Only with the path to oneself: what a crash left there is replaced.
+    pub(super) fn make(at: &'parent Parent) -> Result<Self, CapabilityError> {
+        let name = name_beside(at.name());
+        let made = remove_if_there(&at.directory, &name).and_then(|()| make_file(&at.directory, &name));
+        let file = made.map_err(|error| at.failed("writing", error))?;
+        Ok(Self { at, name, file, is_placed: false })
     }
-    at.sync()
+
+    /// Add to it.
+    pub(super) fn write(&mut self, content: &[u8]) -> Result<(), CapabilityError> {
+        kernel(self.file.write_all(content)).map_err(|error| self.at.failed("writing", error))
+    }
+
+    /// Put it in its place, on disk.
+    ///
+    /// Fails with `already-exists` if something stands there although nothing should.
+    pub(super) fn put_in_place(mut self, before: Before) -> Result<(), CapabilityError> {
+        let placed = kernel(self.file.set_permissions(Permissions::from_mode(FILE_MODE)))
+            .and_then(|()| kernel(self.file.sync_all()))
+            .and_then(|()| put_in_place(&self.at.directory, &self.name, self.at.name(), before));
+        placed.map_err(|error| self.at.failed("writing", error))?;
+        self.is_placed = true;
+        self.at.sync()
+    }
+}
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        if self.is_placed {
+            return;
+        }
+        // Should it stay, the next write to this path replaces it.
+        let _stays = remove_if_there(&self.at.directory, &self.name).is_err();
+    }
 }
 
 /// Remove what a crash may have left beside `at`.
 pub(super) fn clear(at: &Parent) -> Result<(), CapabilityError> {
     remove_if_there(&at.directory, &name_beside(at.name()))
         .map_err(|error| at.failed("clearing up beside", error))
-}
-
-fn write_beside(directory: &Dir, beside: &Path, content: &[u8]) -> Result<(), Errno> {
-    remove_if_there(directory, beside)?;
-    let mut file = make_file(directory, beside)?;
-    kernel(file.write_all(content))?;
-    kernel(file.set_permissions(Permissions::from_mode(FILE_MODE)))?;
-    kernel(file.sync_all())
 }
 
 fn put_in_place(directory: &Dir, beside: &Path, name: &Path, before: Before) -> Result<(), Errno> {

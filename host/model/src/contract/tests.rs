@@ -45,8 +45,6 @@ fn imports_of_a_later_release_are_told_apart_from_unknown_ones() {
     let text = refused(&EXPORTS, &[asking("surprise"), asking("bulkhead:host/secret@0.1.0")]);
     assert!(text.contains("does not offer: surprise, bulkhead:host/secret@0.1.0\n"), "{text}");
     assert!(text.ends_with("hint: secret is of the contract, but a later release serves it"), "{text}");
-    let several = [asking("bulkhead:host/secret@0.1.0"), asking("bulkhead:host/http@0.1.0")];
-    assert!(refused(&EXPORTS, &several).contains("secret, http are of the contract"));
 }
 
 #[test]

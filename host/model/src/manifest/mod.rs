@@ -2,10 +2,15 @@
 //! `package`; these are the types that every capability is scoped by.
 
 mod dbus;
+mod http;
 mod job;
 mod service;
 
 pub use dbus::{DbusArgument, DbusTemplate, DbusType};
+pub use http::{
+    AnswerKind, BodyFormat, EndpointTemplate, ExpiredTemplate, HttpMethod, RequestTemplate, SessionRequest,
+    SessionTemplate, TokenPlace, TokenSource, TokenTemplate, TokenUse,
+};
 pub use job::{JobTemplate, PipelineTemplate};
 pub use service::{BindTemplate, GroupInstance, GroupTemplate, Readiness, ServiceTemplate};
 
@@ -48,6 +53,15 @@ pub struct Manifest {
     /// Calls on the private buses of groups.
     #[serde(default, rename = "dbus", skip_serializing_if = "Vec::is_empty")]
     pub dbus_calls: Vec<DbusTemplate>,
+    /// Management interfaces that requests go to.
+    #[serde(default, rename = "endpoint", skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<EndpointTemplate>,
+    /// HTTP requests.
+    #[serde(default, rename = "request", skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<RequestTemplate>,
+    /// How the host logs in.
+    #[serde(default, rename = "session", skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<SessionTemplate>,
     /// What private data it needs beyond its own resources'.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_data: Option<PrivateDataDeclaration>,
@@ -314,6 +328,8 @@ pub enum AccessRulesStyle {
     /// As `CLIENT` blocks of NFS-Ganesha, the longest prefix first, because the first that fits an address decides. Rules of another type
     /// than `ip` are left out, as are IPv6 networks of /100 to /127, which the server cannot read; without any rule there is no block.
     Ganesha,
+    /// As a JSON array, for requests: `[{"type":"ip","to":"10.0.0.0/24","level":"rw"}]`. Every rule is in it.
+    Json,
 }
 
 /// Where the rules of an `access-rules` slot come from.
@@ -500,6 +516,24 @@ impl Manifest {
         self.dbus_calls.iter().find(|template| template.name.as_str() == name)
     }
 
+    /// The endpoint with this name.
+    #[must_use]
+    pub fn endpoint(&self, name: &str) -> Option<&EndpointTemplate> {
+        self.endpoints.iter().find(|template| template.name.as_str() == name)
+    }
+
+    /// The request with this name.
+    #[must_use]
+    pub fn request(&self, name: &str) -> Option<&RequestTemplate> {
+        self.requests.iter().find(|template| template.name.as_str() == name)
+    }
+
+    /// The session with this name.
+    #[must_use]
+    pub fn session(&self, name: &str) -> Option<&SessionTemplate> {
+        self.sessions.iter().find(|template| template.name.as_str() == name)
+    }
+
     /// Every template that a grant pins, with the hash it is pinned by. Names are unique over all tables.
     pub fn templates(&self) -> impl Iterator<Item = (&Label, Digest)> {
         let commands = self.commands.iter().map(|template| (&template.name, template.digest()));
@@ -509,7 +543,12 @@ impl Manifest {
         let groups = self.groups.iter().map(|template| (&template.name, template.digest()));
         let services = self.services.iter().map(|template| (&template.name, template.digest()));
         let dbus = self.dbus_calls.iter().map(|template| (&template.name, template.digest()));
-        commands.chain(files).chain(pipelines).chain(jobs).chain(groups).chain(services).chain(dbus)
+        let endpoints = self.endpoints.iter().map(|template| (&template.name, template.digest()));
+        let requests = self.requests.iter().map(|template| (&template.name, template.digest()));
+        let sessions = self.sessions.iter().map(|template| (&template.name, template.digest()));
+        let processes =
+            commands.chain(files).chain(pipelines).chain(jobs).chain(groups).chain(services).chain(dbus);
+        processes.chain(endpoints).chain(requests).chain(sessions)
     }
 
     /// The slots of every template that has some: its table, its name, and the slots.
@@ -518,7 +557,8 @@ impl Manifest {
         let files = self.files.iter().map(|template| ("file", &template.name, &template.slots));
         let services = self.services.iter().map(|template| ("service", &template.name, &template.slots));
         let dbus = self.dbus_calls.iter().map(|template| ("dbus", &template.name, &template.slots));
-        commands.chain(files).chain(services).chain(dbus)
+        let requests = self.requests.iter().map(|template| ("request", &template.name, &template.slots));
+        commands.chain(files).chain(services).chain(dbus).chain(requests)
     }
 
     /// Every program that the driver runs, without repetition.
@@ -554,58 +594,4 @@ impl FileTemplate {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file_template(text: &str) -> FileTemplate {
-        FileTemplate {
-            name: "export".parse().expect("a label"),
-            reason: "a reason".to_owned(),
-            root: "exports".parse().expect("a label"),
-            path: "{share}.exports".parse().expect("a pattern"),
-            format: FileFormat::Lines,
-            text: text.to_owned(),
-            slots: BTreeMap::from([("port".parse().expect("a label"), SlotType::Port)]),
-        }
-    }
-
-    #[test]
-    fn other_words_are_another_template() {
-        let digest = file_template("{port}").digest();
-        assert_eq!(file_template("{port}").digest(), digest);
-        assert_ne!(file_template("{port} ").digest(), digest);
-        let mut other_type = file_template("{port}");
-        other_type.slots.insert("port".parse().expect("a label"), SlotType::Bytes);
-        assert_ne!(other_type.digest(), digest);
-    }
-
-    fn root(root_use: RootUse, paths: &[&str]) -> RootDeclaration {
-        RootDeclaration {
-            name: "exports".parse().expect("a label"),
-            root_use,
-            reason: "a reason".to_owned(),
-            paths: paths.iter().map(|path| path.parse().expect("a pattern")).collect(),
-        }
-    }
-
-    #[test]
-    fn another_use_or_other_paths_are_another_root() {
-        let digest = root(RootUse::Config, &["{share}"]).digest();
-        assert_eq!(root(RootUse::Config, &["{share}"]).digest(), digest);
-        assert_ne!(root(RootUse::State, &["{share}"]).digest(), digest);
-        assert_ne!(root(RootUse::Config, &[]).digest(), digest);
-        assert_ne!(root(RootUse::Config, &["{share}", "all"]).digest(), digest);
-    }
-
-    #[test]
-    fn a_digest_stays_the_same_from_release_to_release() {
-        assert_eq!(
-            file_template("{port}").digest().to_string(),
-            "sha256:c140a92e1145ade7ccf3989ef8da0d9f9d084b11ef5b0fc2e08766a71b41d8e8"
-        );
-        assert_eq!(
-            root(RootUse::Config, &["{share}"]).digest().to_string(),
-            "sha256:07fbf006c71099174dcef47023f7b0c51a02fb1a68a04d75d1fa6ebd3877fa24"
-        );
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ pub(super) fn of(package: &Package) -> Vec<String> {
     let mut lines = backend_wide(manifest);
     lines.extend(runs_on(manifest));
     lines.extend(destroys(&manifest.commands));
+    lines.extend(destroys_at_the_array(manifest));
     lines.extend(resolved_elsewhere(manifest));
     lines.extend(secrets(manifest));
     lines.extend(useless(package));
@@ -23,6 +24,9 @@ fn backend_wide(manifest: &Manifest) -> Vec<String> {
     }
     for template in manifest.dbus_calls.iter().filter(|template| template.scope == TemplateScope::Backend) {
         lines.push(format!("dbus {} reaches the whole backend: {}", template.name, template.reason));
+    }
+    for template in manifest.requests.iter().filter(|template| template.scope == TemplateScope::Backend) {
+        lines.push(format!("request {} reaches the whole backend: {}", template.name, template.reason));
     }
     for template in manifest.files.iter().filter(|template| template.path.is_backend_wide()) {
         let (name, root, path) = (&template.name, &template.root, &template.path);
@@ -65,6 +69,18 @@ fn destroys(commands: &[CommandTemplate]) -> impl Iterator<Item = String> {
             None => "something that no ownership record names".to_owned(),
         };
         format!("execute {} destroys {what}: {}", template.name, template.reason)
+    })
+}
+
+/// What an array removes has no record of ownership here.
+fn destroys_at_the_array(manifest: &Manifest) -> impl Iterator<Item = String> {
+    let destroying = manifest.requests.iter().filter(|template| template.effect == CommandEffect::Destroy);
+    destroying.map(|template| {
+        let what = match template.scope {
+            TemplateScope::Target => "what the array has under the call's own name",
+            TemplateScope::Backend => "something at the array that no name of the call bounds",
+        };
+        format!("request {} destroys {what}: {}", template.name, template.reason)
     })
 }
 
@@ -112,6 +128,7 @@ fn useless(package: &Package) -> Vec<String> {
     compare(Capability::Service, !manifest.services.is_empty(), "[[service]]");
     compare(Capability::Job, !manifest.jobs.is_empty(), "[[job]]");
     compare(Capability::Dbus, !manifest.dbus_calls.is_empty(), "[[dbus]]");
+    compare(Capability::Http, !manifest.requests.is_empty(), "[[request]]");
     let reaches = !manifest.files.is_empty() || manifest.roots.iter().any(|root| !root.paths.is_empty());
     compare(Capability::Files, reaches, "[[file]] or [[root]] with paths");
     lines

@@ -24,6 +24,9 @@ pub(super) fn slot_type(slot: &SlotType) -> String {
         SlotType::AccessRules { style: AccessRulesStyle::Ganesha, .. } => {
             "access rules of the call, as CLIENT blocks of NFS-Ganesha".to_owned()
         }
+        SlotType::AccessRules { style: AccessRulesStyle::Json, .. } => {
+            "access rules of the call, as a JSON array".to_owned()
+        }
         SlotType::Opaque { max } => format!("opaque text, at most {max} bytes"),
         SlotType::Secret { of } => format!("secret of {}", of.join(", ")),
     }

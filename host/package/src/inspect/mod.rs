@@ -5,11 +5,14 @@
 
 mod attention;
 mod guarantee;
+mod http_report;
+mod http_text;
 mod process_report;
 mod process_text;
 mod report;
 mod text;
 
+pub use http_report::{EndpointReport, RequestReport, SessionReport, SessionRequestReport};
 pub use process_report::{DbusReport, GroupReport, JobReport, PipelineReport, ServiceReport};
 pub use report::{
     CommandReport, ExportReport, FileReport, ImportReport, OptionReport, PathReport, ProgramReport, Report,

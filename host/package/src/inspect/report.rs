@@ -2,6 +2,7 @@
 
 use super::attention;
 use super::guarantee::{guarantee, slot_type};
+use super::http_report::{self, EndpointReport, RequestReport, SessionReport};
 use super::process_report::{self, DbusReport, GroupReport, JobReport, PipelineReport, ServiceReport};
 use crate::contract::Contract;
 use crate::package::Package;
@@ -52,6 +53,12 @@ pub struct Report {
     pub services: Vec<ServiceReport>,
     /// Calls on the groups' own buses.
     pub dbus_calls: Vec<DbusReport>,
+    /// Management interfaces that its requests go to, each bound by the operator.
+    pub endpoints: Vec<EndpointReport>,
+    /// How the host logs in for it.
+    pub sessions: Vec<SessionReport>,
+    /// Requests it may send, letter by letter.
+    pub requests: Vec<RequestReport>,
     /// Files it may write, letter by letter.
     pub files: Vec<FileReport>,
     /// Why it keeps data of the backend as a whole; none if it keeps data of its resources only.
@@ -236,6 +243,9 @@ impl Report {
             groups: manifest.groups.iter().map(process_report::group).collect(),
             services: manifest.services.iter().map(process_report::service).collect(),
             dbus_calls: manifest.dbus_calls.iter().map(process_report::dbus).collect(),
+            endpoints: manifest.endpoints.iter().map(http_report::endpoint).collect(),
+            sessions: manifest.sessions.iter().map(http_report::session).collect(),
+            requests: manifest.requests.iter().map(http_report::request).collect(),
             files: manifest.files.iter().map(file).collect(),
             backend_private_data: manifest.private_data.as_ref().and_then(|data| data.backend_scope.clone()),
             counters: manifest.private_data.as_ref().map(|data| data.counters.clone()).unwrap_or_default(),

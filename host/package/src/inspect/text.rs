@@ -1,5 +1,6 @@
 //! The report as text for people.
 
+use super::http_text;
 use super::process_text::{dbus, group, job, pipeline, service};
 use super::report::{CommandReport, FileReport, OptionReport, Report, RootReport, SlotReport};
 use bulkhead_model::call::DriverLimits;
@@ -30,6 +31,14 @@ impl Display for Report {
         section(out, "groups (namespaces of their own)", &self.groups, group)?;
         section(out, "services (what runs for as long as the backend does)", &self.services, service)?;
         section(out, "calls on a group's own bus", &self.dbus_calls, dbus)?;
+        section(
+            out,
+            "endpoints (the operator binds each to addresses)",
+            &self.endpoints,
+            http_text::endpoint,
+        )?;
+        section(out, "sessions (the host logs in and keeps the tokens)", &self.sessions, http_text::session)?;
+        section(out, "requests", &self.requests, http_text::request)?;
         section(out, "files it writes", &self.files, file)?;
         self.data(out)?;
         section(out, "options, beside those every backend has", &self.options, option)?;

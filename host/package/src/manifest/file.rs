@@ -99,6 +99,9 @@ fn styles(template: &FileTemplate, path: &[Step], findings: &mut Vec<Finding>) {
             (FileFormat::Ganesha, SlotType::Secret { .. }) => {
                 "is a secret, which has no place in this format"
             }
+            (_, SlotType::AccessRules { style: AccessRulesStyle::Json, .. }) => {
+                "is a list of access rules in the style 'json', which stands only in the body of a [[request]]"
+            }
             _ => continue,
         };
         findings.push(Finding::new(path.to_vec(), format!("the slot '{name}' {message}")));

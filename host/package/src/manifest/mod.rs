@@ -9,8 +9,10 @@ mod driver;
 mod file;
 mod job;
 mod option;
+mod request;
 mod root;
 mod service;
+mod session;
 mod slot;
 
 use crate::toml_file::{Finding, Problem, Step, TomlFile};
@@ -83,6 +85,8 @@ pub fn check(manifest: &Manifest) -> Vec<Finding> {
     job::check(manifest, &mut findings);
     service::check(manifest, &mut findings);
     dbus::check(manifest, &mut findings);
+    request::check(manifest, &mut findings);
+    session::check(manifest, &mut findings);
     template_names(manifest, &mut findings);
     findings
 }
@@ -108,6 +112,9 @@ fn template_names(manifest: &Manifest, findings: &mut Vec<Finding>) {
     manifest.groups.iter().enumerate().for_each(|(place, one)| look("group", place, &one.name));
     manifest.services.iter().enumerate().for_each(|(place, one)| look("service", place, &one.name));
     manifest.dbus_calls.iter().enumerate().for_each(|(place, one)| look("dbus", place, &one.name));
+    manifest.endpoints.iter().enumerate().for_each(|(place, one)| look("endpoint", place, &one.name));
+    manifest.requests.iter().enumerate().for_each(|(place, one)| look("request", place, &one.name));
+    manifest.sessions.iter().enumerate().for_each(|(place, one)| look("session", place, &one.name));
 }
 
 /// A reason that a reviewer can read.
@@ -144,6 +151,8 @@ macro_rules! below {
 }
 use below;
 
+#[cfg(test)]
+mod request_tests;
 #[cfg(test)]
 mod running_tests;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::{below, steps};
 use crate::toml_file::{Finding, Step};
 use bulkhead_model::id::Label;
-use bulkhead_model::manifest::{Manifest, OptionType, PathKind, RootUse, SlotType};
+use bulkhead_model::manifest::{AccessRulesStyle, Manifest, OptionType, PathKind, RootUse, SlotType};
 use bulkhead_model::pattern::{Part, Pattern, Variable, parts};
 use bulkhead_model::suggestion::nearest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,25 @@ pub(super) enum Place {
     StandardInput,
     /// The text of a file.
     File,
+    /// A part of a request.
+    Request(RequestPart),
+}
+
+/// Where in a request a slot stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RequestPart {
+    /// The path.
+    Path,
+    /// The query.
+    Query,
+    /// A header.
+    Header,
+    /// The body, as JSON.
+    Json,
+    /// The body, as a form.
+    Form,
+    /// The body, as XML.
+    Xml,
 }
 
 /// A text of a template with what is told about it.
@@ -75,6 +94,10 @@ fn undeclared(name: &Label, slots: &BTreeMap<Label, SlotType>, path: Vec<Step>) 
 }
 
 fn misplaced(name: &Label, slot: &SlotType, place: Place, path: Vec<Step>) -> Option<Finding> {
+    if let Place::Request(part) = place {
+        let message = misplaced_in_request(slot, part)?;
+        return Some(Finding::new(path, format!("the slot '{name}' {message}")));
+    }
     let in_argument = matches!(place, Place::WholeArgument | Place::PartOfArgument);
     let message = match slot {
         SlotType::Opaque { .. } if place != Place::WholeArgument => {
@@ -95,6 +118,25 @@ fn misplaced(name: &Label, slot: &SlotType, place: Place, path: Vec<Step>) -> Op
         _ => return None,
     };
     Some(Finding::new(path, format!("the slot '{name}' {message}")))
+}
+
+fn misplaced_in_request(slot: &SlotType, part: RequestPart) -> Option<&'static str> {
+    match (slot, part) {
+        (SlotType::Path { .. }, _) => {
+            Some("is a path of this machine, which means nothing to a backend: use type = \"name\"")
+        }
+        (SlotType::AccessRules { style: AccessRulesStyle::Json, .. }, RequestPart::Json) => None,
+        (SlotType::AccessRules { .. }, _) => {
+            Some("is a list of access rules: in a request it stands only in a JSON body, in the style 'json'")
+        }
+        (SlotType::Secret { .. }, RequestPart::Path | RequestPart::Query) => Some(
+            "is a secret: it may stand only in a header or the body, because servers write down where requests go",
+        ),
+        (SlotType::Opaque { .. }, RequestPart::Header) => {
+            Some("is opaque: it may stand in the path, the query or the body of a request, not in a header")
+        }
+        _ => None,
+    }
 }
 
 /// Check the types themselves.
@@ -213,7 +255,7 @@ pub(super) fn unknown_root(manifest: &Manifest, root: &Label, path: Vec<Step>, f
 /// where it has.
 pub(super) fn stray_keys(tree: &DeValue<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for table in ["execute", "file", "service", "dbus"] {
+    for table in ["execute", "file", "service", "dbus", "request"] {
         let templates = tree.get(table).and_then(|value| value.get_ref().as_array());
         for (place, template) in templates.into_iter().flatten().enumerate() {
             let slots = template.get_ref().get("slots").and_then(|slots| slots.get_ref().as_table());

@@ -23,6 +23,7 @@ wasmtime::component::bindgen!({
             import bulkhead:host/job@0.1.0;
             import bulkhead:host/dbus@0.1.0;
             import bulkhead:host/files@0.1.0;
+            import bulkhead:host/http@0.1.0;
             import bulkhead:host/config@0.1.0;
             import bulkhead:host/private-data@0.1.0;
             import bulkhead:host/lock@0.1.0;

@@ -61,7 +61,12 @@ impl Driver for Generation {
         self.caller.backend.lead();
     }
 
+    async fn end_sessions(&self) {
+        self.caller.backend.end_sessions().await;
+    }
+
     async fn end_services(&self) -> Result<(), CapabilityError> {
+        self.caller.backend.end_sessions().await;
         self.caller.backend.end_groups().await
     }
 

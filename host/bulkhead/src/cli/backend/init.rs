@@ -88,6 +88,7 @@ pub(crate) fn backend_file(package: &Package, driver: &Path, roots: &Path) -> an
     write_networks(&mut text, package)?;
     write_roots(&mut text, manifest, roots)?;
     write_programs(&mut text, manifest)?;
+    write_endpoints(&mut text, manifest)?;
     write_templates(&mut text, manifest)?;
     Ok(text)
 }
@@ -174,6 +175,30 @@ fn write_programs(text: &mut String, manifest: &Manifest) -> anyhow::Result<()> 
     Ok(())
 }
 
+fn write_endpoints(text: &mut String, manifest: &Manifest) -> anyhow::Result<()> {
+    if manifest.endpoints.is_empty() {
+        return Ok(());
+    }
+    text.push_str("\n[grant.endpoints]\n");
+    for endpoint in &manifest.endpoints {
+        writeln!(text, "# {}", endpoint.reason)?;
+        writeln!(
+            text,
+            "# its controllers in the order they are tried, and the certificates they are known by:"
+        )?;
+        writeln!(
+            text,
+            "# ca = \"/absolute/file.pem\", or fingerprints = [\"sha256:…\"] of the certificates themselves"
+        )?;
+        writeln!(
+            text,
+            "{} = {{ controllers = [\"https://array.example\"], ca = \"/etc/ssl/certs/ca-certificates.crt\" }}",
+            endpoint.name
+        )?;
+    }
+    Ok(())
+}
+
 /// The file of a program of this system.
 pub(crate) fn installed(program: &str) -> Option<PathBuf> {
     PROGRAM_FOLDERS.iter().map(|folder| Path::new(folder).join(program)).find(|path| path.is_file())
@@ -194,7 +219,27 @@ fn write_templates(text: &mut String, manifest: &Manifest) -> anyhow::Result<()>
         writeln!(text, "# writes {} in {}{reason}{}", template.path, template.root, template.reason)?;
         writeln!(text, "{} = \"{}\"", template.name, template.digest())?;
     }
-    write_running(text, manifest)
+    write_running(text, manifest)?;
+    write_requests(text, manifest)
+}
+
+/// What is sent to the management of the backend's storage.
+fn write_requests(text: &mut String, manifest: &Manifest) -> anyhow::Result<()> {
+    for template in &manifest.endpoints {
+        writeln!(text, "# is sent requests: {}", template.reason)?;
+        writeln!(text, "{} = \"{}\"", template.name, template.digest())?;
+    }
+    for template in &manifest.sessions {
+        let line = format!("{} {}", template.login.method.as_str(), template.login.path);
+        writeln!(text, "# logs in at {} with {line}: {}", template.endpoint, template.reason)?;
+        writeln!(text, "{} = \"{}\"", template.name, template.digest())?;
+    }
+    for template in &manifest.requests {
+        writeln!(text, "# sends: {} {}", template.method.as_str(), template.path)?;
+        writeln!(text, "# {}: {}{}", effect(template.effect), template.reason, scope(template.scope))?;
+        writeln!(text, "{} = \"{}\"", template.name, template.digest())?;
+    }
+    Ok(())
 }
 
 /// What runs beside and beyond a call.

@@ -12,6 +12,7 @@ use bulkhead_capability::backend::{Backend, BackendParts};
 use bulkhead_capability::execute::{
     Abandoned, CommandRequest, CommandRunner, HelperClient, HelperPlace, RunError,
 };
+use bulkhead_capability::http::Network;
 use bulkhead_capability::lock::Locks;
 use bulkhead_capability::network_allocation::AddressBook;
 use bulkhead_capability::secret::{Redactor, SecretSource};
@@ -79,6 +80,7 @@ impl Call {
             printer.note(&self.function.to_string());
         }
         let outcome = bench.call(self.function).await;
+        bench.locks.end_sessions().await;
         if self.trace {
             trace.print(printer).await?;
         }
@@ -91,6 +93,7 @@ struct Bench {
     lab: Lab,
     name: BackendName,
     ledger: Ledger,
+    locks: Arc<Locks>,
     driver: Generation,
 }
 
@@ -104,6 +107,7 @@ impl Bench {
         let engine = Engine::new(EngineConfig { cache_directory: None, cache_key: [0; 32] })?;
         let source = SecretSource::new(Redactor::default(), config::environment());
         let secrets = source.of_options(&package.manifest.options, &lab.options)?;
+        let locks = Arc::new(Locks::default());
         let backend = Backend::new(BackendParts {
             name: name.clone(),
             generation: GenerationNumber(1),
@@ -117,12 +121,13 @@ impl Bench {
             store,
             ledger: ledger.clone(),
             helper,
-            locks: Arc::new(Locks::default()),
+            http: Arc::new(Network),
+            locks: Arc::clone(&locks),
             tenure: None,
         })?;
         let component = engine.load(package.digest, &package.bytes)?;
         let driver = Generation::new(&engine, component, backend)?;
-        Ok(Self { lab, name, ledger, driver })
+        Ok(Self { lab, name, ledger, locks, driver })
     }
 
     async fn call(&self, function: Function) -> Result<Value, CallError> {

@@ -6,7 +6,7 @@ use anyhow::Context;
 use bulkhead_model::ability::Capability;
 use bulkhead_model::access::{AccessLevel, AccessRule, AccessTo};
 use bulkhead_model::call::DriverLimits;
-use bulkhead_model::grant::{Grant, RootGrant};
+use bulkhead_model::grant::{EndpointGrant, Grant, RootGrant, Verification};
 use bulkhead_model::id::{
     AccessMappingId, AccessRuleId, Label, ProjectId, ShareId, ShareInstanceId, SnapshotId, SnapshotInstanceId,
 };
@@ -32,6 +32,7 @@ const DEFAULT_SIZE_GIB: u64 = 2;
 struct LabFile {
     roots: BTreeMap<Label, PathBuf>,
     programs: BTreeMap<String, PathBuf>,
+    endpoints: BTreeMap<Label, EndpointGrant>,
     options: toml::Table,
     limits: DriverLimits,
     share: LabShare,
@@ -45,18 +46,30 @@ struct LabFile {
     peer: Option<LabPeer>,
 }
 
-/// `[[answer]]`: what a fake lets a command answer.
+/// `[[answer]]`: what a fake lets a command or a request answer.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct LabAnswer {
-    /// The template's name.
-    pub(super) command: Label,
-    /// What it writes.
+    /// The name of the command's template.
+    pub(super) command: Option<Label>,
+    /// The name of the request's template.
+    pub(super) request: Option<Label>,
+    /// The status of a request's answer.
+    #[serde(default = "two_hundred")]
+    pub(super) status: u16,
+    /// The body of a request's answer.
+    #[serde(default)]
+    pub(super) body: String,
+    /// What a command writes.
     #[serde(default)]
     pub(super) stdout: String,
     /// Its exit code.
     #[serde(default)]
     pub(super) exit: i32,
+}
+
+const fn two_hundred() -> u16 {
+    200
 }
 
 /// `[peer]`: a second backend on the same machine, for replicas. What is not given is as at the first.
@@ -293,6 +306,8 @@ fn checked_before(written: &LabFile, findings: &mut Vec<Finding>) -> Option<Vec<
 fn unknown_names(written: &LabFile, manifest: &Manifest, findings: &mut Vec<Finding>) {
     let roots: Vec<&str> = manifest.roots.iter().map(|root| root.name.as_str()).collect();
     let programs: Vec<&str> = manifest.programs().into_iter().collect();
+    let requests: Vec<&str> = manifest.requests.iter().map(|request| request.name.as_str()).collect();
+    let mut neither = Vec::new();
     let commands: Vec<&str> = manifest.commands.iter().map(|command| command.name.as_str()).collect();
     let mut require = |path: Vec<Step>, (table, name): (&str, &str), known: &[&str]| {
         if !known.contains(&name) {
@@ -306,17 +321,26 @@ fn unknown_names(written: &LabFile, manifest: &Manifest, findings: &mut Vec<Find
     for name in written.programs.keys().map(String::as_str) {
         require(vec![Step::from("programs"), Step::from(name)], ("programs", name), &programs);
     }
+    let endpoints: Vec<&str> = manifest.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
+    for name in written.endpoints.keys().map(Label::as_str) {
+        require(vec![Step::from("endpoints"), Step::from(name)], ("endpoints", name), &endpoints);
+    }
     for name in written.peer.iter().flat_map(|peer| peer.roots.keys()).map(Label::as_str) {
         let path = vec![Step::from("peer"), Step::from("roots"), Step::from(name)];
         require(path, ("roots", name), &roots);
     }
     for (place, answer) in written.answers.iter().enumerate() {
         let path = vec![Step::from("answer"), Step::from(place)];
-        require(path, ("commands", answer.command.as_str()), &commands);
+        match (&answer.command, &answer.request) {
+            (Some(command), None) => require(path, ("commands", command.as_str()), &commands),
+            (None, Some(request)) => require(path, ("requests", request.as_str()), &requests),
+            _ => neither.push(Finding::new(path, "an answer is that of a command or of a request")),
+        }
     }
+    findings.extend(neither);
 }
 
-/// Every root, program and template the manifest asks for.
+/// Every root, program, endpoint and template the manifest asks for.
 fn grant(written: &LabFile, manifest: &Manifest, folder: &Path, scratch: &Path) -> anyhow::Result<Grant> {
     let roots = bind_roots(&written.roots, manifest, folder, scratch)?;
     let mut grant = Grant { roots, ..Grant::default() };
@@ -327,6 +351,20 @@ fn grant(written: &LabFile, manifest: &Manifest, folder: &Path, scratch: &Path) 
         };
         // A program that is missing is told when the driver wants to run it.
         grant.programs.extend(path.map(|path| (program.to_owned(), path)));
+    }
+    for endpoint in &manifest.endpoints {
+        // Nobody is there: what is sent to it without a controller of the file's is told as unreachable, or answered by a fake.
+        let nowhere = || EndpointGrant {
+            verify: Verification::Off,
+            ..EndpointGrant::at(["http://127.0.0.1:1".to_owned()])
+        };
+        let mut bound = written.endpoints.get(&endpoint.name).cloned().unwrap_or_else(nowhere);
+        for file in
+            [&mut bound.ca, &mut bound.client_certificate, &mut bound.client_key].into_iter().flatten()
+        {
+            *file = std::path::absolute(folder.join(&*file))?;
+        }
+        grant.endpoints.insert(endpoint.name.clone(), bound);
     }
     grant.templates.extend(manifest.templates().map(|(name, digest)| (name.clone(), digest)));
     Ok(grant)

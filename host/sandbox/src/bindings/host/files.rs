@@ -12,14 +12,19 @@ use bulkhead_capability::files::FileKind;
 use bulkhead_capability::slot::{Path, Slot};
 
 impl State {
-    async fn path(&self, function: &'static str, at: WitPath) -> Answer<Path> {
+    pub(super) async fn path(&self, function: &'static str, at: WitPath) -> Answer<Path> {
         match named_from_wit(at.of_resource.as_ref()) {
             Ok(of) => Ok(Path { root: at.root, pattern: at.pattern, of }),
             Err(error) => self.refuse(function, &format!("{}/{}", at.root, at.pattern), error).await,
         }
     }
 
-    async fn slots(&self, function: &'static str, template: &str, slots: Vec<WitSlot>) -> Answer<Vec<Slot>> {
+    pub(super) async fn slots(
+        &self,
+        function: &'static str,
+        template: &str,
+        slots: Vec<WitSlot>,
+    ) -> Answer<Vec<Slot>> {
         match slots_from_wit(slots) {
             Ok(slots) => Ok(slots),
             Err(error) => self.refuse(function, template, error).await,

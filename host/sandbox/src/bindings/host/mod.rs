@@ -6,6 +6,7 @@ mod config;
 mod dbus;
 mod execute;
 mod files;
+mod http;
 mod job;
 mod lock;
 mod log;

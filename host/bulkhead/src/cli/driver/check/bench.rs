@@ -9,6 +9,7 @@ use crate::config;
 use async_trait::async_trait;
 use bulkhead_capability::backend::{Backend, BackendParts};
 use bulkhead_capability::execute::CommandRunner;
+use bulkhead_capability::http::{Network, Transport};
 use bulkhead_capability::intercept::{Interceptor, TapedAnswer, Verdict};
 use bulkhead_capability::lock::Locks;
 use bulkhead_capability::network_allocation::AddressBook;
@@ -48,6 +49,7 @@ pub(super) struct Bench {
     ledger: Ledger,
     addresses: AddressBook,
     runner: Arc<dyn CommandRunner>,
+    transport: Arc<dyn Transport>,
     fake: Option<Arc<FakePlace>>,
     ceiling: Ceiling,
     limits: DriverLimits,
@@ -67,8 +69,8 @@ impl Bench {
         scratch: &Path,
         (tape, backends): (Tape, usize),
     ) -> anyhow::Result<Arc<Self>> {
-        let fake = Arc::new(FakePlace::new(std::mem::take(&mut lab.answers)));
         let manifest = &package.manifest;
+        let fake = Arc::new(FakePlace::new(std::mem::take(&mut lab.answers), manifest.sessions.clone()));
         for program in manifest.programs() {
             let nowhere = Path::new("/usr/bin").join(program);
             lab.grant.programs.entry(program.to_owned()).or_insert(nowhere);
@@ -130,6 +132,10 @@ impl Bench {
             is_real: fake.is_none(),
             ledger,
             runner,
+            transport: match &fake {
+                Some(fake) => Arc::clone(fake) as _,
+                None => Arc::new(Network),
+            },
             fake,
             ceiling,
             limits: lab.limits,
@@ -160,6 +166,7 @@ impl Bench {
                 store: Arc::clone(&self.store),
                 ledger: self.ledger.clone(),
                 helper: Arc::clone(&self.runner),
+                http: Arc::clone(&self.transport),
                 locks: Arc::clone(&locks),
                 addresses: self.addresses.clone(),
                 tenure: None,
@@ -233,6 +240,12 @@ impl World for Bench {
     }
 
     async fn restart(&self) -> Result<(), WorldError> {
+        // A killed host leaves its sessions to expire; so often in a row they would fill an array that has only a few.
+        for place in 0..self.sites.len() {
+            if let Some(driver) = self.generation(place) {
+                driver.end_sessions().await;
+            }
+        }
         self.load().await.map_err(|error| WorldError::new("the backends cannot be loaded again", error))
     }
 

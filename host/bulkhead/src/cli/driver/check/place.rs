@@ -1,4 +1,5 @@
-//! A place that is none: it runs no command, but does to the directories what the command's template declares.
+//! A place and an array that are none: no command runs, but to the directories is done what the command's template declares, and nothing is
+//! sent.
 //!
 //! A template that creates a path makes a directory there, or a copy where it has a source; one that destroys a path removes it. What a
 //! command writes is known only where the lab's file says so: an empty answer to one that only reads is a guess, and told as such.
@@ -7,13 +8,14 @@ use crate::cli::driver::lab::LabAnswer;
 use async_trait::async_trait;
 use bulkhead_capability::execute::fake::FakeRunner;
 use bulkhead_capability::execute::{Abandoned, CommandRequest, CommandRunner, RunError};
+use bulkhead_capability::http::{Controller, ExchangeError, Transport, WireRequest, WireResponse, fake};
 use bulkhead_helper::protocol::{
     DbusReply, DbusRequest, Ending, Finished, JobAnswer, JobCall, PipeFinished, Refusal, ServiceAnswer,
     ServiceCall, SlotArgument,
 };
 use bulkhead_model::error::CapabilityCode;
 use bulkhead_model::id::Label;
-use bulkhead_model::manifest::{CommandEffect, PathKind, SlotType};
+use bulkhead_model::manifest::{CommandEffect, PathKind, SessionTemplate, SlotType, TokenSource};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -25,11 +27,13 @@ pub(super) struct FakePlace {
     guesses: Mutex<Vec<String>>,
     /// Services, jobs and buses: what starts is ready, and nothing is known of the rest.
     rest: FakeRunner,
+    /// Sessions that are begun with whatever tokens they declare.
+    sessions: Vec<SessionTemplate>,
 }
 
 impl FakePlace {
-    pub(super) fn new(answers: Vec<LabAnswer>) -> Self {
-        Self { answers, guesses: Mutex::default(), rest: FakeRunner::default() }
+    pub(super) fn new(answers: Vec<LabAnswer>, sessions: Vec<SessionTemplate>) -> Self {
+        Self { answers, guesses: Mutex::default(), rest: FakeRunner::default(), sessions }
     }
 
     /// What was guessed since this was last asked.
@@ -43,7 +47,7 @@ impl FakePlace {
 
     fn answer(&self, request: &CommandRequest) -> Finished {
         let name = &request.template.name;
-        let known = self.answers.iter().find(|answer| answer.command == *name);
+        let known = self.answers.iter().find(|answer| answer.command.as_ref() == Some(name));
         if known.is_none() && request.template.effect == CommandEffect::Read {
             self.guess(format!(
                 "the fake knows no answer of the command '{name}'; [[answer]] command = \"{name}\" in a file for --config gives it one"
@@ -108,6 +112,62 @@ impl CommandRunner for FakePlace {
     async fn wait_until_swept(&self) -> Result<(), RunError> {
         Ok(())
     }
+}
+
+#[async_trait]
+impl Transport for FakePlace {
+    async fn exchange(
+        &self,
+        _controller: &Controller,
+        request: WireRequest,
+    ) -> Result<WireResponse, ExchangeError> {
+        let name = &request.name;
+        if let Some(session) = self.sessions.iter().find(|session| session.name == *name) {
+            return Ok(logged_in(session));
+        }
+        let known = self.answers.iter().find(|answer| answer.request.as_ref() == Some(name));
+        if known.is_none() {
+            self.guess(format!(
+                "the fake knows no answer to the request '{name}'; [[answer]] request = \"{name}\" in a file for --config gives it one, and \
+                 --against tries a real array"
+            ));
+        }
+        let body = known.map_or_else(|| b"{}".to_vec(), |answer| answer.body.clone().into_bytes());
+        let mut answer = fake::answer(known.map_or(200, |answer| answer.status), body);
+        if let Some(sink) = request.sink.filter(|_| answer.is_success()) {
+            answer.streamed = u64::try_from(answer.body.len()).unwrap_or(u64::MAX);
+            // Whoever takes no more says why.
+            let _taken = sink.send(std::mem::take(&mut answer.body).into()).await.is_ok();
+        }
+        Ok(answer)
+    }
+}
+
+/// The answer to a login, with a token wherever one is looked for.
+fn logged_in(session: &SessionTemplate) -> WireResponse {
+    const TOKEN: &str = "a-token-of-the-fake";
+    let mut answer = fake::answer(200, "");
+    let mut body = serde_json::Value::Null;
+    for token in &session.tokens {
+        match token.from {
+            TokenSource::Header => answer.headers.push((token.key.clone(), TOKEN.into())),
+            TokenSource::Cookie => {
+                answer.headers.push(("set-cookie".to_owned(), format!("{}={TOKEN}", token.key).into_bytes()));
+            }
+            TokenSource::Json => {
+                let steps = token.key.split('/').skip(1);
+                let place = steps.fold(&mut body, |place, step| {
+                    if !place.is_object() {
+                        *place = serde_json::json!({});
+                    }
+                    &mut place[step.replace("~1", "/").replace("~0", "~")]
+                });
+                *place = TOKEN.into();
+            }
+        }
+    }
+    answer.body = body.to_string().into_bytes();
+    answer
 }
 
 /// Do to the directories what the template declares. Refuses what the helper would refuse before it starts a command.

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+mod endpoint;
+
+pub use endpoint::{EndpointGrant, Verification};
+
 /// What the operator allows one backend. Empty by default: nothing is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -17,6 +21,9 @@ pub struct Grant {
     pub roots: BTreeMap<Label, RootGrant>,
     /// Programs by name, each an absolute file.
     pub programs: BTreeMap<String, PathBuf>,
+    /// Endpoints by name, each bound to the addresses of its controllers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub endpoints: BTreeMap<Label, EndpointGrant>,
     /// Templates of every kind by name, each pinned by the hash of its canonical form: the same name with other words is another
     /// template.
     pub templates: BTreeMap<Label, Digest>,

@@ -1,0 +1,523 @@
+//! Requests to the management of a backend's storage: the guest names a template and fills its slots, the host sends it.
+//!
+//! The right: a request, its endpoint and its session that the manifest declares and the grant pins by their hashes, an endpoint that the
+//! grant binds to controllers, slots of the call's target. No other address is reachable: what is asked for is a path, redirects are
+//! answers, and a name leads nowhere its binding does not allow. `policy` decides, `render` encodes, a [`Transport`] sends, `session`
+//! logs in.
+//!
+//! A controller that cannot be reached, so that nothing was sent, makes way for the next; the one that answered stays in use. What was
+//! sent and not answered is `outcome-unknown`. Answers are cut at the template's limits, and whatever holds a secret is redacted.
+
+mod controller;
+mod exchange;
+pub mod fake;
+mod metered;
+mod network;
+mod policy;
+mod render;
+mod session;
+mod shared;
+mod tls;
+
+pub use controller::{BoundEndpoint, Controller, EndpointError, Host};
+pub use exchange::{ExchangeError, Payload, Sink, Transport, WireRequest, WireResponse};
+pub use network::Network;
+pub(crate) use shared::HttpShared;
+
+use crate::backend::Backend;
+use crate::call::Call;
+use crate::execute::once;
+use crate::files::{Incoming, Outgoing};
+use crate::record::Deed;
+use crate::slot::{Path, Slot};
+use bulkhead_model::effect::EffectOutcome;
+use bulkhead_model::error::{CapabilityCode, CapabilityError};
+use bulkhead_model::text::GuestText;
+use policy::{Direction, Prepared};
+use serde::{Deserialize, Serialize};
+use session::{LoginError, Session, SessionKey, Tokens};
+use shared::EndpointState;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+/// How long a request waits for others of its endpoint, at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The longest that an endpoint may ask to wait: an answer beyond it is told as this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// The longest name in a ledger's record, in bytes.
+const SHOWN: usize = 128;
+/// The longest value of a header that a guest sees, in bytes.
+const LONGEST_HEADER: usize = 4096;
+
+/// An answer, whatever its status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpResponse {
+    /// The status, 100 to 599.
+    pub status: u16,
+    /// The headers that the template names in `returns`: name in lower case and value.
+    pub headers: Vec<(String, String)>,
+    /// The body, cut at the template's `capture`.
+    pub body: Vec<u8>,
+    /// Whether it was cut.
+    pub truncated: bool,
+    /// Which controller answered, from 0.
+    pub controller: u32,
+    /// How long the endpoint asks to wait, in milliseconds.
+    pub retry_after_ms: Option<u64>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// What was moved between an endpoint and a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamOutcome {
+    /// The status, 100 to 599. Other than 2xx: nothing was kept.
+    pub status: u16,
+    /// Bytes moved.
+    pub bytes_done: u64,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// The `http` interface of one call.
+#[derive(Debug, Clone, Copy)]
+pub struct Http<'call> {
+    call: &'call Call,
+}
+
+/// What goes out or comes in beside the template's own text.
+#[derive(Clone, Copy)]
+enum Cargo<'path> {
+    None,
+    From(&'path Path),
+    Into(&'path Path),
+}
+
+/// What came of a request.
+struct Done {
+    answer: WireResponse,
+    controller: usize,
+    sent_bytes: u64,
+    incoming: Option<Incoming>,
+    duration: Duration,
+}
+
+/// Why there is no answer.
+enum Failure {
+    /// The controller cannot be reached and nothing was sent.
+    NotSent(String),
+    /// Nothing was done, and no other controller is asked.
+    Refused(CapabilityError),
+    /// It may have been done.
+    Sent(CapabilityError),
+}
+
+impl<'call> Http<'call> {
+    pub(crate) const fn new(call: &'call Call) -> Self {
+        Self { call }
+    }
+
+    /// Send the request `template` once. Idempotent where the template's `repeat` says so.
+    ///
+    /// Fails with `denied`, naming the line that would allow it; `invalid-argument` for what is not declared and slots outside their
+    /// types; `unavailable` if nothing was sent or no session could be begun; `outcome-unknown`, `timed-out` if it was sent; `busy`,
+    /// `limit-exceeded`.
+    pub async fn send(&self, template: &str, slots: &[Slot]) -> Result<HttpResponse, CapabilityError> {
+        let (prepared, deed) = self.begin("http.send", template, slots, Direction::Message).await?;
+        let work = async {
+            let prepared = prepared?;
+            let done = self.perform(&prepared, Cargo::None).await?;
+            let detail = told(&prepared, &done);
+            Ok((self.response(&prepared, done), detail))
+        };
+        self.call.recorded_with_detail(deed, work).await
+    }
+
+    /// Send the file at `source` as the body of the request `template`. Idempotent as [`Http::send`].
+    ///
+    /// Fails with `not-found` if there is no such file, `not-owned` if it is none of its resource's, otherwise as [`Http::send`].
+    pub async fn upload(
+        &self,
+        template: &str,
+        slots: &[Slot],
+        source: &Path,
+    ) -> Result<StreamOutcome, CapabilityError> {
+        self.stream("http.upload", (template, slots), Direction::Upload, Cargo::From(source)).await
+    }
+
+    /// Send the request `template` and put the body of a successful answer into the file at `destination`. Idempotent as [`Http::send`];
+    /// replaces a file that its resource owns.
+    ///
+    /// Fails with `not-owned`, `no-space`, `limit-exceeded` at the template's `largest`, otherwise as [`Http::send`].
+    pub async fn download(
+        &self,
+        template: &str,
+        slots: &[Slot],
+        destination: &Path,
+    ) -> Result<StreamOutcome, CapabilityError> {
+        self.stream("http.download", (template, slots), Direction::Download, Cargo::Into(destination)).await
+    }
+
+    async fn stream(
+        &self,
+        function: &'static str,
+        (template, slots): (&str, &[Slot]),
+        direction: Direction,
+        cargo: Cargo<'_>,
+    ) -> Result<StreamOutcome, CapabilityError> {
+        let (prepared, deed) = self.begin(function, template, slots, direction).await?;
+        let work = async {
+            let prepared = prepared?;
+            let mut done = self.perform(&prepared, cargo).await?;
+            let detail = told(&prepared, &done);
+            let is_success = done.answer.is_success();
+            if let Some(incoming) = done.incoming.take() {
+                if is_success { incoming.keep(self.call).await? } else { incoming.abandon(self.call).await? }
+            }
+            let moved = if direction == Direction::Upload { done.sent_bytes } else { done.answer.streamed };
+            let bytes_done = if is_success { moved } else { 0 };
+            let outcome = StreamOutcome {
+                status: done.answer.status,
+                bytes_done,
+                duration_ms: milliseconds(done.duration),
+            };
+            Ok((outcome, format!("{detail}, {bytes_done} bytes")))
+        };
+        self.call.recorded_with_detail(deed, work).await
+    }
+
+    async fn begin(
+        &self,
+        function: &'static str,
+        template: &str,
+        slots: &[Slot],
+        direction: Direction,
+    ) -> Result<(Result<Prepared<'call>, CapabilityError>, Deed), CapabilityError> {
+        let deed = Deed::new(function, GuestText::new(template, SHOWN).as_str());
+        let prepared = policy::prepare(self.call, template, slots, direction);
+        if let Ok(prepared) = &prepared {
+            self.call.record(&deed, EffectOutcome::Begun, &prepared.detail).await?;
+        }
+        Ok((prepared, deed))
+    }
+
+    async fn perform(&self, prepared: &Prepared<'_>, cargo: Cargo<'_>) -> Result<Done, CapabilityError> {
+        let call = self.call;
+        let template = prepared.template;
+        let state = call.backend().shared().http().endpoint(&template.endpoint);
+        let _permit = self.permit(&state, prepared).await?;
+        let begun = once::begin(call, (&template.name, template.repeat), &prepared.slots).await?;
+        let outcome = self.over_controllers(prepared, &state, cargo).await;
+        let (error, is_untouched) = match outcome {
+            Ok(done) => return Ok(done),
+            Err(Failure::NotSent(reason)) => {
+                let message = format!("no controller of '{}' can be reached: {reason}", template.endpoint);
+                (CapabilityError::new(CapabilityCode::Unavailable, message), true)
+            }
+            Err(Failure::Refused(error)) => (error, true),
+            Err(Failure::Sent(error)) => (error, false),
+        };
+        if let (Some(begun), true) = (begun, is_untouched) {
+            once::withdraw(call, begun).await?;
+        }
+        Err(error)
+    }
+
+    /// Ask one controller after the other until one takes the request.
+    async fn over_controllers(
+        &self,
+        prepared: &Prepared<'_>,
+        state: &EndpointState,
+        cargo: Cargo<'_>,
+    ) -> Result<Done, Failure> {
+        let controllers = &prepared.endpoint.controllers;
+        let urls: Vec<&str> = controllers.iter().map(Controller::url).collect();
+        let mut reasons = Vec::new();
+        for place in state.order(&urls, Instant::now()) {
+            let Some(controller) = controllers.get(place) else { continue };
+            match self.in_session(prepared, (place, controller), cargo).await {
+                Err(Failure::NotSent(reason)) => {
+                    state.unreachable(controller.url(), Instant::now());
+                    reasons.push(reason);
+                    if Instant::now() >= self.call.deadline() {
+                        break;
+                    }
+                }
+                outcome => {
+                    if outcome.is_ok() {
+                        state.answered(controller.url());
+                    }
+                    return outcome;
+                }
+            }
+        }
+        Err(Failure::NotSent(reasons.join("; ")))
+    }
+
+    /// Send the request to one controller, in the session if the template has one, and once more in a new one if it has expired.
+    async fn in_session(
+        &self,
+        prepared: &Prepared<'_>,
+        (place, controller): (usize, &Controller),
+        cargo: Cargo<'_>,
+    ) -> Result<Done, Failure> {
+        let Some((account, credentials)) = &prepared.account else {
+            return self.exchange(prepared, (place, controller), None, cargo).await;
+        };
+        let key = SessionKey {
+            template: account.template.digest(),
+            controller: controller.url().to_owned(),
+            credentials: *credentials,
+        };
+        let session = self.call.backend().shared().http().session(key);
+        let mut stale = None;
+        loop {
+            let tokens = self.tokens(&session, (account, controller), stale.as_ref()).await?;
+            let done = self.exchange(prepared, (place, controller), Some(&tokens), cargo).await?;
+            if !session::is_expired(&account.template, &done.answer) {
+                return Ok(done);
+            }
+            if stale.is_some() {
+                // Both answers say that nothing was done for want of a session.
+                return Err(Failure::Refused(CapabilityError::new(
+                    CapabilityCode::Unavailable,
+                    format!(
+                        "{controller} refuses the session '{}' right after logging in, with status {}",
+                        account.template.name, done.answer.status
+                    ),
+                )));
+            }
+            if let Some(incoming) = done.incoming {
+                incoming.abandon(self.call).await.map_err(Failure::Refused)?;
+            }
+            stale = Some(tokens);
+        }
+    }
+
+    async fn tokens(
+        &self,
+        session: &Arc<Session>,
+        (account, controller): (&session::Account, &Controller),
+        stale: Option<&Arc<Tokens>>,
+    ) -> Result<Arc<Tokens>, Failure> {
+        let transport = self.call.backend().transport();
+        let deadline = self.call.deadline();
+        let found = session.tokens(transport, controller, account, (stale, deadline)).await;
+        let (outcome, detail) = match &found {
+            Ok((_, None)) => (None, String::new()),
+            Ok((_, Some(duration))) => {
+                (Some(EffectOutcome::Done), format!("{controller} in {} ms", milliseconds(*duration)))
+            }
+            Err(LoginError::NotSent(reason)) => (Some(EffectOutcome::Failed), reason.clone()),
+            Err(LoginError::Failed(error)) => (Some(EffectOutcome::Failed), error.message.clone()),
+        };
+        if let Some(outcome) = outcome {
+            let deed = Deed::new("http.login", account.template.name.as_str());
+            self.call.record(&deed, outcome, &detail).await.map_err(Failure::Refused)?;
+        }
+        match found {
+            Ok((tokens, _)) => Ok(tokens),
+            Err(LoginError::NotSent(reason)) => Err(Failure::NotSent(reason)),
+            Err(LoginError::Failed(error)) => Err(Failure::Refused(error)),
+        }
+    }
+
+    /// Send the request to one controller.
+    async fn exchange(
+        &self,
+        prepared: &Prepared<'_>,
+        (place, controller): (usize, &Controller),
+        tokens: Option<&Tokens>,
+        cargo: Cargo<'_>,
+    ) -> Result<Done, Failure> {
+        let template = prepared.template;
+        let mut headers = prepared.headers.clone();
+        if let Some(tokens) = tokens {
+            headers.extend(tokens.headers(template.method).map_err(Failure::Refused)?);
+        }
+        let mut payload = Payload::Bytes(prepared.body.clone());
+        let (mut sink, mut incoming, mut sent_bytes) = (None, None, 0);
+        match cargo {
+            Cargo::None => {}
+            Cargo::From(source) => {
+                let Outgoing { length, pieces } =
+                    self.call.files().outgoing(source).await.map_err(Failure::Refused)?;
+                if length > template.largest {
+                    let message =
+                        format!("the file has {length} bytes, more than the template's {}", template.largest);
+                    return Err(Failure::Refused(CapabilityError::new(
+                        CapabilityCode::LimitExceeded,
+                        message,
+                    )));
+                }
+                sent_bytes = length;
+                payload = Payload::Stream { length, pieces };
+            }
+            Cargo::Into(destination) => {
+                let begun = self.call.files().incoming(destination).await.map_err(Failure::Refused)?;
+                sink = begun.sink();
+                incoming = Some(begun);
+            }
+        }
+        let request = WireRequest {
+            name: template.name.clone(),
+            method: template.method,
+            target: prepared.target.clone(),
+            headers,
+            payload,
+            capture: usize::try_from(template.capture).unwrap_or(usize::MAX),
+            sink,
+            largest: template.largest,
+            deadline: policy::deadline(self.call, template),
+        };
+        let begun = Instant::now();
+        match self.call.backend().transport().exchange(controller, request).await {
+            Ok(answer) => {
+                Ok(Done { answer, controller: place, sent_bytes, incoming, duration: begun.elapsed() })
+            }
+            Err(error) => {
+                if let Some(incoming) = incoming {
+                    incoming.abandon(self.call).await.map_err(Failure::Sent)?;
+                }
+                Err(failure(prepared, error))
+            }
+        }
+    }
+
+    async fn permit(
+        &self,
+        state: &EndpointState,
+        prepared: &Prepared<'_>,
+    ) -> Result<OwnedSemaphorePermit, CapabilityError> {
+        let slots = Arc::clone(state.slots.permits());
+        let longest = Instant::now().checked_add(LONGEST_WAIT).unwrap_or_else(|| self.call.deadline());
+        let until = longest.min(self.call.deadline());
+        match tokio::time::timeout_at(until, slots.acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(CapabilityError::new(
+                CapabilityCode::Busy,
+                format!(
+                    "{} requests to '{}' are under way (grant.endpoints.{}.concurrency); try again later",
+                    prepared.endpoint.concurrency, prepared.template.endpoint, prepared.template.endpoint
+                ),
+            )),
+        }
+    }
+
+    /// What the guest sees of an answer: the headers it may see, and no secret.
+    fn response(&self, prepared: &Prepared<'_>, done: Done) -> HttpResponse {
+        let redactor = self.call.backend().redactor();
+        let answer = done.answer;
+        let retry_after_ms = retry_after(&answer, SystemTime::now()).map(milliseconds);
+        let mut headers = Vec::new();
+        for name in &prepared.template.returns {
+            for (_, value) in answer.headers.iter().filter(|(found, _)| found == name) {
+                let printable = |byte: &u8| match *byte {
+                    byte @ (b' ' | 0x21..=0x7e) => char::from(byte),
+                    _ => '?',
+                };
+                let value: String = value.iter().take(LONGEST_HEADER).map(printable).collect();
+                headers.push((name.clone(), redactor.redact(&value).into_owned()));
+            }
+        }
+        let body = if answer.truncated {
+            redactor.redact_cut_bytes(&answer.body)
+        } else {
+            redactor.redact_bytes(&answer.body)
+        };
+        HttpResponse {
+            status: answer.status,
+            headers,
+            body: body.into_owned(),
+            truncated: answer.truncated,
+            controller: u32::try_from(done.controller).unwrap_or(u32::MAX),
+            retry_after_ms,
+            duration_ms: milliseconds(done.duration),
+        }
+    }
+}
+
+impl Backend {
+    /// Log out of every session of the backend. For the host alone, once no call can log in again.
+    ///
+    /// Idempotent. What cannot be logged out of is left to expire.
+    pub async fn end_sessions(&self) {
+        self.shared().http().end_sessions().await;
+    }
+}
+
+fn failure(prepared: &Prepared<'_>, error: ExchangeError) -> Failure {
+    let name = &prepared.template.name;
+    let sent = |code, what: String| Failure::Sent(CapabilityError::new(code, what));
+    match error {
+        ExchangeError::NotSent { reason } => Failure::NotSent(reason),
+        ExchangeError::Impostor { reason } => {
+            Failure::Refused(CapabilityError::new(CapabilityCode::Denied, reason))
+        }
+        ExchangeError::Lost { reason } => sent(
+            CapabilityCode::OutcomeUnknown,
+            format!("'{name}' was sent and may have been done: {reason}"),
+        ),
+        ExchangeError::TimedOut => sent(
+            CapabilityCode::TimedOut,
+            format!(
+                "'{name}' was sent, and not answered within {} s or the call's time",
+                prepared.template.timeout
+            ),
+        ),
+        ExchangeError::TooLarge { what } => sent(CapabilityCode::LimitExceeded, what),
+        ExchangeError::Source { .. } => sent(CapabilityCode::Io, format!("'{name}': {error}")),
+    }
+}
+
+/// What the ledger says of an answer.
+fn told(prepared: &Prepared<'_>, done: &Done) -> String {
+    let separator = if prepared.detail.is_empty() { "" } else { "; " };
+    format!(
+        "{}{separator}{} answered by controller {} with {} in {} ms",
+        prepared.detail,
+        prepared.template.method.as_str(),
+        done.controller,
+        done.answer.status,
+        milliseconds(done.duration)
+    )
+}
+
+/// How long an answer asks to wait: seconds or a date (RFC 9110, 10.2.3). At most [`LONGEST_PAUSE`].
+fn retry_after(answer: &WireResponse, now: SystemTime) -> Option<Duration> {
+    let text = answer.header("retry-after")?.trim();
+    let pause = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
+    };
+    Some(pause.min(LONGEST_PAUSE))
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_seconds_or_a_date_and_never_longer_than_an_hour() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("a date");
+        let pause = |text: &str| {
+            let headers = vec![("retry-after".to_owned(), text.as_bytes().to_vec())];
+            let answer =
+                WireResponse { status: 429, headers, body: Vec::new(), truncated: false, streamed: 0 };
+            retry_after(&answer, now).map(|pause| pause.as_secs())
+        };
+        assert_eq!(pause("7"), Some(7));
+        assert_eq!(pause("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10));
+        assert_eq!(pause("Sun, 06 Nov 1994 08:00:00 GMT"), Some(0));
+        assert_eq!(pause("99999999999"), Some(3600));
+        for nonsense in ["soon", "-1", "1.5", "99999999999999999999999"] {
+            assert_eq!(pause(nonsense), None, "{nonsense}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What all generations of a backend share of its endpoints: which controller is in use, which did not answer, how many requests are
+//! under way, and the sessions. In memory only: a session is never written down.
+
+use super::session::{Session, SessionKey};
+use crate::lock::CommandSlots;
+use bulkhead_model::id::Label;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a controller that could not be reached is asked after the others.
+const SICK_FOR: Duration = Duration::from_secs(30);
+
+/// The endpoints and sessions of one backend.
+#[derive(Debug, Default)]
+pub(crate) struct HttpShared {
+    endpoints: Mutex<BTreeMap<Label, Arc<EndpointState>>>,
+    sessions: Mutex<BTreeMap<SessionKey, Arc<Session>>>,
+}
+
+impl HttpShared {
+    pub(super) fn endpoint(&self, name: &Label) -> Arc<EndpointState> {
+        Arc::clone(locked(&self.endpoints).entry(name.clone()).or_default())
+    }
+
+    pub(super) fn session(&self, key: SessionKey) -> Arc<Session> {
+        Arc::clone(locked(&self.sessions).entry(key).or_default())
+    }
+
+    /// Log out of all sessions. Best effort: what fails is left to expire.
+    pub(crate) async fn end_sessions(&self) {
+        let sessions = std::mem::take(&mut *locked(&self.sessions));
+        for session in sessions.into_values() {
+            session.end().await;
+        }
+    }
+
+    /// As many requests as the newest generation says.
+    pub(crate) fn set_concurrency(&self, endpoint: &Label, concurrency: u32) {
+        self.endpoint(endpoint).slots.set_size(concurrency);
+    }
+}
+
+/// One endpoint.
+#[derive(Debug, Default)]
+pub(super) struct EndpointState {
+    /// One permit for each request.
+    pub(super) slots: CommandSlots,
+    health: Mutex<Health>,
+}
+
+#[derive(Debug, Default)]
+struct Health {
+    /// The controller that answered last.
+    current: Option<String>,
+    /// Until when controllers that could not be reached are asked last.
+    sick: BTreeMap<String, Instant>,
+}
+
+impl EndpointState {
+    /// The order in which controllers are asked: the one that answered last, then the others from the beginning, and those that could
+    /// not be reached a moment ago after all.
+    pub(super) fn order(&self, urls: &[&str], now: Instant) -> Vec<usize> {
+        let health = locked(&self.health);
+        let is_sick = |url: &str| health.sick.get(url).is_some_and(|until| *until > now);
+        let mut order: Vec<usize> = (0..urls.len()).collect();
+        order.sort_by_key(|place| {
+            let url = urls.get(*place).copied().unwrap_or_default();
+            (is_sick(url), health.current.as_deref() != Some(url))
+        });
+        order
+    }
+
+    /// A controller answered: it is asked first from now on.
+    pub(super) fn answered(&self, url: &str) {
+        let mut health = locked(&self.health);
+        health.sick.remove(url);
+        if health.current.as_deref() != Some(url) {
+            health.current = Some(url.to_owned());
+        }
+    }
+
+    /// A controller could not be reached.
+    pub(super) fn unreachable(&self, url: &str, now: Instant) {
+        let mut health = locked(&self.health);
+        health.sick.retain(|_, until| *until > now);
+        if let Some(until) = now.checked_add(SICK_FOR) {
+            health.sick.insert(url.to_owned(), until);
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_controller_that_answered_stays_in_use_and_the_sick_are_asked_last() {
+        let state = EndpointState::default();
+        let urls = ["https://a", "https://b", "https://c"];
+        let now = Instant::now();
+        assert_eq!(state.order(&urls, now), [0, 1, 2]);
+        state.unreachable("https://a", now);
+        assert_eq!(state.order(&urls, now), [1, 2, 0]);
+        state.answered("https://c");
+        assert_eq!(state.order(&urls, now), [2, 1, 0]);
+        let later = now + SICK_FOR + Duration::from_secs(1);
+        assert_eq!(
+            state.order(&urls, later),
+            [2, 0, 1],
+            "nothing is changed back before the one in use fails"
+        );
+        state.unreachable("https://c", later);
+        assert_eq!(state.order(&urls, later), [0, 1, 2]);
+    }
+}

@@ -1,0 +1,167 @@
+//! Sessions: begun once for all who wait, renewed when they have expired, never seen.
+
+use crate::lab::{Lab, PASSWORD, code, with_header};
+use bulkhead_capability::http::fake::{SentRequest, answer};
+use bulkhead_capability::http::{ExchangeError, WireResponse};
+use bulkhead_model::error::CapabilityCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Lets an array hand out sessions, of which `valid` says whether it is still one.
+fn array(lab: &Lab, valid: impl Fn(usize) -> bool + Send + Sync + 'static) -> Arc<AtomicUsize> {
+    let logins = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&logins);
+    lab.fake.answer_all(move |sent: &SentRequest| Ok(serve(sent, &counted, &valid)));
+    logins
+}
+
+fn serve(sent: &SentRequest, logins: &AtomicUsize, valid: &dyn Fn(usize) -> bool) -> WireResponse {
+    if sent.line == "POST /session" {
+        let number = logins.fetch_add(1, Ordering::SeqCst) + 1;
+        return with_header(201, "set-cookie", &format!("sid=session-{number}; Path=/"));
+    }
+    let cookie = sent.headers.iter().find(|(name, _)| name == "cookie").map(|(_, value)| value.clone());
+    let number = cookie.and_then(|cookie| cookie.strip_prefix("sid=session-")?.parse().ok());
+    if number.is_some_and(valid) { answer(200, "{}") } else { answer(401, "log in") }
+}
+
+#[tokio::test]
+async fn a_session_is_begun_once_and_shared_by_all_calls() {
+    let lab = Lab::new().await;
+    let logins = array(&lab, |_| true);
+    let calls: Vec<_> = (0..16).map(|_| lab.call()).collect();
+    let asked =
+        calls.iter().map(|call| async { call.http().send("in-session", &[]).await.map(|one| one.status) });
+    let answers = futures_of(asked).await;
+    assert!(answers.into_iter().all(|answer| answer == Ok(200)));
+    assert_eq!(logins.load(Ordering::SeqCst), 1);
+    let login = &lab.fake.sent()[0];
+    assert_eq!(login.body, format!("{{\"user\":\"bulkhead\",\"password\":\"{PASSWORD}\"}}").into_bytes());
+}
+
+/// All of them at once.
+async fn futures_of<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut pending: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut waits = false;
+        for (future, answer) in &mut pending {
+            if answer.is_none() {
+                match future.as_mut().poll(context) {
+                    std::task::Poll::Ready(done) => *answer = Some(done),
+                    std::task::Poll::Pending => waits = true,
+                }
+            }
+        }
+        if waits { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+    })
+    .await;
+    pending.into_iter().filter_map(|(_, answer)| answer).collect()
+}
+
+#[tokio::test]
+async fn an_expired_session_is_renewed_once_for_all_who_wait_and_their_requests_sent_again() {
+    let lab = Lab::new().await;
+    let newest = Arc::new(AtomicUsize::new(1));
+    let valid = Arc::clone(&newest);
+    let logins = array(&lab, move |number| number >= valid.load(Ordering::SeqCst));
+    lab.call().http().send("in-session", &[]).await.expect("an answer");
+    newest.store(2, Ordering::SeqCst);
+    let calls: Vec<_> = (0..16).map(|_| lab.call()).collect();
+    let asked =
+        calls.iter().map(|call| async { call.http().send("in-session", &[]).await.map(|one| one.status) });
+    assert!(futures_of(asked).await.into_iter().all(|answer| answer == Ok(200)));
+    assert_eq!(logins.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_session_that_is_refused_right_away_is_not_tried_for_ever() {
+    let lab = Lab::new().await;
+    let logins = array(&lab, |_| false);
+    let error = lab.call().http().send("create-in-session", &lab.volume()).await.expect_err("refused");
+    assert_eq!(error.code, CapabilityCode::Unavailable);
+    assert!(error.message.contains("right after logging in"), "{error}");
+    assert_eq!(logins.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_refused_login_is_told_and_not_repeated_at_once() {
+    let lab = Lab::new().await;
+    lab.fake.answer_all(|_| Ok(answer(403, "no such account")));
+    for _ in 0..3 {
+        let error = lab.call().http().send("in-session", &[]).await.expect_err("refused");
+        assert_eq!(error.code, CapabilityCode::Unavailable);
+        assert!(error.message.contains("correct the credentials"), "{error}");
+        assert!(!error.message.contains(PASSWORD));
+    }
+    assert_eq!(lab.fake.sent().len(), 1, "an account is not locked by trying again and again");
+}
+
+#[tokio::test]
+async fn a_controller_that_is_away_at_login_makes_way_for_the_next() {
+    let lab = Lab::new().await;
+    lab.fake.answer_all(|sent| {
+        if sent.controller == crate::lab::CONTROLLERS[0] {
+            return Err(ExchangeError::NotSent { reason: "connection refused".to_owned() });
+        }
+        Ok(serve(sent, &AtomicUsize::new(0), &|_| true))
+    });
+    let answer = lab.call().http().send("in-session", &[]).await.expect("an answer");
+    assert_eq!(answer.controller, 1);
+}
+
+#[tokio::test]
+async fn every_generation_uses_the_same_session_and_the_end_logs_out() {
+    let lab = Lab::new().await;
+    let logins = array(&lab, |_| true);
+    lab.call().http().send("in-session", &[]).await.expect("an answer");
+    let mut parts =
+        lab.host.parts("lab", lab.backend.manifest().clone(), lab.backend.grant().clone()).expect("parts");
+    parts.secrets.redactor = lab.backend.redactor().clone();
+    let password = parts.secrets.redactor.secret(PASSWORD.as_bytes().to_vec()).expect("a secret");
+    parts.secrets.options.insert("password".to_owned(), password);
+    let next = bulkhead_capability::backend::Backend::new(parts).expect("another generation");
+    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    let target = bulkhead_model::target::CallTarget::share(lab.share);
+    let call = next.begin(bulkhead_capability::testing::origin("lifecycle.stats"), target, until, 0);
+    call.http().send("in-session", &[]).await.expect("an answer");
+    assert_eq!(logins.load(Ordering::SeqCst), 1);
+    next.end_sessions().await;
+    let last = lab.fake.sent().pop().expect("a logout");
+    assert_eq!(last.line, "DELETE /session");
+    next.end_sessions().await;
+    assert_eq!(lab.fake.sent().len(), 4, "once is enough");
+}
+
+#[tokio::test]
+async fn neither_password_nor_token_is_in_the_ledger_the_store_or_an_answer() {
+    let lab = Lab::new().await;
+    lab.fake.answer_all(|sent| {
+        if sent.line == "POST /session" {
+            return Ok(with_header(201, "set-cookie", "sid=token-of-the-session"));
+        }
+        Ok(answer(200, format!("{:?}", sent.headers)))
+    });
+    let answer = lab.call().http().send("in-session", &[]).await.expect("an answer");
+    let body = String::from_utf8_lossy(&answer.body);
+    assert!(!body.contains("token-of-the-session"), "{body}");
+    let told = format!("{:?}", lab.effects().await);
+    assert!(told.contains("http.login") && told.contains("http.send"), "{told}");
+    for secret in [PASSWORD, "token-of-the-session"] {
+        assert!(!told.contains(secret));
+    }
+    let prefix = bulkhead_store::Key::prefix(&[]);
+    let stored = lab.host.store.scan_page(&prefix, None, 1_000).await.expect("a scan");
+    assert!(!stored.is_empty());
+    for (key, value) in stored {
+        let text = String::from_utf8_lossy(&value.value);
+        assert!(!text.contains(PASSWORD) && !text.contains("token-of-the-session"), "{key:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_its_password_no_session_is_begun() {
+    let lab = Lab::with(|parts| parts.secrets.options.clear()).await;
+    let failed = lab.call().http().send("in-session", &[]).await;
+    assert_eq!(code(failed), CapabilityCode::Unavailable);
+    assert!(lab.fake.sent().is_empty());
+}
