@@ -12,6 +12,7 @@ fn main() -> io::Result<()> {
     list(&workspace.join("wit"), "WIT", &mut listing)?;
     list(&workspace.join("guest-sdk"), "SDK", &mut listing)?;
     list(&own.join("template"), "TEMPLATE", &mut listing)?;
+    list(&own.join("template-rest"), "TEMPLATE_REST", &mut listing)?;
     let output = required("OUT_DIR")?;
     fs::write(PathBuf::from(output).join("embedded.rs"), listing)
 }

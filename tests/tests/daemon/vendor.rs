@@ -94,3 +94,22 @@ async fn from_nothing_to_a_served_share() {
     daemon.ready().await.expect("ready");
     make_small_share(&daemon.tenant()).await;
 }
+
+#[test]
+fn a_driver_of_an_array_begins_with_its_requests_and_passes_its_own_tests() {
+    let home = Home { folder: tempfile::tempdir().expect("a folder") };
+    let place = home.folder.path().join("empty");
+    for folder in ["empty", "home"] {
+        std::fs::create_dir(home.folder.path().join(folder)).expect("made");
+    }
+    let bulkhead = programs::program("bulkhead").expect("built");
+    home.run(&place, &bulkhead, &["driver", "new", "acme", "--rest"]);
+    let project = place.join("acme");
+    home.run(&project, Path::new("cargo"), &["test", "--quiet"]);
+    home.run(&project, &bulkhead, &["driver", "build"]);
+    let seen = home.run(&project, &bulkhead, &["driver", "inspect", "acme.wasm"]);
+    assert!(
+        seen.contains("logs in with POST /api/session") && seen.contains("PUT /api/volumes/{volume}"),
+        "{seen}"
+    );
+}

@@ -2,7 +2,7 @@
 //!
 //! Everything comes out of the binary: a vendor needs nothing else but crates.io.
 
-use crate::embedded::{SDK, TEMPLATE};
+use crate::embedded::{SDK, TEMPLATE, TEMPLATE_REST};
 use bulkhead_model::id::DriverName;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,25 @@ const NAME: &str = "driver-name";
 const TYPE: &str = "Sample";
 /// Where the SDK is unpacked, below the driver's folder.
 const SDK_FOLDER: &str = "bulkhead-sdk";
+
+/// What a new driver begins as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pattern {
+    /// Shares as directories.
+    #[default]
+    Directories,
+    /// Shares as volumes of an array that is managed over HTTPS.
+    Rest,
+}
+
+impl Pattern {
+    const fn template(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Directories => TEMPLATE,
+            Self::Rest => TEMPLATE_REST,
+        }
+    }
+}
 
 /// Why no driver was made.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +65,9 @@ pub enum ScaffoldError {
 ///
 /// # Errors
 /// The name cannot be a crate's name.
-pub fn files(name: &DriverName) -> Result<Vec<(String, String)>, ScaffoldError> {
+pub fn files(name: &DriverName, pattern: Pattern) -> Result<Vec<(String, String)>, ScaffoldError> {
     let type_name = type_name(name)?;
-    let own = TEMPLATE.iter().map(|(path, text)| {
+    let own = pattern.template().iter().map(|(path, text)| {
         let text = text.replace(NAME, name.as_str());
         // In prose "Sample" means what it says; in code it is the type.
         let text = if path.ends_with(".rs") { rename_type(&text, &type_name) } else { text };
@@ -65,8 +84,8 @@ pub fn files(name: &DriverName) -> Result<Vec<(String, String)>, ScaffoldError> 
 ///
 /// # Errors
 /// The name cannot be a crate's name, the folder is there, or a file cannot be written.
-pub fn unpack(name: &DriverName, folder: &Path) -> Result<usize, ScaffoldError> {
-    let files = files(name)?;
+pub fn unpack(name: &DriverName, pattern: Pattern, folder: &Path) -> Result<usize, ScaffoldError> {
+    let files = files(name, pattern)?;
     let failed = |path: &Path, source| ScaffoldError::Write { path: path.to_owned(), source };
     match std::fs::create_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -123,7 +142,13 @@ mod tests {
 
     #[test]
     fn a_new_driver_has_a_sound_manifest_of_its_own_name() {
-        let files = files(&name("acme-nas")).expect("files");
+        for pattern in [Pattern::Directories, Pattern::Rest] {
+            is_sound(pattern);
+        }
+    }
+
+    fn is_sound(pattern: Pattern) {
+        let files = files(&name("acme-nas"), pattern).expect("files");
         let text = |path: &str| &files.iter().find(|(found, _)| found == path).expect("the file is there").1;
         let manifest = crate::manifest::parse(text("driver.toml"), "driver.toml")
             .unwrap_or_else(|error| panic!("{error}"));
@@ -135,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_sdk_and_the_contract_lie_beside_it_and_inherit_nothing() {
-        let files = files(&name("acme")).expect("files");
+        let files = files(&name("acme"), Pattern::default()).expect("files");
         let find = |path: &str| files.iter().find(|(found, _)| found == path).map(|(_, text)| text);
         assert!(find("bulkhead-sdk/wit/shares.wit").is_some_and(|text| text.contains("create-share")));
         assert!(find("bulkhead-sdk/wit/deps/host/files.wit").is_some());
@@ -149,18 +174,24 @@ mod tests {
     fn what_is_there_is_left_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         let target = folder.path().join("acme");
-        let written = unpack(&name("acme"), &target).expect("written");
-        assert_eq!(written, files(&name("acme")).expect("files").len());
+        let written = unpack(&name("acme"), Pattern::default(), &target).expect("written");
+        assert_eq!(written, files(&name("acme"), Pattern::default()).expect("files").len());
         assert!(target.join("src/lib.rs").is_file());
         std::fs::write(target.join("src/lib.rs"), "mine").expect("written");
-        assert!(matches!(unpack(&name("acme"), &target), Err(ScaffoldError::Exists { .. })));
+        assert!(matches!(
+            unpack(&name("acme"), Pattern::default(), &target),
+            Err(ScaffoldError::Exists { .. })
+        ));
         assert_eq!(std::fs::read_to_string(target.join("src/lib.rs")).expect("read"), "mine");
     }
 
     #[test]
     fn a_name_that_is_no_crate_is_refused() {
         for text in ["Acme", "9lives", "core", "test"] {
-            assert!(matches!(files(&name(text)), Err(ScaffoldError::Name { .. })), "{text}");
+            assert!(
+                matches!(files(&name(text), Pattern::default()), Err(ScaffoldError::Name { .. })),
+                "{text}"
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cli::printer::Printer;
 use bulkhead_model::id::DriverName;
-use bulkhead_package::scaffold;
+use bulkhead_package::scaffold::{self, Pattern};
 use std::path::PathBuf;
 
 /// Make a driver that builds and passes its own tests, with the SDK beside it
@@ -10,6 +10,9 @@ use std::path::PathBuf;
 pub(super) struct New {
     /// The driver's name
     name: DriverName,
+    /// Begin with an array that is managed over HTTPS, instead of with directories
+    #[arg(long)]
+    rest: bool,
     /// The folder to make, instead of one named like the driver
     #[arg(long, value_name = "FOLDER")]
     directory: Option<PathBuf>,
@@ -18,7 +21,8 @@ pub(super) struct New {
 impl New {
     pub(super) fn run(self, printer: &Printer) -> anyhow::Result<()> {
         let folder = self.directory.unwrap_or_else(|| PathBuf::from(self.name.as_str()));
-        let count = scaffold::unpack(&self.name, &folder)?;
+        let pattern = if self.rest { Pattern::Rest } else { Pattern::Directories };
+        let count = scaffold::unpack(&self.name, pattern, &folder)?;
         let shown = folder.display();
         printer.note(&format!(
             "made {shown} with {count} files; what you write is src/lib.rs and driver.toml\n\
