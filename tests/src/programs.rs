@@ -29,6 +29,12 @@ pub fn guest(name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
+/// Where tests keep compiled guests from run to run.
+pub fn compiled_code() -> anyhow::Result<PathBuf> {
+    let target = directory()?.parent().map(Path::to_owned).unwrap_or_default();
+    Ok(target.join("compiled-guests"))
+}
+
 /// The top of the repository.
 #[must_use]
 pub fn repository() -> PathBuf {

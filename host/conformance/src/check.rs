@@ -50,8 +50,12 @@ pub fn all() -> Vec<Check> {
         checks::manage::CHECKS,
         checks::mountable::CHECKS,
         checks::groups::CHECKS,
+        checks::pending::CHECKS,
+        checks::beside::CHECKS,
         checks::replication::CHECKS,
+        checks::replicated::CHECKS,
         checks::migration::CHECKS,
+        checks::moved::CHECKS,
     ]
     .concat()
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the host and its places hold for a driver: one line for each key of private data, and for each file and directory that is not
 /// inside a share's own data. Lines compare; they also tell a person what was left behind.
@@ -81,6 +82,9 @@ pub trait World: Send + Sync + Debug {
 
     /// Forget everything that a restart of the host forgets.
     async fn restart(&self) -> Result<(), WorldError>;
+
+    /// Let this time pass for the backend, which goes on with something by itself. Where nothing goes on none need pass.
+    async fn pause(&self, time: Duration);
 
     /// What of the host was only guessed since this was last asked: a fake that cannot know the answer of a command says so here. What a
     /// driver did with a guess says nothing about the driver.

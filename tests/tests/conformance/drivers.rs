@@ -31,7 +31,8 @@ fn the_memory_driver_keeps_the_contract() {
     // Two pools of a backend that knows its name: shares move between them.
     let options =
         "pools = { fast = \"unlimited\", slow = \"unlimited\" }\nbackend_host = \"conformance@lab\"";
-    let file = config(folder.path(), &format!("[options]\n{options}\n"));
+    let metadata = "[share.metadata]\ncontent = \"words\"\n";
+    let file = config(folder.path(), &format!("{metadata}[options]\n{options}\n"));
     let (report, code) = report("memory", &["--budget", "120", "--config", &file]);
     let broken = with_verdict(&report, "broken");
     assert!(broken.is_empty() && code == Some(0), "{broken:?}");
@@ -46,7 +47,32 @@ fn the_memory_driver_keeps_the_contract() {
         "replicated-revert-again",
         "group-from-snapshot",
         "promote-replica-again",
+        "update-replicated-snapshot",
+        "periodic-hook",
+        "creation-metadata",
+        "metadata-update-converges",
+        "migration-complete-converges",
+        "replicated-revert-converges",
+        "manage-snapshot-converges",
+        "mountable-remove-converges",
     ] {
+        assert!(names(&held).contains(id), "{id} did not hold: {report}");
+    }
+}
+
+#[test]
+fn a_driver_whose_array_takes_its_time_is_followed_until_it_is_done() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = config(folder.path(), "[options]\npending_seconds = 1\n");
+    let words =
+        ["--budget", "0", "--config", &file, "--only", "clone", "--only", "status", "--only", "revert"];
+    let (report, code) = report("memory", &words);
+    let broken = with_verdict(&report, "broken");
+    assert!(broken.is_empty() && code == Some(0), "{broken:?}");
+    let held = with_verdict(&report, "held");
+    for id in
+        ["share-status", "share-status-again", "share-status-after-restart", "clone-again", "revert-again"]
+    {
         assert!(names(&held).contains(id), "{id} did not hold: {report}");
     }
 }

@@ -8,7 +8,9 @@
 )]
 
 mod appliance;
+mod calls;
 mod drivers;
+mod flaws;
 mod pupils;
 mod recording;
 mod sentences;
@@ -23,6 +25,7 @@ use std::process::{Command, Output};
 fn check(guest: &str, words: &[&str]) -> Output {
     let mut command = Command::new(programs::program("bulkhead").expect("built"));
     command.args(["driver", "check"]).arg(programs::guest(guest).expect("built"));
+    command.env("BULKHEAD_CACHE", programs::compiled_code().expect("built"));
     command.args(words).output().expect("started")
 }
 

@@ -1,6 +1,7 @@
 //! Every check quotes the contract.
 
 use bulkhead_conformance::{all_checks, all_sweeps};
+use bulkhead_model::ability::Ability;
 use bulkhead_tests::programs;
 use std::collections::BTreeSet;
 
@@ -32,4 +33,32 @@ fn every_check_is_named_by_a_sentence_that_stands_in_the_contract() {
         assert!(contract.contains(&format!("{name}: func")), "{id}: {function}");
         assert!(ids.insert(id), "{id} twice");
     }
+}
+
+/// Functions that no check is about, and why.
+const WITHOUT_CHECK: &[(&str, &str)] = &[
+    ("access-by-rule.allow-access", "tried by the checks of access.update-access, rule by rule"),
+    ("access-by-rule.deny-access", "tried by the checks of access.update-access, rule by rule"),
+    ("metadata-updates.update-subnet-from-metadata", "is about share servers"),
+    ("share-servers", "no pupil has share servers"),
+    ("manage-servers", "no pupil has share servers"),
+];
+
+#[test]
+fn every_function_that_the_host_drives_is_tried_by_a_check() {
+    let checks = all_checks().into_iter().map(|check| check.function);
+    let tried: BTreeSet<&str> = checks.chain(all_sweeps().into_iter().map(|sweep| sweep.function)).collect();
+    let excused = |function: &String| {
+        WITHOUT_CHECK.iter().any(|(name, _)| function == name || function.starts_with(&format!("{name}.")))
+    };
+    let mut missing = Vec::new();
+    for ability in Ability::DRIVEN {
+        let interface = ability.interface();
+        let path = programs::repository().join("wit").join(format!("{interface}.wit"));
+        let text = std::fs::read_to_string(path).expect("readable");
+        let names = text.lines().filter_map(|line| line.trim().split_once(": func(")).map(|(name, _)| name);
+        let all = names.map(|name| format!("{interface}.{name}"));
+        missing.extend(all.filter(|function| !tried.contains(function.as_str()) && !excused(function)));
+    }
+    assert_eq!(missing, Vec::<String>::new());
 }

@@ -1,10 +1,10 @@
 //! A daemon's state copied while it works, and put back on another machine: here, another folder.
 
-use crate::{directory_daemon, make_small_share, make_snapshot};
+use crate::{directory_daemon, folder_of, make_small_share, make_snapshot};
 use bulkhead_tests::daemon::{Daemon, SETTLE, settle};
 use bulkhead_tests::lab::Lab;
 use bulkhead_tests::programs;
-use bulkhead_tests::verbs::{act, create_share, delete_share, delete_snapshot};
+use bulkhead_tests::verbs::{act, create_share, create_type, delete_share, delete_snapshot};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -139,6 +139,85 @@ async fn a_daemon_gives_way_to_a_restored_copy_of_its_state_while_it_runs_and_wh
     assert!(told.contains("restored copy") && told.contains("setfattr"), "{told}");
     new.tenant().send("GET", "/v2/shares", None).await.expect("the new one serves on");
     drop((kept, new));
+}
+
+/// A daemon with an array and a directory, and a share on each.
+async fn two_backends() -> (Lab, Daemon, [String; 2]) {
+    let lab = Lab::new()
+        .and_then(|lab| lab.with_backend("nas1", "directory", ""))
+        .and_then(|lab| lab.with_backend("array1", "memory", ""))
+        .expect("a lab");
+    let daemon = Daemon::start(&lab).await.expect("a daemon");
+    daemon.ready().await.expect("ready");
+    let mut shares = Vec::new();
+    for backend in ["nas1", "array1"] {
+        let specs = json!({ "driver_handles_share_servers": "False", "share_backend_name": backend });
+        create_type(&daemon.operator(), backend, specs).await.expect("a type");
+        let share = json!({ "share_proto": "NFS", "size": 1, "share_type": backend });
+        shares.push(create_share(&daemon.tenant(), share).await.expect("a share"));
+    }
+    (lab, daemon, shares.try_into().expect("two"))
+}
+
+/// The conformance kit on the directories of a backend, which nobody else uses meanwhile; the names of the checks that hold.
+fn conformance(lab: &Lab, storage: &Lab, backend: &str) -> Vec<String> {
+    let file = lab.path().join("lab.toml");
+    let [shares, exports] = ["shares", "exports"].map(|root| storage.root(backend, root));
+    std::fs::write(&file, format!("[roots]\nshares = {shares:?}\nexports = {exports:?}\n")).expect("written");
+    let output = Command::new(programs::program("bulkhead").expect("built"))
+        .args(["driver", "check", "--json", "--budget", "5", "--against"])
+        .arg(&file)
+        .arg(programs::guest("directory").expect("built"))
+        .env("BULKHEAD_CACHE", programs::compiled_code().expect("built"))
+        .output()
+        .expect("started");
+    assert!(output.status.success(), "{}", told(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["left-behind"], json!([]));
+    let checks = report["checks"].as_array().expect("checks").iter();
+    let held = checks.filter(|check| check["verdict"] == "held");
+    held.map(|check| check["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_copy_restored_at_another_machine_passes_conformance_and_the_old_owner_stays_refused() {
+    let (here, mut old, [kept, at_array]) = two_backends().await;
+    if !has_attributes(here.path()) {
+        eprintln!("SKIPPED: the filesystem of temporary files has no extended attributes");
+        return;
+    }
+    let there = Lab::new().expect("a lab");
+    for backend in ["nas1", "array1"] {
+        std::fs::copy(here.backend_file(backend), there.backend_file(backend)).expect("the same storage");
+    }
+    let folder = folder_of(&old.tenant(), &kept).await;
+    std::fs::write(folder.join("letter"), "of a tenant").expect("written");
+    let copy = there.path().join("copy");
+    assert!(store(&here.state(), &["backup", &copy.display().to_string()]).status.success());
+    let restored = store(&there.state(), &["restore", &copy.display().to_string()]);
+    assert!(restored.status.success(), "{}", told(&restored));
+
+    let mut new = Daemon::start(&there).await.expect("a daemon on the copy");
+    new.ready().await.expect("ready");
+    act(&new.tenant(), &at_array, json!({ "extend": { "new_size": 2 } })).await.expect("the array serves");
+    new.kill().expect("killed");
+    // As a vendor would on that machine, before the daemon serves again.
+    let held = conformance(&there, &here, "nas1");
+    for id in ["create-share-again", "clone-content", "revert-content", "access-full-sync-removes"] {
+        assert!(held.iter().any(|one| one == id), "{id} does not hold: {held:?}");
+    }
+
+    old.kill().expect("killed");
+    let old = Daemon::start(&here).await.expect("it starts");
+    let refused = failure_of(&old, "nas1").await;
+    assert!(refused.contains("restored copy"), "{refused}");
+    let new = Daemon::start(&there).await.expect("it starts again");
+    new.ready().await.expect("ready");
+    assert_eq!(std::fs::read_to_string(folder.join("letter")).expect("still there"), "of a tenant");
+    for share in [kept, at_array] {
+        delete_share(&new.tenant(), &share).await.expect("it is the new one's");
+    }
+    assert!(!folder.exists());
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use anyhow::{Context, bail};
 use bulkhead_model::tenure::Tenure;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -182,26 +184,28 @@ impl StateDirectory {
         self.path.join(crate::client::SOCKET)
     }
 
-    /// The 32 bytes of the key `name`, made at random the first time.
+    /// The 32 bytes of the key `name`, made at random the first time. Whoever else makes it at the same moment gets the same.
     pub(crate) fn key(&self, name: &str) -> anyhow::Result<[u8; 32]> {
         let path = self.path.join(format!("{name}.key"));
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(file) => make_key(&file, &path),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => read_key(&path),
-            Err(error) => Err(error).with_context(|| format!("cannot make {}", path.display())),
+        if !path.exists() {
+            let draft = self.path.join(format!(".{name}.key.{}", std::process::id()));
+            make_key(&draft, &path).with_context(|| format!("cannot make {}", path.display()))?;
         }
+        read_key(&path)
     }
 }
 
-fn make_key(mut file: &File, path: &Path) -> anyhow::Result<[u8; 32]> {
+/// Whole or not at all, also through a crash; one that is there already stays.
+fn make_key(draft: &Path, path: &Path) -> std::io::Result<()> {
     let mut key = [0; 32];
-    File::open("/dev/urandom")
-        .and_then(|mut random| random.read_exact(&mut key))
-        .context("cannot read /dev/urandom")?;
-    file.write_all(&key)
-        .and_then(|()| file.sync_all())
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(key)
+    File::open("/dev/urandom")?.read_exact(&mut key)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(draft)?;
+    file.write_all(&key)?;
+    file.sync_all()?;
+    match renameat_with(CWD, draft, CWD, path, RenameFlags::NOREPLACE) {
+        Err(Errno::EXIST) => std::fs::remove_file(draft),
+        moved => Ok(moved?),
+    }
 }
 
 fn read_key(path: &Path) -> anyhow::Result<[u8; 32]> {

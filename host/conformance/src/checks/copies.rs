@@ -3,9 +3,10 @@
 use super::snapshots::require_not_found;
 use super::{places, require_nothing_new};
 use crate::check::{Check, check};
-use crate::finding::{Found, Judge as _, require, unjudged};
-use crate::stage::{Made, Stage, ready};
+use crate::finding::{Found, Judge as _, require};
+use crate::stage::{Made, Stage};
 use bulkhead_model::ability::Ability;
+use bulkhead_model::error::CallError;
 use bulkhead_model::share::{Reversion, RevertRules, ShareForDriver};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::snapshot::SnapshotForDriver;
@@ -104,11 +105,12 @@ pub(crate) fn new_clone(stage: &Stage, source: &SnapshotForDriver) -> ShareForDr
     ShareForDriver { size, source_snapshot: Some(source.snapshot), ..stage.new_share() }
 }
 
-async fn made_clone(stage: &Stage, source: &SnapshotForDriver) -> Found<ShareForDriver> {
+pub(crate) async fn made_clone(stage: &Stage, source: &SnapshotForDriver) -> Found<ShareForDriver> {
     let share = new_clone(stage, source);
     stage.will_make(Made::Share(share.clone()));
     let creation = stage.driver().create_share_from_snapshot(&stage.reason(), &share, source).await;
-    let export_locations = ready(creation.prepare("create-share-from-snapshot")?)?;
+    let creation = creation.prepare("create-share-from-snapshot")?;
+    let export_locations = stage.ready(creation, &share, source).await?;
     Ok(ShareForDriver { export_locations, ..share })
 }
 
@@ -117,7 +119,8 @@ async fn clone(stage: &Stage) -> Found {
     let share = new_clone(stage, &source);
     stage.will_make(Made::Share(share.clone()));
     let creation = stage.driver().create_share_from_snapshot(&stage.reason(), &share, &source).await;
-    let locations = ready(creation.judge("create-share-from-snapshot with a larger size")?)?;
+    let creation = creation.judge("create-share-from-snapshot with a larger size")?;
+    let locations = stage.ready(creation, &share, &source).await?;
     require(!locations.is_empty(), || "the new share has no export location: no client finds it".to_owned())
 }
 
@@ -143,7 +146,8 @@ async fn clone_again(stage: &Stage) -> Found {
     let clone = made_clone(stage, &source).await?;
     let asked = ShareForDriver { export_locations: Vec::new(), ..clone.clone() };
     let again = stage.driver().create_share_from_snapshot(&stage.reason(), &asked, &source).await;
-    let again = ready(again.judge("a second create-share-from-snapshot")?)?;
+    let again = again.judge("a second create-share-from-snapshot")?;
+    let again = stage.ready(again, &asked, &source).await?;
     let (first, second) = (places(&clone.export_locations), places(&again));
     require(first == second, || {
         format!("first the share was at {}, a repeat found it at {}", first.join(", "), second.join(", "))
@@ -166,24 +170,24 @@ async fn clone_leaves_nothing(stage: &Stage) -> Found {
     require_nothing_new(&before, &stage.holdings().await?, "create-share-from-snapshot and delete-share")
 }
 
-/// Revert to `snapshot`, and say whether the answer was final.
-async fn reverted(
+/// Begin to revert to `snapshot`.
+pub(crate) async fn begin_revert(
     stage: &Stage,
     snapshot: &SnapshotForDriver,
-) -> Result<Reversion, bulkhead_model::error::CallError> {
+) -> Result<Reversion, CallError> {
     stage.driver().revert_to_snapshot(&stage.reason(), snapshot, &RevertRules::default()).await
 }
 
-fn finished(reversion: Reversion) -> Found {
-    match reversion {
-        Reversion::Done | Reversion::DoneWithSize(_) => Ok(()),
-        Reversion::Pending => unjudged("the driver answers 'pending' here"),
-    }
+/// Revert to `snapshot`, which comes before what is judged.
+async fn put_back(stage: &Stage, snapshot: &SnapshotForDriver) -> Found {
+    let reversion = begin_revert(stage, snapshot).await.prepare("revert-to-snapshot")?;
+    stage.reverted(reversion, snapshot).await
 }
 
 async fn revert(stage: &Stage) -> Found {
     let snapshot = stage.snapshot(&stage.share().await?).await?;
-    finished(reverted(stage, &snapshot).await.judge("revert-to-snapshot")?)
+    let reversion = begin_revert(stage, &snapshot).await.judge("revert-to-snapshot")?;
+    stage.reverted(reversion, &snapshot).await
 }
 
 async fn revert_content(stage: &Stage) -> Found {
@@ -195,7 +199,7 @@ async fn revert_content(stage: &Stage) -> Found {
     stage.write(at, "in the newest snapshot").await?;
     let snapshot = stage.snapshot(&share).await?;
     stage.write(at, "after the snapshots").await?;
-    finished(reverted(stage, &snapshot).await.prepare("revert-to-snapshot")?)?;
+    put_back(stage, &snapshot).await?;
     let content = stage.read(at).await?;
     require(content == "in the newest snapshot", || {
         format!("the reverted share holds {content:?} instead of what was in the snapshot")
@@ -207,18 +211,22 @@ async fn revert_keeps(stage: &Stage) -> Found {
     stage.write(Resource::Share(share.id), "in the snapshot").await?;
     let snapshot = stage.snapshot(&share).await?;
     stage.read(Resource::Snapshot(snapshot.id)).await?;
-    finished(reverted(stage, &snapshot).await.prepare("revert-to-snapshot")?)?;
+    put_back(stage, &snapshot).await?;
     let content = stage.read_again(Resource::Snapshot(snapshot.id)).await?;
     require(content == "in the snapshot", || "the snapshot did not survive the revert".to_owned())
 }
 
 async fn revert_again(stage: &Stage) -> Found {
     let snapshot = stage.snapshot(&stage.share().await?).await?;
-    finished(reverted(stage, &snapshot).await.prepare("revert-to-snapshot")?)?;
-    finished(reverted(stage, &snapshot).await.judge("a second revert-to-snapshot")?)
+    put_back(stage, &snapshot).await?;
+    let again = begin_revert(stage, &snapshot).await.judge("a second revert-to-snapshot")?;
+    stage.reverted(again, &snapshot).await
 }
 
 async fn revert_no_snapshot(stage: &Stage) -> Found {
     let snapshot = stage.new_snapshot(&stage.share().await?);
-    require_not_found(reverted(stage, &snapshot).await, "revert-to-snapshot of a snapshot that is not there")
+    require_not_found(
+        begin_revert(stage, &snapshot).await,
+        "revert-to-snapshot of a snapshot that is not there",
+    )
 }

@@ -3,12 +3,14 @@
 use super::require_nothing_new;
 use crate::check::{Check, check};
 use crate::finding::{Found, Judge as _, require};
-use crate::stage::{Made, Stage, ready};
+use crate::stage::{Made, Stage};
 use bulkhead_model::ability::Ability;
 use bulkhead_model::error::CallError;
 use bulkhead_model::replica::SnapshotProgress;
 use bulkhead_model::share::ShareForDriver;
-use bulkhead_model::share_group::{CreatedShare, ShareGroupForDriver, ShareGroupSnapshotForDriver};
+use bulkhead_model::share_group::{
+    CreatedShare, GroupShareSource, ShareGroupForDriver, ShareGroupSnapshotForDriver,
+};
 use bulkhead_model::snapshot::SnapshotForDriver;
 use bulkhead_model::target::Resource;
 
@@ -250,8 +252,11 @@ async fn delete_snapshot_leaves_nothing(stage: &Stage) -> Found {
     require_nothing_new(&before, &stage.holdings().await?, what)
 }
 
-/// A group made from a group snapshot, as the driver answers it each time; the last time is judged.
-async fn made_from(stage: &Stage, times: &[&str]) -> Found<Vec<Option<Vec<CreatedShare>>>> {
+/// A group made from a group snapshot: what its shares are made from, and what the driver answers each time. The last time is judged.
+async fn made_from(
+    stage: &Stage,
+    times: &[&str],
+) -> Found<(Vec<GroupShareSource>, Vec<Option<Vec<CreatedShare>>>)> {
     let snapshot = snapshot_of_two(stage).await?;
     let (group, sources) = stage.new_group_from(&snapshot);
     stage.will_make(Made::Group(group.clone()));
@@ -277,13 +282,14 @@ async fn made_from(stage: &Stage, times: &[&str]) -> Found<Vec<Option<Vec<Create
         }
         answers.push(Some(answer));
     }
-    Ok(answers)
+    Ok((sources, answers))
 }
 
 async fn from_snapshot(stage: &Stage) -> Found {
-    let answers = made_from(stage, &["create-share-group-from-snapshot"]).await?;
+    let (sources, answers) = made_from(stage, &["create-share-group-from-snapshot"]).await?;
     for made in answers.into_iter().flatten().flatten() {
-        let locations = ready(made.creation)?;
+        let Some(source) = sources.iter().find(|source| source.share.id == made.id) else { continue };
+        let locations = stage.ready(made.creation, &source.share, &source.member).await?;
         require(!locations.is_empty(), || "a share of the new group has no export location".to_owned())?;
     }
     Ok(())
@@ -291,7 +297,7 @@ async fn from_snapshot(stage: &Stage) -> Found {
 
 async fn from_snapshot_again(stage: &Stage) -> Found {
     let times = ["create-share-group-from-snapshot", "a second create-share-group-from-snapshot"];
-    let answers = made_from(stage, &times).await?;
+    let (_, answers) = made_from(stage, &times).await?;
     require(answers.first() == answers.last(), || {
         "a second create-share-group-from-snapshot answered otherwise".to_owned()
     })

@@ -36,11 +36,18 @@ pub(crate) const CHECKS: &[Check] = &[
         "For each version answered every share must get an export location of that version."
     ),
     check!(
-        "default-functions",
+        "default-filter-function",
         "lifecycle.default-filter-function",
         [LIFECYCLE],
-        default_functions,
+        default_filter_function,
         "The filter function the scheduler uses where the operator set none; none lets everything pass."
+    ),
+    check!(
+        "default-goodness-function",
+        "lifecycle.default-goodness-function",
+        [LIFECYCLE],
+        default_goodness_function,
+        "The goodness function the scheduler uses where the operator set none; none scores 0."
     ),
     check!(
         "pool-of",
@@ -130,16 +137,22 @@ fn version_of(path: &str) -> Option<IpVersion> {
     host.parse::<Ipv4Addr>().ok().map(|_| IpVersion::V4)
 }
 
-async fn default_functions(stage: &Stage) -> Found {
-    let filter = stage.driver().default_filter_function(&stage.reason()).await;
-    let goodness = stage.driver().default_goodness_function(&stage.reason()).await;
-    for (answer, name) in [(filter, "default-filter-function"), (goodness, "default-goodness-function")] {
-        if answer.as_ref().is_err_and(CallError::is_not_implemented) {
-            continue;
-        }
-        answer.judge(name)?;
+/// An answer that a driver need not have.
+fn judge_if_implemented<T>(answer: Result<T, CallError>, name: &str) -> Found {
+    match answer {
+        Err(error) if error.is_not_implemented() => Ok(()),
+        other => other.judge(name).map(drop),
     }
-    Ok(())
+}
+
+async fn default_filter_function(stage: &Stage) -> Found {
+    let answer = stage.driver().default_filter_function(&stage.reason()).await;
+    judge_if_implemented(answer, "default-filter-function")
+}
+
+async fn default_goodness_function(stage: &Stage) -> Found {
+    let answer = stage.driver().default_goodness_function(&stage.reason()).await;
+    judge_if_implemented(answer, "default-goodness-function")
 }
 
 async fn pool_of(stage: &Stage) -> Found {

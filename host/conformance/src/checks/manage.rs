@@ -77,6 +77,13 @@ pub(crate) const CHECKS: &[Check] = &[
          `manage-error`; nothing at the backend may have changed."
     ),
     check!(
+        "unmanage-snapshot-keeps",
+        "manage-snapshots.unmanage-snapshot",
+        [SNAPSHOTS, MANAGE_SNAPSHOTS],
+        unmanage_snapshot_keeps,
+        "Forget `snapshot`; it stays at the backend."
+    ),
+    check!(
         "unmanage-snapshot-again",
         "manage-snapshots.unmanage-snapshot",
         [SNAPSHOTS, MANAGE_SNAPSHOTS],
@@ -170,7 +177,7 @@ async fn unmanage_again(stage: &Stage) -> Found {
 }
 
 /// A snapshot that was let go and is nobody's, as an operator would name it.
-async fn snapshot_let_go(stage: &Stage) -> Found<(SnapshotForDriver, ManagedName)> {
+pub(crate) async fn snapshot_let_go(stage: &Stage) -> Found<(SnapshotForDriver, ManagedName)> {
     let snapshot = stage.snapshot(&stage.share().await?).await?;
     // A handle that names no object is nothing that an operator could type.
     let typed = snapshot.provider_location.clone().filter(|typed| name_in(typed).is_ok());
@@ -185,7 +192,7 @@ async fn snapshot_let_go(stage: &Stage) -> Found<(SnapshotForDriver, ManagedName
     Ok((named, managed))
 }
 
-async fn take_snapshot(
+pub(crate) async fn take_snapshot(
     stage: &Stage,
     snapshot: &SnapshotForDriver,
     managed: &ManagedName,
@@ -215,6 +222,17 @@ async fn manage_snapshot_missing(stage: &Stage) -> Found {
     let answer = take_snapshot(stage, &snapshot, &managed).await;
     let codes = [DriverErrorCode::ManageInvalidSnapshot];
     require_refusal(answer, &codes, "manage-existing-snapshot of what is not there")
+}
+
+async fn unmanage_snapshot_keeps(stage: &Stage) -> Found {
+    let share = stage.share().await?;
+    stage.write(Resource::Share(share.id), "of a snapshot that is let go").await?;
+    let snapshot = stage.snapshot(&share).await?;
+    let at = Resource::Snapshot(snapshot.id);
+    stage.read(at).await?;
+    stage.driver().unmanage_snapshot(&stage.reason(), &snapshot).await.judge("unmanage-snapshot")?;
+    let content = stage.read_again(at).await?;
+    require(content == "of a snapshot that is let go", || "the data of the snapshot are gone".to_owned())
 }
 
 async fn unmanage_snapshot_again(stage: &Stage) -> Found {

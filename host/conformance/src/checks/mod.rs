@@ -1,6 +1,7 @@
 //! The checks, one file a part of the contract.
 
 pub(crate) mod access;
+pub(crate) mod beside;
 pub(crate) mod copies;
 pub(crate) mod ensure;
 pub(crate) mod groups;
@@ -8,6 +9,9 @@ pub(crate) mod lifecycle;
 pub(crate) mod manage;
 pub(crate) mod migration;
 pub(crate) mod mountable;
+pub(crate) mod moved;
+pub(crate) mod pending;
+pub(crate) mod replicated;
 pub(crate) mod replication;
 pub(crate) mod shares;
 pub(crate) mod sizes;
@@ -42,6 +46,12 @@ pub(crate) fn require_refusal<T>(
             format!("{what} did not fail with {}, but so: {told}", words())
         }),
     }
+}
+
+/// Nothing at all changed, not even what the driver keeps of the backend as a whole.
+pub(crate) fn require_unchanged(before: &Holdings, after: &Holdings, what: &str) -> Found {
+    let changes = before.changes(after);
+    require(changes.is_empty(), || format!("{what} changed {}", changes.join(", ")))
 }
 
 /// Nothing is held now that was not held before.

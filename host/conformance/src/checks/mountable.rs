@@ -61,12 +61,12 @@ pub(crate) const CHECKS: &[Check] = &[
 ];
 
 /// A snapshot of a share whose snapshots can be mounted.
-async fn mountable(stage: &Stage) -> Found<SnapshotForDriver> {
+pub(crate) async fn mountable(stage: &Stage) -> Found<SnapshotForDriver> {
     let share = ShareForDriver { mount_snapshot_support: true, ..stage.new_share() };
     stage.snapshot(&stage.create(share).await?).await
 }
 
-async fn update(
+pub(crate) async fn update(
     stage: &Stage,
     snapshot: &SnapshotForDriver,
     update: SnapshotAccessUpdate,
@@ -74,7 +74,7 @@ async fn update(
     stage.driver().snapshot_update_access(&stage.reason(), snapshot, &update).await
 }
 
-fn adding(rules: Vec<AccessRule>) -> SnapshotAccessUpdate {
+pub(crate) fn adding(rules: Vec<AccessRule>) -> SnapshotAccessUpdate {
     SnapshotAccessUpdate { add: rules.clone(), rules, remove: Vec::new() }
 }
 

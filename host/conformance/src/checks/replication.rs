@@ -7,16 +7,13 @@ use crate::stage::{Made, Side, Stage};
 use bulkhead_model::ability::Ability;
 use bulkhead_model::id::ShareInstanceId;
 use bulkhead_model::replica::{
-    InstanceStatus, Promotion, Replica, ReplicaOutcome, ReplicaRemoval, ReplicaSnapshot, ReplicaView,
-    ReplicatedReversion, ReplicatedSnapshot, SnapshotProgress,
+    InstanceStatus, Promotion, Replica, ReplicaOutcome, ReplicaRemoval, ReplicaView,
 };
 use bulkhead_model::share::ShareForDriver;
 use bulkhead_model::status::{ReplicaState, ReplicationType};
 use std::collections::BTreeMap;
 
 const REPLICATION: [Ability; 1] = [Ability::Replication];
-const SNAPSHOTS: [Ability; 1] = [Ability::ReplicatedSnapshots];
-const REVERT: [Ability; 1] = [Ability::ReplicatedRevert];
 
 /// The sentence about what a new replica is.
 const CREATE: &str = "Make `view.replica` as a replica of the share's active one, with its rules as far as they make sense there.";
@@ -67,34 +64,6 @@ pub(crate) const CHECKS: &[Check] = &[
         [REPLICATION],
         delete_leaves_nothing,
         "Remove `replica`, which is not the last active one, and its snapshots, some of which may still be in the making."
-    ),
-    check!(
-        "replicated-snapshot",
-        "replicated-snapshots.create-replicated-snapshot",
-        [REPLICATION, SNAPSHOTS],
-        snapshot,
-        "Take a snapshot on the active replica, and on the others as the backend does."
-    ),
-    check!(
-        "replicated-snapshot-again",
-        "replicated-snapshots.create-replicated-snapshot",
-        [REPLICATION, SNAPSHOTS],
-        snapshot_again,
-        "Idempotent: instances that are there are a success with the same answer."
-    ),
-    check!(
-        "delete-replicated-snapshot-gone",
-        "replicated-snapshots.delete-replicated-snapshot",
-        [REPLICATION, SNAPSHOTS],
-        delete_snapshot_gone,
-        "Idempotent: instances that are gone are answered as `deleted`."
-    ),
-    check!(
-        "replicated-revert-again",
-        "replicated-revert.revert-to-replicated-snapshot",
-        [REPLICATION, SNAPSHOTS, REVERT],
-        revert_again,
-        "Idempotent: reverting what was reverted is a success."
     ),
 ];
 
@@ -259,30 +228,6 @@ async fn delete_leaves_nothing(stage: &Stage) -> Found {
     require_nothing_new(&before, &stage.holdings().await?, "create-replica and delete-replica")
 }
 
-/// A snapshot of a replicated share that nobody has taken yet.
-pub(crate) async fn unmade_snapshot(stage: &Stage) -> Found<(Pair, ReplicatedSnapshot)> {
-    let unmade = unmade_pair(stage).await?;
-    let outcome = stage.peer()?.create_replica(&stage.reason(), &unmade.view()).await;
-    let pair = settled(&unmade, &outcome.prepare("create-replica")?);
-    let snapshots = stage.new_replicated_snapshot(&pair.all(), InstanceStatus::Creating);
-    let snapshot = ReplicatedSnapshot { replicas: pair.all(), snapshots };
-    // Whoever deletes the replica has to know of its snapshot.
-    let on_replica = snapshot.snapshots.get(1).map(|one| one.snapshot.clone());
-    let removal = ReplicaRemoval { snapshots: on_replica.into_iter().collect(), ..pair.removal() };
-    stage.is_gone(&Made::Replica(Box::new(unmade.removal())));
-    stage.will_make(Made::Replica(Box::new(removal)));
-    stage.will_make(Made::ReplicatedSnapshot(Box::new(deleting(&snapshot))));
-    Ok((pair, snapshot))
-}
-
-/// The snapshot as the calls that delete it are told.
-fn deleting(snapshot: &ReplicatedSnapshot) -> ReplicatedSnapshot {
-    let instances = snapshot.snapshots.iter();
-    let deleting =
-        |one: &ReplicaSnapshot| ReplicaSnapshot { status: InstanceStatus::Deleting, ..one.clone() };
-    ReplicatedSnapshot { snapshots: instances.map(deleting).collect(), ..snapshot.clone() }
-}
-
 /// From now on the replica on the peer is the share, and what it was made of goes as a replica.
 pub(crate) fn is_promoted(stage: &Stage, unmade: &Pair, pair: &Pair) {
     stage.is_gone(&Made::Replica(Box::new(unmade.removal())));
@@ -300,62 +245,4 @@ pub(crate) fn is_promoted(stage: &Stage, unmade: &Pair, pair: &Pair) {
         replica: demoted,
         snapshots: Vec::new(),
     })));
-}
-
-async fn snapshot(stage: &Stage) -> Found {
-    let (_, snapshot) = unmade_snapshot(stage).await?;
-    let answer = stage.driver().create_replicated_snapshot(&stage.reason(), &snapshot).await;
-    let answer = answer.judge("create-replicated-snapshot")?;
-    let broken = answer.iter().any(|update| update.progress == SnapshotProgress::Error);
-    require(!broken, || "the answer calls an instance broken that was just taken".to_owned())
-}
-
-async fn snapshot_again(stage: &Stage) -> Found {
-    let (_, snapshot) = unmade_snapshot(stage).await?;
-    let first = stage.driver().create_replicated_snapshot(&stage.reason(), &snapshot).await;
-    let first = first.prepare("create-replicated-snapshot")?;
-    let second = stage.driver().create_replicated_snapshot(&stage.reason(), &snapshot).await;
-    let second = second.judge("a second create-replicated-snapshot")?;
-    require(first == second, || "a second create-replicated-snapshot answered otherwise".to_owned())
-}
-
-async fn delete_snapshot_gone(stage: &Stage) -> Found {
-    let (_, snapshot) = unmade_snapshot(stage).await?;
-    let answer = stage.driver().create_replicated_snapshot(&stage.reason(), &snapshot).await;
-    answer.prepare("create-replicated-snapshot")?;
-    let deleting = deleting(&snapshot);
-    for which in ["delete-replicated-snapshot", "a second delete-replicated-snapshot"] {
-        let answer =
-            stage.driver().delete_replicated_snapshot(&stage.reason(), &deleting).await.judge(which)?;
-        let on_active = deleting.snapshots.first().map(|one| one.snapshot.id);
-        let progress =
-            answer.iter().find(|update| Some(update.id) == on_active).map(|update| update.progress);
-        let goes = matches!(progress, None | Some(SnapshotProgress::Deleted | SnapshotProgress::Deleting));
-        require(goes, || format!("{which} does not call the instance on the active replica deleted"))?;
-    }
-    Ok(())
-}
-
-async fn revert_again(stage: &Stage) -> Found {
-    let (pair, snapshot) = unmade_snapshot(stage).await?;
-    let answer = stage.driver().create_replicated_snapshot(&stage.reason(), &snapshot).await;
-    answer.prepare("create-replicated-snapshot")?;
-    let usable: Vec<ReplicaSnapshot> = snapshot
-        .snapshots
-        .iter()
-        .map(|one| ReplicaSnapshot { status: InstanceStatus::Available, ..one.clone() })
-        .collect();
-    let Some(active_snapshot) = usable.first().cloned() else { return Ok(()) };
-    let reversion = ReplicatedReversion {
-        active_replica: pair.active.clone(),
-        replicas: pair.all(),
-        active_snapshot,
-        snapshots: usable,
-        share_rules: Vec::new(),
-        snapshot_rules: Vec::new(),
-    };
-    for which in ["revert-to-replicated-snapshot", "a second revert-to-replicated-snapshot"] {
-        stage.driver().revert_to_replicated_snapshot(&stage.reason(), &reversion).await.judge(which)?;
-    }
-    Ok(())
 }

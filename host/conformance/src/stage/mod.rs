@@ -1,7 +1,9 @@
 //! Where one check is played: fresh records, calls that prepare it, and the clean-up afterwards.
 
+mod following;
 mod records;
 
+pub(crate) use following::{Followed, creation_from, revert_to};
 pub(crate) use records::Side;
 
 use crate::finding::{Finding, Found, Judge as _, told};
@@ -10,10 +12,10 @@ use crate::world::{Holdings, World, WorldError};
 use bulkhead_model::access::{AccessRule, AccessUpdate};
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::{CallError, DriverErrorCode};
-use bulkhead_model::export::ExportLocation;
 use bulkhead_model::id::{OperationId, RequestId, ShareInstanceId};
+use bulkhead_model::migration::ShareMigration;
 use bulkhead_model::replica::{ReplicaRemoval, ReplicatedSnapshot};
-use bulkhead_model::share::{Creation, ShareForDriver};
+use bulkhead_model::share::ShareForDriver;
 use bulkhead_model::share_group::{ShareGroupForDriver, ShareGroupSnapshotForDriver};
 use bulkhead_model::snapshot::SnapshotForDriver;
 use bulkhead_model::target::Resource;
@@ -36,6 +38,8 @@ pub(crate) enum Made {
     /// A share that is whole on the peer.
     PeerShare(ShareForDriver),
     ReplicatedSnapshot(Box<ReplicatedSnapshot>),
+    /// A migration that may have begun and was not completed.
+    Migration(Box<ShareMigration>),
 }
 
 /// One check's own part of the world.
@@ -177,6 +181,7 @@ impl Stage {
             Made::ReplicatedSnapshot(snapshot) => {
                 driver.delete_replicated_snapshot(&reason, snapshot).await.map(drop).or_else(gone_is_done)
             }
+            Made::Migration(migration) => driver.migration_cancel(&reason, migration).await,
         }
     }
 
@@ -229,6 +234,9 @@ impl Made {
                 let of = snapshot.snapshots.first().map(|one| one.snapshot.snapshot.to_string());
                 format!("replicated snapshot {}", of.unwrap_or_default())
             }
+            Self::Migration(migration) => {
+                format!("the migration of {}", Resource::Share(migration.source.id))
+            }
         }
     }
 }
@@ -241,14 +249,6 @@ pub(crate) fn gone_is_done(error: CallError) -> Result<(), CallError> {
     match error.code() {
         Some(DriverErrorCode::ShareNotFound | DriverErrorCode::SnapshotNotFound) => Ok(()),
         _ => Err(error),
-    }
-}
-
-/// Where a share made from a snapshot is found.
-pub(crate) fn ready(creation: Creation) -> Found<Vec<ExportLocation>> {
-    match creation {
-        Creation::Available(locations) => Ok(locations),
-        Creation::Pending => Err(Finding::Unjudged("the driver answers 'pending' here".to_owned())),
     }
 }
 

@@ -1,10 +1,10 @@
 //! What is swept of share groups and their snapshots.
 
-use super::trials::{content, sound, write_if_possible};
+use super::trials::{content, settled, sound, write_if_possible};
 use super::{Facts, Prepared, Sweep, Trial, sweep};
 use crate::checks::groups;
 use crate::finding::Found;
-use crate::stage::{Made, Stage};
+use crate::stage::{Made, Stage, creation_from};
 use async_trait::async_trait;
 use bulkhead_model::ability::Ability;
 use bulkhead_model::call::CallReason;
@@ -100,6 +100,7 @@ impl Trial for Call {
             Self::CreateFrom(asked) => {
                 let names = ["the first share is called sound", "the second share is called sound"];
                 for (source, name) in asked.sources.iter().zip(names) {
+                    settled(stage, &source.share, &creation_from(&source.member)).await;
                     facts.insert(name, sound(stage, &source.share).await);
                 }
             }

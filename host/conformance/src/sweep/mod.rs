@@ -1,7 +1,9 @@
 //! The sweep: for every host call k that a function makes, k fails, times out after its effect, or is the last one before the host is
 //! killed. Then the function is repeated, as the share manager repeats it, and what is there must be what is there when nothing fails.
 
+mod beside;
 mod groups;
+mod moving;
 mod replicas;
 mod trials;
 
@@ -45,7 +47,7 @@ pub(crate) type Prepared = Found<Box<dyn Trial>>;
 /// Every sweep of the kit, in the order in which they are made.
 #[must_use]
 pub fn all() -> Vec<Sweep> {
-    [trials::SWEEPS, groups::SWEEPS, replicas::SWEEPS].concat()
+    [trials::SWEEPS, beside::SWEEPS, groups::SWEEPS, replicas::SWEEPS, moving::SWEEPS].concat()
 }
 
 /// What makes a [`Sweep`] out of an async function that prepares it.

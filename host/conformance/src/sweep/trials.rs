@@ -3,13 +3,13 @@
 use super::{Facts, Prepared, Sweep, Trial, deleted, sweep};
 use crate::checks::{access, copies, manage, sizes};
 use crate::finding::{Finding, Found, told, unjudged};
-use crate::stage::{Made, Stage};
+use crate::stage::{Made, Stage, creation_from, revert_to};
 use async_trait::async_trait;
 use bulkhead_model::ability::Ability;
 use bulkhead_model::access::{AccessLevel, AccessRule, AccessUpdate};
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::CallError;
-use bulkhead_model::share::{RevertRules, ShareForDriver};
+use bulkhead_model::share::{PendingWork, RevertRules, ShareForDriver};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::snapshot::SnapshotForDriver;
 use bulkhead_model::target::{ManagedName, Resource};
@@ -177,11 +177,13 @@ impl Trial for Call {
                 facts.insert("the share's data", content(stage, Resource::Share(snapshot.share.id)).await);
             }
             Self::Clone(share, source) => {
+                settled(stage, share, &creation_from(source)).await;
                 facts.insert("the share is called sound", sound(stage, share).await);
                 facts.insert("the share's data", content(stage, Resource::Share(share.id)).await);
                 facts.insert("the snapshot's data", content(stage, Resource::Snapshot(source.id)).await);
             }
             Self::Revert(snapshot) => {
+                settled(stage, &snapshot.share, &revert_to(snapshot)).await;
                 facts.insert("the share's data", content(stage, Resource::Share(snapshot.share.id)).await);
                 facts.insert("the snapshot's data", content(stage, Resource::Snapshot(snapshot.id)).await);
             }
@@ -192,6 +194,14 @@ impl Trial for Call {
             }
         }
         Ok(facts)
+    }
+}
+
+/// Wait for what the backend may go on with by itself. A driver that has answered otherwise than `pending` need not know of any work; what
+/// there is then shows.
+pub(super) async fn settled(stage: &Stage, share: &ShareForDriver, work: &PendingWork) {
+    if stage.driver().abilities().has(Ability::ShareStatus) {
+        stage.follow(share, work).await.ok();
     }
 }
 

@@ -1,7 +1,7 @@
 //! Groups: a record, and a snapshot of each member.
 
-use crate::flaw::{has, once};
-use crate::place::{self, NEW_SNAPSHOT, of, of_snapshot, path};
+use crate::flaw::{fail_if, has, once};
+use crate::place::{self, NEW_SNAPSHOT, is_there, of, of_snapshot, path};
 use crate::{share, snapshot};
 use bulkhead_sdk::private_data::{self, Expected};
 use bulkhead_sdk::{
@@ -13,6 +13,7 @@ const GROUP: &str = "group";
 
 /// Make a group.
 pub(crate) fn create(group: &ShareGroup) -> Result<()> {
+    fail_if("groups-fail")?;
     if has("groups-once")? {
         once(&of(group), "made")?;
     }
@@ -52,6 +53,10 @@ pub(crate) fn create_from_snapshot(
 
 /// Take a snapshot of every member.
 pub(crate) fn take(group: &ShareGroupSnapshot) -> Result<Vec<SnapshotUpdate>> {
+    fail_if("group-snapshots-fail")?;
+    if has("group-snapshots-once")? {
+        once(&of(&group.share_group), "taken")?;
+    }
     let count = if has("group-snapshots-by-half")? { 1 } else { group.members.len() };
     for member in group.members.iter().take(count) {
         snapshot::take(member)?;
@@ -64,6 +69,12 @@ pub(crate) fn take(group: &ShareGroupSnapshot) -> Result<Vec<SnapshotUpdate>> {
 /// Remove the snapshots of all members.
 pub(crate) fn remove(group: &ShareGroupSnapshot) -> Result<()> {
     for member in &group.members {
+        if has("group-snapshot-delete-wants-one")? && !is_there(&of_snapshot(member))? {
+            return Err(Error::internal("there is no such snapshot"));
+        }
+        if has("group-snapshot-delete-leaves-a-record")? {
+            private_data::set(&of(member), "remembrance", "it was here", Expected::Anything)?;
+        }
         files::remove(&path(NEW_SNAPSHOT, member))?;
         files::remove(&of_snapshot(member))?;
     }

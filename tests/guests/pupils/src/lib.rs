@@ -1,21 +1,30 @@
 //! A small driver that keeps the contract, or breaks the one sentence that the option `flaw` tells it to break. See README.md.
 
 mod access;
+mod beside;
 mod flaw;
 mod group;
+mod migration;
+mod pending;
 mod place;
 mod replica;
 mod share;
 mod snapshot;
 
+use bulkhead_sdk::private_data::Owner;
 use bulkhead_sdk::{
-    Access, AccessRule, AccessUpdate, Capacity, Consistency, CreatedShare, Creation, Driver, EnsuredShare,
-    Error, ExportLocation, Extend, GroupShareSource, GroupSnapshots, IpVersion, Manage, ManagedShare, Pool,
-    Promotion, Replica, ReplicaOutcome, ReplicaState, ReplicaView, Replication, Result, Reversion, Revert,
-    RuleOutcome, Share, ShareFromSnapshot, ShareGroup, ShareGroupSnapshot, ShareGroups, ShareUsage, Shrink,
-    Snapshot, SnapshotAccessRule, SnapshotOutcome, SnapshotUpdate, Snapshots, Statistics, Usage, clock,
+    Access, AccessRule, AccessUpdate, Capacity, Connection, Consistency, CreatedShare, Creation, Driver,
+    EnsuredShare, Error, ExportLocation, Extend, FirstPhase, GroupShareSource, GroupSnapshots, HookData,
+    IpVersion, Manage, ManageSnapshots, ManagedShare, ManagedSnapshot, MetadataUpdates, Migration,
+    MigrationCompatibility, MigrationOutcome, MountableSnapshots, PeriodicHook, Pool, Promotion, Replica,
+    ReplicaOutcome, ReplicaSnapshot, ReplicaState, ReplicaView, ReplicatedReversion, ReplicatedRevert,
+    ReplicatedSnapshots, Replication, Result, Reversion, Revert, RuleOutcome, Share, ShareFromSnapshot,
+    ShareGroup, ShareGroupSnapshot, ShareGroups, ShareMigration, ShareProgress, ShareStatus, ShareUsage,
+    Shrink, Snapshot, SnapshotAccessRule, SnapshotAccessUpdate, SnapshotOutcome, SnapshotUpdate, Snapshots,
+    Statistics, Usage, clock,
 };
-use flaw::has;
+use flaw::{fail_if, has, held};
+use place::of;
 
 /// The driver.
 #[derive(Debug)]
@@ -29,10 +38,18 @@ bulkhead_sdk::export_driver!(
     extend,
     shrink,
     manage,
+    manage_snapshots,
+    mountable_snapshots,
+    migration,
     usage,
+    periodic_hook,
+    share_status,
+    metadata_updates,
     share_groups,
     group_snapshots,
-    replication
+    replication,
+    replicated_snapshots,
+    replicated_revert
 );
 
 impl Driver for Pupil {
@@ -40,7 +57,7 @@ impl Driver for Pupil {
         if has("set-up-once")? {
             flaw::once_per_backend("set-up")?;
         }
-        Ok(())
+        held("setup", &Owner::Backend, flaw::begin_anew)
     }
 
     fn stats() -> Result<Statistics> {
@@ -55,7 +72,8 @@ impl Driver for Pupil {
             flaw::note_for_backend(&clock::new_id())?;
         }
         let (total, free) = (Capacity::Gib(total), Capacity::Gib(free));
-        Ok(Statistics { pools: vec![Pool { total, free, ..Pool::new("pupils") }], ..Statistics::default() })
+        let pools = migration::POOLS.map(|name| Pool { total, free, ..Pool::new(name) });
+        Ok(Statistics { pools: pools.into(), ..Statistics::default() })
     }
 
     fn backend_info() -> Result<Vec<(String, String)>> {
@@ -71,16 +89,33 @@ impl Driver for Pupil {
         Ok(versions)
     }
 
+    fn default_filter_function() -> Result<Option<String>> {
+        fail_if("no-filter-function")?;
+        Ok(None)
+    }
+
+    fn default_goodness_function() -> Result<Option<String>> {
+        fail_if("no-goodness-function")?;
+        Ok(None)
+    }
+
+    fn pool_of(share: &Share) -> Result<Option<String>> {
+        Ok(if has("pool-of-nowhere")? { Some("nowhere".to_owned()) } else { share.pool.clone() })
+    }
+
     fn create_share(share: &Share) -> Result<Vec<ExportLocation>> {
-        share::create(share)
+        held("create-share", &of(share), || share::create(share))
     }
 
     fn delete_share(share: &Share) -> Result<()> {
-        share::delete(share)
+        held("delete-share", &of(share), || share::delete(share))
     }
 
     fn ensure_shares(shares: &[Share]) -> Result<Vec<EnsuredShare>> {
-        share::ensure(shares)
+        match shares.first() {
+            Some(first) => held("ensure-shares", &of(first), || share::ensure(shares)),
+            None => Ok(Vec::new()),
+        }
     }
 }
 
@@ -92,17 +127,17 @@ impl Access for Pupil {
 
 impl Snapshots for Pupil {
     fn create_snapshot(snapshot: &Snapshot) -> Result<SnapshotOutcome> {
-        snapshot::create(snapshot)
+        held("create-snapshot", &of(snapshot), || snapshot::create(snapshot))
     }
 
     fn delete_snapshot(snapshot: &Snapshot) -> Result<()> {
-        snapshot::delete(snapshot)
+        held("delete-snapshot", &of(snapshot), || snapshot::delete(snapshot))
     }
 }
 
 impl ShareFromSnapshot for Pupil {
     fn create_share_from_snapshot(share: &Share, source: &Snapshot) -> Result<Creation> {
-        share::create_from_snapshot(share, source)
+        held("create-share-from-snapshot", &of(share), || share::create_from_snapshot(share, source))
     }
 }
 
@@ -112,29 +147,100 @@ impl Revert for Pupil {
         _share_rules: &[AccessRule],
         _snapshot_rules: &[SnapshotAccessRule],
     ) -> Result<Reversion> {
-        snapshot::revert(snapshot)
+        held("revert-to-snapshot", &of(&snapshot.share), || snapshot::revert(snapshot))
     }
 }
 
 impl Extend for Pupil {
     fn extend_share(share: &Share, new_size_gib: u64) -> Result<()> {
-        share::extend(share, new_size_gib)
+        held("extend-share", &of(share), || share::extend(share, new_size_gib))
     }
 }
 
 impl Shrink for Pupil {
     fn shrink_share(share: &Share, new_size_gib: u64) -> Result<()> {
-        share::shrink(share, new_size_gib)
+        held("shrink-share", &of(share), || share::shrink(share, new_size_gib))
     }
 }
 
 impl Manage for Pupil {
     fn manage_existing(share: &Share, _driver_options: &[(String, String)]) -> Result<ManagedShare> {
-        share::manage(share)
+        held("manage-existing", &of(share), || share::manage(share))
     }
 
     fn unmanage(share: &Share) -> Result<()> {
-        share::unmanage(share)
+        held("unmanage", &of(share), || share::unmanage(share))
+    }
+}
+
+impl ManageSnapshots for Pupil {
+    fn manage_existing_snapshot(
+        snapshot: &Snapshot,
+        _driver_options: &[(String, String)],
+    ) -> Result<ManagedSnapshot> {
+        held("manage-existing-snapshot", &of(snapshot), || snapshot::manage(snapshot))
+    }
+
+    fn unmanage_snapshot(snapshot: &Snapshot) -> Result<()> {
+        held("unmanage-snapshot", &of(snapshot), || snapshot::unmanage(snapshot))
+    }
+}
+
+impl MountableSnapshots for Pupil {
+    fn snapshot_update_access(snapshot: &Snapshot, update: &SnapshotAccessUpdate) -> Result<()> {
+        held("snapshot-update-access", &of(snapshot), || snapshot::update_access(snapshot, update))
+    }
+}
+
+impl Migration for Pupil {
+    fn migration_check_compatibility(migration: &ShareMigration) -> Result<MigrationCompatibility> {
+        migration::compatibility(migration)
+    }
+
+    fn migration_start(migration: &ShareMigration) -> Result<()> {
+        held("migration-start", &of(&migration.destination_share), || migration::start(migration))
+    }
+
+    fn migration_continue(migration: &ShareMigration) -> Result<FirstPhase> {
+        held("migration-continue", &of(&migration.destination_share), || migration::go_on(migration))
+    }
+
+    fn migration_complete(migration: &ShareMigration) -> Result<MigrationOutcome> {
+        held("migration-complete", &of(&migration.destination_share), || migration::complete(migration))
+    }
+
+    fn migration_cancel(migration: &ShareMigration) -> Result<()> {
+        held("migration-cancel", &of(&migration.source_share), || migration::cancel(migration))
+    }
+
+    fn migration_progress(migration: &ShareMigration) -> Result<u32> {
+        migration::percent(migration)
+    }
+
+    fn connection_info(share: &Share) -> Result<Connection> {
+        migration::connection(share)
+    }
+}
+
+impl ShareStatus for Pupil {
+    fn share_status(share: &Share) -> Result<ShareProgress> {
+        held("share-status", &of(share), || pending::progress(share))
+    }
+}
+
+impl PeriodicHook for Pupil {
+    fn periodic_hook_data(shares: &[Share]) -> Result<Vec<HookData>> {
+        beside::for_hooks(shares)
+    }
+}
+
+impl MetadataUpdates for Pupil {
+    fn share_creation_metadata(share: &Share) -> Result<Vec<(String, String)>> {
+        beside::of_new(share)
+    }
+
+    fn update_share_from_metadata(share: &Share, metadata: &[(String, String)]) -> Result<()> {
+        held("update-share-from-metadata", &of(share), || beside::follow(share, metadata))
     }
 }
 
@@ -146,11 +252,11 @@ impl Usage for Pupil {
 
 impl ShareGroups for Pupil {
     fn create_share_group(group: &ShareGroup) -> Result<()> {
-        group::create(group)
+        held("create-share-group", &of(group), || group::create(group))
     }
 
     fn delete_share_group(group: &ShareGroup) -> Result<()> {
-        group::delete(group)
+        held("delete-share-group", &of(group), || group::delete(group))
     }
 
     fn create_share_group_from_snapshot(
@@ -158,7 +264,7 @@ impl ShareGroups for Pupil {
         _snapshot: &ShareGroupSnapshot,
         sources: &[GroupShareSource],
     ) -> Result<Vec<CreatedShare>> {
-        group::create_from_snapshot(group, sources)
+        held("create-share-group-from-snapshot", &of(group), || group::create_from_snapshot(group, sources))
     }
 }
 
@@ -171,28 +277,64 @@ impl GroupSnapshots for Pupil {
     }
 
     fn create_share_group_snapshot(snapshot: &ShareGroupSnapshot) -> Result<Vec<SnapshotUpdate>> {
-        group::take(snapshot)
+        held("create-share-group-snapshot", &of(&snapshot.share_group), || group::take(snapshot))
     }
 
     fn delete_share_group_snapshot(snapshot: &ShareGroupSnapshot) -> Result<()> {
-        group::remove(snapshot)
+        held("delete-share-group-snapshot", &of(&snapshot.share_group), || group::remove(snapshot))
     }
 }
 
 impl Replication for Pupil {
     fn create_replica(view: &ReplicaView) -> Result<ReplicaOutcome> {
-        replica::create(view)
+        held("create-replica", &of(&view.replica.share), || replica::create(view))
     }
 
-    fn delete_replica(_replicas: &[Replica], replica: &Replica, _snapshots: &[Snapshot]) -> Result<()> {
-        replica::delete(replica)
+    fn delete_replica(_replicas: &[Replica], replica: &Replica, snapshots: &[Snapshot]) -> Result<()> {
+        held("delete-replica", &of(&replica.share), || replica::delete(replica, snapshots))
     }
 
     fn promote_replica(promotion: &Promotion) -> Result<Vec<ReplicaOutcome>> {
-        replica::promote(promotion)
+        held("promote-replica", &of(&promotion.replica.share), || replica::promote(promotion))
     }
 
-    fn update_replica_state(_view: &ReplicaView) -> Result<Option<ReplicaState>> {
-        Ok(Some(ReplicaState::InSync))
+    fn update_replica_state(view: &ReplicaView) -> Result<Option<ReplicaState>> {
+        held("update-replica-state", &of(&view.replica.share), || replica::update_state().map(Some))
+    }
+}
+
+impl ReplicatedSnapshots for Pupil {
+    fn create_replicated_snapshot(
+        replicas: &[Replica],
+        snapshots: &[ReplicaSnapshot],
+    ) -> Result<Vec<SnapshotUpdate>> {
+        let owner = replica::owner_of_all(snapshots);
+        held("create-replicated-snapshot", &owner, || replica::take_snapshot(replicas, snapshots))
+    }
+
+    fn delete_replicated_snapshot(
+        replicas: &[Replica],
+        snapshots: &[ReplicaSnapshot],
+    ) -> Result<Vec<SnapshotUpdate>> {
+        let owner = replica::owner_of_all(snapshots);
+        held("delete-replicated-snapshot", &owner, || replica::delete_snapshot(replicas, snapshots))
+    }
+
+    fn update_replicated_snapshot(
+        _replicas: &[Replica],
+        _replica: &Replica,
+        _snapshots: &[ReplicaSnapshot],
+        snapshot: &ReplicaSnapshot,
+    ) -> Result<Option<SnapshotUpdate>> {
+        let owner = of(&snapshot.snapshot);
+        held("update-replicated-snapshot", &owner, || replica::update_snapshot(snapshot).map(Some))
+    }
+}
+
+impl ReplicatedRevert for Pupil {
+    fn revert_to_replicated_snapshot(reversion: &ReplicatedReversion) -> Result<()> {
+        held("revert-to-replicated-snapshot", &of(&reversion.active_replica.share), || {
+            replica::revert(reversion)
+        })
     }
 }

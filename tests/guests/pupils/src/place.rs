@@ -49,6 +49,13 @@ pub(crate) fn locations(share: &Share) -> Result<Vec<ExportLocation>> {
     Ok(paths.into_iter().map(ExportLocation::new).collect())
 }
 
+/// Where clients find a snapshot that they may mount.
+pub(crate) fn snapshot_locations(snapshot: &Snapshot) -> Result<Vec<ExportLocation>> {
+    let directory = files::location(&of_snapshot(snapshot))?;
+    let address = config::text("export_address")?.unwrap_or_default();
+    Ok(vec![ExportLocation::new(format!("{address}:{directory}"))])
+}
+
 /// The recorded size of a share.
 pub(crate) fn size(share: &Share) -> Result<Option<u64>> {
     let Some(entry) = private_data::get(&of(share), SIZE)? else { return Ok(None) };

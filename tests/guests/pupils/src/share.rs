@@ -1,6 +1,7 @@
 //! Creating, deleting and ensuring shares, and their sizes.
 
-use crate::flaw::{has, note_for_backend, once};
+use crate::flaw::{self, fail_if, has, note_for_backend, once};
+use crate::pending;
 use crate::place::{self, MANAGED, NEW_SHARE, SHARE, SOURCE, is_there, of, path};
 use bulkhead_sdk::private_data::{self, Expected};
 use bulkhead_sdk::{
@@ -23,8 +24,12 @@ pub(crate) fn create(share: &Share) -> Result<Vec<ExportLocation>> {
         return Err(Error::internal("the share is there already"));
     }
     if !(is_repeated && has("believes-its-record")?) {
+        if has("delete-keeps-data")? && is_there(&path(NEW_SHARE, share))? {
+            files::rename(&path(NEW_SHARE, share), &path(SHARE, share))?;
+        }
         files::create_directory(&path(SHARE, share))?;
     }
+    flaw::date(&of(share))?;
     if has("one-snapshot-a-share")? {
         private_data::set(&of(share), "snapshot", "none yet", Expected::Anything)?;
     }
@@ -62,7 +67,18 @@ pub(crate) fn create_from_snapshot(share: &Share, source: &Snapshot) -> Result<C
     if has("clones-once")? {
         once(&of(share), "clone")?;
     }
+    if pending::looks()? > 0 && !is_there(&path(SHARE, share))? {
+        if !is_there(&path(SOURCE, share))? {
+            return Err(Error::snapshot_not_found(format!("{} is not there", source.name)));
+        }
+        promise(share)?;
+        pending::begin_clone(share)?;
+        return Ok(Creation::Pending);
+    }
     copy_source(share, &source.name)?;
+    if share.size_gib != source.size_gib {
+        fail_if("clones-of-one-size")?;
+    }
     promise(share)?;
     Ok(Creation::Available(place::locations(share)?))
 }
@@ -96,9 +112,16 @@ pub(crate) fn delete(share: &Share) -> Result<()> {
             return Ok(());
         }
     }
+    if has("delete-keeps-data")? && is_there(&path(SHARE, share))? {
+        files::remove(&path(NEW_SHARE, share))?;
+        files::rename(&path(SHARE, share), &path(NEW_SHARE, share))?;
+        return place::forget(&of(share));
+    }
     files::remove(&path(NEW_SHARE, share))?;
     files::remove(&path(SHARE, share))?;
-    if share.source_snapshot_id.is_none() && has("delete-leaves-a-record")? {
+    let flaw =
+        if share.source_snapshot_id.is_none() { "delete-leaves-a-record" } else { "clones-leave-a-record" };
+    if has(flaw)? {
         private_data::set(&of(share), "remembrance", "it was here", Expected::Anything)?;
         private_data::remove(&of(share), "size-gib")?;
         return Ok(());
@@ -119,7 +142,7 @@ pub(crate) fn ensure(shares: &[Share]) -> Result<Vec<EnsuredShare>> {
 
 fn ensure_one(share: &Share) -> Result<EnsuredShare> {
     let at = path(SHARE, share);
-    let is_sound = is_there(&at)? || has("calls-all-sound")?;
+    let is_sound = (is_there(&at)? && flaw::is_of_today(&of(share))?) || has("calls-all-sound")?;
     if is_sound && has("ensure-empties")? {
         files::remove(&at)?;
         files::create_directory(&at)?;
@@ -138,6 +161,7 @@ fn ensure_one(share: &Share) -> Result<EnsuredShare> {
 
 /// Make a share larger.
 pub(crate) fn extend(share: &Share, new_size_gib: u64) -> Result<()> {
+    fail_if("extends-nothing")?;
     let recorded = place::size(share)?.unwrap_or(share.size_gib);
     if recorded == new_size_gib && has("extends-once")? {
         return Err(Error::invalid_parameter("it has this size already"));
@@ -153,6 +177,7 @@ pub(crate) fn shrink(share: &Share, new_size_gib: u64) -> Result<()> {
     if place::size(share)? == Some(new_size_gib) && has("shrinks-once")? {
         return Err(Error::invalid_parameter("it has this size already"));
     }
+    fail_if("shrinks-nothing")?;
     let used = files::usage(&path(SHARE, share))?;
     if used > new_size_gib.saturating_mul(GIB) && !has("shrinks-below-used")? {
         return Err(Error::possible_data_loss(format!("it holds {used} bytes")));

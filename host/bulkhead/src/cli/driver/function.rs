@@ -5,99 +5,103 @@ use bulkhead_model::suggestion::nearest;
 use std::fmt;
 use std::str::FromStr;
 
-/// A function of the contract that this host calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Function {
-    Setup,
-    Stats,
-    BackendInfo,
-    IpVersions,
-    CreateShare,
-    DeleteShare,
-    EnsureShares,
-    UpdateAccess,
-    CreateSnapshot,
-    DeleteSnapshot,
-    CreateShareFromSnapshot,
-    RevertToSnapshot,
-    ExtendShare,
-    ShrinkShare,
+macro_rules! functions {
+    ($($case:ident = $ability:ident $name:literal [$($before:ident)*];)*) => {
+        /// A function of the contract that this host calls.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Function {
+            $($case,)*
+        }
+
+        impl Function {
+            const ALL: &'static [Self] = &[$(Self::$case,)*];
+
+            /// The interface that has it.
+            pub(super) const fn interface(self) -> Ability {
+                match self { $(Self::$case => Ability::$ability,)* }
+            }
+
+            /// Its name without its interface.
+            pub(super) const fn name(self) -> &'static str {
+                match self { $(Self::$case => $name,)* }
+            }
+
+            /// What makes the resources that this function is about. Nothing is kept from call to call, so they are made anew each time.
+            pub(super) fn before(self) -> Vec<Self> {
+                match self { $(Self::$case => vec![$(Self::$before,)*],)* }
+            }
+        }
+    };
+}
+
+functions! {
+    Setup = Lifecycle "setup" [];
+    Stats = Lifecycle "stats" [];
+    BackendInfo = Lifecycle "backend-info" [];
+    IpVersions = Lifecycle "ip-versions" [];
+    DefaultFilter = Lifecycle "default-filter-function" [];
+    DefaultGoodness = Lifecycle "default-goodness-function" [];
+    PoolOf = Lifecycle "pool-of" [CreateShare];
+
+    CreateShare = Shares "create-share" [];
+    DeleteShare = Shares "delete-share" [CreateShare];
+    EnsureShares = Shares "ensure-shares" [CreateShare];
+    UpdateAccess = Access "update-access" [CreateShare];
+    ExtendShare = Extend "extend-share" [CreateShare];
+    ShrinkShare = Shrink "shrink-share" [CreateShare];
+    ShareUsageSizes = Usage "share-usage-sizes" [CreateShare];
+    ManageExisting = Manage "manage-existing" [];
+    Unmanage = Manage "unmanage" [CreateShare];
+
+    CreateSnapshot = Snapshots "create-snapshot" [CreateShare];
+    DeleteSnapshot = Snapshots "delete-snapshot" [CreateShare CreateSnapshot];
+    CreateShareFromSnapshot = ShareFromSnapshot "create-share-from-snapshot" [CreateShare CreateSnapshot];
+    RevertToSnapshot = Revert "revert-to-snapshot" [CreateShare CreateSnapshot];
+    SnapshotUpdateAccess = MountableSnapshots "snapshot-update-access" [CreateShare CreateSnapshot];
+    ManageExistingSnapshot = ManageSnapshots "manage-existing-snapshot" [CreateShare];
+    UnmanageSnapshot = ManageSnapshots "unmanage-snapshot" [CreateShare CreateSnapshot];
+    ShareStatus = ShareStatus "share-status" [CreateShare CreateSnapshot CreateShareFromSnapshot];
+
+    PeriodicHookData = PeriodicHook "periodic-hook-data" [CreateShare];
+    ShareCreationMetadata = MetadataUpdates "share-creation-metadata" [CreateShare];
+    UpdateShareFromMetadata = MetadataUpdates "update-share-from-metadata" [CreateShare];
+
+    MigrationCheckCompatibility = Migration "migration-check-compatibility" [CreateShare];
+    MigrationStart = Migration "migration-start" [CreateShare];
+    MigrationContinue = Migration "migration-continue" [CreateShare MigrationStart];
+    MigrationProgress = Migration "migration-progress" [CreateShare MigrationStart];
+    MigrationCancel = Migration "migration-cancel" [CreateShare MigrationStart];
+    MigrationComplete = Migration "migration-complete" [CreateShare MigrationStart MigrationContinue];
+    ConnectionInfo = Migration "connection-info" [CreateShare];
+
+    CreateShareGroup = ShareGroups "create-share-group" [];
+    DeleteShareGroup = ShareGroups "delete-share-group" [CreateShareGroup];
+    ConsistencyUnit = GroupSnapshots "consistency-unit" [];
+    CreateShareGroupSnapshot = GroupSnapshots "create-share-group-snapshot" [CreateShareGroup CreateShare];
+    DeleteShareGroupSnapshot = GroupSnapshots "delete-share-group-snapshot"
+        [CreateShareGroup CreateShare CreateShareGroupSnapshot];
+    CreateShareGroupFromSnapshot = ShareGroups "create-share-group-from-snapshot"
+        [CreateShareGroup CreateShare CreateShareGroupSnapshot];
+
+    CreateReplica = Replication "create-replica" [CreateShare];
+    DeleteReplica = Replication "delete-replica" [CreateShare CreateReplica];
+    PromoteReplica = Replication "promote-replica" [CreateShare CreateReplica];
+    UpdateReplicaState = Replication "update-replica-state" [CreateShare CreateReplica];
+    CreateReplicatedSnapshot = ReplicatedSnapshots "create-replicated-snapshot" [CreateShare CreateReplica];
+    DeleteReplicatedSnapshot = ReplicatedSnapshots "delete-replicated-snapshot"
+        [CreateShare CreateReplica CreateReplicatedSnapshot];
+    UpdateReplicatedSnapshot = ReplicatedSnapshots "update-replicated-snapshot"
+        [CreateShare CreateReplica CreateReplicatedSnapshot];
+    RevertToReplicatedSnapshot = ReplicatedRevert "revert-to-replicated-snapshot"
+        [CreateShare CreateReplica CreateReplicatedSnapshot];
 }
 
 impl Function {
-    const ALL: [Self; 14] = [
-        Self::Setup,
-        Self::Stats,
-        Self::BackendInfo,
-        Self::IpVersions,
-        Self::CreateShare,
-        Self::DeleteShare,
-        Self::EnsureShares,
-        Self::UpdateAccess,
-        Self::CreateSnapshot,
-        Self::DeleteSnapshot,
-        Self::CreateShareFromSnapshot,
-        Self::RevertToSnapshot,
-        Self::ExtendShare,
-        Self::ShrinkShare,
-    ];
-
-    const fn interface(self) -> Ability {
-        match self {
-            Self::Setup | Self::Stats | Self::BackendInfo | Self::IpVersions => Ability::Lifecycle,
-            Self::CreateShare | Self::DeleteShare | Self::EnsureShares => Ability::Shares,
-            Self::UpdateAccess => Ability::Access,
-            Self::CreateSnapshot | Self::DeleteSnapshot => Ability::Snapshots,
-            Self::CreateShareFromSnapshot => Ability::ShareFromSnapshot,
-            Self::RevertToSnapshot => Ability::Revert,
-            Self::ExtendShare => Ability::Extend,
-            Self::ShrinkShare => Ability::Shrink,
-        }
-    }
-
     /// The interfaces that have it: a driver needs one of them.
     pub(super) fn interfaces(self) -> Vec<Ability> {
         match self {
             Self::UpdateAccess => vec![Ability::Access, Ability::AccessByRule],
             other => vec![other.interface()],
-        }
-    }
-
-    /// Its name without its interface.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Setup => "setup",
-            Self::Stats => "stats",
-            Self::BackendInfo => "backend-info",
-            Self::IpVersions => "ip-versions",
-            Self::CreateShare => "create-share",
-            Self::DeleteShare => "delete-share",
-            Self::EnsureShares => "ensure-shares",
-            Self::UpdateAccess => "update-access",
-            Self::CreateSnapshot => "create-snapshot",
-            Self::DeleteSnapshot => "delete-snapshot",
-            Self::CreateShareFromSnapshot => "create-share-from-snapshot",
-            Self::RevertToSnapshot => "revert-to-snapshot",
-            Self::ExtendShare => "extend-share",
-            Self::ShrinkShare => "shrink-share",
-        }
-    }
-
-    /// What makes the resources that this function is about. Nothing is kept from call to call, so they are made anew each time.
-    pub(super) fn before(self) -> Vec<Self> {
-        match self {
-            Self::Setup | Self::Stats | Self::BackendInfo | Self::IpVersions | Self::CreateShare => {
-                Vec::new()
-            }
-            Self::DeleteShare
-            | Self::EnsureShares
-            | Self::UpdateAccess
-            | Self::CreateSnapshot
-            | Self::ExtendShare
-            | Self::ShrinkShare => vec![Self::CreateShare],
-            Self::DeleteSnapshot | Self::CreateShareFromSnapshot | Self::RevertToSnapshot => {
-                vec![Self::CreateShare, Self::CreateSnapshot]
-            }
         }
     }
 }
@@ -113,16 +117,16 @@ impl FromStr for Function {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let named = |function: &Self| function.name() == text || function.to_string() == text;
-        if let Some(function) = Self::ALL.into_iter().find(named) {
-            return Ok(function);
+        if let Some(function) = Self::ALL.iter().find(|function| named(function)) {
+            return Ok(*function);
         }
         if ["allow-access", "deny-access"].iter().any(|name| text.ends_with(name)) {
             return Err("call update-access: the host asks a driver with access-by-rule once for each rule"
                 .to_owned());
         }
         let name = text.rsplit_once('.').map_or(text, |(_, name)| name);
-        let names = Self::ALL.map(Self::name);
-        Err(match nearest(name, names) {
+        let names: Vec<&str> = Self::ALL.iter().map(|function| function.name()).collect();
+        Err(match nearest(name, names.iter().copied()) {
             Some(near) => format!("this host calls no such function; did you mean '{near}'?"),
             None => format!("this host calls {}", names.join(", ")),
         })
@@ -132,12 +136,13 @@ impl FromStr for Function {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn a_function_is_named_with_or_without_its_interface() {
         for function in Function::ALL {
-            assert_eq!(function.to_string().parse(), Ok(function));
-            assert_eq!(function.name().parse(), Ok(function));
+            assert_eq!(function.to_string().parse(), Ok(*function));
+            assert_eq!(function.name().parse(), Ok(*function));
         }
         assert!("snapshots.create-share".parse::<Function>().is_err());
     }
@@ -153,13 +158,44 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_before_comes_before_itself_in_order() {
+    fn what_comes_before_has_before_it_what_it_needs_itself() {
         for function in Function::ALL {
             let before = function.before();
-            assert!(!before.contains(&function));
-            if let Some(last) = before.last() {
-                assert_eq!(last.before(), before[..before.len() - 1]);
+            assert!(!before.contains(function));
+            for (place, one) in before.iter().enumerate() {
+                assert!(
+                    one.before().iter().all(|needed| before[..place].contains(needed)),
+                    "{function}: {one}"
+                );
             }
         }
+    }
+
+    /// Functions that are called by no command, and why.
+    const NOT_CALLED: &[(&str, &str)] = &[
+        ("allow-access", "update-access asks for it, rule by rule"),
+        ("deny-access", "update-access asks for it, rule by rule"),
+        ("update-subnet-from-metadata", "it is about share servers"),
+    ];
+    /// Interfaces about share servers: there is no network for them here.
+    const OF_SERVERS: &[Ability] = &[Ability::ShareServers, Ability::ManageServers];
+
+    #[test]
+    fn every_function_of_the_contract_that_this_host_drives_can_be_called() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+        let mut missing = Vec::new();
+        for ability in Ability::DRIVEN.iter().filter(|ability| !OF_SERVERS.contains(ability)) {
+            let path = folder.join(format!("{ability}.wit"));
+            let text = std::fs::read_to_string(&path).expect("the interface");
+            let names = text.lines().filter_map(|line| line.trim().split_once(": func("));
+            let full = names.map(|(name, _)| (name, format!("{ability}.{name}")));
+            missing.extend(
+                full.filter(|(name, full)| {
+                    full.parse::<Function>().is_err() && !NOT_CALLED.iter().any(|(known, _)| known == name)
+                })
+                .map(|(_, full)| full),
+            );
+        }
+        assert_eq!(missing, Vec::<String>::new());
     }
 }

@@ -7,14 +7,12 @@ use bulkhead_model::ability::Capability;
 use bulkhead_model::access::{AccessLevel, AccessRule, AccessTo};
 use bulkhead_model::call::DriverLimits;
 use bulkhead_model::grant::{EndpointGrant, Grant, RootGrant, Verification};
-use bulkhead_model::id::{
-    AccessMappingId, AccessRuleId, Label, ProjectId, ShareId, ShareInstanceId, SnapshotId, SnapshotInstanceId,
-};
+use bulkhead_model::id::{AccessMappingId, AccessRuleId, Label, ProjectId, ShareId, ShareInstanceId};
 use bulkhead_model::manifest::{Manifest, OptionValue};
 use bulkhead_model::share::{Protocol, ShareForDriver};
 use bulkhead_model::size::Gibibytes;
-use bulkhead_model::snapshot::SnapshotForDriver;
 use bulkhead_model::status::ReplicationType;
+use bulkhead_model::target::ManagedName;
 use bulkhead_package::toml_file::{Finding, Problem, Step, TomlFile};
 use bulkhead_package::{Package, options};
 use serde::Deserialize;
@@ -40,6 +38,10 @@ struct LabFile {
     #[serde(rename = "rule")]
     rules: Option<Vec<LabRule>>,
     before: Option<Vec<String>>,
+    /// What manage-existing and manage-existing-snapshot take over.
+    managed: Option<ManagedName>,
+    /// Where migrations go, `HOST@BACKEND#POOL`.
+    destination: Option<String>,
     replication: Option<ReplicationType>,
     #[serde(rename = "answer")]
     answers: Vec<LabAnswer>,
@@ -128,6 +130,10 @@ pub(super) struct Lab {
     pub(super) larger: Gibibytes,
     /// Its size after shrink-share.
     pub(super) smaller: Gibibytes,
+    /// What stands at the array and is taken over.
+    pub(super) managed: ManagedName,
+    /// Where migrations go, `HOST@BACKEND#POOL`.
+    pub(super) destination: String,
     /// The rules that shall be in force.
     pub(super) rules: Vec<AccessRule>,
     /// How shares are replicated; none where the file does not say.
@@ -197,22 +203,13 @@ impl Lab {
             second_share: share(&written.share, manifest, 2, size)?,
             larger,
             smaller,
+            managed: written.managed.clone().map_or_else(|| "unmanaged".parse(), Ok)?,
+            destination: written.destination.clone().unwrap_or_else(|| "lab@lab#other".to_owned()),
             rules,
             replication: written.replication,
             answers: written.answers.clone(),
             peer,
         })
-    }
-
-    /// A snapshot of the share.
-    pub(super) fn snapshot(&self) -> SnapshotForDriver {
-        SnapshotForDriver {
-            id: SnapshotInstanceId::from_uuid(id(3, 1)),
-            snapshot: SnapshotId::from_uuid(id(4, 1)),
-            size: self.share.size,
-            provider_location: None,
-            share: self.share.clone(),
-        }
     }
 }
 
@@ -222,7 +219,7 @@ fn told(problems: &[Problem]) -> anyhow::Error {
 }
 
 /// The same ids in every call, so that what a driver left in a directory of one's own is found again.
-const fn id(kind: u64, number: u64) -> Uuid {
+pub(super) const fn id(kind: u64, number: u64) -> Uuid {
     Uuid::from_u64_pair((number << 32) | 0x4000, 0x8000_0000_0000_0000 | kind)
 }
 

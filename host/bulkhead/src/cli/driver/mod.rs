@@ -4,6 +4,7 @@ mod answer;
 mod build;
 mod call;
 mod check;
+mod compiled;
 mod embed;
 mod function;
 mod guest_target;
@@ -11,6 +12,7 @@ mod inspect;
 mod lab;
 mod new;
 mod programs;
+mod records;
 mod trace;
 
 use super::printer::Printer;

@@ -24,11 +24,12 @@ use bulkhead_model::id::{BackendName, GenerationNumber};
 use bulkhead_model::manifest::{Manifest, OptionValue};
 use bulkhead_model::target::Resource;
 use bulkhead_package::Package;
-use bulkhead_sandbox::{Component, Driver, Engine, EngineConfig, Generation};
+use bulkhead_sandbox::{Component, Driver, Engine, Generation};
 use bulkhead_store::{MemoryStore, Store};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// One backend, as its generations are made.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ impl Bench {
     /// On fakes: a directory for each root, and commands that only do to it what their templates declare. Where a tape is played even
     /// these are not asked.
     pub(super) async fn faked(
-        package: Package,
+        (engine, package): (Arc<Engine>, Package),
         mut lab: Lab,
         scratch: &Path,
         (tape, backends): (Tape, usize),
@@ -88,12 +89,12 @@ impl Bench {
         let unreviewed_programs = manifest.programs().into_iter().map(str::to_owned).collect();
         let ceiling = Ceiling { unreviewed_programs, ..Ceiling::default() };
         let runner = Arc::clone(&fake) as _;
-        Self::set_up(package, lab, (runner, Some(fake), tape), (peer, ceiling)).await
+        Self::set_up((engine, package), lab, (runner, Some(fake), tape), (peer, ceiling)).await
     }
 
     /// On the real place that `lab` names, through the helper.
     pub(super) async fn real(
-        package: Package,
+        (engine, package): (Arc<Engine>, Package),
         mut lab: Lab,
         scratch: &Path,
         tape: Tape,
@@ -103,11 +104,11 @@ impl Bench {
             Some(peer) => Some(Site { name: NAMES[1].parse()?, grant: peer.grant, options: peer.options }),
             None => None,
         };
-        Self::set_up(package, lab, (runner, None, tape), (peer, Ceiling::default())).await
+        Self::set_up((engine, package), lab, (runner, None, tape), (peer, Ceiling::default())).await
     }
 
     async fn set_up(
-        package: Package,
+        (engine, package): (Arc<Engine>, Package),
         lab: Lab,
         (runner, fake, tape): (Arc<dyn CommandRunner>, Option<Arc<FakePlace>>, Tape),
         (peer, ceiling): (Option<Site>, Ceiling),
@@ -122,7 +123,6 @@ impl Bench {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         // Nothing of it outlives this process: the keys protect nothing.
         let ledger = Ledger::open(Arc::clone(&store), LedgerKey::new([0; 32])).await?;
-        let engine = Engine::new(EngineConfig { cache_directory: None, cache_key: [0; 32] })?;
         let component = engine.load(package.digest, &package.bytes)?;
         let bench = Self {
             manifest: Arc::new(package.manifest),
@@ -247,6 +247,13 @@ impl World for Bench {
             }
         }
         self.load().await.map_err(|error| WorldError::new("the backends cannot be loaded again", error))
+    }
+
+    async fn pause(&self, time: Duration) {
+        // What a recording answers takes no time.
+        if !self.tape().plays() {
+            tokio::time::sleep(time).await;
+        }
     }
 
     fn guesses(&self) -> Vec<String> {

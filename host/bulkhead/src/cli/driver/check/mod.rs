@@ -5,6 +5,7 @@ mod eye;
 mod place;
 mod tape;
 
+use super::compiled::CompiledCode;
 use super::lab::Lab;
 use crate::cli::printer::Printer;
 use anyhow::{Context, bail};
@@ -48,6 +49,8 @@ pub(super) struct Check {
     /// Only checks whose names contain this; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    #[command(flatten)]
+    compiled: CompiledCode,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -123,10 +126,11 @@ impl Check {
         }
         let sample = sample(&lab, &package, header.seed)?;
         let plan = Plan { subject, sample, budget, only: self.only.clone() };
+        let engine = self.compiled.engine()?;
         let bench = if self.against.is_some() && self.replay.is_none() {
-            Bench::real(package, lab, scratch, tape).await?
+            Bench::real((engine, package), lab, scratch, tape).await?
         } else {
-            Bench::faked(package, lab, scratch, (tape, header.backends)).await?
+            Bench::faked((engine, package), lab, scratch, (tape, header.backends)).await?
         };
         let report = bulkhead_conformance::run(Arc::clone(&bench) as _, plan).await;
         bench.end().await?;

@@ -126,6 +126,10 @@ impl Tape {
         matches!(self, Self::Recording(_))
     }
 
+    pub(super) const fn plays(&self) -> bool {
+        matches!(self, Self::Playing(_))
+    }
+
     pub(super) fn keep(&self, (what, about): (&str, &str), answer: TapedAnswer) {
         if let Self::Recording(entries) = self {
             locked(entries).push(Entry { what: what.to_owned(), about: about.to_owned(), answer });
