@@ -23,9 +23,12 @@ pub(crate) struct Gate {
 #[derive(Debug, Default)]
 pub(crate) struct Gates {
     calls: Mutex<HashMap<ShareId, Arc<Gate>>>,
-    commits: Mutex<HashMap<ShareInstanceId, Arc<AsyncMutex<()>>>>,
-    subnets: Mutex<HashMap<(BackendName, ShareNetworkSubnetId), Arc<AsyncMutex<()>>>>,
+    commits: Turns<ShareInstanceId>,
+    subnets: Turns<(BackendName, ShareNetworkSubnetId)>,
 }
+
+/// Whose turn it is, for each of something.
+type Turns<Key> = Mutex<HashMap<Key, Arc<AsyncMutex<()>>>>;
 
 impl Gates {
     /// The gates of a share's driver calls.

@@ -322,7 +322,7 @@ mod tests {
         let (server, foreign) = (fixture::server(), fixture::server());
         let living = ShareForDriver { server: Some(server.clone()), ..fixture::share() };
         let of_it = SnapshotForDriver { share: living.clone(), ..fixture::snapshot() };
-        for target in [share(&living), shares(&[living.clone()]), snapshot(&of_it)] {
+        for target in [share(&living), shares(std::slice::from_ref(&living)), snapshot(&of_it)] {
             assert!(target.names(Some(Resource::ShareServer(server.id))).is_ok());
             assert!(target.names(Some(Resource::ShareServer(foreign.id))).is_err());
             assert_ne!(target.subject(), Some(Resource::ShareServer(server.id)));

@@ -17,7 +17,7 @@ use axum::{Json, Router};
 use bulkhead_manager::{Force, ManageServer, Manager, ShareServerView};
 use bulkhead_model::id::ShareServerId;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// The first microversion that shows in which subnet a server is.
@@ -48,7 +48,7 @@ async fn list(
     let mut found = manager.list_share_servers(&caller.scope(Reach::AllProjects));
     let filters = query.filters()?;
     found.retain(|found| filters.admit(|| everything(found)));
-    let shown: Vec<_> = query.page(found)?.iter().map(|found| view(&caller, found, false)).collect();
+    let shown: Vec<_> = query.page(found)?.iter().map(|found| summary(&caller, found)).collect();
     Ok(Json(json!({ "share_servers": shown })))
 }
 
@@ -59,7 +59,7 @@ async fn show(
 ) -> Result<Json<Value>, ApiError> {
     operators_only(&caller)?;
     let found = manager.show_share_server(&caller.scope_by_id(), id(&server)?)?;
-    Ok(Json(json!({ "share_server": view(&caller, &found, true) })))
+    Ok(Json(json!({ "share_server": view(&caller, &found) })))
 }
 
 async fn details(
@@ -119,7 +119,7 @@ async fn manage(
         driver_options: body::metadata(asked.driver_options)?,
     };
     let made = manager.manage_share_server(&caller.context(), new).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "share_server": view(&caller, &made, true) }))))
+    Ok((StatusCode::ACCEPTED, Json(json!({ "share_server": view(&caller, &made) }))))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -167,8 +167,20 @@ fn id(server: &str) -> Result<ShareServerId, ApiError> {
     body::id("share server", server)
 }
 
-/// A share server as the caller's microversion shows it; with `detail` also what its driver keeps about it.
-fn view(caller: &Caller, found: &ShareServerView, detail: bool) -> Value {
+/// A share server as lists show it: without what its driver keeps about it.
+fn summary(caller: &Caller, found: &ShareServerView) -> Value {
+    let mut fields = shown(caller, found);
+    fields.retain(|name, _| !["created_at", "backend_details"].contains(&name.as_str()));
+    Value::Object(fields)
+}
+
+/// A share server with what its driver keeps about it.
+fn view(caller: &Caller, found: &ShareServerView) -> Value {
+    Value::Object(shown(caller, found))
+}
+
+/// The fields that the caller's microversion has.
+fn shown(caller: &Caller, found: &ShareServerView) -> Map<String, Value> {
     let mut fields = into_map(everything(found));
     let version = caller.version;
     let mut keep = |is_shown: bool, names: &[&str]| {
@@ -176,7 +188,6 @@ fn view(caller: &Caller, found: &ShareServerView, detail: bool) -> Value {
             fields.retain(|name, _| !names.contains(&name.as_str()));
         }
     };
-    keep(detail, &["created_at", "backend_details"]);
     keep(version.at_least(MANAGED_SERVERS), &["is_auto_deletable", "identifier"]);
     let has_one_subnet = version.at_least(SUBNETS) && !version.at_least(SEVERAL_SUBNETS);
     keep(has_one_subnet, &["share_network_subnet_id"]);
@@ -184,7 +195,7 @@ fn view(caller: &Caller, found: &ShareServerView, detail: bool) -> Value {
     keep(version.at_least(SECURITY_SERVICE_UPDATES), &["security_service_update_support"]);
     let several = ["share_network_subnet_ids", "network_allocation_update_support"];
     keep(version.at_least(SEVERAL_SUBNETS), &several);
-    Value::Object(fields)
+    fields
 }
 
 /// Every field of every microversion.

@@ -312,7 +312,7 @@ fn place_beside(
     };
     let share_type = share_type::find(tables, None)?;
     let mut wish = wish(asked.context, &share_type, None);
-    wish.needs = wish.needs.on_servers(parent.share_network.is_some());
+    wish.needs = wish.needs.on_servers(parent.share_network.is_some().into());
     wish.beside = Some(parent.placement.clone());
     wish.asked.size = size;
     scheduler::choose(inner, tables, &wish)

@@ -205,7 +205,7 @@ impl Look<'_> {
         check_kind(backend, wish)?;
         let serving = backend.serving().ok_or_else(|| "is being set up".to_owned())?;
         let statistics = self.statistics()?;
-        wish.needs.check_mode(serving.description.handles_share_servers)?;
+        wish.needs.check_mode(serving.description.handles_share_servers.into())?;
         wish.needs.check(serving.driver.abilities(), &statistics)?;
         let is_meant = |pool: &&Pool| {
             let mut fixed = [&wish.beside, &wish.group].into_iter().flatten();

@@ -68,7 +68,7 @@ fn unused(inner: &Inner) -> Vec<ShareServerId> {
 }
 
 fn is_unused(tables: &Tables, server: &ShareServer) -> bool {
-    policy::is_left_alone(&facts(tables, server), server.is_auto_deletable)
+    server.is_auto_deletable && policy::is_left_alone(&facts(tables, server))
 }
 
 /// For how long nothing has happened to a server.

@@ -49,12 +49,12 @@ pub(super) fn unmanage(facts: &ServerFacts) -> Result<(), Denial> {
 }
 
 /// Whether the host may tear a server down by itself: nothing is on it, and no operation at work.
-pub(super) fn is_left_alone(facts: &ServerFacts, is_auto_deletable: bool) -> bool {
+pub(super) fn is_left_alone(facts: &ServerFacts) -> bool {
     let rests = matches!(
         facts.status,
         ShareServerStatus::Active | ShareServerStatus::Error | ShareServerStatus::Inactive
     );
-    is_auto_deletable && rests && delete(facts).is_ok()
+    rests && delete(facts).is_ok()
 }
 
 /// Whether somebody may set a status by hand: not one that needs an operation at work.
@@ -99,8 +99,7 @@ mod tests {
 
         #[test]
         fn the_host_never_removes_by_itself_what_was_taken_over_or_is_used(facts in any_server()) {
-            prop_assert!(!is_left_alone(&facts, false));
-            if is_left_alone(&facts, true) {
+            if is_left_alone(&facts) {
                 prop_assert!(delete(&facts).is_ok());
                 prop_assert!(!matches!(facts.status, ShareServerStatus::ManageError | ShareServerStatus::UnmanageError));
             }

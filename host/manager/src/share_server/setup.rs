@@ -142,7 +142,7 @@ async fn allocate(
             count: usize::try_from(count).unwrap_or(usize::MAX),
             purpose: Purpose::Host,
         };
-        allocations.extend(keep(&*provider, &request, attempt, server.may_exist).await?);
+        allocations.extend(keep(&*provider, &request, attempt, &server).await?);
     }
     Ok(Kept { allocations, data })
 }
@@ -152,11 +152,11 @@ async fn keep(
     provider: &dyn NetworkProvider,
     request: &AddressRequest,
     attempt: &Attempt,
-    may_exist: bool,
+    server: &ShareServer,
 ) -> Result<Vec<NetworkAllocation>, CallError> {
     let reason = attempt.reason();
     match provider.allocate(request, &reason).await {
-        Err(AllocationError::OtherCount { .. }) if !may_exist => {}
+        Err(AllocationError::OtherCount { .. }) if !server.may_exist => {}
         answer => return answer.map_err(|error| unallocated(&error)),
     }
     let released = provider.release(request.server, &Release::Purpose(Purpose::Host), &reason).await;

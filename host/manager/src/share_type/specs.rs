@@ -136,7 +136,7 @@ pub(crate) fn support(kept: &Specs, offered: ShareSupport) -> ShareSupport {
 /// What a type asks of a backend.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Needs {
-    share_servers: bool,
+    share_servers: ServerMode,
     support: ShareSupport,
     replication_type: Option<ReplicationType>,
     capabilities: Vec<(String, String)>,
@@ -153,7 +153,7 @@ pub(crate) fn needs(kept: &Specs) -> Needs {
         is_capability(key).then(|| (key.trim_start_matches(SCOPE).to_owned(), value.clone()))
     };
     Needs {
-        share_servers: is_set(kept, SHARE_SERVERS),
+        share_servers: is_set(kept, SHARE_SERVERS).into(),
         support: ShareSupport {
             snapshot: is_set(kept, SNAPSHOTS),
             create_share_from_snapshot: is_set(kept, FROM_SNAPSHOTS),
@@ -165,6 +165,22 @@ pub(crate) fn needs(kept: &Specs) -> Needs {
     }
 }
 
+/// Whether shares live on share servers (Manila: `driver_handles_share_servers`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum ServerMode {
+    /// Each on a server of its tenant's network.
+    With,
+    /// On what the backend is.
+    #[default]
+    Without,
+}
+
+impl From<bool> for ServerMode {
+    fn from(handles_share_servers: bool) -> Self {
+        if handles_share_servers { Self::With } else { Self::Without }
+    }
+}
+
 impl Needs {
     /// The same, and a capability that a pool has to report beside them.
     pub(crate) fn with_capability(mut self, asked: Option<(String, String)>) -> Self {
@@ -173,16 +189,20 @@ impl Needs {
     }
 
     /// Whether what is placed lives on a share server.
-    pub(crate) const fn on_servers(mut self, is_on_server: bool) -> Self {
-        self.share_servers = is_on_server;
+    pub(crate) const fn on_servers(mut self, mode: ServerMode) -> Self {
+        self.share_servers = mode;
         self
     }
 
     /// Whether a backend makes share servers where they are asked for, and none where they are not; if not, why.
-    pub(crate) fn check_mode(&self, handles_share_servers: bool) -> Result<(), String> {
-        match (self.share_servers, handles_share_servers) {
-            (true, false) => Err("it builds no share servers, which the share type asks for".to_owned()),
-            (false, true) => Err("it builds share servers, which the share type does not ask for".to_owned()),
+    pub(crate) fn check_mode(&self, backend: ServerMode) -> Result<(), String> {
+        match (self.share_servers, backend) {
+            (ServerMode::With, ServerMode::Without) => {
+                Err("it builds no share servers, which the share type asks for".to_owned())
+            }
+            (ServerMode::Without, ServerMode::With) => {
+                Err("it builds share servers, which the share type does not ask for".to_owned())
+            }
             _ => Ok(()),
         }
     }
@@ -305,16 +325,22 @@ mod tests {
         assert!(snapshots.check(&abilities(&[]), &statistics).is_err());
         assert!(needs(&BTreeMap::new()).check(&abilities(&[]), &statistics).is_ok());
         let with_servers = BTreeMap::from([(SHARE_SERVERS.to_owned(), "True".to_owned())]);
-        assert!(needs(&with_servers).check_mode(false).is_err());
-        assert!(needs(&with_servers).check_mode(true).is_ok());
+        assert!(needs(&with_servers).check_mode(ServerMode::Without).is_err());
+        assert!(needs(&with_servers).check_mode(ServerMode::With).is_ok());
     }
 
     #[test]
     fn shares_go_to_backends_of_their_types_mode_only() {
         let without = needs(&BTreeMap::new());
-        assert_eq!((without.check_mode(false), without.check_mode(true).is_err()), (Ok(()), true));
-        let with = without.on_servers(true);
-        assert_eq!((with.check_mode(true), with.check_mode(false).is_err()), (Ok(()), true));
+        assert_eq!(
+            (without.check_mode(ServerMode::Without), without.check_mode(ServerMode::With).is_err()),
+            (Ok(()), true)
+        );
+        let with = without.on_servers(ServerMode::With);
+        assert_eq!(
+            (with.check_mode(ServerMode::With), with.check_mode(ServerMode::Without).is_err()),
+            (Ok(()), true)
+        );
     }
 
     #[test]

@@ -87,6 +87,8 @@ impl Lab {
             share_types: vec![ShareTypeId::from_uuid(id(9, 1))],
             source_snapshot: None,
             asked_consistency: None,
+            share_network: None,
+            server: None,
             shares: shares.into_iter().map(|share| ShareForDriver { group: Some(group), ..share }).collect(),
         }
     }

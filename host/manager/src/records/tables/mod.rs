@@ -379,13 +379,7 @@ impl Tables {
                     remove_from(&mut self.instances_of_snapshot, &instance.snapshot, id);
                 }
             }
-            RowKey::Operation(id) => {
-                if let Some(operation) = self.operations.remove(id) {
-                    self.finished.remove(id);
-                    remove_from(&mut self.unfinished_of_share, &operation.share, id);
-                    remove_from(&mut self.unfinished_of_backend, &operation.backend, id);
-                }
-            }
+            RowKey::Operation(id) => self.remove_operation(*id),
             RowKey::Rules(instance, number) => self.remove_rules(*instance, *number),
             RowKey::FirstResult(project, key) => {
                 if let Some(result) = self.first_results.remove(&(project.clone(), key.clone())) {
@@ -406,6 +400,13 @@ impl Tables {
                 }
             }
         }
+    }
+
+    fn remove_operation(&mut self, id: OperationId) {
+        let Some(operation) = self.operations.remove(&id) else { return };
+        self.finished.remove(&id);
+        remove_from(&mut self.unfinished_of_share, &operation.share, &id);
+        remove_from(&mut self.unfinished_of_backend, &operation.backend, &id);
     }
 
     fn remove_rules(&mut self, instance: ShareInstanceId, number: u32) {
