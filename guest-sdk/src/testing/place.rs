@@ -251,7 +251,7 @@ impl Target {
 
 /// The servers that these shares live on.
 fn servers<'all>(shares: impl IntoIterator<Item = &'all Share>) -> Vec<String> {
-    shares.into_iter().filter_map(|share| share.server.as_ref()).map(|server| server.id.clone()).collect()
+    shares.into_iter().filter_map(|share| share.share_server_id.clone()).collect()
 }
 
 fn server_of(group: &ShareGroup) -> Vec<String> {

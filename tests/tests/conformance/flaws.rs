@@ -27,6 +27,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     ("adds-once", &["access-add-again"]),
     ("removes-only-what-is-there", &["access-remove-absent"]),
     ("ignores-removals", &["access-remove"]),
+    ("calls-new-rules-broken", &["access-add"]),
     ("add-replaces", &["access-keeps-others"]),
     ("levels-are-for-ever", &["access-level"]),
     ("sync-empties", &["access-full-sync"]),
@@ -43,6 +44,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     ("clones-once", &["clone-again"]),
     ("reverts-nothing", &["revert-content"]),
     ("revert-eats-the-snapshot", &["revert-keeps-snapshot", "revert-again"]),
+    ("reverts-to-anything", &["revert-no-snapshot"]),
     ("reverts-once", &["revert-again"]),
     ("extends-once", &["extend-again"]),
     ("shrinks-once", &["shrink-again"]),
@@ -121,13 +123,13 @@ pub(crate) const FLAWS: &[Flaw] = &[
 
 /// Flaws that show where the backend goes on by itself with what it was asked.
 pub(crate) const FLAWS_WHILE_PENDING: &[Flaw] = &[
-    ("status-fails", &["share-status"]),
-    ("status-beyond-all", &["share-status", "share-status-revert"]),
+    ("status-fails", &["share-status", "share-status-after-restart"]),
+    ("status-beyond-all", &["share-status", "share-status-revert", "share-status-after-restart"]),
     ("status-once", &["share-status-again"]),
     ("status-fails-reverts", &["share-status-revert"]),
     ("set-up-forgets-what-goes-on", &["share-status-after-restart", "migration-continue"]),
     ("clones-empty", &["clone-content"]),
-    ("reverts-nothing-later", &["revert-content"]),
+    ("reverts-nothing-later", &["revert-content", "replicated-revert-content"]),
 ];
 
 /// Flaws that show only when a host call fails or is the last one.

@@ -223,10 +223,13 @@ fn parse(text: &str, verify: Verification) -> Result<Address, EndpointError> {
         Err(_) => return Err(wrong("its host is neither an address nor a name")),
     };
     let default = if is_encrypted { 443 } else { 80 };
-    let port = match (authority.port_u16(), authority.port()) {
-        (Some(0), _) | (None, Some(_)) => return Err(wrong("its port is from 1 to 65535")),
-        (Some(port), _) => port,
-        (None, None) => default,
+    // What is no number of a port, the parser passes over as if there were none.
+    let has_port = authority.as_str().strip_prefix(name).is_some_and(|rest| !rest.is_empty());
+    let port = match authority.port_u16() {
+        Some(0) => return Err(wrong("its port is from 1 to 65535")),
+        None if has_port => return Err(wrong("its port is from 1 to 65535")),
+        Some(port) => port,
+        None => default,
     };
     Ok(Address { host, port, is_encrypted })
 }

@@ -15,7 +15,7 @@ use bulkhead_model::manifest::{
 };
 use hyper::header::{HeaderName, HeaderValue};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -73,8 +73,14 @@ struct State {
 }
 
 /// What a login brought.
-#[derive(Debug)]
 pub(super) struct Tokens(Vec<(TokenTemplate, Secret)>);
+
+/// How many there are, and nothing of them.
+impl fmt::Debug for Tokens {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Tokens").field(&self.0.len()).finish()
+    }
+}
 
 /// Why there is no session.
 #[derive(Debug)]

@@ -41,7 +41,15 @@ pub(crate) fn update(share: &Share, update: &AccessUpdate) -> Result<Vec<RuleOut
     if has("keeps-a-hold")? {
         private_data::remove(&owner, "held")?;
     }
-    let outcome = |rule| if is_odd(rule) { RuleOutcome::error(rule) } else { RuleOutcome::active(rule) };
+    let doubts_new_ones = has("calls-new-rules-broken")?;
+    let is_new = |rule: &AccessRule| update.add.iter().any(|added| added.id == rule.id);
+    let outcome = |rule: &AccessRule| {
+        if is_odd(rule) || (doubts_new_ones && is_new(rule)) {
+            RuleOutcome::error(rule)
+        } else {
+            RuleOutcome::active(rule)
+        }
+    };
     Ok(update.rules.iter().map(outcome).collect())
 }
 

@@ -1,6 +1,7 @@
 //! `lab.toml`: what `driver call` and `driver check` give a driver. Everything has a default.
 
 use super::function::Function;
+use super::records::Handles;
 use crate::cli::backend::installed;
 use anyhow::Context;
 use bulkhead_model::ability::Capability;
@@ -138,6 +139,8 @@ pub(super) struct Lab {
     pub(super) rules: Vec<AccessRule>,
     /// How shares are replicated; none where the file does not say.
     pub(super) replication: Option<ReplicationType>,
+    /// What the driver has said of snapshots so far.
+    pub(super) handles: Handles,
     /// What a fake lets commands answer.
     pub(super) answers: Vec<LabAnswer>,
     /// The second backend; none where the file has none.
@@ -199,6 +202,7 @@ impl Lab {
             options,
             limits: written.limits.clone(),
             before,
+            handles: Handles::default(),
             share: share(&written.share, manifest, 1, size)?,
             second_share: share(&written.share, manifest, 2, size)?,
             larger,

@@ -16,6 +16,28 @@ use bulkhead_model::snapshot::SnapshotForDriver;
 use bulkhead_model::status::{AccessRulesStatus, ReplicaState, ReplicationType};
 use bulkhead_model::target::TargetSnapshot;
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The driver's own handles of snapshots, as the share manager would keep them.
+#[derive(Debug, Default)]
+pub(super) struct Handles(Mutex<BTreeMap<SnapshotInstanceId, String>>);
+
+impl Handles {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<SnapshotInstanceId, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keep the handle that the driver answered; none leaves what is kept.
+    pub(super) fn keep(&self, snapshot: SnapshotInstanceId, handle: Option<&String>) {
+        if let Some(handle) = handle {
+            self.all().insert(snapshot, handle.clone());
+        }
+    }
+
+    fn of(&self, snapshot: SnapshotInstanceId) -> Option<String> {
+        self.all().get(&snapshot).cloned()
+    }
+}
 
 impl Lab {
     /// A snapshot of the share.
@@ -24,11 +46,12 @@ impl Lab {
     }
 
     fn snapshot_of(&self, share: &ShareForDriver, number: u64) -> SnapshotForDriver {
+        let instance = SnapshotInstanceId::from_uuid(id(3, number));
         SnapshotForDriver {
-            id: SnapshotInstanceId::from_uuid(id(3, number)),
+            id: instance,
             snapshot: SnapshotId::from_uuid(id(4, 1)),
             size: self.share.size,
-            provider_location: None,
+            provider_location: self.handles.of(instance),
             share: share.clone(),
         }
     }

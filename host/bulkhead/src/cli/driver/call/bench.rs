@@ -23,7 +23,7 @@ use bulkhead_model::error::CallError;
 use bulkhead_model::grant::Ceiling;
 use bulkhead_model::id::{BackendName, GenerationNumber, OperationId, RequestId};
 use bulkhead_model::manifest::Manifest;
-use bulkhead_model::replica::InstanceStatus;
+use bulkhead_model::replica::{InstanceStatus, SnapshotUpdate};
 use bulkhead_model::share::RevertRules;
 use bulkhead_model::snapshot::SnapshotAccessUpdate;
 use bulkhead_package::Package;
@@ -176,7 +176,11 @@ impl Bench {
                 let work = lab.pending_work();
                 answer::progress(&driver.share_status(reason, &lab.second_share, &work).await?)
             }
-            _ => answer::snapshot(&driver.create_snapshot(reason, &snapshot).await?),
+            _ => {
+                let taken = driver.create_snapshot(reason, &snapshot).await?;
+                lab.handles.keep(snapshot.id, taken.provider_location.as_ref());
+                answer::snapshot(&taken)
+            }
         })
     }
 
@@ -205,7 +209,7 @@ impl Bench {
             Function::DeleteShareGroup => json!(driver.delete_share_group(reason, &group).await?),
             Function::ConsistencyUnit => json!(driver.consistency_unit(reason).await?),
             Function::CreateShareGroupSnapshot => {
-                answer::updates(&driver.create_share_group_snapshot(reason, &snapshot).await?)
+                self.kept(&driver.create_share_group_snapshot(reason, &snapshot).await?)
             }
             Function::DeleteShareGroupSnapshot => {
                 json!(driver.delete_share_group_snapshot(reason, &snapshot).await?)
@@ -220,6 +224,14 @@ impl Bench {
         })
     }
 
+    /// An answer about several snapshots, whose handles are kept.
+    fn kept(&self, updates: &[SnapshotUpdate]) -> Value {
+        for update in updates {
+            self.lab.handles.keep(update.id, update.provider_location.as_ref());
+        }
+        answer::updates(updates)
+    }
+
     async fn call_about_replica(&self, function: Function, reason: &CallReason) -> Result<Value, CallError> {
         let (driver, lab) = (&self.driver, &self.lab);
         Ok(match function {
@@ -232,7 +244,7 @@ impl Bench {
             }
             Function::CreateReplicatedSnapshot => {
                 let snapshot = lab.replicated_snapshot([InstanceStatus::Creating; 2]);
-                answer::updates(&driver.create_replicated_snapshot(reason, &snapshot).await?)
+                self.kept(&driver.create_replicated_snapshot(reason, &snapshot).await?)
             }
             Function::DeleteReplicatedSnapshot => {
                 let snapshot = lab.replicated_snapshot([InstanceStatus::Deleting; 2]);
