@@ -138,7 +138,7 @@ pub(crate) const FLAWS_IN_TROUBLE: &[Flaw] = &[
     ("forgets-before-deleting", &["delete-share-converges"]),
     ("keeps-a-hold", &["access-add-converges", "access-remove-converges"]),
     ("snapshot-delete-hides-failures", &["delete-snapshot-converges"]),
-    ("reverts-back-and-forth", &["revert-converges"]),
+    ("reverts-back-and-forth", &["revert-converges", "replicated-revert-converges"]),
     ("extends-by-the-difference", &["extend-converges"]),
     ("migration-believes-its-start", &["migration-start-converges"]),
     ("migration-believes-its-copy", &["migration-continue-converges"]),
