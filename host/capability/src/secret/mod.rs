@@ -1,6 +1,6 @@
 //! Secrets: where they are kept, how they are held, and who takes them out of everything that leaves the host.
 //!
-//! An operator writes a [`SecretReference`](bulkhead_model::secret::SecretReference); [`SecretSource`] reads the [`Secret`] when a generation is
+//! An operator writes a [`SecretReference`]; [`SecretSource`] reads the [`Secret`] when a generation is
 //! loaded. Only the one [`Redactor`] of the daemon makes secrets, so it knows each that is alive, and what passes it holds none: log
 //! lines, effects in the ledger, what drivers say, and what commands and arrays answer to drivers.
 
