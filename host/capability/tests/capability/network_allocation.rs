@@ -409,7 +409,7 @@ async fn sixteen_workers_never_have_an_address_twice_and_lose_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-#[ignore = "takes a minute; run by name, with --release"]
+#[ignore = "takes minutes; `cargo xtask soak` runs it, the test above is its short form"]
 async fn sixteen_workers_never_have_an_address_twice_in_a_hundred_thousand_rounds() {
     churn(100_000, 12).await;
 }
