@@ -2,7 +2,7 @@
 //! cannot reach them.
 //!
 //! Callers: the capability `files` for roots of this machine ([`perform`]), host-assisted migration ([`copy`](transfer::copy)), and the
-//! mode `--serve-files` of the helper ([`serve`]). Whose a path is and who may touch it was decided before; here it is only
+//! mode `--serve-files` of the helper ([`serve()`]). Whose a path is and who may touch it was decided before; here it is only
 //! made sure that nothing outside a root is reached, whatever tenants do inside meanwhile (`beneath`). A failure is a
 //! [`CapabilityError`]; what is done by then stays done, and a repeat finds it.
 
