@@ -86,6 +86,15 @@ impl Slots {
         })
     }
 
+    /// The patterns of the slots that hold paths, and whose they are.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (&str, Option<&Resource>)> {
+        self.values.iter().filter_map(|(_, value)| match value {
+            SlotValue::Path { pattern, of } => Some((pattern.as_str(), of.as_ref())),
+            _ => None,
+        })
+    }
+
     /// The names of the filled slots.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {

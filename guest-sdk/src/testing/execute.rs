@@ -9,6 +9,7 @@ use crate::capability::{CapabilityCode, CapabilityError, CommandExit};
 use crate::execute::Output;
 use crate::job;
 use crate::resource::Resource;
+use crate::service::Instance;
 use crate::slots::Slots;
 
 /// The most jobs of one backend that run at once.
@@ -53,7 +54,7 @@ impl State {
     /// What a command removes must be the resource's own; what it makes is recorded so before it starts.
     fn own_what_it_changes(&self, declared: &Template, filled: &Filled) -> Answer<()> {
         for group in &declared.inside {
-            self.check_runs(group)?;
+            self.check_runs(group, &Instance::Backend)?;
         }
         for (root, place) in declared.destroys.iter().filter_map(|slot| filled.places.get(slot)) {
             self.check_place_owned(root, place)?;

@@ -87,13 +87,23 @@ impl State {
 
     /// A path that may be changed: not a source, and not beside the templates of a `config` root.
     fn check_change(&self, at: &Path) -> Answer<Checked> {
+        let checked = self.check_arrange(at)?;
+        if self.root_use(&at.root) == Some(RootUse::Config) {
+            return read_by_others(at);
+        }
+        Ok(checked)
+    }
+
+    /// A path where a directory may be made or something removed: in a `config` root only what a share server has by its name.
+    fn check_arrange(&self, at: &Path) -> Answer<Checked> {
         let checked = self.check(at)?;
         if checked.place.is_source || checked.place.is_managed {
             return deny(&format!("'{}' may be read, never changed", at.pattern), "nothing");
         }
-        if self.root_use(&at.root) == Some(RootUse::Config) {
-            let line = "a [[file]] template";
-            return deny(&format!("root {} is read by a privileged program", at.root), line);
+        if self.root_use(&at.root) == Some(RootUse::Config)
+            && !matches!(checked.place.owner, Some(Resource::ShareServer(_)))
+        {
+            return read_by_others(at);
         }
         Ok(checked)
     }
@@ -160,7 +170,7 @@ impl State {
     }
 
     pub(super) fn create_directory(&self, at: &Path) -> Answer<()> {
-        let checked = self.check_change(at)?;
+        let checked = self.check_arrange(at)?;
         if checked.is_there() {
             return self.check_owned(&checked);
         }
@@ -169,7 +179,7 @@ impl State {
     }
 
     pub(super) fn remove(&self, at: &Path) -> Answer<()> {
-        let checked = self.check_change(at)?;
+        let checked = self.check_arrange(at)?;
         if checked.is_there() {
             self.check_owned(&checked)?;
             remove_tree(&checked.full)?;
@@ -321,6 +331,10 @@ impl State {
         let full = self.root_directory(&file.root).join(&place.relative);
         Ok((template, file, Checked { root: file.root.clone(), place, full }))
     }
+}
+
+fn read_by_others(at: &Path) -> Answer<Checked> {
+    deny(&format!("root {} is read by a privileged program", at.root), "a [[file]] template")
 }
 
 /// The one resource that the slots of a file name; none if they leave it to the call's subject.

@@ -17,7 +17,7 @@ use crate::files::Space;
 use crate::http::Response;
 use crate::log::Level;
 use crate::resource::Resource;
-use crate::service::Status;
+use crate::service::{Instance, Status};
 use crate::share::Share;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -176,23 +176,40 @@ impl Lab {
     /// How a service is.
     #[must_use]
     pub fn service(&self, name: &str) -> Status {
-        self.state.services.borrow().status(name)
+        self.service_of(name, &Instance::Backend)
+    }
+
+    /// How a service of one instance of its group is.
+    #[must_use]
+    pub fn service_of(&self, name: &str, instance: &Instance) -> Status {
+        self.state.services.borrow().status(name, instance)
     }
 
     /// The directories that a group is shown; none if it does not run.
     #[must_use]
     pub fn shown(&self, group: &str) -> Vec<Shown> {
-        self.state.services.borrow().shown(group)
+        self.shown_of(group, &Instance::Backend)
     }
 
-    /// Let every start of a service fail.
+    /// The directories that one instance of a group is shown; none if it does not run.
+    #[must_use]
+    pub fn shown_of(&self, group: &str, instance: &Instance) -> Vec<Shown> {
+        self.state.services.borrow().shown(group, instance)
+    }
+
+    /// Somebody ends an instance of a group with all in it: nothing of it runs, nothing is shown.
+    pub fn kill_group(&self, group: &str, instance: &Instance) {
+        self.state.kill_group(group, instance);
+    }
+
+    /// Let every start of a service fail; one that runs is left alone.
     pub fn refuse_service(&self, name: &str, error: CapabilityError) {
         self.state.services.borrow_mut().refusals.insert(name.to_owned(), error);
     }
 
     /// Let a service that runs end by itself.
     pub fn end_service(&self, name: &str, exit: CommandExit) {
-        self.state.services.borrow_mut().end(name, exit);
+        self.state.services.borrow_mut().end(name, &Instance::Backend, exit);
     }
 
     /// The host process is another one: services and jobs run on and are adopted.

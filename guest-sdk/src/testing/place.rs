@@ -25,6 +25,8 @@ pub(super) struct Target {
     managed: Option<String>,
     /// The servers that what the call is about lives on, or that it is about.
     servers: Vec<String>,
+    /// Each share that lives on a server, with it.
+    hosts: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -44,18 +46,25 @@ impl Target {
         Self {
             shares: shares.iter().map(|share| share.id.clone()).collect(),
             servers: servers(shares),
+            hosts: hosts(shares),
             ..Self::default()
         }
     }
 
     pub(super) fn share(share: &Share) -> Self {
-        Self { shares: vec![share.id.clone()], servers: servers([share]), ..Self::default() }
+        Self {
+            shares: vec![share.id.clone()],
+            servers: servers([share]),
+            hosts: hosts([share]),
+            ..Self::default()
+        }
     }
 
     pub(super) fn snapshot(snapshot: &Snapshot) -> Self {
         Self {
             snapshots: vec![SnapshotIds::of(snapshot)],
             servers: servers([&snapshot.share]),
+            hosts: hosts([&snapshot.share]),
             ..Self::default()
         }
     }
@@ -86,6 +95,7 @@ impl Target {
             shares: replicas.iter().map(|replica| replica.share.id.clone()).collect(),
             snapshots: snapshots.into_iter().map(SnapshotIds::of).collect(),
             servers: servers(replicas.iter().map(|replica| &replica.share)),
+            hosts: hosts(replicas.iter().map(|replica| &replica.share)),
             ..Self::default()
         }
     }
@@ -99,6 +109,7 @@ impl Target {
             shares: vec![source_share.id.clone(), destination_share.id.clone()],
             snapshots: sides.map(SnapshotIds::of).collect(),
             servers: servers([source_share, destination_share]),
+            hosts: hosts([source_share, destination_share]),
             ..Self::default()
         }
     }
@@ -120,6 +131,7 @@ impl Target {
             shares: sources.iter().map(|source| source.share.id.clone()).collect(),
             sources: sources.iter().map(of).collect(),
             servers: server_of(group),
+            hosts: hosts(sources.iter().map(|source| &source.share)),
             ..Self::default()
         }
     }
@@ -130,6 +142,7 @@ impl Target {
             subject: Some(Resource::from(&snapshot.share_group)),
             snapshots: snapshot.members.iter().map(SnapshotIds::of).collect(),
             servers: server_of(&snapshot.share_group),
+            hosts: hosts(snapshot.members.iter().map(|member| &member.share)),
             ..Self::default()
         }
     }
@@ -188,13 +201,17 @@ impl Target {
     fn names(&self, named: Option<&Resource>) -> Answer<Names> {
         let mut names = Names { managed: self.managed.clone(), ..Names::default() };
         match self.resource(named)? {
-            Resource::ShareGroup(_) | Resource::ShareServer(_) => {}
+            Resource::ShareGroup(_) => {}
+            Resource::ShareServer(id) => names.server = Some(id),
             Resource::Share(id) => names.share = Some(id),
             Resource::Snapshot(id) => {
                 let of = self.snapshots.iter().find(|ids| ids.snapshot == id);
                 names.share = of.map(|ids| ids.share.clone());
                 names.snapshot = Some(id);
             }
+        }
+        if let Some((_, server)) = self.hosts.iter().find(|(share, _)| names.share.as_ref() == Some(share)) {
+            names.server = Some(server.clone());
         }
         let of_share =
             |(share, ids): &(String, SnapshotIds)| (names.share.as_ref() == Some(share)).then(|| ids.clone());
@@ -203,6 +220,11 @@ impl Target {
             names.source_snapshot = Some(source.snapshot);
         }
         Ok(names)
+    }
+
+    /// The share server that a resource is, or lives on.
+    pub(super) fn server_of(&self, resource: &Resource) -> Answer<Option<String>> {
+        self.names(Some(resource)).map(|names| names.server)
     }
 
     /// The name of a resource at the backend.
@@ -254,6 +276,10 @@ fn servers<'all>(shares: impl IntoIterator<Item = &'all Share>) -> Vec<String> {
     shares.into_iter().filter_map(|share| share.share_server_id.clone()).collect()
 }
 
+fn hosts<'all>(shares: impl IntoIterator<Item = &'all Share>) -> Vec<(String, String)> {
+    shares.into_iter().filter_map(|share| Some((share.id.clone(), share.share_server_id.clone()?))).collect()
+}
+
 fn server_of(group: &ShareGroup) -> Vec<String> {
     group.server.iter().map(|server| server.id.clone()).collect()
 }
@@ -264,6 +290,7 @@ struct Names {
     snapshot: Option<String>,
     source_share: Option<String>,
     source_snapshot: Option<String>,
+    server: Option<String>,
     managed: Option<String>,
 }
 
@@ -276,12 +303,13 @@ impl Names {
             "snapshot" => self.snapshot.as_ref().map(snapshot),
             "source-share" => self.source_share.as_ref().map(share),
             "source-snapshot" => self.source_snapshot.as_ref().map(snapshot),
+            "server" => self.server.as_ref().map(|id| format!("share-server-{id}")),
             "managed" => self.managed.clone(),
             _ => None,
         }
     }
 
-    /// Whom what stands at the path belongs to: the snapshot if the pattern names one, else the share.
+    /// Whom what stands at the path belongs to: the snapshot if the pattern names one, else the share, else the share server.
     fn owner(&self, pattern: &str) -> Option<Resource> {
         if pattern.contains("{snapshot}") {
             self.snapshot.clone().map(Resource::Snapshot)
@@ -289,8 +317,10 @@ impl Names {
             self.share.clone().map(Resource::Share)
         } else if pattern.contains("{source-snapshot}") {
             self.source_snapshot.clone().map(Resource::Snapshot)
-        } else {
+        } else if pattern.contains("{source-share}") {
             self.source_share.clone().map(Resource::Share)
+        } else {
+            pattern.contains("{server}").then(|| self.server.clone().map(Resource::ShareServer)).flatten()
         }
     }
 }

@@ -8,6 +8,7 @@ use super::manifest::{Bind, Group};
 use crate::capability::{CapabilityCode, CapabilityError, CommandExit};
 use crate::dbus::Reply;
 use crate::files::Path;
+use crate::resource::Resource;
 use crate::service::{self, Instance, Origin, Status};
 use crate::slots::Slots;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,12 +25,24 @@ pub struct Shown {
     pub at: String,
 }
 
+/// A group or service by its name, and the share server that this instance of it is of; none: the backend's.
+type Key = (String, Option<String>);
+
+/// Which instance is meant.
+fn key(name: &str, instance: &Instance) -> Key {
+    let server = match instance {
+        Instance::Of(Resource::ShareServer(server)) => Some(server.clone()),
+        Instance::Backend | Instance::Of(_) => None,
+    };
+    (name.to_owned(), server)
+}
+
 /// Groups and services as they are.
 #[derive(Debug, Default)]
 pub(super) struct Services {
     /// Groups that run, with what they are shown.
-    groups: BTreeMap<String, Vec<Shown>>,
-    services: BTreeMap<String, Started>,
+    groups: BTreeMap<Key, Vec<Shown>>,
+    services: BTreeMap<Key, Started>,
     /// What a start fails with.
     pub(super) refusals: BTreeMap<String, CapabilityError>,
 }
@@ -55,8 +68,8 @@ impl Started {
 }
 
 impl Services {
-    pub(super) fn status(&self, name: &str) -> Status {
-        self.services.get(name).map_or(
+    pub(super) fn status(&self, name: &str, instance: &Instance) -> Status {
+        self.services.get(&key(name, instance)).map_or(
             Status {
                 state: service::State::Stopped,
                 started_at_ms: None,
@@ -67,12 +80,19 @@ impl Services {
         )
     }
 
-    pub(super) fn shown(&self, group: &str) -> Vec<Shown> {
-        self.groups.get(group).cloned().unwrap_or_default()
+    pub(super) fn shown(&self, group: &str, instance: &Instance) -> Vec<Shown> {
+        self.groups.get(&key(group, instance)).cloned().unwrap_or_default()
     }
 
-    pub(super) fn end(&mut self, name: &str, exit: CommandExit) {
-        if let Some(started) = self.services.get_mut(name) {
+    /// End a group and all in it at once, as somebody with a shell would.
+    pub(super) fn kill(&mut self, group: &str, instance: &Instance, of_group: impl Fn(&str) -> bool) {
+        let killed = key(group, instance);
+        self.services.retain(|(name, server), _| !(of_group(name) && *server == killed.1));
+        self.groups.remove(&killed);
+    }
+
+    pub(super) fn end(&mut self, name: &str, instance: &Instance, exit: CommandExit) {
+        if let Some(started) = self.services.get_mut(&key(name, instance)) {
             started.exit = Some(exit);
         }
     }
@@ -92,23 +112,21 @@ impl Services {
 
 impl State {
     pub(super) fn start_service(&self, name: &str, instance: &Instance, slots: Slots) -> Answer<Status> {
-        check_instance(instance)?;
         let order = self.start_order(name)?;
+        self.check_service_instance(name, instance)?;
         let mut commands = Vec::new();
         for service in &order {
             let Some(declared) = self.manifest.running.services.get(service) else { continue };
             let own = slots.only(|slot| declared.template.slots.contains_key(slot));
+            self.check_places(&own, instance)?;
             let filled = self.fill(service, &declared.template, own)?;
             commands.push((service, &declared.group, Command::new(service, &declared.template, filled)));
         }
         self.check_all_known(name, &order, &slots)?;
         for (service, group, command) in commands {
-            if let Some(refusal) = self.services.borrow().refusals.get(service) {
-                return Err(refusal.clone());
-            }
             let mut services = self.services.borrow_mut();
-            services.groups.entry(group.clone()).or_default();
-            match services.services.get(service) {
+            services.groups.entry(key(group, instance)).or_default();
+            match services.services.get(&key(service, instance)) {
                 Some(found) if found.exit.is_none() && found.command != command => {
                     return fail(
                         CapabilityCode::Conflict,
@@ -117,13 +135,16 @@ impl State {
                 }
                 Some(found) if found.exit.is_none() => {}
                 _ => {
+                    if let Some(refusal) = services.refusals.get(service) {
+                        return Err(refusal.clone());
+                    }
                     let since_ms = self.clock_ms.get();
                     let started = Started { command, since_ms, origin: Origin::ThisHost, exit: None };
-                    services.services.insert(service.clone(), started);
+                    services.services.insert(key(service, instance), started);
                 }
             }
         }
-        Ok(self.services.borrow().status(name))
+        Ok(self.services.borrow().status(name, instance))
     }
 
     /// The services that `name` comes after, in order, then itself.
@@ -158,32 +179,79 @@ impl State {
     }
 
     pub(super) fn service_status(&self, name: &str, instance: &Instance) -> Answer<Status> {
-        check_instance(instance)?;
-        self.start_order(name)?;
-        Ok(self.services.borrow().status(name))
+        self.check_service_instance(name, instance)?;
+        Ok(self.services.borrow().status(name, instance))
     }
 
     pub(super) fn stop_service(&self, name: &str, instance: &Instance) -> Answer<()> {
-        check_instance(instance)?;
-        self.start_order(name)?;
+        self.check_service_instance(name, instance)?;
         for (other, declared) in &self.manifest.running.services {
             if declared.after.iter().any(|earlier| earlier == name) {
                 self.stop_service(other, instance)?;
             }
         }
-        self.services.borrow_mut().services.remove(name);
+        self.services.borrow_mut().services.remove(&key(name, instance));
         Ok(())
     }
 
     pub(super) fn stop_group(&self, group: &str, instance: &Instance) -> Answer<()> {
-        check_instance(instance)?;
-        self.group(group)?;
-        let mut services = self.services.borrow_mut();
-        let of_group = |name: &String| {
+        self.check_instance(group, instance)?;
+        self.kill_group(group, instance);
+        Ok(())
+    }
+
+    /// End a group and all in it at once.
+    pub(super) fn kill_group(&self, group: &str, instance: &Instance) {
+        let of_group = |name: &str| {
             self.manifest.running.services.get(name).is_some_and(|declared| declared.group == group)
         };
-        services.services.retain(|name, _| !of_group(name));
-        services.groups.remove(group);
+        self.services.borrow_mut().kill(group, instance, of_group);
+    }
+
+    fn check_service_instance(&self, name: &str, instance: &Instance) -> Answer<()> {
+        self.start_order(name)?;
+        match self.manifest.running.services.get(name) {
+            Some(declared) => self.check_instance(&declared.group, instance),
+            None => Ok(()),
+        }
+    }
+
+    /// The backend has one instance of a group, or each share server has one: those of the call's servers are reached.
+    fn check_instance(&self, group: &str, instance: &Instance) -> Answer<()> {
+        let is_of_servers = self.group(group)?.is_of_servers;
+        match instance {
+            Instance::Backend if is_of_servers => deny(
+                &format!("only share servers have an instance of group {group}"),
+                "nothing: ask for one of those",
+            ),
+            Instance::Backend => Ok(()),
+            Instance::Of(resource) => {
+                self.target().resource(Some(resource))?;
+                if is_of_servers && matches!(resource, Resource::ShareServer(_)) {
+                    return Ok(());
+                }
+                deny(&format!("group {group} has no instance of {resource:?}"), "nothing: ask for one it has")
+            }
+        }
+    }
+
+    /// What lives on a share server is shown to that one's groups alone.
+    fn check_same_server(&self, instance: &Instance, owner: Option<&Resource>) -> Answer<()> {
+        let (Instance::Of(Resource::ShareServer(server)), Some(owner)) = (instance, owner) else {
+            return Ok(());
+        };
+        if self.target().server_of(owner)?.as_ref() == Some(server) {
+            return Ok(());
+        }
+        deny(&format!("{owner:?} does not live on share server {server}"), "nothing")
+    }
+
+    /// The same for the paths among the slots of a service or a call on a bus.
+    fn check_places(&self, slots: &Slots, instance: &Instance) -> Answer<()> {
+        for (pattern, of) in slots.paths() {
+            let owner = self.target().place(pattern, of)?.owner;
+            self.check_same_server(instance, owner.as_ref())?;
+        }
         Ok(())
     }
 
@@ -196,20 +264,26 @@ impl State {
     }
 
     /// Fails with `unavailable` unless the group runs.
-    pub(super) fn check_runs(&self, group: &str) -> Answer<()> {
+    pub(super) fn check_runs(&self, group: &str, instance: &Instance) -> Answer<()> {
         self.group(group)?;
-        if self.services.borrow().groups.contains_key(group) {
+        if self.services.borrow().groups.contains_key(&key(group, instance)) {
             return Ok(());
         }
         fail(CapabilityCode::Unavailable, format!("group {group} does not run: start one of its services"))
     }
 
-    fn shown(&self, group: &str, bind: &str, source: &Path) -> Answer<(String, Shown)> {
+    fn shown(
+        &self,
+        group: &str,
+        instance: &Instance,
+        (bind, source): (&str, &Path),
+    ) -> Answer<(String, Shown)> {
         let Some(declared) = self.group(group)?.binds.get(bind) else {
             return invalid(format!("group {group} declares no bind '{bind}'; declare it as [[group.bind]]"));
         };
         let (key, place) = self.bind_source(bind, declared, source)?;
         let at = self.target().place(&declared.at, source.of.as_ref())?.relative;
+        self.check_same_server(instance, place.owner.as_ref())?;
         self.check_place_owned(&key.0, &place)?;
         let source = self.root_directory(&key.0).join(&key.1);
         Ok((key.1, Shown { bind: bind.to_owned(), source, at }))
@@ -236,13 +310,13 @@ impl State {
     }
 
     pub(super) fn bind(&self, group: &str, instance: &Instance, bind: &str, source: &Path) -> Answer<()> {
-        check_instance(instance)?;
-        let (relative, wanted) = self.shown(group, bind, source)?;
+        self.check_instance(group, instance)?;
+        let (relative, wanted) = self.shown(group, instance, (bind, source))?;
         if !wanted.source.is_dir() {
             return fail(CapabilityCode::NotFound, format!("{relative} is not there"));
         }
         let mut services = self.services.borrow_mut();
-        let Some(shown) = services.groups.get_mut(group) else {
+        let Some(shown) = services.groups.get_mut(&key(group, instance)) else {
             return fail(CapabilityCode::NotFound, format!("group {group} does not run"));
         };
         match shown.iter().find(|other| other.at == wanted.at) {
@@ -259,29 +333,31 @@ impl State {
     }
 
     pub(super) fn unbind(&self, group: &str, instance: &Instance, bind: &str, source: &Path) -> Answer<()> {
-        check_instance(instance)?;
+        self.check_instance(group, instance)?;
         let Some(declared) = self.group(group)?.binds.get(bind) else {
             return invalid(format!("group {group} declares no bind '{bind}'; declare it as [[group.bind]]"));
         };
-        self.bind_source(bind, declared, source)?;
+        let (_, place) = self.bind_source(bind, declared, source)?;
+        self.check_same_server(instance, place.owner.as_ref())?;
         let at = self.target().place(&declared.at, source.of.as_ref())?.relative;
-        if let Some(shown) = self.services.borrow_mut().groups.get_mut(group) {
+        if let Some(shown) = self.services.borrow_mut().groups.get_mut(&key(group, instance)) {
             shown.retain(|one| one.at != at);
         }
         Ok(())
     }
 
     pub(super) fn call_dbus(&self, template: &str, owner: &Instance, slots: Slots) -> Answer<Reply> {
-        check_instance(owner)?;
         let Some(declared) = self.manifest.running.dbus.get(template) else {
             return invalid(format!("no D-Bus call '{template}' is declared; declare it as [[dbus]]"));
         };
+        self.check_instance(&declared.group, owner)?;
         if !self.group(&declared.group)?.has_bus {
             let line = format!("[[group]] name = \"{}\", bus = \"/run/…\"", declared.group);
             return deny(&format!("group {} has no bus", declared.group), &line);
         }
+        self.check_places(&slots, owner)?;
         let filled = self.fill(template, &declared.template, slots)?;
-        self.check_runs(&declared.group)?;
+        self.check_runs(&declared.group, owner)?;
         let call = Command::new(template, &declared.template, filled);
         self.dbus_calls.borrow_mut().push(call.clone());
         let answer = self.dbus_answers.borrow().get(template).cloned();
@@ -292,16 +368,5 @@ impl State {
                 format!("the test does not say what {template} answers: use Lab::answer_dbus"),
             ),
         }
-    }
-}
-
-/// A backend has one instance of each group it declares.
-fn check_instance(instance: &Instance) -> Answer<()> {
-    match instance {
-        Instance::Backend => Ok(()),
-        Instance::Of(resource) => deny(
-            &format!("the group has one instance, of the backend, and none of {resource:?}"),
-            "nothing: ask for the backend's",
-        ),
     }
 }

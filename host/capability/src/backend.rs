@@ -139,6 +139,19 @@ pub enum GrantError {
         #[source]
         source: InvalidNetwork,
     },
+    /// A network that share servers with a network of their own get addresses from is nowhere.
+    #[error(
+        "grant.networks.{label}[{position}] names no bridge, and group '{group}' of the driver is plugged into it with each share \
+         server's addresses; add bridge = \"br0\", and namespace = \"NAME\" where the bridge is in a network namespace of its own"
+    )]
+    Unplugged {
+        /// For what it is bound.
+        label: AllocationLabel,
+        /// Its place in the list.
+        position: usize,
+        /// The driver's group.
+        group: Label,
+    },
     /// An endpoint cannot be bound.
     #[error("endpoint '{name}' cannot be used")]
     Endpoint {
@@ -257,6 +270,7 @@ impl Backend {
         (roots, endpoints): (BTreeMap<Label, Arc<Root>>, BTreeMap<Label, Arc<BoundEndpoint>>),
         interceptor: Option<Arc<dyn Interceptor>>,
     ) -> Result<Arc<Self>, GrantError> {
+        crate::grant::check_plugs(&parts.manifest, &parts.grant)?;
         let networks = Standalone::new(parts.addresses.clone(), parts.name.clone(), &parts.grant.networks)
             .map_err(|(label, position, source)| GrantError::Network { label, position, source })?;
         let shared = parts.locks.of(&parts.name);

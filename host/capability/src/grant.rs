@@ -7,7 +7,8 @@ use crate::root::Root;
 use bulkhead_model::ability::Capability;
 use bulkhead_model::grant::{Ceiling, EndpointGrant, Grant, Verification};
 use bulkhead_model::id::{Digest, Label};
-use bulkhead_model::manifest::{Manifest, SlotType};
+use bulkhead_model::manifest::{GroupNetwork, Manifest, SlotType};
+use bulkhead_model::network::AllocationLabel;
 use bulkhead_model::suggestion::nearest;
 use bulkhead_model::tenure::Tenure;
 use std::collections::BTreeMap;
@@ -80,6 +81,23 @@ pub(crate) fn check_commands_only(manifest: &Manifest, grant: &Grant) -> Result<
     for command in manifest.commands.iter().filter(|command| granted(&command.name)) {
         if command.slots.values().any(|slot| matches!(slot, SlotType::Path { .. })) {
             return none(format!("template '{}', which has a path slot", command.name));
+        }
+    }
+    Ok(())
+}
+
+/// A granted group with a network of its own is plugged into every network that its addresses come from, and no bridge joins two segments.
+pub(crate) fn check_plugs(manifest: &Manifest, grant: &Grant) -> Result<(), GrantError> {
+    grant.networks.check_plugs().map_err(|(label, position, source)| GrantError::Network {
+        label,
+        position,
+        source,
+    })?;
+    let mut groups = manifest.groups.iter().filter(|group| group.network == GroupNetwork::Own);
+    let Some(group) = groups.find(|group| grant.templates.contains_key(&group.name)) else { return Ok(()) };
+    for label in [AllocationLabel::User, AllocationLabel::Admin] {
+        if let Some(position) = grant.networks.of(label).iter().position(|network| network.bridge.is_none()) {
+            return Err(GrantError::Unplugged { label, position, group: group.name.clone() });
         }
     }
     Ok(())

@@ -246,6 +246,12 @@ pub(crate) fn leave_namespaces() -> Result<(), Errno> {
     unsafe { unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::NEWPID) }
 }
 
+/// Give this process a network of its own, without any device that is up. It has one thread.
+pub(crate) fn leave_network() -> Result<(), Errno> {
+    // SAFETY: the flag does not touch the table of descriptors, which is what makes the call unsafe.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNET) }
+}
+
 /// Let go of the streams that this process was started with: it outlives whoever reads them.
 pub(crate) fn close_streams() -> Result<(), Errno> {
     let nothing = open_nothing()?;

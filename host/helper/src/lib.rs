@@ -21,6 +21,7 @@ mod job;
 mod keeper;
 pub mod listen;
 mod lock;
+mod network;
 mod output;
 mod path;
 mod policy;

@@ -63,8 +63,9 @@ fn keeper(words: &[OsString]) -> Option<Result<(), Box<dyn Error>>> {
     };
     let (first, rest) = words.split_first()?;
     match (first.to_str()?, rest) {
-        ("--keep-group", [record, group, tmpfs @ ..]) => {
-            Some(keep_group(Path::new(record), Path::new(group), &text(tmpfs)))
+        ("--keep-group", [record, group, network, tmpfs @ ..]) => {
+            let network = Some(Path::new(network)).filter(|path| !path.as_os_str().is_empty());
+            Some(keep_group(Path::new(record), Path::new(group), (network, &text(tmpfs))))
         }
         ("--serve-files", []) => Some(serve_files()),
         ("--keep-inside", tmpfs) => Some(keep_inside(&text(tmpfs))),

@@ -1,11 +1,13 @@
 //! The helper's own policy, for a daemon that has fewer rights than its helper: a file of root's that names what may be run at all.
 //!
 //! Without one the helper trusts its daemon's grants; with one, both must allow a command. The file is JSON:
-//! `{"programs": {"cp": "/usr/bin/cp"}, "roots": ["/srv/shares"], "unreviewed-programs": []}`.
+//! `{"programs": {"cp": "/usr/bin/cp"}, "roots": ["/srv/shares"], "unreviewed-programs": [], "bridges": ["br0", "blue/br0"]}`; a bridge in a
+//! network namespace stands behind that one's name.
 
 use crate::protocol::{Refusal, RootBinding, RunRequest, StartService, Unreviewed};
 use bulkhead_model::id::Label;
 use bulkhead_model::manifest::{CommandTemplate, ServiceTemplate};
+use bulkhead_model::network::NetworkPlug;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::process::geteuid;
 use serde::Deserialize;
@@ -28,6 +30,8 @@ struct Rules {
     roots: BTreeSet<String>,
     #[serde(default)]
     unreviewed_programs: BTreeSet<String>,
+    #[serde(default)]
+    bridges: BTreeSet<String>,
 }
 
 /// Why a policy file cannot be used.
@@ -83,6 +87,20 @@ impl Policy {
             }
         }
         Ok(())
+    }
+
+    /// Denied unless the policy names the bridge.
+    pub(crate) fn check_bridge(&self, plug: &NetworkPlug) -> Result<(), Refusal> {
+        let Self(Some(rules)) = self else { return Ok(()) };
+        let name = match &plug.namespace {
+            Some(namespace) => format!("{namespace}/{}", plug.bridge),
+            None => plug.bridge.clone(),
+        };
+        if rules.bridges.contains(&name) {
+            return Ok(());
+        }
+        let line = format!("\"bridges\": [\"{name}\"] in the helper's policy file");
+        Err(Refusal::denied(plug.to_string(), line))
     }
 
     /// Denied unless the policy names the service's program as this file, and every root.
@@ -203,6 +221,24 @@ mod tests {
             let found = policy.check(&request(program, root), &template(name)).expect_err("it is denied");
             assert!(found.message.contains("policy file"), "{found}");
         }
+    }
+
+    #[test]
+    fn a_network_is_plugged_only_into_a_bridge_that_the_file_names() {
+        let text = r#"{"programs": {}, "roots": [], "bridges": ["br0", "blue/br1"]}"#;
+        let (_directory, policy) = written(text, 0o644);
+        let policy = policy.expect("it is a policy");
+        let plug = |namespace: Option<&str>, bridge: &str| NetworkPlug {
+            bridge: bridge.to_owned(),
+            namespace: namespace.map(str::to_owned),
+        };
+        assert_eq!(policy.check_bridge(&plug(None, "br0")), Ok(()));
+        assert_eq!(policy.check_bridge(&plug(Some("blue"), "br1")), Ok(()));
+        for (namespace, bridge) in [(None, "br1"), (Some("blue"), "br0"), (Some("red"), "br1")] {
+            let found = policy.check_bridge(&plug(namespace, bridge)).expect_err("it is denied");
+            assert!(found.message.contains("policy file"), "{found}");
+        }
+        assert_eq!(Policy::of_the_daemon().check_bridge(&plug(None, "br9")), Ok(()));
     }
 
     #[test]

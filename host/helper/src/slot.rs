@@ -1,12 +1,12 @@
 //! Whether a value is of its slot's type: the same alphabets as the daemon's, checked where the words are built.
 
 use crate::protocol::{Refusal, SlotArgument};
-use bulkhead_model::id::{Label, ShareInstanceId, SnapshotInstanceId};
+use bulkhead_model::id::{Label, ShareInstanceId, ShareServerId, SnapshotInstanceId};
 use bulkhead_model::manifest::SlotType;
 use bulkhead_model::pattern::{Part, Pattern, RelativePath, parts};
 use bulkhead_model::share::share_name;
 use bulkhead_model::snapshot::snapshot_name;
-use bulkhead_model::target::ManagedName;
+use bulkhead_model::target::{ManagedName, Resource};
 use bulkhead_model::text::is_harmless;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ use std::net::IpAddr;
 
 const SHARE_NAME_BYTES: usize = "share-".len() + 36;
 const SNAPSHOT_NAME_BYTES: usize = "share-snapshot-".len() + 36;
+const SERVER_NAME_BYTES: usize = "share-server-".len() + 36;
 
 /// Fails with `invalid-argument` unless `value` is of the type, in the one spelling that the type has.
 pub(crate) fn check(label: &Label, slot: &SlotType, value: &SlotArgument) -> Result<(), Refusal> {
@@ -58,7 +59,7 @@ fn is_uuid(text: &str) -> bool {
 
 /// A name that the host derives from a resource.
 fn is_name(text: &str) -> bool {
-    is_share_name(text) || is_snapshot_name(text)
+    is_share_name(text) || is_snapshot_name(text) || is_server_name(text)
 }
 
 fn is_share_name(text: &str) -> bool {
@@ -69,6 +70,11 @@ fn is_share_name(text: &str) -> bool {
 fn is_snapshot_name(text: &str) -> bool {
     let id = text.strip_prefix("share-snapshot-").map(str::parse::<SnapshotInstanceId>);
     matches!(id, Some(Ok(id)) if snapshot_name(id) == text)
+}
+
+fn is_server_name(text: &str) -> bool {
+    let id = text.strip_prefix("share-server-").map(str::parse::<ShareServerId>);
+    matches!(id, Some(Ok(id)) if Resource::ShareServer(id).to_string() == text)
 }
 
 /// Whether `path` is `pattern` with names of resources in its places.
@@ -93,6 +99,7 @@ pub(crate) fn names_in(pattern: &Pattern, path: &RelativePath) -> Option<BTreeMa
             Part::Place(label) if label.as_str().ends_with("snapshot") => {
                 (SNAPSHOT_NAME_BYTES, is_snapshot_name)
             }
+            Part::Place(label) if label.as_str() == "server" => (SERVER_NAME_BYTES, is_server_name),
             Part::Place(_) => (SHARE_NAME_BYTES, is_share_name),
         };
         let (name, after) = rest.split_at_checked(length).filter(|(name, _)| fits(name))?;
@@ -147,6 +154,10 @@ mod tests {
         assert!(takes("{share}", &share));
         assert!(takes("{share}@{snapshot}", &format!("{share}@{snapshot}")));
         assert!(takes(".{share}.new", &format!(".{share}.new")));
+        let server = Resource::ShareServer(ShareServerId::random()).to_string();
+        assert!(takes("{server}/exports/{share}.conf", &format!("{server}/exports/{share}.conf")));
+        assert!(!takes("{server}/exports/{share}.conf", &format!("{share}/exports/{share}.conf")));
+        assert!(!takes("{share}", &server) && !takes("{server}", &share));
         assert!(!takes("{share}", &format!("{share}/etc")));
         assert!(!takes("{share}", "etc"));
         assert!(!takes("{share}", &snapshot));

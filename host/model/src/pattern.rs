@@ -55,6 +55,8 @@ pub enum Variable {
     SourceShare,
     /// `{source-snapshot}`: the snapshot a share is made from.
     SourceSnapshot,
+    /// `{server}`: `share-server-<id>` of the subject, or of the share server that the subject lives on.
+    Server,
     /// `{managed}`: what the operator named in a manage call.
     Managed,
     /// `{number}`: a number that the driver gives; only in roots of use `kernel`.
@@ -62,8 +64,15 @@ pub enum Variable {
 }
 
 impl Variable {
-    const ALL: [Self; 6] =
-        [Self::Share, Self::Snapshot, Self::SourceShare, Self::SourceSnapshot, Self::Managed, Self::Number];
+    const ALL: [Self; 7] = [
+        Self::Share,
+        Self::Snapshot,
+        Self::SourceShare,
+        Self::SourceSnapshot,
+        Self::Server,
+        Self::Managed,
+        Self::Number,
+    ];
 
     /// As it stands between braces.
     #[must_use]
@@ -73,6 +82,7 @@ impl Variable {
             Self::Snapshot => "snapshot",
             Self::SourceShare => "source-share",
             Self::SourceSnapshot => "source-snapshot",
+            Self::Server => "server",
             Self::Managed => "managed",
             Self::Number => "number",
         }
@@ -100,7 +110,7 @@ pub struct Pattern {
 pub enum InvalidPattern {
     /// A place that names nothing the host derives.
     #[error(
-        "'{{{0}}}' is not a name the host derives; use {{share}}, {{snapshot}}, {{source-share}}, {{source-snapshot}}, {{managed}} or {{number}}"
+        "'{{{0}}}' is not a name the host derives; use {{share}}, {{snapshot}}, {{source-share}}, {{source-snapshot}}, {{server}}, {{managed}} or {{number}}"
     )]
     Variable(String),
     /// Literal text outside the alphabet.
@@ -175,7 +185,8 @@ impl Pattern {
         Some(RelativePath(filled))
     }
 
-    /// The resource that what stands at this path belongs to: the snapshot if the pattern names one, else the share.
+    /// The resource that what stands at this path belongs to: the snapshot if the pattern names one, else the share, else
+    /// the share server.
     #[must_use]
     pub fn owner(&self, names: &Names) -> Option<Resource> {
         let has = |wanted| self.variables().any(|variable| variable == wanted);
@@ -187,6 +198,8 @@ impl Pattern {
             names.source_snapshot.map(Resource::Snapshot)
         } else if has(Variable::SourceShare) {
             names.source_share.map(Resource::Share)
+        } else if has(Variable::Server) {
+            names.server.map(Resource::ShareServer)
         } else {
             None
         }

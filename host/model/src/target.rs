@@ -120,6 +120,8 @@ pub struct CallTarget {
     /// Share servers. The first is the subject of a call that is about nothing else; in one about a share or group those it lives on are
     /// named beside it.
     pub servers: Vec<ShareServerId>,
+    /// Which of the servers each share lives on; nothing of those that live on none.
+    pub hosts: BTreeMap<ShareInstanceId, ShareServerId>,
 }
 
 /// Something that is not of the call's target.
@@ -170,6 +172,7 @@ impl CallTarget {
         let source = |names: Names| {
             let source = names.share.and_then(|share| self.sources.get(&share).copied()).or(self.source);
             Names {
+                server: names.share.and_then(|share| self.hosts.get(&share).copied()),
                 source_share: source.map(|source| source.share),
                 source_snapshot: source.map(|source| source.snapshot),
                 managed: self.managed.clone(),
@@ -179,7 +182,7 @@ impl CallTarget {
         match resource.or_else(|| self.subject()) {
             None => Err(NotOfTarget("a share or snapshot".to_owned())),
             Some(Resource::ShareServer(id)) if self.servers.contains(&id) => {
-                Ok(Names { managed: self.managed.clone(), ..Names::default() })
+                Ok(Names { server: Some(id), managed: self.managed.clone(), ..Names::default() })
             }
             Some(Resource::ShareServer(id)) => Err(NotOfTarget(Resource::ShareServer(id).to_string())),
             Some(Resource::ShareGroup(id)) if self.group == Some(id) => Ok(Names::default()),
@@ -217,6 +220,8 @@ pub struct Names {
     pub source_share: Option<ShareInstanceId>,
     /// For `{source-snapshot}`.
     pub source_snapshot: Option<SnapshotInstanceId>,
+    /// For `{server}`.
+    pub server: Option<ShareServerId>,
     /// For `{managed}`.
     pub managed: Option<ManagedName>,
 }
@@ -230,6 +235,7 @@ impl Names {
             Variable::Snapshot => self.snapshot.map(snapshot_name),
             Variable::SourceShare => self.source_share.map(share_name),
             Variable::SourceSnapshot => self.source_snapshot.map(snapshot_name),
+            Variable::Server => self.server.map(|id| Resource::ShareServer(id).to_string()),
             Variable::Managed => self.managed.as_ref().map(ToString::to_string),
             Variable::Number => None,
         }
@@ -298,11 +304,31 @@ mod tests {
             (ShareServerId::random(), ShareServerId::random(), ShareInstanceId::random());
         let target = CallTarget::server(server);
         assert_eq!(target.subject(), Some(Resource::ShareServer(server)));
-        assert_eq!(target.names(None), Ok(Names::default()), "no path derives from a server");
+        let own = Names { server: Some(server), ..Names::default() };
+        assert_eq!(target.names(None), Ok(own));
         let target = CallTarget { servers: vec![server], ..CallTarget::share(share) };
+        assert_eq!(target.names(None).map(|names| names.server), Ok(None), "it is not known to live there");
         assert_eq!(target.subject(), Some(Resource::Share(share)));
         assert!(target.names(Some(Resource::ShareServer(server))).is_ok());
         assert!(target.names(Some(Resource::ShareServer(foreign))).is_err());
+    }
+
+    #[test]
+    fn a_share_and_its_snapshots_bring_the_server_they_live_on() {
+        let [here, there] = [(); 2].map(|()| ShareServerId::random());
+        let [one, other] = [(); 2].map(|()| ShareInstanceId::random());
+        let taken = TargetSnapshot { snapshot: SnapshotInstanceId::random(), share: other };
+        let target = CallTarget {
+            shares: vec![one, other],
+            snapshots: vec![taken],
+            servers: vec![here, there],
+            hosts: BTreeMap::from([(one, here), (other, there)]),
+            ..CallTarget::default()
+        };
+        let server = |resource| target.names(Some(resource)).expect("of the target").server;
+        assert_eq!(server(Resource::Share(one)), Some(here));
+        assert_eq!(server(Resource::Share(other)), Some(there));
+        assert_eq!(server(Resource::Snapshot(taken.snapshot)), Some(there));
     }
 
     #[test]

@@ -13,11 +13,11 @@ use bulkhead_model::share_server::{
 };
 use bulkhead_model::snapshot::{SnapshotAccessUpdate, SnapshotForDriver};
 use bulkhead_model::target::{CallTarget, ManagedName, TargetSnapshot};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One share, and the server it lives on.
 pub(crate) fn share(share: &ShareForDriver) -> CallTarget {
-    CallTarget { servers: servers([share]), ..CallTarget::share(share.id) }
+    CallTarget { servers: servers([share]), hosts: hosts([share]), ..CallTarget::share(share.id) }
 }
 
 /// A batch of shares: none of them is the subject, each is named by the guest.
@@ -25,6 +25,7 @@ pub(crate) fn shares(shares: &[ShareForDriver]) -> CallTarget {
     CallTarget {
         shares: shares.iter().map(|share| share.id).collect(),
         servers: servers(shares),
+        hosts: hosts(shares),
         ..CallTarget::default()
     }
 }
@@ -36,13 +37,24 @@ pub(crate) fn access(share: &ShareForDriver, update: &AccessUpdate) -> CallTarge
 
 /// A snapshot of a share, and the server that lives on.
 pub(crate) fn snapshot(snapshot: &SnapshotForDriver) -> CallTarget {
-    CallTarget { servers: servers([&snapshot.share]), ..CallTarget::snapshot(snapshot.id, snapshot.share.id) }
+    CallTarget {
+        servers: servers([&snapshot.share]),
+        hosts: hosts([&snapshot.share]),
+        ..CallTarget::snapshot(snapshot.id, snapshot.share.id)
+    }
 }
 
 /// The servers that these shares live on, each once.
 fn servers<'a>(shares: impl IntoIterator<Item = &'a ShareForDriver>) -> Vec<ShareServerId> {
     let all: BTreeSet<_> = shares.into_iter().filter_map(|share| Some(share.server.as_ref()?.id)).collect();
     all.into_iter().collect()
+}
+
+/// Which server each of these shares lives on.
+fn hosts<'a>(
+    shares: impl IntoIterator<Item = &'a ShareForDriver>,
+) -> BTreeMap<ShareInstanceId, ShareServerId> {
+    shares.into_iter().filter_map(|share| Some((share.id, share.server.as_ref()?.id))).collect()
 }
 
 /// A share, and the servers that it may go to.
@@ -136,6 +148,7 @@ pub(crate) fn replicated_snapshot(
         snapshots: first.iter().chain(&others).map(|one| instance(&one.snapshot)).collect(),
         replicas: ids(&snapshot.replicas),
         servers: servers(snapshot.replicas.iter().map(|replica| &replica.share)),
+        hosts: hosts(snapshot.replicas.iter().map(|replica| &replica.share)),
         ..CallTarget::default()
     }
 }
@@ -158,6 +171,7 @@ pub(crate) fn migration(migration: &ShareMigration) -> CallTarget {
         snapshots: sides.map(instance).collect(),
         replicas: vec![migration.source.id, migration.destination.id],
         servers: servers([&migration.source, &migration.destination]),
+        hosts: hosts([&migration.source, &migration.destination]),
         ..CallTarget::share(migration.source.id)
     }
 }
@@ -168,6 +182,7 @@ pub(crate) fn group(group: &ShareGroupForDriver) -> CallTarget {
         shares: group.shares.iter().map(|share| share.id).collect(),
         group: Some(group.id),
         servers: server_of(group),
+        hosts: hosts(&group.shares),
         ..CallTarget::default()
     }
 }
@@ -178,6 +193,7 @@ pub(crate) fn group_from_snapshot(group: &ShareGroupForDriver, sources: &[GroupS
         shares: sources.iter().map(|source| source.share.id).collect(),
         group: Some(group.id),
         servers: server_of(group),
+        hosts: hosts(sources.iter().map(|source| &source.share)),
         sources: sources.iter().map(|source| (source.share.id, instance(&source.member))).collect(),
         ..CallTarget::default()
     }
@@ -189,6 +205,7 @@ pub(crate) fn group_snapshot(snapshot: &ShareGroupSnapshotForDriver) -> CallTarg
         snapshots: snapshot.members.iter().map(instance).collect(),
         group: Some(snapshot.group.id),
         servers: server_of(&snapshot.group),
+        hosts: hosts(snapshot.members.iter().map(|member| &member.share)),
         ..CallTarget::default()
     }
 }
@@ -206,6 +223,7 @@ fn of_replica<'a>(
         snapshots: snapshots.into_iter().map(instance).collect(),
         replicas: ids(all),
         servers: servers(all.iter().map(|replica| &replica.share)),
+        hosts: hosts(all.iter().map(|replica| &replica.share)),
         ..CallTarget::share(subject.share.id)
     }
 }
@@ -326,6 +344,8 @@ mod tests {
             assert!(target.names(Some(Resource::ShareServer(server.id))).is_ok());
             assert!(target.names(Some(Resource::ShareServer(foreign.id))).is_err());
             assert_ne!(target.subject(), Some(Resource::ShareServer(server.id)));
+            let names = target.names(Some(Resource::Share(living.id))).expect("of the target");
+            assert_eq!(names.server, Some(server.id), "its paths may name it");
         }
     }
 

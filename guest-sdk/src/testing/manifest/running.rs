@@ -6,6 +6,8 @@ use toml::Table;
 
 #[derive(Debug)]
 pub(in crate::testing) struct Group {
+    /// Whether there is one of each share server, rather than one of the backend.
+    pub(in crate::testing) is_of_servers: bool,
     pub(in crate::testing) has_bus: bool,
     pub(in crate::testing) binds: BTreeMap<String, Bind>,
 }
@@ -59,6 +61,7 @@ fn group_of(table: &Table) -> Group {
         at: text_of(entry, "at"),
     };
     Group {
+        is_of_servers: text_of(table, "instance") == "share-server",
         has_bus: table.contains_key("bus"),
         binds: tables(table, "bind").map(|entry| (text_of(entry, "name"), bind(entry))).collect(),
     }

@@ -3,7 +3,7 @@
 use super::{BackendConfiguration, Configuration};
 use bulkhead_ledger::HOST_CHAIN;
 use bulkhead_model::id::BackendName;
-use bulkhead_model::network::AllocationLabel;
+use bulkhead_model::network::{AllocationLabel, InvalidNetwork};
 use bulkhead_package::toml_file::{Finding, Problem, Step, TomlFile};
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
@@ -155,14 +155,18 @@ fn check(configuration: &Configuration) -> Vec<Finding> {
 /// What is wrong with the networks of the backend that stands at `place`.
 fn check_networks(place: &[Step], backend: &BackendConfiguration) -> Vec<Finding> {
     let networks = &backend.grant.networks;
-    let findings = AllocationLabel::ALL.iter().filter_map(|label| {
-        let (position, invalid) = networks.networks(*label).err()?;
+    let finding = |label: AllocationLabel, position: usize, invalid: InvalidNetwork| {
         let mut path = place.to_vec();
         path.extend(["grant", "networks", label.as_str()].map(Step::from));
         path.extend([Step::from(position), Step::from(invalid.key)]);
-        Some(Finding::new(path, invalid.reason).hint(invalid.advice))
+        Finding::new(path, invalid.reason).hint(invalid.advice)
+    };
+    let each = AllocationLabel::ALL.iter().filter_map(|label| {
+        let (position, invalid) = networks.networks(*label).err()?;
+        Some(finding(*label, position, invalid))
     });
-    findings.collect()
+    let together = networks.check_plugs().err().map(|(label, at, invalid)| finding(label, at, invalid));
+    each.chain(together).collect()
 }
 
 #[cfg(test)]
@@ -248,6 +252,13 @@ mod tests {
             ),
             ("gateway = '10.0.0.1'", "a.toml:2", "mask"),
             ("gateway = '10.0.0.1'\nmask = 24\nmtuu = 9000", "a.toml:5", "did you mean 'mtu'?"),
+            ("gateway = '10.0.0.1'\nmask = 24\nbridge = 'br/0'", "a.toml:5", "no name of a network device"),
+            (
+                "gateway = '10.0.0.1'\nmask = 24\nbridge = 'br0'\n[[grant.networks.admin]]\ngateway = '10.1.0.1'\nmask = 24\n\
+                 network-type = 'vlan'\nsegmentation-id = 7\nbridge = 'br0'",
+                "a.toml:11",
+                "give each segment a bridge of its own",
+            ),
         ] {
             let error = load(lines).expect_err(lines);
             assert!(error.contains(place) && error.contains(words), "{lines}: {error}");

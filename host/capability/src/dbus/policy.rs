@@ -52,6 +52,7 @@ pub(super) async fn prepare<'call>(
     let filled = slot::fill(call, &template.slots, given)?;
     for value in filled.values() {
         if let Filled::Path { at, .. } = value {
+            group.require_same_server(call, at)?;
             ownership::keep_apart(call, at, Reach::Place).await?;
         }
     }

@@ -114,7 +114,7 @@ impl<'call> Files<'call> {
     /// Make a directory, its ownership record first. Idempotent. Fails with `not-owned`, `already-exists` if it is an owned file,
     /// `not-found` if the directory above is missing, `no-space`.
     pub async fn create_directory(&self, at: &Path) -> Result<(), CapabilityError> {
-        let place = self.resolve(at, Purpose::Change);
+        let place = self.resolve(at, Purpose::Arrange);
         let deed = self.deed("files.create-directory", at, &place);
         self.call
             .recorded(deed, async {
@@ -126,7 +126,7 @@ impl<'call> Files<'call> {
     /// Remove an owned file or tree, then its record. Idempotent: succeeds if nothing is there. Fails with `not-owned`, also if
     /// something is mounted inside.
     pub async fn remove(&self, at: &Path) -> Result<(), CapabilityError> {
-        let place = self.resolve(at, Purpose::Change);
+        let place = self.resolve(at, Purpose::Arrange);
         let deed = self.deed("files.remove", at, &place);
         let begun = deed.clone();
         let work = async {

@@ -3,7 +3,7 @@
 //! | root use | look, list, usage | read | change | copy between | write free bytes | file templates |
 //! |---|---|---|---|---|---|---|
 //! | `data` | yes | no: tenants' bytes | yes | `data` only | no | yes |
-//! | `config` | yes | yes | no: a privileged program reads it | no | no | yes |
+//! | `config` | yes | yes | no: a privileged program reads it; but directories of a share server's own are made and removed | no | no | yes |
 //! | `state` | yes | yes | yes | `state` only | yes | yes |
 //!
 //! A root of use `kernel` has no paths here: only `read-kernel` reaches it.
@@ -11,6 +11,7 @@
 use crate::resolve::{ResolvedPath, managed_is_looked_at, source_is_read_only};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::manifest::RootUse;
+use bulkhead_model::target::Resource;
 
 /// What a function does to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +20,9 @@ pub(super) enum Purpose {
     Look,
     /// Hand its bytes to the guest.
     Read,
-    /// Make, remove, rename, exchange, destination of a copy.
+    /// Make a directory, remove what is owned.
+    Arrange,
+    /// Rename, exchange, destination of a copy.
     Change,
     /// Rename what the operator asked to manage.
     TakeOver,
@@ -31,7 +34,7 @@ pub(super) enum Purpose {
 
 /// Denied unless the root's use allows `purpose`, and the path is not of the source of a new share where it would change.
 pub(super) fn check(at: &ResolvedPath, purpose: Purpose) -> Result<(), CapabilityError> {
-    let changes = matches!(purpose, Purpose::Change | Purpose::Write | Purpose::Template);
+    let changes = matches!(purpose, Purpose::Arrange | Purpose::Change | Purpose::Write | Purpose::Template);
     if changes && at.is_source {
         return Err(source_is_read_only(at));
     }
@@ -41,6 +44,8 @@ pub(super) fn check(at: &ResolvedPath, purpose: Purpose) -> Result<(), Capabilit
     let (allowed, needed) = match (purpose, at.root.root_use()) {
         (Purpose::Look | Purpose::Template, _) => (true, ""),
         (Purpose::Read, root_use) => (root_use != RootUse::Data, "use = \"state\""),
+        // What stands in such a directory came from a file template; that it is there, or no more, says nothing of the driver's.
+        (Purpose::Arrange, root_use) => (root_use != RootUse::Config || is_of_server(at), "use = \"data\""),
         (Purpose::Change | Purpose::TakeOver, root_use) => (root_use != RootUse::Config, "use = \"data\""),
         (Purpose::Write, root_use) => (root_use == RootUse::State, "use = \"state\""),
     };
@@ -50,12 +55,18 @@ pub(super) fn check(at: &ResolvedPath, purpose: Purpose) -> Result<(), Capabilit
     let what = match purpose {
         Purpose::Read => "reading the bytes of",
         Purpose::Write => "writing free bytes to",
-        Purpose::Look | Purpose::Change | Purpose::TakeOver | Purpose::Template => "changing",
+        Purpose::Look | Purpose::Arrange | Purpose::Change | Purpose::TakeOver | Purpose::Template => {
+            "changing"
+        }
     };
     Err(CapabilityError::denied(
         format!("{what} {}, in a root of use {},", at.subject(), use_name(at.root.root_use())),
         format!("[[root]] name = \"{}\" {needed} in the driver's manifest", at.root.name()),
     ))
+}
+
+fn is_of_server(at: &ResolvedPath) -> bool {
+    matches!(at.owner, Some(Resource::ShareServer(_)))
 }
 
 /// Denied between roots of different use: a copy would hand tenants' bytes to the guest, or the guest's to tenants.

@@ -32,7 +32,9 @@ pub use standalone::Standalone;
 use async_trait::async_trait;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::id::{ProjectId, ShareNetworkSubnetId, ShareServerId};
-use bulkhead_model::network::{AllocationLabel, NetworkAllocation, NetworkData, ShareNetworkSubnet};
+use bulkhead_model::network::{
+    AllocationLabel, NetworkAllocation, NetworkData, NetworkPlug, ShareNetworkSubnet,
+};
 use bulkhead_model::statistics::IpVersion;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -152,6 +154,10 @@ pub trait NetworkProvider: Send + Sync + Debug {
     ///
     /// Fails with [`AllocationError::NoNetwork`].
     async fn describe(&self, subnet: &ShareNetworkSubnet) -> Result<NetworkData, AllocationError>;
+
+    /// Where an interface with this address is plugged in, for servers with a network of their own; none if the operator said nothing, or
+    /// does not bind the address's network any more.
+    fn plug(&self, allocation: &NetworkAllocation) -> Option<NetworkPlug>;
 
     /// Keep addresses for a server, the lowest that are free. Answers them in order of address. Manila's `allocate_network`.
     ///

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::id::{AllocationId, BackendName, ProjectId, ShareNetworkSubnetId, ShareServerId};
 use bulkhead_model::network::{
-    AllocationLabel, InvalidNetwork, Network, NetworkAllocation, NetworkData, NetworkGrants,
+    AllocationLabel, InvalidNetwork, Network, NetworkAllocation, NetworkData, NetworkGrants, NetworkPlug,
     ShareNetworkSubnet,
 };
 use bulkhead_model::statistics::IpVersion;
@@ -269,6 +269,11 @@ impl NetworkProvider for Standalone {
 
     async fn describe(&self, _subnet: &ShareNetworkSubnet) -> Result<NetworkData, AllocationError> {
         self.network(AllocationLabel::User, None).map(|network| network.data.clone())
+    }
+
+    fn plug(&self, allocation: &NetworkAllocation) -> Option<NetworkPlug> {
+        let mut networks = self.networks(allocation.label).iter();
+        networks.find(|network| network.data.cidr == allocation.cidr)?.plug.clone()
     }
 
     async fn allocate(

@@ -51,6 +51,7 @@ pub(super) fn resolve(
         ));
     };
     let at = call.place(&bind.root, pattern, source.of)?;
+    group.require_same_server(call, &at)?;
     if at.is_source {
         return Err(source_is_read_only(&at));
     }

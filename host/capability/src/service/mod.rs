@@ -4,11 +4,15 @@
 //! the call's target in granted roots; for a bind a source that the bind declares and a record says is the resource's own. `policy` and
 //! `bind` decide; a [`CommandRunner`](crate::execute::CommandRunner) does.
 //!
+//! A group is the backend's, or there is one of each share server: a call reaches those of the servers that it is about, and shows them
+//! only what lives there. A group with a network of its own gets the addresses that the host keeps for its server (`network`).
+//!
 //! Services belong to the backend: nothing of them ends with a call, and nothing about them is remembered here. Every question goes to the
 //! place, so that a helper that was lost, or one that adopted them, changes nothing. What changes a group is done one after the other, to
 //! its end even if the call is dropped. A failure is the place's refusal, with the exit of a service that ended.
 
 mod bind;
+mod network;
 mod policy;
 mod retire;
 

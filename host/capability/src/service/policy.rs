@@ -1,17 +1,19 @@
 //! Whether a call may touch a group or service, and with which programs. Pure: nothing is asked, started or recorded here.
 
-use super::ServiceInstance;
+use super::{ServiceInstance, network};
 use crate::argument::Arguments;
 use crate::backend::Backend;
 use crate::call::Call;
 use crate::execute::policy::{bound_program, of_one_share, unreviewed};
 use crate::ownership::{self, Reach};
+use crate::resolve::ResolvedPath;
 use crate::slot::{self, Filled, Slot};
 use bulkhead_helper::protocol::{GroupKey, StartService, StartServices};
 use bulkhead_model::ability::Capability;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
-use bulkhead_model::id::Label;
+use bulkhead_model::id::{Label, ShareServerId};
 use bulkhead_model::manifest::{GroupInstance, GroupTemplate, ServiceTemplate};
+use bulkhead_model::target::Resource;
 use bulkhead_model::text::GuestText;
 use std::collections::BTreeSet;
 
@@ -22,9 +24,28 @@ const SHOWN: usize = 64;
 pub(crate) struct AllowedGroup<'backend> {
     pub(crate) template: &'backend GroupTemplate,
     pub(crate) key: GroupKey,
+    /// The share server it is of; none: the backend's own.
+    pub(crate) server: Option<ShareServerId>,
 }
 
 impl AllowedGroup<'_> {
+    /// Denied unless `at` is of the share server that the group is of, or of nobody. A call may be about shares of many tenants: what
+    /// serves one of them is not shown another's.
+    pub(crate) fn require_same_server(&self, call: &Call, at: &ResolvedPath) -> Result<(), CapabilityError> {
+        let (Some(server), Some(owner)) = (self.server, at.owner) else { return Ok(()) };
+        if call.names(Some(owner))?.server == Some(server) {
+            return Ok(());
+        }
+        Err(CapabilityError::denied(
+            format!(
+                "{} in group '{}' of share server {server}, where it does not live,",
+                at.subject(),
+                self.template.name
+            ),
+            "no line; what lives on a share server is served by that one alone",
+        ))
+    }
+
     /// The template as the helper takes it.
     pub(crate) fn text(&self) -> Result<String, CapabilityError> {
         as_text(self.template)
@@ -38,19 +59,50 @@ pub(crate) fn as_text<T: serde::Serialize>(template: &T) -> Result<String, Capab
     })
 }
 
-/// The group `name`, if it is declared and pinned.
+/// The template of the group `name`, if it is declared and pinned.
+pub(super) fn allow_template<'backend>(
+    backend: &'backend Backend,
+    name: &str,
+) -> Result<&'backend GroupTemplate, CapabilityError> {
+    let template = backend.manifest().group(name).ok_or_else(|| undeclared("group", name))?;
+    backend.require_template(&template.name, template.digest())?;
+    Ok(template)
+}
+
+/// The group of this template that the backend itself has, or one of its share servers.
+pub(super) fn instance_of<'backend>(
+    backend: &Backend,
+    template: &'backend GroupTemplate,
+    server: Option<ShareServerId>,
+) -> AllowedGroup<'backend> {
+    let key = GroupKey {
+        backend: backend.name().as_str().to_owned(),
+        group: template.name.clone(),
+        instance: server.map(|server| server.to_string()),
+    };
+    AllowedGroup { template, key, server }
+}
+
+/// The backend's own group `name`, if it is declared and pinned.
 pub(crate) fn allow_group<'backend>(
     backend: &'backend Backend,
     name: &str,
 ) -> Result<AllowedGroup<'backend>, CapabilityError> {
-    let template = backend.manifest().group(name).ok_or_else(|| undeclared("group", name))?;
-    backend.require_template(&template.name, template.digest())?;
-    let instance = match template.instance {
-        GroupInstance::Backend => None,
-    };
-    let key =
-        GroupKey { backend: backend.name().as_str().to_owned(), group: template.name.clone(), instance };
-    Ok(AllowedGroup { template, key })
+    let template = allow_template(backend, name)?;
+    match template.instance {
+        GroupInstance::Backend => Ok(instance_of(backend, template, None)),
+        GroupInstance::ShareServer => Err(of_servers(template)),
+    }
+}
+
+fn of_servers(template: &GroupTemplate) -> CapabilityError {
+    CapabilityError::denied(
+        format!("the backend's instance of group '{}', which only share servers have,", template.name),
+        format!(
+            "[[group]] name = \"{}\" with instance = \"backend\" in the driver's manifest",
+            template.name
+        ),
+    )
 }
 
 /// As [`allow_group`], for a guest that names an instance.
@@ -59,17 +111,27 @@ pub(crate) fn allow_instance<'call>(
     name: &str,
     instance: &ServiceInstance,
 ) -> Result<AllowedGroup<'call>, CapabilityError> {
-    let allowed = allow_group(call.backend(), name)?;
-    match (allowed.template.instance, instance) {
-        (GroupInstance::Backend, ServiceInstance::Backend) => Ok(allowed),
-        (GroupInstance::Backend, ServiceInstance::Of(resource)) => {
-            call.names(Some(*resource))?;
-            Err(CapabilityError::denied(
-                format!("an instance of group '{}' for {resource}", allowed.template.name),
-                "no line; this host has one instance of a group, the backend's",
-            ))
+    let template = allow_template(call.backend(), name)?;
+    let server = match (template.instance, instance) {
+        (GroupInstance::Backend, ServiceInstance::Backend) => None,
+        (GroupInstance::ShareServer, ServiceInstance::Backend) => return Err(of_servers(template)),
+        (GroupInstance::ShareServer, ServiceInstance::Of(Resource::ShareServer(server))) => {
+            call.names(Some(Resource::ShareServer(*server)))?;
+            Some(*server)
         }
-    }
+        (_, ServiceInstance::Of(resource)) => {
+            call.names(Some(*resource))?;
+            let line = match template.instance {
+                GroupInstance::Backend => "no line; there is one instance of a group of the backend, its own",
+                GroupInstance::ShareServer => "no line; the group has one instance for each share server",
+            };
+            return Err(CapabilityError::denied(
+                format!("an instance of group '{}' for {resource}", template.name),
+                line,
+            ));
+        }
+    };
+    Ok(instance_of(call.backend(), template, server))
 }
 
 /// The service `name` and its group, if the capability is granted and both are declared and pinned.
@@ -105,6 +167,11 @@ pub(super) async fn start_request(
         let has = |slot: &&Slot| service.slots.keys().any(|label| label.as_str() == slot.name);
         let own: Vec<Slot> = given.iter().filter(has).cloned().collect();
         let filled = slot::fill(call, &service.slots, &own)?;
+        for value in filled.values() {
+            if let Filled::Path { at, .. } = value {
+                group.require_same_server(call, at)?;
+            }
+        }
         for at in filled.values().filter_map(unowned) {
             ownership::keep_apart(call, at, Reach::Place).await?;
         }
@@ -118,12 +185,14 @@ pub(super) async fn start_request(
             slots: arguments.slots,
         });
     }
-    let request = StartServices { group: group.key.clone(), template: group.text()?, services };
+    let interfaces = network::interfaces(call, group).await?;
+    details.extend(interfaces.iter().map(network::described));
+    let request = StartServices { group: group.key.clone(), template: group.text()?, interfaces, services };
     Ok((request, details.join("; ")))
 }
 
 /// A path that is no resource's own.
-fn unowned(value: &Filled) -> Option<&crate::resolve::ResolvedPath> {
+fn unowned(value: &Filled) -> Option<&ResolvedPath> {
     match value {
         Filled::Path { at, .. } if at.owner.is_none() || at.is_managed => Some(at),
         _ => None,

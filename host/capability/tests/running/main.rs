@@ -23,4 +23,6 @@ mod pipeline;
 #[cfg(test)]
 mod real;
 #[cfg(test)]
+mod server;
+#[cfg(test)]
 mod service;

@@ -4,6 +4,7 @@ use super::message::{Answer, Ask, Request, VERSION};
 use super::order;
 use super::place::Runtime;
 use super::wire::{Wire, WireError};
+use crate::network::{self, Pair};
 use crate::path::{PathSlot, Roots};
 use crate::policy::Policy;
 use crate::protocol::{
@@ -19,6 +20,7 @@ use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -116,15 +118,18 @@ impl Groups {
 
     fn start(&mut self, id: u64, start: &StartServices, policy: &Policy) -> Result<Begun, Refusal> {
         let template = order::group(&start.template)?;
+        let name = self.runtime()?.control_group(&start.group);
+        let pairs = network::pairs(&template, &start.interfaces, (&name, policy))?;
         let (orders, programs) = order::make(start, &template, policy)?;
         let seconds = |order: &super::message::Order| order.ready.seconds.saturating_add(order.stop_seconds);
         let needed = orders.iter().fold(0, |sum: u64, order| sum.saturating_add(seconds(order)));
         let wire = match self.connect(&start.group)? {
             Some(wire) => {
                 self.check_directories(&start.group, &template)?;
+                self.check_network(&start.group, &pairs)?;
                 wire
             }
-            None => self.make(&start.group, &template)?,
+            None => self.make(&start.group, &template, &pairs)?,
         };
         let until = Duration::from_secs(needed.min(LONGEST_SERVICE.saturating_mul(4)));
         put(id, &start.group, (wire, Request::Start(orders), programs), until)
@@ -179,23 +184,36 @@ impl Groups {
     }
 
     /// Start a keeper. What a dead one left goes first.
-    fn make(&mut self, group: &GroupKey, template: &GroupTemplate) -> Result<Wire, Refusal> {
+    fn make(&mut self, group: &GroupKey, template: &GroupTemplate, pairs: &[Pair]) -> Result<Wire, Refusal> {
         self.clear(group);
         let failed = |error: Errno| Refusal::io("a keeper for the group", error);
         let listener = self.runtime()?.listen(group).map_err(failed)?;
         let tmpfs = template.tmpfs.iter().cloned().collect();
         let noted = self.runtime()?.note_directories(group, &tmpfs);
         noted.map_err(|error| Refusal::io("the group's directories cannot be written down", error))?;
+        let mut network = PathBuf::new();
+        if !pairs.is_empty() {
+            let noted = self.runtime()?.note_network(group, pairs);
+            noted.map_err(|error| Refusal::io("the group's network cannot be written down", error))?;
+            network = self.runtime()?.network(group);
+        }
         let mut command = Command::new("/proc/self/exe");
         command.arg("--keep-group").arg(self.runtime()?.record(group));
         command.arg(tree::make_service_group(&self.runtime()?.control_group(group)).unwrap_or_default());
-        command.args(&template.tmpfs).env_clear().current_dir("/");
+        command.arg(network).args(&template.tmpfs).env_clear().current_dir("/");
         command.stdin(OwnedFd::from(listener)).stdout(Stdio::null()).stderr(Stdio::inherit());
         command.spawn().map_err(|error| Refusal::io("a keeper for the group cannot be started", error))?;
         // Dropping the command closes this process's copy of the socket: if the keeper fails, the connection ends.
         drop(command);
         self.started.insert(group.clone());
-        self.connect(group)?.ok_or_else(|| not_running(group))
+        self.connect(group)?.ok_or_else(|| self.not_begun(group).unwrap_or_else(|| not_running(group)))
+    }
+
+    /// Why a keeper that was just started is gone, in its own words.
+    fn not_begun(&self, group: &GroupKey) -> Option<Refusal> {
+        let why = self.runtime.as_ref()?.failure_of(group)?;
+        let message = format!("group '{}' cannot be made: {why}", group.group);
+        Some(Refusal::new(CapabilityCode::CommandFailed, message))
     }
 
     /// End what is left of a group whose keeper does not answer, and remove its files.
@@ -205,6 +223,10 @@ impl Groups {
             let _has_ended = pidfd_send_signal(&held, Signal::KILL).is_err();
         }
         tree::end_service_group(&runtime.control_group(group));
+        let pairs = runtime.network_of(group);
+        if !pairs.is_empty() {
+            network::unplug(pairs);
+        }
         runtime.forget(group);
         self.started.remove(group);
     }
@@ -219,6 +241,17 @@ impl Groups {
         Err(Refusal::new(
             CapabilityCode::Conflict,
             format!("group '{}' runs with other directories of its own; stop the group first", group.group),
+        ))
+    }
+
+    /// Refused with `conflict` unless the group has the network that it was made with.
+    fn check_network(&self, group: &GroupKey, pairs: &[Pair]) -> Result<(), Refusal> {
+        if self.runtime()?.network_of(group) == pairs {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            CapabilityCode::Conflict,
+            format!("group '{}' runs with other addresses or bridges; stop the group first", group.group),
         ))
     }
 
@@ -273,10 +306,12 @@ impl Groups {
                         call.stage = Stage::Ending { keeper: self.keeper(&call.group), killed: false };
                         self.advance(call)
                     }
-                    Err(error) => Some(Err(Refusal::new(
-                        CapabilityCode::Unavailable,
-                        format!("the keeper of group '{}' is gone: {error}", call.group.group),
-                    ))),
+                    Err(error) => Some(Err(self.not_begun(&call.group).unwrap_or_else(|| {
+                        Refusal::new(
+                            CapabilityCode::Unavailable,
+                            format!("the keeper of group '{}' is gone: {error}", call.group.group),
+                        )
+                    }))),
                 }
             }
             Stage::Ending { keeper, killed } => match keeper.as_ref().filter(|keeper| !has_ended(keeper)) {

@@ -1,5 +1,6 @@
 //! The runtime directory: where keepers are found again. A keeper has a socket and a record of which process it is.
 
+use crate::network::Pair;
 use crate::protocol::GroupKey;
 use crate::socket::connect_at_once;
 use rustix::fd::OwnedFd;
@@ -86,9 +87,31 @@ impl Runtime {
         serde_json::from_slice(&fs::read(self.path.join(directories_name(group))).ok()?).ok()
     }
 
+    /// Where it stands of what a group's own network is made: an absolute path, which another process takes.
+    pub(super) fn network(&self, group: &GroupKey) -> PathBuf {
+        self.path.join(network_name(group))
+    }
+
+    /// Write down of what the network is made of a group that is about to be made.
+    pub(super) fn note_network(&self, group: &GroupKey, pairs: &[Pair]) -> std::io::Result<()> {
+        fs::write(self.network(group), serde_json::to_vec(pairs)?)
+    }
+
+    /// Of what a group's own network is made, as it was written down; nothing for the machine's.
+    pub(super) fn network_of(&self, group: &GroupKey) -> Vec<Pair> {
+        let text = fs::read(self.network(group)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Why the keeper of a group could not begin, if it said so.
+    pub(super) fn failure_of(&self, group: &GroupKey) -> Option<String> {
+        fs::read_to_string(failure_beside(&self.record(group))).ok()
+    }
+
     /// Remove what a dead keeper left.
     pub(super) fn forget(&self, group: &GroupKey) {
-        for name in [socket_name(group), record_name(group), directories_name(group)] {
+        let names = [socket_name, record_name, directories_name, network_name, failure_name];
+        for name in names.map(|name| name(group)) {
             let _was_not_there = unlinkat(&self.directory, name, rustix::fs::AtFlags::empty()).is_err();
         }
     }
@@ -126,6 +149,22 @@ fn record_name(group: &GroupKey) -> String {
 
 fn directories_name(group: &GroupKey) -> String {
     format!("{}.tmpfs", name_of(group))
+}
+
+fn network_name(group: &GroupKey) -> String {
+    format!("{}.network", name_of(group))
+}
+
+fn failure_name(group: &GroupKey) -> String {
+    format!("{}.{FAILURE}", name_of(group))
+}
+
+/// What the file with the reason of a failure ends with.
+const FAILURE: &str = "failure";
+
+/// Where the keeper with this record says why it could not begin.
+pub(super) fn failure_beside(record: &Path) -> PathBuf {
+    record.with_extension(FAILURE)
 }
 
 /// Which process, on which start of the machine.

@@ -5,10 +5,11 @@
 
 use super::message::{Answer, Ask, Order, Request, VERSION};
 use super::namespace::{self, BindError, Shown};
-use super::place::Identity;
+use super::place::{Identity, failure_beside};
 use super::service::Service;
 use super::wire::{Wire, WireError};
 use crate::child;
+use crate::network::{self, Pair};
 use crate::protocol::Refusal;
 use crate::tree::reap;
 use bulkhead_model::error::CapabilityCode;
@@ -29,11 +30,32 @@ const REAP: Duration = Duration::from_secs(1);
 
 /// Take new namespaces and start the keeper as the first process in them. Standard input is its listening socket.
 ///
-/// `group` is the cgroup to enter; empty where there is none.
-pub fn keep(record: &Path, group: &Path, tmpfs: &[String]) -> Result<(), Box<dyn Error>> {
+/// `group` is the cgroup to enter; empty where there is none. `network` says what the network of its own is made of; none takes the machine's.
+/// Why it failed is written beside `record`, for whoever asked: nobody reads what this process says.
+pub fn keep(
+    record: &Path,
+    group: &Path,
+    (network, tmpfs): (Option<&Path>, &[String]),
+) -> Result<(), Box<dyn Error>> {
+    let kept = try_to_keep(record, group, (network, tmpfs));
+    if let Err(error) = &kept {
+        std::fs::write(failure_beside(record), error.to_string())?;
+    }
+    kept
+}
+
+fn try_to_keep(
+    record: &Path,
+    group: &Path,
+    (network, tmpfs): (Option<&Path>, &[String]),
+) -> Result<(), Box<dyn Error>> {
     setsid()?;
     if !group.as_os_str().is_empty() {
         std::fs::write(group.join("cgroup.procs"), "0")?;
+    }
+    if let Some(network) = network {
+        let pairs: Vec<Pair> = serde_json::from_slice(&std::fs::read(network)?)?;
+        network::enter(&pairs)?;
     }
     child::leave_namespaces()?;
     let child =

@@ -29,8 +29,8 @@ pub use files::{
 };
 pub use job::{JobAnswer, JobCall, JobEnd, JobEntry, JobKey, JobState, PipeFinished, PipeRequest, StartJob};
 pub use service::{
-    BindRequest, GroupKey, ServiceAnswer, ServiceCall, ServiceExit, ServiceState, ServiceStatus,
-    StartService, StartServices,
+    BindRequest, GroupInterface, GroupKey, ServiceAnswer, ServiceCall, ServiceExit, ServiceState,
+    ServiceStatus, StartService, StartServices,
 };
 
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
@@ -42,7 +42,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// The version that both sides must speak.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// The largest frame to a helper, in bytes: a template, its slots and standard input.
 pub const LARGEST_REQUEST: usize = 2 << 20;
 /// The largest frame from a helper, in bytes: what is kept of a command's output.

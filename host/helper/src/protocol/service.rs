@@ -2,9 +2,12 @@
 
 use super::{RootBinding, SlotArgument, Unreviewed};
 use bulkhead_model::id::Label;
+use bulkhead_model::network::{MacAddress, NetworkPlug};
 use bulkhead_model::pattern::RelativePath;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// Which instance of which group of which backend. Its text is the name of its cgroup and of its files in the runtime directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,7 +39,7 @@ pub enum ServiceCall {
         /// Its name.
         service: Label,
     },
-    /// End the group: services, keeper, namespaces, mounts, cgroup.
+    /// End the group: services, keeper, namespaces, mounts, interfaces, cgroup.
     StopGroup {
         /// Which.
         group: GroupKey,
@@ -54,8 +57,28 @@ pub struct StartServices {
     pub group: GroupKey,
     /// The group's template, as the JSON its digest is taken of.
     pub template: String,
+    /// The devices of the network of its own that the template declares; none of one that has the machine's. A group that runs with others
+    /// is left alone, and the start refused.
+    pub interfaces: Vec<GroupInterface>,
     /// The services: those that the wanted one comes after, then itself.
     pub services: Vec<StartService>,
+}
+
+/// A network device of a group's own network, plugged into a bridge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupInterface {
+    /// Its name in the group: `eth` and a number.
+    pub name: String,
+    /// Its hardware address.
+    pub hardware: MacAddress,
+    /// Largest packet in bytes.
+    pub mtu: u32,
+    /// Its addresses with the length of their networks' prefixes, host bits included; at least one.
+    pub addresses: Vec<IpNet>,
+    /// Where packets to everywhere else go, at most one for each version of IP.
+    pub gateways: Vec<IpAddr>,
+    /// The bridge.
+    pub plug: NetworkPlug,
 }
 
 /// One service to start.

@@ -12,6 +12,7 @@ mod connection;
 mod helper;
 mod jobs;
 mod limits;
+mod networks;
 mod paths;
 mod pipelines;
 mod pool;

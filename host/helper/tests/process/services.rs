@@ -95,6 +95,7 @@ impl Lab {
         ServiceCall::Start(StartServices {
             group: self.group.clone(),
             template: Self::group_template().to_string(),
+            interfaces: Vec::new(),
             services,
         })
     }

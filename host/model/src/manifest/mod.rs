@@ -12,7 +12,7 @@ pub use http::{
     SessionTemplate, TokenPlace, TokenSource, TokenTemplate, TokenUse,
 };
 pub use job::{JobTemplate, PipelineTemplate};
-pub use service::{BindTemplate, GroupInstance, GroupTemplate, Readiness, ServiceTemplate};
+pub use service::{BindTemplate, GroupInstance, GroupNetwork, GroupTemplate, Readiness, ServiceTemplate};
 
 use crate::id::{Digest, DriverName, Label};
 use crate::pattern::Pattern;

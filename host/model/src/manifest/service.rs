@@ -12,10 +12,32 @@ use std::collections::BTreeMap;
 pub enum GroupInstance {
     /// One of the backend.
     Backend,
+    /// One of each share server: a call reaches those of the servers that it is about.
+    ShareServer,
 }
 
-/// `[[group]]`: what the services of one group share: a mount and a process namespace of their own, and a cgroup. The namespace begins
-/// as a copy of the machine's mounts; what is mounted in it shows nowhere else.
+/// Whose network the services of a group have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupNetwork {
+    /// The machine's.
+    #[default]
+    Machine,
+    /// One of the group's own, with an interface for each network that its share server has addresses in, and a loopback device. Only
+    /// for groups of share servers: the host gives the addresses, the driver none.
+    Own,
+}
+
+impl GroupNetwork {
+    /// Whether it is the machine's.
+    #[must_use]
+    pub const fn is_machine(&self) -> bool {
+        matches!(self, Self::Machine)
+    }
+}
+
+/// `[[group]]`: what the services of one group share: a mount and a process namespace of their own, a cgroup, and perhaps a network. The mount namespace
+/// begins as a copy of the machine's mounts; what is mounted in it shows nowhere else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GroupTemplate {
@@ -25,6 +47,9 @@ pub struct GroupTemplate {
     pub reason: String,
     /// Of what there is one.
     pub instance: GroupInstance,
+    /// Whose network its services have.
+    #[serde(default, skip_serializing_if = "GroupNetwork::is_machine")]
+    pub network: GroupNetwork,
     /// Directories that are empty and the group's own in its namespace: absolute, without `..`, in no order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tmpfs: Vec<String>,

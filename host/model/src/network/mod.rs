@@ -62,6 +62,30 @@ impl MacAddress {
     pub const fn from_bytes(bytes: [u8; 6]) -> Self {
         Self(bytes)
     }
+
+    /// The address of the port of a machine that has this IP address, always the same: whoever still holds it in a neighbour table reaches
+    /// a machine that was made anew. Locally administered; two IPv4 addresses never have the same, nor two IPv6 addresses that differ
+    /// in their last five bytes alone, as those do that are given out one after the other.
+    #[must_use]
+    pub const fn derived_from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => {
+                let [a, b, c, d] = address.octets();
+                Self([0x02, 0x62, a, b, c, d])
+            }
+            IpAddr::V6(address) => {
+                let [.., a, b, c, d, e, f, g, h] = address.octets();
+                // The second byte is never that of a version 4 address.
+                Self([0x06, a ^ d, b ^ e, c ^ f, g, h])
+            }
+        }
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn bytes(self) -> [u8; 6] {
+        self.0
+    }
 }
 
 impl fmt::Display for MacAddress {
@@ -139,6 +163,25 @@ impl NetworkAllocation {
     #[must_use]
     pub const fn ip_version(&self) -> IpVersion {
         IpVersion::of(self.ip_address)
+    }
+}
+
+/// Where a network is at the backend's place: what share servers with a network of their own are plugged into.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NetworkPlug {
+    /// The name of a bridge, 1 to 15 bytes.
+    pub bridge: String,
+    /// The network namespace that the bridge is in, as `ip netns` names it; none: the one that the helper runs in.
+    pub namespace: Option<String>,
+}
+
+impl fmt::Display for NetworkPlug {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "bridge '{}'", self.bridge)?;
+        match &self.namespace {
+            Some(namespace) => write!(formatter, " of network namespace '{namespace}'"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -368,6 +411,19 @@ mod tests {
         assert_eq!(network.check_segmentation(), Ok(()));
         network.networks.push(info(tagged(None)));
         assert!(network.check_segmentation().is_err());
+    }
+
+    #[test]
+    fn a_port_keeps_its_hardware_address_for_as_long_as_it_has_its_address() {
+        let derived = |text: &str| MacAddress::derived_from(text.parse().expect("an address")).to_string();
+        assert_eq!(derived("10.254.77.11"), "02:62:0a:fe:4d:0b");
+        assert_ne!(derived("10.254.77.11"), derived("10.254.77.12"));
+        assert_eq!(derived("fd77::11"), "06:00:00:00:00:11");
+        assert_ne!(derived("fd77::11"), derived("fd77::1:11"));
+        for text in ["10.0.0.1", "fd77::11", "2001:db8::ff:1"] {
+            let [first, ..] = MacAddress::derived_from(text.parse().expect("an address")).bytes();
+            assert_eq!(first & 0b11, 0b10, "{text}: of one machine, and given by nobody");
+        }
     }
 
     #[test]

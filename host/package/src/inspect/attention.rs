@@ -2,7 +2,9 @@
 
 use crate::package::Package;
 use bulkhead_model::ability::Capability;
-use bulkhead_model::manifest::{CommandEffect, CommandTemplate, Manifest, PathKind, SlotType, TemplateScope};
+use bulkhead_model::manifest::{
+    CommandEffect, CommandTemplate, GroupNetwork, Manifest, PathKind, SlotType, TemplateScope,
+};
 
 /// What a reviewer must not overlook, the farthest-reaching first.
 pub(super) fn of(package: &Package) -> Vec<String> {
@@ -55,11 +57,15 @@ fn runs_on(manifest: &Manifest) -> impl Iterator<Item = String> {
         let (name, program, reason) = (&service.name, &service.program, &service.reason);
         format!("service {name} keeps {program} running, outside every call's limits: {reason}")
     });
+    let networks = manifest.groups.iter().filter(|group| group.network == GroupNetwork::Own).map(|group| {
+        let (name, reason) = (&group.name, &group.reason);
+        format!("group {name} stands in the tenant's network with each share server's addresses: {reason}")
+    });
     let jobs = manifest
         .jobs
         .iter()
         .map(|job| format!("job {} goes on when its call has ended: {}", job.name, job.reason));
-    services.chain(jobs)
+    services.chain(networks).chain(jobs)
 }
 
 fn destroys(commands: &[CommandTemplate]) -> impl Iterator<Item = String> {

@@ -3,8 +3,8 @@
 use super::report::{SlotReport, slots};
 use bulkhead_model::id::{Digest, Label};
 use bulkhead_model::manifest::{
-    BindTemplate, CommandEffect, DbusTemplate, DbusType, GroupTemplate, JobTemplate, PipelineTemplate,
-    Readiness, Repeat, ServiceTemplate, TemplateScope,
+    BindTemplate, CommandEffect, DbusTemplate, DbusType, GroupInstance, GroupNetwork, GroupTemplate,
+    JobTemplate, PipelineTemplate, Readiness, Repeat, ServiceTemplate, TemplateScope,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -49,6 +49,10 @@ pub struct GroupReport {
     pub digest: Digest,
     /// Why the driver needs it.
     pub reason: String,
+    /// Of what there is one.
+    pub instance: GroupInstance,
+    /// Whose network it has.
+    pub network: GroupNetwork,
     /// Directories that are empty and its own.
     pub tmpfs: Vec<String>,
     /// Where its bus listens.
@@ -145,6 +149,8 @@ pub(super) fn group(template: &GroupTemplate) -> GroupReport {
         name: template.name.clone(),
         digest: template.digest(),
         reason: template.reason.clone(),
+        instance: template.instance,
+        network: template.network,
         tmpfs: template.tmpfs.clone(),
         bus: template.bus.clone(),
         binds: template.binds.clone(),

@@ -2,6 +2,7 @@
 
 use super::process_report::{DbusReport, GroupReport, JobReport, PipelineReport, ServiceReport};
 use super::text::{nature, shown, slots};
+use bulkhead_model::manifest::{GroupInstance, GroupNetwork};
 use std::fmt::{self, Formatter};
 
 pub(super) fn pipeline(pipeline: &PipelineReport, out: &mut Formatter<'_>) -> fmt::Result {
@@ -19,8 +20,18 @@ pub(super) fn job(job: &JobReport, out: &mut Formatter<'_>) -> fmt::Result {
 }
 
 pub(super) fn group(group: &GroupReport, out: &mut Formatter<'_>) -> fmt::Result {
-    writeln!(out, "  {}, one of the backend: {}", group.name, group.reason)?;
-    writeln!(out, "    mounts and processes of its own, the machine's network")?;
+    let instance = match group.instance {
+        GroupInstance::Backend => "one of the backend",
+        GroupInstance::ShareServer => "one of each share server",
+    };
+    writeln!(out, "  {}, {instance}: {}", group.name, group.reason)?;
+    let network = match group.network {
+        GroupNetwork::Machine => "mounts and processes of its own, the machine's network",
+        GroupNetwork::Own => {
+            "mounts, processes and a network of its own: the share server's addresses, on the bridges that the grant names"
+        }
+    };
+    writeln!(out, "    {network}")?;
     if !group.tmpfs.is_empty() {
         writeln!(out, "    empty and its own: {}", group.tmpfs.join(", "))?;
     }

@@ -6,7 +6,7 @@ use super::{below, plain_text, reason, steps};
 use crate::toml_file::{Finding, Step};
 use bulkhead_model::id::Label;
 use bulkhead_model::manifest::{
-    CommandEffect, CommandTemplate, Manifest, PathKind, RootUse, SlotType, TemplateScope,
+    CommandEffect, CommandTemplate, GroupInstance, Manifest, PathKind, RootUse, SlotType, TemplateScope,
 };
 use bulkhead_model::pattern::{Part, Pattern, parts};
 use bulkhead_model::suggestion::nearest;
@@ -62,11 +62,17 @@ fn texts<'a>(template: &'a CommandTemplate, table: &[Step]) -> Vec<Text<'a>> {
 
 /// The group in whose namespaces it runs.
 fn inside(manifest: &Manifest, template: &CommandTemplate, table: &[Step], findings: &mut Vec<Finding>) {
-    if let Some(group) = &template.inside
-        && manifest.group(group.as_str()).is_none()
-    {
-        let groups = manifest.groups.iter().map(|group| group.name.as_str());
-        findings.push(undeclared("[[group]]", group, groups, at(table, "inside")));
+    let Some(name) = &template.inside else { return };
+    match manifest.group(name.as_str()) {
+        Some(group) if group.instance == GroupInstance::Backend => {}
+        Some(_) => {
+            let message = format!("of group '{name}' there are many, and a command says not inside which");
+            findings.push(Finding::new(at(table, "inside"), message));
+        }
+        None => {
+            let groups = manifest.groups.iter().map(|group| group.name.as_str());
+            findings.push(undeclared("[[group]]", name, groups, at(table, "inside")));
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::fixture::{MANIFEST, RUNNING};
+use bulkhead_model::manifest::{GroupInstance, GroupNetwork};
 
 fn sound() -> String {
     format!("{MANIFEST}{RUNNING}")
@@ -52,7 +53,39 @@ fn a_group_hides_nothing_that_programs_need_and_shows_only_below_its_own() {
         "root = \"exports\"\npattern = [\"{share}\"]\nat",
         "only a root of tenants' data",
     );
-    refuses("instance = \"backend\"", "instance = \"share-server\"", "unknown variant");
+    refuses("instance = \"backend\"", "instance = \"share-group\"", "unknown variant");
+}
+
+#[test]
+fn a_group_of_share_servers_needs_a_driver_that_has_them_and_a_network_of_its_own_needs_a_share_server() {
+    let own = "instance = \"share-server\"\nnetwork = \"own\"";
+    refuses("instance = \"backend\"", own, "never has a share server");
+    let with_servers = sound().replace("dhss = [false]", "dhss = [true]").replace("inside = \"nfs\"\n", "");
+    let manifest = parse(&with_servers.replace("instance = \"backend\"", own), "driver.toml");
+    let manifest = manifest.unwrap_or_else(|error| panic!("{error}"));
+    let group = manifest.group("nfs").expect("declared");
+    assert_eq!((group.instance, group.network), (GroupInstance::ShareServer, GroupNetwork::Own));
+    refuses(
+        "instance = \"backend\"",
+        "instance = \"backend\"\nnetwork = \"own\"",
+        "takes its addresses from a share server",
+    );
+}
+
+#[test]
+fn what_a_group_does_not_say_is_no_part_of_its_digest() {
+    let manifest = parse(&sound(), "driver.toml").unwrap_or_else(|error| panic!("{error}"));
+    let text = serde_json::to_string(manifest.group("nfs").expect("declared")).expect("a text");
+    assert!(!text.contains("network"), "a pin of an earlier version holds: {text}");
+}
+
+#[test]
+fn no_command_runs_inside_a_group_that_there_are_many_of() {
+    let many = sound()
+        .replace("dhss = [false]", "dhss = [true]")
+        .replace("instance = \"backend\"", "instance = \"share-server\"");
+    let told = parse(&many, "driver.toml").expect_err("which of them?").to_string();
+    assert!(told.contains("there are many"), "{told}");
 }
 
 #[test]

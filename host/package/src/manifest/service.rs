@@ -6,7 +6,8 @@ use super::{below, plain_text, reason, steps};
 use crate::toml_file::{Finding, Step};
 use bulkhead_model::id::Label;
 use bulkhead_model::manifest::{
-    BindTemplate, GroupTemplate, Manifest, PathKind, RootUse, ServiceTemplate, SlotType,
+    BindTemplate, GroupInstance, GroupNetwork, GroupTemplate, Manifest, PathKind, RootUse, ServiceTemplate,
+    SlotType,
 };
 use bulkhead_model::pattern::{Part, Pattern, Variable, parts};
 use bulkhead_model::suggestion::nearest;
@@ -31,6 +32,7 @@ pub(super) fn check(manifest: &Manifest, findings: &mut Vec<Finding>) {
 
 fn check_group(manifest: &Manifest, group: &GroupTemplate, table: &[Step], findings: &mut Vec<Finding>) {
     reason(&group.reason, below!(table, "reason"), findings);
+    check_instance(manifest, group, table, findings);
     for (number, directory) in group.tmpfs.iter().enumerate() {
         let path = below!(table, "tmpfs", number);
         if !is_absolute(directory) {
@@ -56,6 +58,20 @@ fn check_group(manifest: &Manifest, group: &GroupTemplate, table: &[Step], findi
             findings.push(Finding::new(below!(path.as_slice(), "name"), message));
         }
         check_bind(manifest, group, bind, &path, findings);
+    }
+}
+
+/// A group of share servers needs a driver that handles them, and a network of its own needs addresses, which only share servers have.
+fn check_instance(manifest: &Manifest, group: &GroupTemplate, table: &[Step], findings: &mut Vec<Finding>) {
+    if group.instance == GroupInstance::ShareServer && !manifest.driver.dhss.contains(&true) {
+        let finding = Finding::new(below!(table, "instance"), "this driver never has a share server");
+        findings.push(finding.hint("dhss = [true] in [driver], or instance = \"backend\""));
+    }
+    if group.network == GroupNetwork::Own && group.instance != GroupInstance::ShareServer {
+        let message =
+            "a network of its own takes its addresses from a share server, and this group is the backend's";
+        let finding = Finding::new(below!(table, "network"), message);
+        findings.push(finding.hint("instance = \"share-server\""));
     }
 }
 

@@ -8,7 +8,9 @@ use anyhow::{Context, bail};
 use bulkhead_ledger::HOST_CHAIN;
 use bulkhead_model::ability::{Ability, Capability};
 use bulkhead_model::id::BackendName;
-use bulkhead_model::manifest::{CommandEffect, Manifest, OptionDeclaration, RootUse, TemplateScope};
+use bulkhead_model::manifest::{
+    CommandEffect, GroupNetwork, Manifest, OptionDeclaration, RootUse, TemplateScope,
+};
 use bulkhead_model::network::AllocationLabel;
 use bulkhead_model::pattern::Pattern;
 use bulkhead_package::Package;
@@ -124,8 +126,13 @@ fn write_networks(text: &mut String, package: &Package) -> anyhow::Result<()> {
         return Ok(());
     }
     text.push_str("\n# Where its share servers get addresses: 'user' is where tenants reach them, 'admin' where administrators do.\n");
+    let own = package.manifest.groups.iter().any(|group| group.network == GroupNetwork::Own);
     for label in AllocationLabel::ALL {
         writeln!(text, "# [[grant.networks.{label}]]\n# gateway = \"10.0.0.1\"\n# mask = 24")?;
+        if own {
+            text.push_str("# bridge = \"br0\"          # what share servers are plugged into: ip link add br0 type bridge\n");
+            text.push_str("# namespace = \"blue\"      # the network namespace that the bridge is in, where it is in one\n");
+        }
     }
     text.push_str("# allowed-ip-ranges = [\"10.0.0.100-10.0.0.199\"]\n");
     Ok(())

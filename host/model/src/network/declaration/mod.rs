@@ -12,10 +12,11 @@
 //! * What could never give out an address is refused when it is read.
 
 use crate::network::segmentation::{NetworkType, check_segmentation};
-use crate::network::{AllocationLabel, NetworkData};
+use crate::network::{AllocationLabel, NetworkData, NetworkPlug};
 use crate::statistics::IpVersion;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -63,6 +64,28 @@ impl NetworkGrants {
         }
     }
 
+    /// Fails if two networks of different segments are plugged into one bridge, where every server would hear both, with the label and the
+    /// place of the second. Networks that [`NetworkGrants::networks`] refuses are passed over.
+    pub fn check_plugs(&self) -> Result<(), (AllocationLabel, usize, InvalidNetwork)> {
+        let mut known: BTreeMap<NetworkPlug, (Option<NetworkType>, Option<u32>)> = BTreeMap::new();
+        for label in [AllocationLabel::User, AllocationLabel::Admin] {
+            for (position, declaration) in self.of(label).iter().enumerate() {
+                let Ok(Network { data, plug: Some(plug), .. }) = declaration.network() else { continue };
+                let tagged = data.network_type.filter(|network_type| *network_type != NetworkType::Flat);
+                let segment = (tagged, tagged.and(data.segmentation_id));
+                if known.get(&plug).is_some_and(|other| *other != segment) {
+                    let reason = format!(
+                        "{plug} is that of another segment, which this one would not be kept apart from"
+                    );
+                    let advice = "give each segment a bridge of its own: the host tags no packet";
+                    return Err((label, position, InvalidNetwork::new("bridge", reason, advice)));
+                }
+                known.insert(plug, segment);
+            }
+        }
+        Ok(())
+    }
+
     /// The networks of `label`, IPv4 first. Fails on the first mistake, with its place in the list.
     pub fn networks(&self, label: AllocationLabel) -> Result<Vec<Network>, (usize, InvalidNetwork)> {
         let mut networks: Vec<Network> = Vec::new();
@@ -104,6 +127,12 @@ pub struct NetworkDeclaration {
     /// Largest packet in bytes (1,500).
     #[serde(default = "usual_mtu")]
     pub mtu: u32,
+    /// The bridge that share servers with a network of their own are plugged into; only drivers that run such servers need it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<String>,
+    /// The named network namespace that the bridge is in, as `ip netns` knows it; none: the helper's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
 }
 
 const fn usual_mtu() -> u32 {
@@ -177,6 +206,8 @@ pub struct Network {
     pub ranges: Vec<AddressRange>,
     /// What is never given out although it lies in a range, ascending.
     pub reserved: Vec<IpAddr>,
+    /// Where share servers with a network of their own are plugged in; none: nowhere.
+    pub plug: Option<NetworkPlug>,
 }
 
 impl Network {
@@ -228,7 +259,37 @@ impl NetworkDeclaration {
             network_type,
             segmentation_id: self.segmentation_id,
         };
-        Ok(Network { data, ranges, reserved })
+        let plug = self.plug(network_type)?;
+        Ok(Network { data, ranges, reserved, plug })
+    }
+
+    /// Where share servers are plugged in. The host tags no packet: what keeps a segment apart is that its bridge is of it alone.
+    fn plug(&self, network_type: Option<NetworkType>) -> Result<Option<NetworkPlug>, InvalidNetwork> {
+        let Some(bridge) = &self.bridge else {
+            return match &self.namespace {
+                None => Ok(None),
+                Some(_) => {
+                    let reason = "it says where the bridge is, and there is none";
+                    Err(InvalidNetwork::new("namespace", reason, "name the bridge too: bridge = \"br0\""))
+                }
+            };
+        };
+        if matches!(network_type, Some(NetworkType::Vxlan | NetworkType::Gre)) {
+            let reason =
+                "share servers with a network of their own are plugged into flat and vlan networks only";
+            let advice = "leave network-type out, and make the bridge a part of that network yourself";
+            return Err(InvalidNetwork::new("bridge", reason, advice));
+        }
+        if !is_device_name(bridge) {
+            let reason = format!("'{}' is no name of a network device", shown(bridge));
+            let advice = "1 to 15 letters, digits, '.', '_' or '-', for example \"br0\"";
+            return Err(InvalidNetwork::new("bridge", reason, advice));
+        }
+        if let Some(namespace) = self.namespace.as_ref().filter(|name| !is_plain_name(name, 255)) {
+            let reason = format!("'{}' is no name of a network namespace", shown(namespace));
+            return Err(InvalidNetwork::new("namespace", reason, "`ip netns list` shows the names"));
+        }
+        Ok(Some(NetworkPlug { bridge: bridge.clone(), namespace: self.namespace.clone() }))
     }
 
     fn parsed_gateway(&self) -> Result<IpAddr, InvalidNetwork> {
@@ -310,6 +371,16 @@ impl NetworkDeclaration {
         }
         Ok(ranges)
     }
+}
+
+/// Whether the kernel takes it as the name of a network device, and no tool as anything else.
+fn is_device_name(text: &str) -> bool {
+    is_plain_name(text, 15)
+}
+
+fn is_plain_name(text: &str, longest: usize) -> bool {
+    let sound = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    (1..=longest).contains(&text.len()) && text.chars().all(sound) && !text.starts_with(['.', '-'])
 }
 
 /// The prefix length that a dotted mask stands for; none if it is none, or the gateway's version has no such masks.

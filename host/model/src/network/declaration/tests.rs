@@ -211,3 +211,59 @@ fn a_grant_that_says_nothing_of_networks_is_written_without_them() {
     assert_eq!(written.get("networks"), None);
     assert_eq!(serde_json::from_value::<crate::grant::Grant>(written).expect("a grant"), grant);
 }
+
+#[test]
+fn a_network_names_the_bridge_that_share_servers_are_plugged_into() {
+    let plain = json!({ "gateway": "10.0.0.1", "mask": 24 });
+    assert_eq!(network(plain).plug, None);
+    let here = network(json!({ "gateway": "10.0.0.1", "mask": 24, "bridge": "br0" }));
+    assert_eq!(here.plug, Some(NetworkPlug { bridge: "br0".to_owned(), namespace: None }));
+    let there = json!({ "gateway": "10.0.0.1", "mask": 24, "bridge": "br0", "namespace": "blue" });
+    let plug = network(there).plug.expect("a bridge");
+    assert_eq!(plug.to_string(), "bridge 'br0' of network namespace 'blue'");
+}
+
+#[test]
+fn a_bridge_that_can_be_none_is_refused_with_what_to_write() {
+    let of = |more: Value| {
+        let mut value = json!({ "gateway": "10.0.0.1", "mask": 24 });
+        if let (Value::Object(all), Value::Object(more)) = (&mut value, more) {
+            all.extend(more);
+        }
+        refused(value).to_string()
+    };
+    for name in ["", "br 0", "../br0", "a-name-of-16-byt", ".", "br/0", "-br0"] {
+        assert!(of(json!({ "bridge": name })).contains("no name of a network device"), "{name}");
+    }
+    for name in ["", "../../proc/1/ns/net", "a/b", ".."] {
+        let told = of(json!({ "bridge": "br0", "namespace": name }));
+        assert!(told.contains("ip netns list"), "{told}");
+    }
+    assert!(of(json!({ "namespace": "blue" })).contains("bridge = \"br0\""));
+    for network_type in ["vxlan", "gre"] {
+        let told = of(json!({ "bridge": "br0", "network-type": network_type, "segmentation-id": 7 }));
+        assert!(told.contains("flat and vlan networks only"), "{told}");
+    }
+}
+
+#[test]
+fn two_segments_have_two_bridges() {
+    let user = |more: &str| {
+        let text = format!(r#"{{ "gateway": "10.0.0.1", "mask": 24, "bridge": "br0" {more} }}"#);
+        serde_json::from_str::<NetworkDeclaration>(&text).expect("a declaration")
+    };
+    let admin = |bridge: &str, more: &str| {
+        let text = format!(r#"{{ "gateway": "10.1.0.1", "mask": 24, "bridge": "{bridge}" {more} }}"#);
+        serde_json::from_str::<NetworkDeclaration>(&text).expect("a declaration")
+    };
+    let checked = |user: NetworkDeclaration, admin: NetworkDeclaration| {
+        NetworkGrants { user: vec![user], admin: vec![admin], ..NetworkGrants::default() }.check_plugs()
+    };
+    let vlan = r#", "network-type": "vlan", "segmentation-id": 7"#;
+    assert_eq!(checked(user(""), admin("br0", "")), Ok(()), "one segment, two networks");
+    assert_eq!(checked(user(""), admin("br0", r#", "network-type": "flat", "segmentation-id": 0"#)), Ok(()));
+    assert_eq!(checked(user(vlan), admin("br1", "")), Ok(()));
+    let (label, position, invalid) = checked(user(vlan), admin("br0", "")).expect_err("one bridge for two");
+    assert_eq!((label, position), (AllocationLabel::Admin, 0));
+    assert!(invalid.to_string().contains("a bridge of its own"), "{invalid}");
+}
