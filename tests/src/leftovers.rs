@@ -46,10 +46,20 @@ impl Inventory {
 
     /// Wait until nothing is there that was not there at `earlier`; fail with what is.
     pub async fn expect_nothing_since(earlier: &Self, folder: &Path, pools: &[&Pool]) -> anyhow::Result<()> {
+        Self::expect_nothing_but(|_| false, earlier, folder, pools).await
+    }
+
+    /// The same, lines aside that `is_known` knows.
+    pub async fn expect_nothing_but(
+        is_known: impl Fn(&str) -> bool,
+        earlier: &Self,
+        folder: &Path,
+        pools: &[&Pool],
+    ) -> anyhow::Result<()> {
         let began = Instant::now();
         loop {
             let now = Self::take(folder, pools)?;
-            let left: Vec<&String> = now.0.difference(&earlier.0).collect();
+            let left: Vec<&String> = now.0.difference(&earlier.0).filter(|line| !is_known(line)).collect();
             if left.is_empty() {
                 return Ok(());
             }

@@ -17,4 +17,5 @@ pub mod programs;
 pub mod replicas;
 pub mod site;
 pub mod story;
+pub mod tenants;
 pub mod verbs;

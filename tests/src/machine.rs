@@ -60,12 +60,17 @@ where
         [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     ensure!(output.status.success(), "{name} failed on its machine ({}):\n{told}{errors}", output.status);
     ensure!(told.contains("test result: ok. 1 passed"), "{name} did not run on its machine:\n{told}{errors}");
+    say(errors.trim_end());
     Ok(())
 }
 
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn skipped(reason: &str) {
-    eprintln!("SKIPPED: {reason}");
+    say(&format!("SKIPPED: {reason}"));
+}
+
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so, and one that measures says what")]
+fn say(text: &str) {
+    eprintln!("{text}");
 }
 
 /// The test that a closure is written in, without its crate: `access::a_client_that_no_rule_names_is_refused`.

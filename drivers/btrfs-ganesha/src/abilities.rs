@@ -1,6 +1,7 @@
 //! What the driver can do beyond the required: each ability in a line, the work in the module of its noun.
 
-use crate::{BtrfsGanesha, access, manage, replica, share, size, snapshot};
+use crate::{BtrfsGanesha, replica};
+use bulkhead_btrfs_pool::{access, manage, share, size, snapshot};
 use bulkhead_sdk::{
     AccessRule, Creation, Extend, Manage, ManageSnapshots, ManagedShare, ManagedSnapshot, MountableSnapshots,
     Promotion, Replica, ReplicaOutcome, ReplicaSnapshot, ReplicaState, ReplicaView, ReplicatedReversion,

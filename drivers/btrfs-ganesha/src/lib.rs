@@ -13,24 +13,16 @@
 //! it looks for what an earlier attempt left, removes what is half and keeps what is whole. **The server is told, never trusted**: what
 //! it says of an export is remembered, and put right where it has changed.
 //!
-//! Nothing here spells a path or an argument. `driver.toml` beside this file is the whole of what the driver may do.
+//! Nothing here spells a path or an argument. `driver.toml` beside this file is the whole of what the driver may do. What shares, snapshots
+//! and exports are stands in the crate `bulkhead-btrfs-pool`, which this driver has in common with `btrfs-netns`.
 
 mod abilities;
-mod access;
-mod export;
-mod fingerprint;
-mod manage;
-mod number;
-mod options;
+mod backend;
 mod place;
 mod replica;
-mod server;
-mod share;
-mod size;
-mod snapshot;
-mod statistics;
-mod subvolume;
 
+use bulkhead_btrfs_pool::server::Server;
+use bulkhead_btrfs_pool::{access, share};
 use bulkhead_sdk::{
     Access, AccessUpdate, Driver, EnsuredShare, ExportLocation, IpVersion, Result, RuleOutcome, Share,
     Statistics,
@@ -47,19 +39,19 @@ bulkhead_sdk::export_driver!(
 
 impl Driver for BtrfsGanesha {
     fn setup() -> Result<()> {
-        statistics::check()
+        backend::check()
     }
 
     fn stats() -> Result<Statistics> {
-        statistics::collect()
+        backend::statistics()
     }
 
     fn backend_info() -> Result<Vec<(String, String)>> {
-        statistics::fingerprint()
+        backend::fingerprint()
     }
 
     fn ip_versions() -> Result<Vec<IpVersion>> {
-        Ok(options::Options::read()?.ip_versions())
+        Ok(Server::of_backend()?.options().ip_versions())
     }
 
     fn create_share(share: &Share) -> Result<Vec<ExportLocation>> {
@@ -67,10 +59,13 @@ impl Driver for BtrfsGanesha {
     }
 
     fn delete_share(share: &Share) -> Result<()> {
-        share::delete(share)
+        share::delete(share)?;
+        replica::forget(&share.into())
     }
 
     fn ensure_shares(shares: &[Share]) -> Result<Vec<EnsuredShare>> {
+        // It is the only one: where it does not run, nothing can be ensured.
+        Server::of_backend()?.start()?;
         share::ensure_all(shares)
     }
 }

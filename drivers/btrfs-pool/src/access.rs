@@ -10,7 +10,7 @@ use bulkhead_sdk::{
 
 /// Make the export of a share say what `update.rules` says. NFS with `sec=sys` knows clients by address: every other rule is reported
 /// as an error, and changes nothing for the rest.
-pub(crate) fn update(share: &Share, update: &AccessUpdate) -> Result<Vec<RuleOutcome>> {
+pub fn update(share: &Share, update: &AccessUpdate) -> Result<Vec<RuleOutcome>> {
     // A replica that is not active is exported to nobody; its rules come into force when it is promoted.
     if share::is_served(share) {
         if update.rules.is_empty() && !subvolume::is_there(SHARE, &share.into())? {
@@ -33,7 +33,7 @@ fn no_client(access_to: &str) -> String {
 }
 
 /// What becomes of each rule of a share.
-pub(crate) fn outcomes(rules: &[AccessRule]) -> Vec<RuleOutcome> {
+pub fn outcomes(rules: &[AccessRule]) -> Vec<RuleOutcome> {
     let outcome = |rule: &AccessRule| {
         if is_client(rule.access_type, &rule.access_to) {
             RuleOutcome::active(rule)
@@ -47,7 +47,7 @@ pub(crate) fn outcomes(rules: &[AccessRule]) -> Vec<RuleOutcome> {
 /// Make the export of a mountable snapshot say what `rules` says.
 ///
 /// Fails with `invalid-access-type` if one of them names nobody that the server knows: here no rule can fail alone.
-pub(crate) fn update_snapshot(snapshot: &Snapshot, rules: &[SnapshotAccessRule]) -> Result<()> {
+pub fn update_snapshot(snapshot: &Snapshot, rules: &[SnapshotAccessRule]) -> Result<()> {
     let export = Export::of_snapshot(snapshot);
     let _held = export.hold()?;
     if rules.is_empty() && !subvolume::is_there(SNAPSHOT, &snapshot.into())? {
@@ -61,7 +61,7 @@ pub(crate) fn update_snapshot(snapshot: &Snapshot, rules: &[SnapshotAccessRule])
 }
 
 /// Whether the server can let this client in. It reads no IPv6 network with a prefix of three digits; a single address it does.
-pub(crate) fn is_client(access_type: AccessType, access_to: &str) -> bool {
+pub fn is_client(access_type: AccessType, access_to: &str) -> bool {
     if access_type != AccessType::Ip {
         return false;
     }

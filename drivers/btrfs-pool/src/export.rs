@@ -4,9 +4,9 @@
 //! file for the server's next start, and the running server's knowledge of it. Each is looked for before it is made, so that every
 //! function may be repeated after a crash at any point.
 
-use crate::options::Options;
 use crate::place::{self, CONFIG, SHARE, SNAPSHOT};
-use crate::{fingerprint, number, server};
+use crate::server::{GROUP, Server, instance_of};
+use crate::{fingerprint, number};
 use bulkhead_sdk::dbus::{self, Reply, Value};
 use bulkhead_sdk::files::{self, Path};
 use bulkhead_sdk::lock::{self, Guard};
@@ -15,7 +15,6 @@ use bulkhead_sdk::service::{self, Instance};
 use bulkhead_sdk::{
     CapabilityCode, Error, ErrorCode, ExportLocation, OrAbsent, Resource, Result, Share, Slots, Snapshot, log,
 };
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// Private data: what the export's file looked like when this driver wrote it.
@@ -25,10 +24,12 @@ const SERVED_KEY: &str = "export-served";
 
 /// An export, whether it is there or not.
 #[derive(Debug, Clone)]
-pub(crate) struct Export {
+pub struct Export {
     kind: Kind,
     resource: Resource,
     name: String,
+    /// Of the server that serves it.
+    instance: Instance,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +53,13 @@ impl Kind {
         }
     }
 
-    const fn file(self) -> &'static str {
-        match self {
-            Self::Share => "exports/{share}.conf",
-            Self::Snapshot => "exports/{snapshot}.conf",
+    /// The pattern of the file that the server `instance` finds it in.
+    const fn file(self, instance: &Instance) -> &'static str {
+        match (self, instance) {
+            (Self::Share, Instance::Backend) => "exports/{share}.conf",
+            (Self::Snapshot, Instance::Backend) => "exports/{snapshot}.conf",
+            (Self::Share, Instance::Of(_)) => "{server}/exports/{share}.conf",
+            (Self::Snapshot, Instance::Of(_)) => "{server}/exports/{snapshot}.conf",
         }
     }
 
@@ -78,7 +82,7 @@ impl Kind {
 
 /// Who may mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Clients {
+pub enum Clients {
     /// Nobody.
     Nobody,
     /// Whom the rules of this call name. Only calls that carry rules have them.
@@ -87,7 +91,7 @@ pub(crate) enum Clients {
 
 /// Whether an export is as this driver left it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Soundness {
+pub enum Soundness {
     /// It is.
     Sound,
     /// It is again, but the server had lost it: a server in a fresh namespace, which has lost the mountable snapshots as well.
@@ -107,29 +111,24 @@ enum Told {
 
 impl Export {
     /// The export of a share.
-    pub(crate) fn of_share(share: &Share) -> Self {
-        Self { kind: Kind::Share, resource: share.into(), name: share.name.clone() }
+    pub fn of_share(share: &Share) -> Self {
+        let instance = instance_of(share);
+        Self { kind: Kind::Share, resource: share.into(), name: share.name.clone(), instance }
     }
 
     /// The export of a snapshot.
-    pub(crate) fn of_snapshot(snapshot: &Snapshot) -> Self {
-        Self { kind: Kind::Snapshot, resource: snapshot.into(), name: snapshot.name.clone() }
+    pub fn of_snapshot(snapshot: &Snapshot) -> Self {
+        let instance = instance_of(&snapshot.share);
+        Self { kind: Kind::Snapshot, resource: snapshot.into(), name: snapshot.name.clone(), instance }
     }
 
     /// Where clients find it.
-    pub(crate) fn locations(&self) -> Result<Vec<ExportLocation>> {
-        let name = &self.name;
-        let location = |address: &IpAddr| {
-            ExportLocation::new(match address {
-                IpAddr::V4(address) => format!("{address}:/{name}"),
-                IpAddr::V6(address) => format!("[{address}]:/{name}"),
-            })
-        };
-        Ok(Options::read()?.export_addresses.iter().map(location).collect())
+    pub fn locations(&self) -> Result<Vec<ExportLocation>> {
+        Ok(Server::at(&self.instance)?.locations(&self.name))
     }
 
     /// Nobody else changes this export while the answer is kept.
-    pub(crate) fn hold(&self) -> Result<Guard> {
+    pub fn hold(&self) -> Result<Guard> {
         lock::acquire(&self.name, Duration::from_secs(60)).map_err(|error| match error.code() {
             CapabilityCode::TimedOut => Error::busy(format!("{} is worked on by another call", self.name)),
             _ => error.into(),
@@ -137,7 +136,7 @@ impl Export {
     }
 
     /// Serve it to `clients`; whoever else is served now is not any more, from the next request on.
-    pub(crate) fn publish(&self, clients: Clients) -> Result<()> {
+    pub fn publish(&self, clients: Clients) -> Result<()> {
         let id = number::of(&self.resource, &self.name)?;
         self.show()?;
         let template = match clients {
@@ -149,7 +148,7 @@ impl Export {
     }
 
     /// Serve it to nobody, if it is not served at all yet.
-    pub(crate) fn publish_first(&self) -> Result<()> {
+    pub fn publish_first(&self) -> Result<()> {
         if self.is_recorded(FILE_KEY)? {
             return match self.restore()? {
                 Soundness::Sound | Soundness::ServedAgain => Ok(()),
@@ -160,7 +159,7 @@ impl Export {
     }
 
     /// Stop serving it, and leave nothing of it. Nothing there is success.
-    pub(crate) fn withdraw(&self) -> Result<()> {
+    pub fn withdraw(&self) -> Result<()> {
         if let Some(id) = number::recorded(&self.resource)? {
             // The file first: a server that is being started must not find it.
             files::remove_template(self.kind.closed_template(), self.file_slots(id))?;
@@ -175,7 +174,7 @@ impl Export {
     }
 
     /// Stop serving it for the moment: its number and its file stay.
-    pub(crate) fn suspend(&self) -> Result<()> {
+    pub fn suspend(&self) -> Result<()> {
         if let Some(id) = number::recorded(&self.resource)? {
             self.forget_in_server(id)?;
         }
@@ -183,7 +182,7 @@ impl Export {
     }
 
     /// Serve it again as its file says, from whatever stands at its path now.
-    pub(crate) fn resume(&self) -> Result<()> {
+    pub fn resume(&self) -> Result<()> {
         let Some(id) = number::recorded(&self.resource)? else { return Ok(()) };
         self.show()?;
         // A server that was started in between has met the file without its mount.
@@ -192,7 +191,7 @@ impl Export {
     }
 
     /// Bring mount and server in line with the file; tell whether the file itself is as this driver wrote it.
-    pub(crate) fn restore(&self) -> Result<Soundness> {
+    pub fn restore(&self) -> Result<Soundness> {
         let Some(id) = number::recorded(&self.resource)? else { return Ok(Soundness::RulesLost) };
         self.show()?;
         let file = self.file()?;
@@ -227,10 +226,10 @@ impl Export {
     /// Show the server the directory; a server that is not there is started.
     fn show(&self) -> Result<()> {
         let source = place::pool(self.kind.source(), &self.resource);
-        let bind = || service::bind(server::GROUP, &Instance::Backend, self.kind.bind(), &source);
+        let bind = || service::bind(GROUP, &self.instance, self.kind.bind(), &source);
         match bind() {
             Err(error) if error.code() == CapabilityCode::NotFound => {
-                server::start(&Options::read()?)?;
+                Server::at(&self.instance)?.start()?;
                 Ok(bind()?)
             }
             // What was shown has been exchanged or deleted since.
@@ -244,15 +243,16 @@ impl Export {
 
     fn hide(&self) -> Result<()> {
         let source = place::pool(self.kind.source(), &self.resource);
-        Ok(service::unbind(server::GROUP, &Instance::Backend, self.kind.bind(), &source)?)
+        Ok(service::unbind(GROUP, &self.instance, self.kind.bind(), &source)?)
     }
 
     /// Let the server read the export's file. An export that it does not know yet it adds.
     ///
     /// It reports success for a file of which it took only a part, so that nothing but the exact answer counts.
     fn tell(&self, id: i64) -> Result<Told> {
-        let slots = || Slots::new().path_of("file", self.kind.file(), self.resource.clone()).signed("id", id);
-        let reply = call("update-export", slots)?;
+        let file = self.kind.file(&self.instance);
+        let slots = || Slots::new().path_of("file", file, self.resource.clone()).signed("id", id);
+        let reply = self.call("update-export", slots)?;
         match (reply.value(&[0]), reply.fault()) {
             (Some(Value::Text(text)), _) if text == "1 exports updated" => Ok(Told::Taken),
             (Some(Value::Text(text)), _) => Err(self.refused(text)),
@@ -268,7 +268,7 @@ impl Export {
     /// The server answers a number it does not know with an error, which is what is wanted. A server that cannot be started serves
     /// nothing.
     fn forget_in_server(&self, id: i64) -> Result<()> {
-        let reply = match call("remove-export", || Slots::new().signed("id", id)) {
+        let reply = match self.call("remove-export", || Slots::new().signed("id", id)) {
             Err(error)
                 if matches!(error.code(), ErrorCode::BadConfiguration | ErrorCode::BackendUnreachable) =>
             {
@@ -287,7 +287,7 @@ impl Export {
 
     /// What the server says of it; none if it does not know it.
     fn served(&self, id: i64) -> Result<Option<String>> {
-        let reply = call("display-export", || Slots::new().signed("id", id))?;
+        let reply = self.call("display-export", || Slots::new().signed("id", id))?;
         Ok(match &reply {
             Reply::Results(items) => Some(fingerprint::of(format!("{items:?}").as_bytes())),
             Reply::Fault(_) => None,
@@ -295,7 +295,7 @@ impl Export {
     }
 
     fn file(&self) -> Result<Option<String>> {
-        let at = Path::new(CONFIG, self.kind.file()).of(self.resource.clone());
+        let at = Path::new(CONFIG, self.kind.file(&self.instance)).of(self.resource.clone());
         Ok(files::read(&at).or_absent()?.map(|content| fingerprint::of(&content)))
     }
 
@@ -323,22 +323,22 @@ impl Export {
     fn file_slots(&self, id: i64) -> Slots {
         Slots::new().signed("id", id).name_of("name", self.resource.clone())
     }
-}
 
-/// Call the server. One that does not run is started first; one that runs without its bus is started anew.
-fn call(template: &str, slots: impl Fn() -> Slots) -> Result<Reply> {
-    let call = || match dbus::call(template, &Instance::Backend, slots()) {
-        Err(error) if error.code() == CapabilityCode::Unavailable => Ok(None),
-        answer => answer.map(Some),
-    };
-    if let Some(reply) = call()? {
-        return Ok(reply);
+    /// Call the server. One that does not run is started first; one that runs without its bus is started anew.
+    fn call(&self, template: &str, slots: impl Fn() -> Slots) -> Result<Reply> {
+        let call = || match dbus::call(template, &self.instance, slots()) {
+            Err(error) if error.code() == CapabilityCode::Unavailable => Ok(None),
+            answer => answer.map(Some),
+        };
+        if let Some(reply) = call()? {
+            return Ok(reply);
+        }
+        let server = Server::at(&self.instance)?;
+        server.start()?;
+        if let Some(reply) = call()? {
+            return Ok(reply);
+        }
+        server.restart()?;
+        call()?.ok_or_else(|| Error::backend_unreachable("the NFS server does not answer on its bus"))
     }
-    let options = Options::read()?;
-    server::start(&options)?;
-    if let Some(reply) = call()? {
-        return Ok(reply);
-    }
-    server::restart(&options)?;
-    call()?.ok_or_else(|| Error::backend_unreachable("the NFS server does not answer on its bus"))
 }

@@ -8,7 +8,7 @@ use crate::{share, snapshot};
 use bulkhead_sdk::{Error, ManagedShare, ManagedSnapshot, Resource, Result, Share, Snapshot, files};
 
 /// Take over a share. Nobody may mount it until there are rules.
-pub(crate) fn take_share(share: &Share) -> Result<ManagedShare> {
+pub fn take_share(share: &Share) -> Result<ManagedShare> {
     share::check_protocol(share)?;
     let resource = Resource::from(share);
     let is_new = !subvolume::is_there(SHARE, &resource)?;
@@ -49,7 +49,7 @@ fn size_gib(pattern: &str, resource: &Resource) -> Result<u64> {
 }
 
 /// Take over a snapshot of a share of this backend.
-pub(crate) fn take_snapshot(snapshot: &Snapshot) -> Result<ManagedSnapshot> {
+pub fn take_snapshot(snapshot: &Snapshot) -> Result<ManagedSnapshot> {
     let resource = Resource::from(snapshot);
     if !subvolume::is_there(SNAPSHOT, &resource)? {
         check_snapshot(snapshot)?;

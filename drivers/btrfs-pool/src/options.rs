@@ -6,48 +6,79 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// Which versions of NFS are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocols {
+pub enum Protocols {
     /// NFSv3 and NFSv4.
     Nfs3AndNfs4,
     /// NFSv4 alone.
     Nfs4,
 }
 
+impl Protocols {
+    fn read() -> Result<Self> {
+        Ok(match config::boolean("nfs3")? {
+            Some(false) => Self::Nfs4,
+            Some(true) | None => Self::Nfs3AndNfs4,
+        })
+    }
+}
+
+/// The usual ports of NFS and of NFSv3's mount protocol.
+const NFS_PORT: u16 = 2049;
+const MOUNT_PORT: u16 = 20048;
+
 /// How the server listens, and where clients find it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Options {
+pub struct Options {
     /// The addresses in export locations; at least one.
-    pub(crate) export_addresses: Vec<IpAddr>,
+    pub export_addresses: Vec<IpAddr>,
+    /// Those that only administrators are told.
+    pub admin_addresses: Vec<IpAddr>,
     /// The address the server listens at.
-    pub(crate) listen_address: IpAddr,
+    pub listen_address: IpAddr,
     /// The port of NFS.
-    pub(crate) nfs_port: u16,
+    pub nfs_port: u16,
     /// The port of NFSv3's mount protocol.
-    pub(crate) mount_port: u16,
+    pub mount_port: u16,
     /// Which versions of NFS are served.
-    pub(crate) protocols: Protocols,
+    pub protocols: Protocols,
 }
 
 impl Options {
-    /// Read them. Fails with `bad-configuration` where one is wrong.
-    pub(crate) fn read() -> Result<Self> {
+    /// Read those of the backend's own server. Fails with `bad-configuration` where one is wrong.
+    pub fn read() -> Result<Self> {
         let export_addresses = export_addresses()?;
         let (nfs_port, mount_port) = (port("nfs_port")?, port("mount_port")?);
-        let protocols = match config::boolean("nfs3")? {
-            Some(false) => Protocols::Nfs4,
-            Some(true) | None => Protocols::Nfs3AndNfs4,
-        };
+        let protocols = Protocols::read()?;
         if nfs_port == mount_port && protocols == Protocols::Nfs3AndNfs4 {
             return Err(Error::bad_configuration(format!(
                 "options nfs_port and mount_port are both {nfs_port}; give them two ports"
             )));
         }
         let listen_address = listen_address(&export_addresses)?;
-        Ok(Self { export_addresses, listen_address, nfs_port, mount_port, protocols })
+        Ok(Self {
+            export_addresses,
+            admin_addresses: Vec::new(),
+            listen_address,
+            nfs_port,
+            mount_port,
+            protocols,
+        })
+    }
+
+    /// Those of a share server with these addresses in the tenant's network, at least one, and these in the administrators'. Nobody else
+    /// is in its network namespace: it listens at all of its addresses, and at the usual ports.
+    pub fn of_share_server(export_addresses: Vec<IpAddr>, admin_addresses: Vec<IpAddr>) -> Result<Self> {
+        let listen_address = match (export_addresses.as_slice(), admin_addresses.as_slice()) {
+            ([only], []) => *only,
+            _ => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let (nfs_port, mount_port) = (NFS_PORT, MOUNT_PORT);
+        let protocols = Protocols::read()?;
+        Ok(Self { export_addresses, admin_addresses, listen_address, nfs_port, mount_port, protocols })
     }
 
     /// The IP versions clients mount with.
-    pub(crate) fn ip_versions(&self) -> Vec<IpVersion> {
+    pub fn ip_versions(&self) -> Vec<IpVersion> {
         let mut versions = Vec::new();
         if self.export_addresses.iter().any(IpAddr::is_ipv4) {
             versions.push(IpVersion::V4);
@@ -99,7 +130,7 @@ fn port(option: &str) -> Result<u16> {
 }
 
 /// What the operator wants kept free, in percent, for every kind of share alike.
-pub(crate) fn reserved_percentage() -> Result<u32> {
+pub fn reserved_percentage() -> Result<u32> {
     let value = config::integer("reserved_share_percentage")?.unwrap_or(0);
     match u32::try_from(value) {
         Ok(percent) if percent <= 100 => Ok(percent),
@@ -107,9 +138,4 @@ pub(crate) fn reserved_percentage() -> Result<u32> {
             "option reserved_share_percentage is {value}; it must be 0 to 100"
         ))),
     }
-}
-
-/// Whether shares of this backend may have replicas on another one.
-pub(crate) fn replicates() -> Result<bool> {
-    Ok(config::text("replication_domain")?.is_some_and(|domain| !domain.is_empty()))
 }

@@ -2,14 +2,16 @@
 
 use crate::export::{Clients, Export, Soundness};
 use crate::place::{NEW_SHARE, SHARE, SOURCE};
-use crate::{options::Options, replica, server, size, subvolume};
+use crate::server::{Server, instance_of};
+use crate::{size, subvolume};
+use bulkhead_sdk::service::Instance;
 use bulkhead_sdk::{
     AfterEnsuring, CapabilityCode, Creation, EnsuredShare, Error, ErrorCode, ExportLocation, Health,
     Protocol, ReplicaState, Resource, Result, Share, Slots, Snapshot, execute, log,
 };
 
 /// Make an empty share. Nobody may mount it yet.
-pub(crate) fn create(share: &Share) -> Result<Vec<ExportLocation>> {
+pub fn create(share: &Share) -> Result<Vec<ExportLocation>> {
     check_protocol(share)?;
     let resource = Resource::from(share);
     if !is_whole(share)? {
@@ -22,7 +24,7 @@ pub(crate) fn create(share: &Share) -> Result<Vec<ExportLocation>> {
 }
 
 /// Make a share with the content of a snapshot.
-pub(crate) fn create_from_snapshot(share: &Share, source: &Snapshot) -> Result<Creation> {
+pub fn create_from_snapshot(share: &Share, source: &Snapshot) -> Result<Creation> {
     check_protocol(share)?;
     let resource = Resource::from(share);
     if !is_whole(share)? {
@@ -68,29 +70,35 @@ fn is_whole(share: &Share) -> Result<bool> {
 
 /// Remove a share, or what there is of it. First nobody is served any more, then the data goes, last what is remembered: the order
 /// lets a repeated attempt find what is left.
-pub(crate) fn delete(share: &Share) -> Result<()> {
+pub fn delete(share: &Share) -> Result<()> {
     let resource = Resource::from(share);
     let export = Export::of_share(share);
     let _held = export.hold()?;
     export.withdraw()?;
     subvolume::delete(NEW_SHARE, &resource)?;
     subvolume::delete(SHARE, &resource)?;
-    subvolume::forget_size(&resource)?;
-    replica::forget(&resource)
+    subvolume::forget_size(&resource)
 }
 
-/// Look at shares and bring their exports in line, without disturbing clients of those that are. One that fails does not hold up the
-/// others: it is left out, and stays as it is.
-pub(crate) fn ensure_all(shares: &[Share]) -> Result<Vec<EnsuredShare>> {
-    server::start(&Options::read()?)?;
-    let ensured = |share: &Share| match ensure(share) {
-        Ok(ensured) => Some(ensured),
-        Err(error) => {
-            log::error(&format!("{} was not ensured: {error}", share.name));
-            None
+/// Look at shares and bring their exports in line, without disturbing clients of those that are. A server that does not run is started
+/// first. A share that fails does not hold up the others: it is left out, and stays as it is.
+pub fn ensure_all(shares: &[Share]) -> Result<Vec<EnsuredShare>> {
+    let mut servers: Vec<(Instance, Result<()>)> = Vec::new();
+    let mut ensured = Vec::new();
+    for share in shares {
+        let instance = instance_of(share);
+        let known = servers.iter().find(|(known, _)| *known == instance).map(|(_, started)| started.clone());
+        let started = known.unwrap_or_else(|| {
+            let started = Server::at(&instance).and_then(|server| server.start()).map(drop);
+            servers.push((instance, started.clone()));
+            started
+        });
+        match started.and_then(|()| ensure(share)) {
+            Ok(one) => ensured.push(one),
+            Err(error) => log::error(&format!("{} was not ensured: {error}", share.name)),
         }
-    };
-    Ok(shares.iter().filter_map(ensured).collect())
+    }
+    Ok(ensured)
 }
 
 fn ensure(share: &Share) -> Result<EnsuredShare> {
@@ -124,25 +132,26 @@ fn ensure(share: &Share) -> Result<EnsuredShare> {
 }
 
 /// Of a replicated share only the active replica is exported.
-pub(crate) fn is_served(share: &Share) -> bool {
+pub fn is_served(share: &Share) -> bool {
     matches!(share.replica_state, None | Some(ReplicaState::Active))
 }
 
 /// Serve a share to whom the rules of this call name.
-pub(crate) fn admit(share: &Share) -> Result<()> {
+pub fn admit(share: &Share) -> Result<()> {
     let export = Export::of_share(share);
     let _held = export.hold()?;
     export.publish(Clients::OfCall)
 }
 
 /// Serve a share to nobody, until it is served again.
-pub(crate) fn shut(share: &Share) -> Result<()> {
+pub fn shut(share: &Share) -> Result<()> {
     let export = Export::of_share(share);
     let _held = export.hold()?;
     export.suspend()
 }
 
-pub(crate) fn check_protocol(share: &Share) -> Result<()> {
+/// Fails with `invalid-share` unless the share is to be served by NFS.
+pub fn check_protocol(share: &Share) -> Result<()> {
     if share.protocol == Protocol::Nfs {
         return Ok(());
     }

@@ -7,14 +7,14 @@ use crate::subvolume::{self, GIB};
 use bulkhead_sdk::{Error, Resource, Result, Share, ShareUsage, clock, log};
 
 /// Give a share another, larger size. Shares take space only as they fill, so that no size is too large.
-pub(crate) fn extend(share: &Share, new_size_gib: u64) -> Result<()> {
+pub fn extend(share: &Share, new_size_gib: u64) -> Result<()> {
     find(share)?;
     let _held = Export::of_share(share).hold()?;
     subvolume::limit(SHARE, &Resource::from(share), new_size_gib)
 }
 
 /// Make a share smaller, unless more is used: the filesystem itself would take the limit and refuse every write from then on.
-pub(crate) fn shrink(share: &Share, new_size_gib: u64) -> Result<()> {
+pub fn shrink(share: &Share, new_size_gib: u64) -> Result<()> {
     find(share)?;
     let _held = Export::of_share(share).hold()?;
     let used = used_bytes(share)?;
@@ -29,7 +29,7 @@ pub(crate) fn shrink(share: &Share, new_size_gib: u64) -> Result<()> {
 
 /// Put back a limit that somebody has changed by hand. It is called with the share held: what was set last is asked for, not what the
 /// host knew of the share when it made its list, which another call may have changed since.
-pub(crate) fn ensure(share: &Share) -> Result<()> {
+pub fn ensure(share: &Share) -> Result<()> {
     let resource = Resource::from(share);
     let size_gib = subvolume::recorded_size_gib(&resource)?.unwrap_or(share.size_gib);
     let found = subvolume::limit_bytes(SHARE, &resource)?;
@@ -41,14 +41,14 @@ pub(crate) fn ensure(share: &Share) -> Result<()> {
 }
 
 /// What a share holds, metadata included.
-pub(crate) fn used_bytes(share: &Share) -> Result<u64> {
+pub fn used_bytes(share: &Share) -> Result<u64> {
     let resource = Resource::from(share);
     subvolume::sync(SHARE, &resource)?;
     subvolume::used_bytes(SHARE, &resource)
 }
 
 /// What shares use. One that cannot be measured is left out, and keeps its last value.
-pub(crate) fn usage(shares: &[Share]) -> Vec<ShareUsage> {
+pub fn usage(shares: &[Share]) -> Vec<ShareUsage> {
     let gathered_at_ms = clock::now_ms();
     let measured = |(number, share): (usize, &Share)| {
         let resource = Resource::from(share);

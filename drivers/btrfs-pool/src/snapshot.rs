@@ -9,7 +9,7 @@ use bulkhead_sdk::{
 };
 
 /// Take a snapshot, once: the content stays that of the first time.
-pub(crate) fn create(snapshot: &Snapshot) -> Result<SnapshotOutcome> {
+pub fn create(snapshot: &Snapshot) -> Result<SnapshotOutcome> {
     let resource = Resource::from(snapshot);
     if !subvolume::is_there(SNAPSHOT, &resource)? {
         let slots =
@@ -25,7 +25,7 @@ pub(crate) fn create(snapshot: &Snapshot) -> Result<SnapshotOutcome> {
 }
 
 /// What a snapshot needs beyond its content: no limit, and an export if it can be mounted.
-pub(crate) fn settle(snapshot: &Snapshot) -> Result<SnapshotOutcome> {
+pub fn settle(snapshot: &Snapshot) -> Result<SnapshotOutcome> {
     let resource = Resource::from(snapshot);
     subvolume::run("lift-limit", Slots::new().path_of("at", SNAPSHOT, resource.clone()))?;
     subvolume::sync(SNAPSHOT, &resource)?;
@@ -41,7 +41,7 @@ fn serve(snapshot: &Snapshot) -> Result<Vec<ExportLocation>> {
 }
 
 /// Remove a snapshot, or what there is of it.
-pub(crate) fn delete(snapshot: &Snapshot) -> Result<()> {
+pub fn delete(snapshot: &Snapshot) -> Result<()> {
     let export = Export::of_snapshot(snapshot);
     let _held = export.hold()?;
     export.withdraw()?;
@@ -53,7 +53,7 @@ pub(crate) fn delete(snapshot: &Snapshot) -> Result<()> {
 /// The new content is made beside the share and then exchanged with it in one step: until then the old content is there, from then on
 /// the new. An attempt that was cut short after the exchange is repeated from the start, with the same end. Clients open what they had
 /// open again: it is another filesystem to them.
-pub(crate) fn revert(snapshot: &Snapshot) -> Result<Reversion> {
+pub fn revert(snapshot: &Snapshot) -> Result<Reversion> {
     let share = Resource::from(&snapshot.share);
     if !subvolume::is_there(SNAPSHOT, &Resource::from(snapshot))? {
         return Err(Error::snapshot_not_found(format!("{} has no subvolume", snapshot.name)));

@@ -1,31 +1,19 @@
-//! What the backend reports about itself, and whether it can work at all.
+//! What the pool has, and whether it is one at all.
 
-use crate::options::{self, Options};
-use crate::place::{KERNEL, PEER, POOL};
-use crate::server;
-use bulkhead_sdk::{
-    CapabilityCode, Capacity, Error, Pool, Result, Slots, Statistics, Support, execute, files, log,
-};
+use crate::options;
+use crate::place::{KERNEL, POOL};
+use bulkhead_sdk::{CapabilityCode, Capacity, Error, Pool, Result, Slots, Support, execute, files, log};
 
-/// Can the driver work? Each answer says what to type if not.
-pub(crate) fn check() -> Result<()> {
-    let options = Options::read()?;
+/// Is the pool one? It is mounted, has these directories, and counts what subvolumes use. Each answer says what to type if not.
+pub fn check_pool(directories: &[&str]) -> Result<()> {
     options::reserved_percentage()?;
-    for directory in ["shares", "snapshots", "replication"] {
-        check_pool(directory)?;
+    for directory in directories {
+        check_directory(directory)?;
     }
-    check_quotas()?;
-    if options::replicates()? {
-        files::root_space(PEER).map_err(|error| {
-            Error::bad_configuration(format!(
-                "option replication_domain is set, so that root {PEER} must be bound to the other backend's pool: {error}"
-            ))
-        })?;
-    }
-    server::set_up(&options)
+    check_quotas()
 }
 
-fn check_pool(directory: &str) -> Result<()> {
+fn check_directory(directory: &str) -> Result<()> {
     let hint = format!(
         "mount the pool, or make it: bulkhead backend make-pool FILE --at DIRECTORY --directory {directory}"
     );
@@ -71,10 +59,10 @@ fn check_quotas() -> Result<()> {
 }
 
 /// The one pool: the filesystem. Shares take space only as they fill.
-pub(crate) fn collect() -> Result<Statistics> {
+pub fn pool() -> Result<Pool> {
     let space = files::root_space(POOL)?;
     let reserved_percentage = options::reserved_percentage()?;
-    let pool = Pool {
+    Ok(Pool {
         total: gib(space.total_bytes),
         free: gib(space.free_bytes),
         reserved_percentage,
@@ -82,23 +70,7 @@ pub(crate) fn collect() -> Result<Statistics> {
         reserved_share_extend_percentage: reserved_percentage,
         thin_provisioning: Support::Yes,
         ..Pool::new(POOL)
-    };
-    let replication_types = if options::replicates()? { vec!["dr".to_owned()] } else { Vec::new() };
-    Ok(Statistics { pools: vec![pool], replication_types, ..Statistics::default() })
-}
-
-/// What the exports depend on. A server that was started anew, or does not run, is seen here.
-pub(crate) fn fingerprint() -> Result<Vec<(String, String)>> {
-    let options = Options::read()?;
-    let addresses: Vec<String> = options.export_addresses.iter().map(ToString::to_string).collect();
-    Ok(vec![
-        ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ("export_addresses".to_owned(), addresses.join(",")),
-        ("nfs_port".to_owned(), options.nfs_port.to_string()),
-        ("mount_port".to_owned(), options.mount_port.to_string()),
-        ("protocols".to_owned(), format!("{:?}", options.protocols)),
-        ("server".to_owned(), server::fingerprint(&options)?),
-    ])
+    })
 }
 
 fn gib(bytes: u64) -> Capacity {
@@ -106,6 +78,6 @@ fn gib(bytes: u64) -> Capacity {
 }
 
 /// Bytes as GiB. Whole MiB, so that the division keeps what a person would read.
-pub(crate) fn in_gib(bytes: u64) -> f64 {
+pub fn in_gib(bytes: u64) -> f64 {
     f64::from(u32::try_from(bytes >> 20).unwrap_or(u32::MAX)) / 1024.0
 }

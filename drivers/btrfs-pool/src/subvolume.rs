@@ -6,12 +6,13 @@ use bulkhead_sdk::files::{self, FileKind, Ownership};
 use bulkhead_sdk::private_data::{self, Expected, Owner};
 use bulkhead_sdk::{CapabilityCode, CapabilityError, Error, OrAbsent, Resource, Result, Slots, log};
 
-pub(crate) const GIB: u64 = 1 << 30;
+/// Bytes of a GiB.
+pub const GIB: u64 = 1 << 30;
 /// Private data of a share: the size that was set last, to tell it from one that somebody set by hand.
 const SIZE_KEY: &str = "size-gib";
 
 /// Whether this backend's subvolume stands there. Fails with `conflict` if something else does.
-pub(crate) fn is_there(pattern: &str, resource: &Resource) -> Result<bool> {
+pub fn is_there(pattern: &str, resource: &Resource) -> Result<bool> {
     match files::status(&place::pool(pattern, resource)).or_absent()? {
         None => Ok(false),
         Some(status) if status.kind == FileKind::Directory && status.ownership == Ownership::Owned => {
@@ -25,12 +26,12 @@ pub(crate) fn is_there(pattern: &str, resource: &Resource) -> Result<bool> {
 }
 
 /// Run a template of btrfs; a full pool is told from other failures.
-pub(crate) fn run(template: &str, slots: Slots) -> Result<Output> {
+pub fn run(template: &str, slots: Slots) -> Result<Output> {
     execute::run(template, slots).map_err(name_failure)
 }
 
 /// `btrfs` tells a full or read-only pool from other failures only in words; the host runs it with `LC_ALL=C`.
-pub(crate) fn name_failure(error: CapabilityError) -> Error {
+pub fn name_failure(error: CapabilityError) -> Error {
     let said = |words: &str| error.exit().is_some_and(|exit| exit.stderr.contains(words));
     if said("No space left on device") || said("Disk quota exceeded") {
         Error::no_space(format!("the pool is full; free space there or enlarge it: {error}"))
@@ -44,14 +45,14 @@ pub(crate) fn name_failure(error: CapabilityError) -> Error {
 }
 
 /// Give the share in the making its size, then its name: from then on it is whole.
-pub(crate) fn finish_share(resource: &Resource, size_gib: u64) -> Result<()> {
+pub fn finish_share(resource: &Resource, size_gib: u64) -> Result<()> {
     limit(NEW_SHARE, resource, size_gib)?;
     files::rename(&place::pool(NEW_SHARE, resource), &place::pool(SHARE, resource))?;
     sync(SHARE, resource)
 }
 
 /// Make the limit `size_gib`, remember that, and see that the kernel says so.
-pub(crate) fn limit(pattern: &str, resource: &Resource, size_gib: u64) -> Result<()> {
+pub fn limit(pattern: &str, resource: &Resource, size_gib: u64) -> Result<()> {
     private_data::set(&Owner::Of(resource.clone()), SIZE_KEY, &size_gib.to_string(), Expected::Anything)?;
     let bytes = size_gib.saturating_mul(GIB);
     let slots = Slots::new().unsigned("size", bytes).path_of("at", pattern, resource.clone());
@@ -66,24 +67,24 @@ pub(crate) fn limit(pattern: &str, resource: &Resource, size_gib: u64) -> Result
 }
 
 /// The size that was set last; none before the first.
-pub(crate) fn recorded_size_gib(resource: &Resource) -> Result<Option<u64>> {
+pub fn recorded_size_gib(resource: &Resource) -> Result<Option<u64>> {
     let entry = private_data::get(&Owner::Of(resource.clone()), SIZE_KEY)?;
     Ok(entry.and_then(|entry| entry.value.parse().ok()))
 }
 
 /// Forget which size was set.
-pub(crate) fn forget_size(resource: &Resource) -> Result<()> {
+pub fn forget_size(resource: &Resource) -> Result<()> {
     Ok(private_data::remove(&Owner::Of(resource.clone()), SIZE_KEY)?)
 }
 
 /// The limit in bytes; none if it has none.
-pub(crate) fn limit_bytes(pattern: &str, resource: &Resource) -> Result<Option<u64>> {
+pub fn limit_bytes(pattern: &str, resource: &Resource) -> Result<Option<u64>> {
     let bytes = counted("qgroups/0_{number}/max_referenced", id(pattern, resource)?)?;
     Ok((bytes != 0).then_some(bytes))
 }
 
 /// What it uses, in bytes, as of the last [`sync`].
-pub(crate) fn used_bytes(pattern: &str, resource: &Resource) -> Result<u64> {
+pub fn used_bytes(pattern: &str, resource: &Resource) -> Result<u64> {
     counted("qgroups/0_{number}/referenced", id(pattern, resource)?)
 }
 
@@ -110,12 +111,12 @@ fn counted(pattern: &str, id: u64) -> Result<u64> {
 }
 
 /// Put on disk what was made in the pool, and bring the kernel's counts up to date.
-pub(crate) fn sync(pattern: &str, resource: &Resource) -> Result<()> {
+pub fn sync(pattern: &str, resource: &Resource) -> Result<()> {
     run("sync-pool", Slots::new().path_of("at", pattern, resource.clone())).map(drop)
 }
 
 /// Delete it, with whatever subvolumes somebody made inside. Nothing there is success.
-pub(crate) fn delete(pattern: &str, resource: &Resource) -> Result<()> {
+pub fn delete(pattern: &str, resource: &Resource) -> Result<()> {
     let at = place::pool(pattern, resource);
     if files::status(&at).or_absent()?.is_none() {
         return Ok(());
@@ -134,20 +135,20 @@ pub(crate) fn delete(pattern: &str, resource: &Resource) -> Result<()> {
 
 /// What `btrfs subvolume show` says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Facts {
+pub struct Facts {
     /// Its UUID.
-    pub(crate) uuid: String,
+    pub uuid: String,
     /// The UUID of what it is a snapshot of.
-    pub(crate) parent: Option<String>,
+    pub parent: Option<String>,
     /// The UUID of what it was received from, once it was received to its end.
-    pub(crate) received: Option<String>,
+    pub received: Option<String>,
     /// Whether it can be written to.
-    pub(crate) access: Access,
+    pub access: Access,
 }
 
 /// Whether a subvolume can be written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Access {
+pub enum Access {
     /// It can.
     #[default]
     Writable,
@@ -156,7 +157,7 @@ pub(crate) enum Access {
 }
 
 /// Look at a subvolume with the template `template`, filling its slot `at`; none if nothing is there or no subvolume is.
-pub(crate) fn look(template: &str, pattern: &str, resource: &Resource) -> Result<Option<Facts>> {
+pub fn look(template: &str, pattern: &str, resource: &Resource) -> Result<Option<Facts>> {
     match execute::run(template, Slots::new().path_of("at", pattern, resource.clone())) {
         Ok(output) => Ok(Some(Facts::parse(&String::from_utf8_lossy(&output.stdout)))),
         Err(error) if matches!(error.code(), CapabilityCode::NotFound | CapabilityCode::CommandFailed) => {

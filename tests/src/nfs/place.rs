@@ -16,6 +16,8 @@ pub struct Place {
     pub path: String,
     /// The client's address.
     pub source: IpAddr,
+    /// The network namespace that the client is in, as `ip netns` names it; none: this program's.
+    pub namespace: Option<String>,
 }
 
 impl Place {
@@ -31,7 +33,14 @@ impl Place {
             mount_port: ports.1,
             path: format!("/{path}"),
             source: source.parse().with_context(|| format!("'{source}' is no address"))?,
+            namespace: None,
         })
+    }
+
+    /// The same, for a client in another network namespace.
+    #[must_use]
+    pub fn within(self, namespace: &str) -> Self {
+        Self { namespace: Some(namespace.to_owned()), ..self }
     }
 
     pub(super) const fn nfs(&self) -> SocketAddr {

@@ -7,7 +7,10 @@ use nfs3_client::nfs3_types::nfs3::{Nfs3Result, nfs_fh3};
 use nfs3_client::nfs3_types::rpc::{auth_unix, opaque_auth};
 use nfs3_client::nfs3_types::xdr_codec::Opaque;
 use nfs3_client::{MountClient, Nfs3Client, RpcError};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -38,14 +41,29 @@ impl AsyncWrite for Stream {
     }
 }
 
-async fn connect(source: std::net::IpAddr, to: SocketAddr) -> Result<Stream, Failure> {
-    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+async fn connect(place: &Place, to: SocketAddr) -> Result<Stream, Failure> {
+    let socket = match &place.namespace {
+        None => socket_for(to)?,
+        // A socket stays in the namespace it was made in, wherever its thread goes afterwards.
+        Some(namespace) => std::thread::scope(|scope| {
+            let made = scope.spawn(|| {
+                let there = std::fs::File::open(Path::new("/run/netns").join(namespace))?;
+                move_into_link_name_space(there.as_fd(), Some(LinkNameSpaceType::Network))?;
+                socket_for(to)
+            });
+            made.join().unwrap_or_else(|_| Err(std::io::Error::other("no socket could be made")))
+        })?,
+    };
     // One that was connected a moment ago may still wait for late packets.
     socket.set_reuseaddr(true)?;
-    socket.bind(SocketAddr::new(source, 0))?;
+    socket.bind(SocketAddr::new(place.source, 0))?;
     let stream = limited(async { Ok(socket.connect(to).await?) }).await?;
     stream.set_nodelay(true)?;
     Ok(Stream(stream))
+}
+
+fn socket_for(to: SocketAddr) -> std::io::Result<TcpSocket> {
+    if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }
 }
 
 /// Who we say we are: root, who may write wherever nobody squashes it.
@@ -59,12 +77,12 @@ fn credential() -> opaque_auth<'static> {
 
 /// A connection to the server's NFS.
 pub(super) async fn nfs(place: &Place) -> Result<Nfs3Client<Stream>, Failure> {
-    let stream = connect(place.source, place.nfs()).await?;
+    let stream = connect(place, place.nfs()).await?;
     Ok(Nfs3Client::new_with_auth(stream, credential(), opaque_auth::default()))
 }
 
 async fn mount_client(place: &Place) -> Result<MountClient<Stream>, Failure> {
-    let stream = connect(place.source, place.mount()).await?;
+    let stream = connect(place, place.mount()).await?;
     Ok(MountClient::new_with_auth(stream, credential(), opaque_auth::default()))
 }
 

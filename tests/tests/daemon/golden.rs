@@ -86,3 +86,19 @@ fn inspect_of_btrfs_ganesha_states_every_program_argument_path_service_and_file_
         assert!(shown.contains(reached), "{reached} is not stated");
     }
 }
+
+#[test]
+fn inspect_of_btrfs_netns_states_the_network_that_each_share_server_has() {
+    let shown = inspected("btrfs-netns");
+    let reached = [
+        "one of each share server",
+        "a network of its own: the share server's addresses, on the bridges that the grant names",
+        "group ganesha stands in the tenant's network with each share server's addresses",
+        "{server}/exports/{share}.conf",
+        "ganesha.nfsd -F -f",
+    ];
+    for reached in reached {
+        assert!(shown.contains(reached), "{reached} is not stated");
+    }
+    assert!(!shown.contains("replication/"), "it replicates nothing");
+}

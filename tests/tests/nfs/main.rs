@@ -12,10 +12,12 @@ mod injection;
 mod managing;
 mod many;
 mod replication;
+mod share_servers;
 mod size;
 mod snapshots;
 mod story;
 mod swap;
+mod ten_servers;
 
 use anyhow::Context;
 use bulkhead_tests::http;

@@ -3,7 +3,7 @@
 //! Each replica has two names for them and uses them in turn, so that the last whole base is there until the next one is.
 
 use super::peer;
-use crate::subvolume::{self, Access};
+use bulkhead_btrfs_pool::subvolume::{self, Access};
 use bulkhead_sdk::private_data::{self, Expected, Owner};
 use bulkhead_sdk::{Error, Resource, Result};
 

@@ -17,10 +17,11 @@ mod pull;
 mod role;
 pub(crate) mod snapshot;
 
-use crate::export::Export;
-use crate::place::{NEW_SHARE, PULLED_SNAPSHOT, SHARE};
-use crate::{access, subvolume};
+use crate::place::PULLED_SNAPSHOT;
 use base::Turn;
+use bulkhead_btrfs_pool::export::Export;
+use bulkhead_btrfs_pool::place::{NEW_SHARE, SHARE};
+use bulkhead_btrfs_pool::{access, subvolume};
 use bulkhead_sdk::{
     AccessRulesStatus, Error, ErrorCode, Promotion, Replica, ReplicaOutcome, ReplicaSnapshotPair,
     ReplicaState, ReplicaView, Resource, Result, RuleOutcome, RuleState, Share, ShareAccessRule, Snapshot,
@@ -112,7 +113,7 @@ pub(crate) fn delete(replica: &Replica, snapshots: &[Snapshot]) -> Result<()> {
         if let Err(error) = peer::delete(PULLED_SNAPSHOT, &own) {
             log::warning(&format!("what was pulled of {} stays in the peer's pool: {error}", snapshot.name));
         }
-        crate::snapshot::delete(snapshot)?;
+        bulkhead_btrfs_pool::snapshot::delete(snapshot)?;
     }
     let export = Export::of_share(&replica.share);
     let _held = export.hold()?;

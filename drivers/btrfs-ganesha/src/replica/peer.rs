@@ -1,7 +1,8 @@
 //! The pool of the backend that replicas are pulled from.
 
 use crate::place;
-use crate::subvolume::{self, Access, Facts};
+use bulkhead_btrfs_pool::place::SHARE;
+use bulkhead_btrfs_pool::subvolume::{self, Access, Facts};
 use bulkhead_sdk::{CapabilityCode, Error, OrAbsent, Resource, Result, Slots, execute, files};
 
 /// How the active replica's subvolume is, as far as it can be seen from here.
@@ -22,12 +23,12 @@ pub(crate) fn look(pattern: &str, resource: &Resource) -> Result<Option<Facts>> 
 
 /// How the active replica is. Fails only where the operator has bound no peer.
 pub(crate) fn active(active: &Resource) -> Result<Active> {
-    match files::status(&place::peer(place::SHARE, active)) {
+    match files::status(&place::peer(SHARE, active)) {
         Err(error) if error.code() == CapabilityCode::Denied => return Err(unbound(&error.to_string())),
         Err(_) => return Ok(Active::OutOfReach),
         Ok(_) => {}
     }
-    Ok(match look(place::SHARE, active) {
+    Ok(match look(SHARE, active) {
         Ok(Some(facts)) if facts.access == Access::ReadOnly => Active::Frozen,
         Ok(Some(_)) => Active::Writable,
         Ok(None) | Err(_) => Active::OutOfReach,
@@ -43,12 +44,12 @@ fn unbound(why: &str) -> Error {
 
 /// Let nobody write to the active replica any more.
 pub(crate) fn freeze(active: &Resource) -> Result<()> {
-    subvolume::run("freeze-peer", Slots::new().path_of("at", place::SHARE, active.clone())).map(drop)
+    subvolume::run("freeze-peer", Slots::new().path_of("at", SHARE, active.clone())).map(drop)
 }
 
 /// Let its clients write to the active replica again.
 pub(crate) fn thaw(active: &Resource) -> Result<()> {
-    subvolume::run("thaw-peer", Slots::new().path_of("at", place::SHARE, active.clone())).map(drop)
+    subvolume::run("thaw-peer", Slots::new().path_of("at", SHARE, active.clone())).map(drop)
 }
 
 /// Delete what was made there for a pull. Nothing there is success.

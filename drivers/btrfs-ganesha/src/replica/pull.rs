@@ -10,8 +10,9 @@
 
 use super::base::{self, Base, Turn};
 use super::peer;
-use crate::place::{PULLED_SNAPSHOT, SHARE, SNAPSHOT};
-use crate::subvolume::{self, Access};
+use crate::place::PULLED_SNAPSHOT;
+use bulkhead_btrfs_pool::place::{SHARE, SNAPSHOT};
+use bulkhead_btrfs_pool::subvolume::{self, Access};
 use bulkhead_sdk::job::{self, State};
 use bulkhead_sdk::{Error, OrAbsent, Resource, Result, Share, Slots, clock, log};
 use std::time::Duration;

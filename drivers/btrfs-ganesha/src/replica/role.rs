@@ -3,9 +3,9 @@
 use super::base::{self, Turn};
 use super::peer::{self, Active};
 use super::pull;
-use crate::export::Export;
-use crate::place::{NEW_SHARE, SHARE};
-use crate::{share, subvolume};
+use bulkhead_btrfs_pool::export::Export;
+use bulkhead_btrfs_pool::place::{NEW_SHARE, SHARE};
+use bulkhead_btrfs_pool::{share, subvolume};
 use bulkhead_sdk::private_data::{self, Expected, Owner};
 use bulkhead_sdk::{Error, ErrorCode, Resource, Result, Share, Slots, log};
 

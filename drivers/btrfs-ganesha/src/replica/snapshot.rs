@@ -1,7 +1,7 @@
 //! Snapshots of replicated shares: taken of the active replica, pulled by the other one.
 
 use super::{active_of, base, pull};
-use crate::snapshot;
+use bulkhead_btrfs_pool::snapshot;
 use bulkhead_sdk::{
     InstanceStatus, Replica, ReplicaSnapshot, Resource, Result, Snapshot, SnapshotProgress, SnapshotUpdate,
 };

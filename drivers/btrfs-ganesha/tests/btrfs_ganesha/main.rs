@@ -5,20 +5,17 @@
 
 mod access;
 mod backend;
-mod btrfs;
-mod ganesha;
 mod managed;
 mod replicas;
 mod shares;
 mod sizes;
 mod snapshots;
 
-use btrfs::Btrfs;
 use bulkhead_btrfs_ganesha::BtrfsGanesha;
+use bulkhead_btrfs_pool::testing::{Btrfs, Ganesha};
 use bulkhead_sdk::config::Value;
 use bulkhead_sdk::testing::{Lab, Moment, interrupted_everywhere};
 use bulkhead_sdk::{Share, Snapshot};
-use ganesha::Ganesha;
 use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! Taking over what somebody made by hand.
 
-use crate::btrfs::Access;
 use crate::{Site, content, converges, fill, names_in, share_path};
 use bulkhead_btrfs_ganesha::BtrfsGanesha;
+use bulkhead_btrfs_pool::testing::Access;
 use bulkhead_sdk::testing::{Moment, sample};
 use bulkhead_sdk::{ErrorCode, ExportLocation, Share, Snapshot};
 

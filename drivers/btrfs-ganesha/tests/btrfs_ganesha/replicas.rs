@@ -1,8 +1,8 @@
 //! Two backends with a pool each: the one that is behind pulls from the other.
 
-use crate::btrfs::{Access, fails};
 use crate::{Site, content, fill, names_in, share_path};
 use bulkhead_btrfs_ganesha::BtrfsGanesha;
+use bulkhead_btrfs_pool::testing::{Access, fails};
 use bulkhead_sdk::config::Value;
 use bulkhead_sdk::testing::{Lab, sample};
 use bulkhead_sdk::{

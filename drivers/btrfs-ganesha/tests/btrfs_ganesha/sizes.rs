@@ -1,8 +1,8 @@
 //! Growing, shrinking, and how full things are.
 
 use crate::Site;
-use crate::btrfs::fails;
 use bulkhead_btrfs_ganesha::BtrfsGanesha;
+use bulkhead_btrfs_pool::testing::fails;
 use bulkhead_sdk::ErrorCode;
 use bulkhead_sdk::testing::sample;
 

@@ -1,8 +1,8 @@
 //! Snapshots, and reverting to one.
 
-use crate::btrfs::Access;
 use crate::{Site, content, converges, fill, names_in, share_path};
 use bulkhead_btrfs_ganesha::BtrfsGanesha;
+use bulkhead_btrfs_pool::testing::Access;
 use bulkhead_sdk::testing::{Moment, sample};
 use bulkhead_sdk::{ErrorCode, Reversion, Share, Snapshot};
 

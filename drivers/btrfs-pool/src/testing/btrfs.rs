@@ -1,6 +1,8 @@
 //! btrfs, played on plain directories: what a subvolume is beyond one stands in a table, found by the directory's inode, which stays
 //! the same when it is renamed or exchanged.
 
+#![expect(clippy::expect_used, reason = "a test whose files cannot be made fails")]
+
 use bulkhead_sdk::execute::Output;
 use bulkhead_sdk::testing::{Command, Lab};
 use bulkhead_sdk::{CapabilityError, CommandExit};
@@ -13,32 +15,47 @@ use std::rc::Rc;
 
 type Answer = Result<Output, CapabilityError>;
 
+/// Whether a subvolume can be written to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Access {
+pub enum Access {
+    /// It can.
     #[default]
     Writable,
+    /// It cannot.
     ReadOnly,
 }
 
+/// What a subvolume is beyond a directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Subvolume {
-    pub(crate) id: u64,
-    pub(crate) parent: Option<u64>,
-    pub(crate) received: Option<u64>,
-    pub(crate) access: Access,
-    pub(crate) limit: u64,
+pub struct Subvolume {
+    /// Its number.
+    pub id: u64,
+    /// The number of what it is a snapshot of.
+    pub parent: Option<u64>,
+    /// The number of what it was received from.
+    pub received: Option<u64>,
+    /// Whether it can be written to.
+    pub access: Access,
+    /// The limit of its quota group in bytes; 0: none.
+    pub limit: u64,
 }
 
 /// The filesystem below roots `pool` and `peer`, whose quotas root `kernel` shows.
 #[derive(Debug, Clone)]
-pub(crate) struct Btrfs {
+pub struct Btrfs {
     kernel: PathBuf,
     known: Rc<RefCell<BTreeMap<u64, Subvolume>>>,
     next: Rc<RefCell<u64>>,
 }
 
 impl Btrfs {
-    pub(crate) fn mount(lab: &Lab) -> Self {
+    /// An empty one below `lab`, whose commands of btrfs it answers from now on.
+    ///
+    /// # Panics
+    ///
+    /// If a directory cannot be made.
+    #[must_use]
+    pub fn mount(lab: &Lab) -> Self {
         let btrfs =
             Self { kernel: lab.root("kernel"), known: Rc::default(), next: Rc::new(RefCell::new(256)) };
         fs::create_dir(btrfs.kernel.join("qgroups")).expect("a directory");
@@ -49,7 +66,7 @@ impl Btrfs {
     }
 
     /// Another machine's pool is on the same filesystem.
-    pub(crate) fn answer(&self, lab: &Lab) {
+    pub fn answer(&self, lab: &Lab) {
         let on = |template: &str, work: fn(&Self, &Command) -> Answer| {
             let btrfs = self.clone();
             lab.answer(template, move |command| work(&btrfs, command));
@@ -83,22 +100,36 @@ impl Btrfs {
     }
 
     /// What stands at a path.
-    pub(crate) fn of(&self, at: &Path) -> Subvolume {
+    #[must_use]
+    pub fn of(&self, at: &Path) -> Subvolume {
         self.known.borrow().get(&inode(at)).cloned().unwrap_or_default()
     }
 
     /// Somebody makes a subvolume by hand.
-    pub(crate) fn make(&self, at: &Path) {
+    ///
+    /// # Panics
+    ///
+    /// If something is there.
+    pub fn make(&self, at: &Path) {
         fs::create_dir(at).expect("a new name");
         self.register(at, None, Access::Writable);
     }
 
     /// Say how much a subvolume holds.
-    pub(crate) fn set_used(&self, at: &Path, bytes: u64) {
+    ///
+    /// # Panics
+    ///
+    /// If it is none.
+    pub fn set_used(&self, at: &Path, bytes: u64) {
         fs::write(self.counts(self.of(at).id).join("referenced"), format!("{bytes}\n")).expect("a file");
     }
 
-    pub(crate) fn change(&self, at: &Path, edit: impl FnOnce(&mut Subvolume)) {
+    /// Change what a subvolume is.
+    ///
+    /// # Panics
+    ///
+    /// If it is none.
+    pub fn change(&self, at: &Path, edit: impl FnOnce(&mut Subvolume)) {
         let mut known = self.known.borrow_mut();
         let subvolume = known.get_mut(&inode(at)).expect("a subvolume");
         edit(subvolume);
@@ -175,7 +206,12 @@ impl Btrfs {
         ))
     }
 
-    pub(crate) fn send(&self, command: &Command) -> Answer {
+    /// Answer a pipeline that sends `source` and receives it as `into`.
+    ///
+    /// # Panics
+    ///
+    /// If the names differ, or the source could change.
+    pub fn send(&self, command: &Command) -> Answer {
         let (source, into) = (command.path("source"), command.path("into"));
         assert_eq!(source.file_name(), into.file_name(), "a received subvolume has its origin's name");
         assert_eq!(self.of(&source).access, Access::ReadOnly, "only what cannot change is sent");
@@ -202,7 +238,12 @@ fn says(text: &str) -> Answer {
     Ok(Output { stdout: text.as_bytes().to_vec(), ..Output::default() })
 }
 
-pub(crate) fn fails(stderr: &str) -> Answer {
+/// What a command of btrfs answers that fails with these words.
+///
+/// # Errors
+///
+/// Always.
+pub fn fails(stderr: &str) -> Answer {
     let exit =
         CommandExit { exit_code: Some(1), stderr: format!("ERROR: {stderr}\n"), ..CommandExit::default() };
     Err(CapabilityError::command_failed("btrfs ended with 1", exit))

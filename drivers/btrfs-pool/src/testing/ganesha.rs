@@ -1,5 +1,7 @@
 //! NFS-Ganesha, played: what its export manager does and answers, word by word as the real one.
 
+#![expect(clippy::expect_used, reason = "a test whose files make no sense fails")]
+
 use bulkhead_sdk::CapabilityError;
 use bulkhead_sdk::dbus::{Fault, Item, Reply, Value};
 use bulkhead_sdk::testing::{Command, Lab};
@@ -11,15 +13,18 @@ use std::rc::Rc;
 type Answer = Result<Reply, CapabilityError>;
 
 /// An export as the server knows it: its path, and the lines that say who is let in.
-pub(crate) type Served = (String, Vec<String>);
+pub type Served = (String, Vec<String>);
 
+/// A server that knows the exports it was told of.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Ganesha {
+pub struct Ganesha {
     exports: Rc<RefCell<BTreeMap<u16, Served>>>,
 }
 
 impl Ganesha {
-    pub(crate) fn install(lab: &Lab) -> Self {
+    /// One that answers the bus calls of `lab` from now on.
+    #[must_use]
+    pub fn install(lab: &Lab) -> Self {
         let ganesha = Self::default();
         let on = |template: &str, work: fn(&Self, &Command) -> Answer| {
             let ganesha = ganesha.clone();
@@ -32,23 +37,25 @@ impl Ganesha {
     }
 
     /// What is served, by number.
-    pub(crate) fn served(&self) -> BTreeMap<u16, Served> {
+    #[must_use]
+    pub fn served(&self) -> BTreeMap<u16, Served> {
         self.exports.borrow().clone()
     }
 
     /// Who may mount a share or snapshot; none if it is not served.
-    pub(crate) fn clients(&self, name: &str) -> Option<Vec<String>> {
+    #[must_use]
+    pub fn clients(&self, name: &str) -> Option<Vec<String>> {
         let path = format!("/run/exports/{name}");
         self.exports.borrow().values().find(|(served, _)| *served == path).map(|(_, clients)| clients.clone())
     }
 
     /// It dies and is started again with an empty directory of exports.
-    pub(crate) fn forget_all(&self) {
+    pub fn forget_all(&self) {
         self.exports.borrow_mut().clear();
     }
 
     /// Somebody lets everybody in.
-    pub(crate) fn open_by_hand(&self) {
+    pub fn open_by_hand(&self) {
         for (_, clients) in self.exports.borrow_mut().values_mut() {
             *clients = vec!["CLIENT { Clients = *; Access_Type = RW; }".to_owned()];
         }
@@ -83,7 +90,12 @@ impl Ganesha {
         }
     }
 
-    pub(crate) fn display(&self, call: &Command) -> Answer {
+    /// What it says of an export.
+    ///
+    /// # Errors
+    ///
+    /// Never: a number it does not know is a fault in the answer.
+    pub fn display(&self, call: &Command) -> Answer {
         let exports = self.exports.borrow();
         let Some((path, clients)) = exports.get(&number(call)) else {
             return refuses("lookup_export failed with Export id not found");
