@@ -13,6 +13,7 @@ fn main() -> io::Result<()> {
     list(&workspace.join("guest-sdk"), "SDK", &mut listing)?;
     list(&own.join("template"), "TEMPLATE", &mut listing)?;
     list(&own.join("template-rest"), "TEMPLATE_REST", &mut listing)?;
+    list(&own.join("template-ssh"), "TEMPLATE_SSH", &mut listing)?;
     let output = required("OUT_DIR")?;
     fs::write(PathBuf::from(output).join("embedded.rs"), listing)
 }

@@ -3,8 +3,10 @@
 #![expect(clippy::indexing_slicing, reason = "test code: what is not there fails the test")]
 
 pub mod appliance;
+pub mod array;
 pub mod cgroup;
 pub mod daemon;
+pub mod far;
 pub mod ganesha;
 pub mod http;
 pub mod kills;
@@ -16,6 +18,7 @@ pub mod pool;
 pub mod programs;
 pub mod replicas;
 pub mod site;
+pub mod ssh_server;
 pub mod story;
 pub mod tenants;
 pub mod verbs;

@@ -25,8 +25,7 @@ pub(crate) async fn claim_there(root: &Root, tenure: Tenure) -> Result<(), RootE
     if root.root_use() == RootUse::Kernel {
         return Ok(());
     }
-    let failed =
-        |error: CapabilityError| RootError::Place { path: root.path().to_owned(), reason: error.message };
+    let failed = |error| RootError::of_place(root.path(), error);
     let Worksite::There(place, mut roots) = Worksite::of(&[root]).map_err(failed)? else { return Ok(()) };
     for binding in roots.values_mut() {
         // The answer says who has it, and so what to type.

@@ -78,12 +78,22 @@ pub(crate) fn check_commands_only(manifest: &Manifest, grant: &Grant) -> Result<
         return none(format!("root '{root}'"));
     }
     let granted = |name: &Label| grant.templates.contains_key(name);
-    for command in manifest.commands.iter().filter(|command| granted(&command.name)) {
-        if command.slots.values().any(|slot| matches!(slot, SlotType::Path { .. })) {
-            return none(format!("template '{}', which has a path slot", command.name));
-        }
+    if let Some(pipeline) = manifest.pipelines.iter().find(|pipeline| granted(&pipeline.name)) {
+        return none(format!("template '{}', which is a pipeline", pipeline.name));
     }
-    Ok(())
+    let beyond = manifest.commands.iter().filter(|command| granted(&command.name)).find_map(|command| {
+        let why = if command.slots.values().any(|slot| matches!(slot, SlotType::Path { .. })) {
+            "has a path slot"
+        } else if command.inside.is_some() {
+            "runs inside a group of services"
+        } else if !command.env.is_empty() {
+            "sets environment variables"
+        } else {
+            return None;
+        };
+        Some(format!("template '{}', which {why}", command.name))
+    });
+    beyond.map_or(Ok(()), none)
 }
 
 /// A granted group with a network of its own is plugged into every network that its addresses come from, and no bridge joins two segments.

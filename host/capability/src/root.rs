@@ -48,6 +48,12 @@ pub enum RootError {
         /// What the place says.
         reason: String,
     },
+    /// The place is out of reach: nothing is known of the path.
+    #[error("the backend's place cannot be reached: {reason}")]
+    Unreachable {
+        /// Why, and what to do.
+        reason: String,
+    },
     /// A copy of this daemon's state was put back elsewhere, and serves it.
     #[error(
         "'{path}' is served by a restored copy of this daemon's state; let this backend be, or, if the other daemon has ended for good, \
@@ -67,6 +73,18 @@ pub enum RootError {
         /// Its permission bits.
         mode: u32,
     },
+}
+
+impl RootError {
+    /// What the place has answered about `path`, or why it has not.
+    pub(crate) fn of_place(path: &str, error: CapabilityError) -> Self {
+        match error.code {
+            CapabilityCode::Unavailable | CapabilityCode::OutcomeUnknown | CapabilityCode::TimedOut => {
+                Self::Unreachable { reason: error.message }
+            }
+            _ => Self::Place { path: path.to_owned(), reason: error.message },
+        }
+    }
 }
 
 /// A root that can be used.
@@ -120,7 +138,7 @@ impl Root {
             timeout_ms: u64::try_from(OPENING.as_millis()).unwrap_or(u64::MAX),
         };
         let (_waiting, abandoned) = Abandoned::pair();
-        let failed = |error: CapabilityError| RootError::Place { path: text.clone(), reason: error.message };
+        let failed = |error| RootError::of_place(&text, error);
         let facts = match place.files(call, abandoned).await {
             Ok(FileReply::Root(facts)) => facts,
             Ok(_) => return Err(failed(mistaken())),

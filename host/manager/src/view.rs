@@ -10,6 +10,7 @@ use bulkhead_model::id::{
     BackendName, Digest, DriverName, GenerationNumber, ProjectId, ShareId, ShareTypeId,
 };
 use bulkhead_model::operation::Operation;
+use bulkhead_model::place::Place;
 use bulkhead_model::share::{Protocol, Share, ShareInstance};
 use bulkhead_model::share_group::{ShareGroup, ShareGroupSnapshot};
 use bulkhead_model::share_server::ShareServer;
@@ -128,6 +129,8 @@ pub struct BackendDescription {
     pub driver_version: String,
     /// The vendor, as the manifest says.
     pub vendor: String,
+    /// Where its commands, files, services and jobs are.
+    pub place: Place,
     /// The driver's package.
     pub digest: Digest,
     /// Which configuration of the backend this is.

@@ -21,6 +21,7 @@ pub mod migration;
 pub mod network;
 pub mod operation;
 pub mod pattern;
+pub mod place;
 pub mod replica;
 pub mod scope;
 pub mod secret;

@@ -1,13 +1,14 @@
-"""A driver in Python: shares are directories below the root `shares`. It shows that the contract carries more than Rust."""
+"""A driver in Python: shares are directories, access rules an exports(5) fragment each. It shows that the contract carries more than Rust."""
 
 from componentize_py_types import Err
 from wit_world import exports
 from wit_world.exports import lifecycle
 from wit_world.imports import bulkhead_driver_types as driver_types
 from wit_world.imports import bulkhead_host_types as host_types
-from wit_world.imports import config, files, log
+from wit_world.imports import config, files, log, private_data
 
 GIB = 1 << 30
+SIZE = "size_gib"
 
 
 def path(share_id=None):
@@ -91,16 +92,33 @@ class Lifecycle(exports.Lifecycle):
         return None
 
 
+def export():
+    """The slots of the fragment that lets clients in; the host itself fills in who they are."""
+    choice = host_types.PathChoice(pattern="{share}", of_resource=None)
+    return "export", [host_types.Slot(name="path", value=host_types.SlotValue_Path(choice))]
+
+
+def is_address(rule):
+    return rule.access_type == driver_types.AccessType.IP
+
+
 class Shares(exports.Shares):
     def create_share(self, share, server):
         if share.protocol != driver_types.Protocol.NFS:
             raise fail(driver_types.ErrorCode.INVALID_SHARE, "only NFS is served here")
+        own = private_data.Owner_Subject()
+        known = ask(private_data.get, own, SIZE)
+        if known is not None and known.value != str(share.size_gib):
+            raise fail(driver_types.ErrorCode.CONFLICT, f"{share.name} is there with {known.value} GiB")
+        ask(private_data.set, own, SIZE, str(share.size_gib), private_data.Expected_Anything())
         ask(files.create_directory, path())
         log.write(log.Level.INFO, f"{share.name} is there")
         return [location()]
 
     def delete_share(self, share, server):
+        ask(files.remove_template, *export())
         ask(files.remove, path())
+        ask(private_data.remove, private_data.Owner_Subject(), SIZE)
 
     def ensure_shares(self, shares):
         raise not_implemented()
@@ -108,7 +126,15 @@ class Shares(exports.Shares):
 
 class Access(exports.Access):
     def update_access(self, share, update, server):
-        # Nothing serves this directory: no rule can be put in force.
-        outcome = driver_types.RuleOutcome
-        error = driver_types.RuleState.ERROR
-        return [outcome(rule_id=rule.id, state=error, access_key=None) for rule in update.add]
+        # All rules are written anew. A fragment without clients would let everybody in, so there is none.
+        if any(is_address(rule) for rule in update.rules):
+            ask(files.write_template, *export())
+        else:
+            ask(files.remove_template, *export())
+        states = driver_types.RuleState
+        return [
+            driver_types.RuleOutcome(
+                rule_id=rule.id, state=states.ACTIVE if is_address(rule) else states.ERROR, access_key=None
+            )
+            for rule in update.rules
+        ]

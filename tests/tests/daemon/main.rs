@@ -26,6 +26,7 @@ mod migration;
 mod moving;
 mod neighbours;
 mod networks;
+mod places;
 mod python;
 mod recovery;
 mod replicas;

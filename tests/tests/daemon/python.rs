@@ -4,11 +4,12 @@ use crate::make_small_share;
 use bulkhead_tests::daemon::Daemon;
 use bulkhead_tests::lab::Lab;
 use bulkhead_tests::programs;
+use bulkhead_tests::verbs::allow;
 use std::process::Command;
 use std::time::Duration;
 
 #[tokio::test]
-async fn a_python_driver_makes_a_share_under_the_default_limits() {
+async fn a_python_driver_of_the_whole_world_keeps_the_contract_under_the_default_limits() {
     let Some(environment) = programs::python() else {
         eprintln!(
             "SKIPPED: BULKHEAD_TEST_PYTHON names no Python environment with componentize-py; use cargo xtask test"
@@ -31,11 +32,18 @@ async fn a_python_driver_makes_a_share_under_the_default_limits() {
         "--output",
     ]);
     run(embed.arg(&driver));
+    let mut check = Command::new(programs::program("bulkhead").expect("built"));
+    run(check.args(["driver", "check", "--budget", "20"]).arg(&driver));
     let lab = Lab::new().and_then(|lab| lab.with_package("snake", &driver, "")).expect("a lab");
     let daemon = Daemon::start(&lab).await.expect("a daemon");
     // 18 MB compile for a while, on a busy machine for minutes.
     daemon.ready_within(Duration::from_secs(600)).await.expect("ready");
-    make_small_share(&daemon.tenant()).await;
+    let share = make_small_share(&daemon.tenant()).await;
+    allow(&daemon.tenant(), &share, "10.0.0.0/24", "rw").await.expect("in force");
+    let fragment =
+        lab.root("snake", "exports").read_dir().expect("a root").flatten().next().expect("a fragment");
+    let fragment = std::fs::read_to_string(fragment.path()).expect("a text");
+    assert!(fragment.contains(" 10.0.0.0/24("), "{fragment}");
 }
 
 fn run(command: &mut Command) {

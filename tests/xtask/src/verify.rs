@@ -35,8 +35,8 @@ pub(crate) fn test() -> Outcome {
     )
 }
 
-/// What takes long: every crash point of every story, many kills at random moments, addresses kept and given back, ten share servers beside
-/// a script that makes ten, power cuts, and a million steps of the simulation.
+/// What takes long: every crash point of every story, many kills at random moments, addresses kept and given back, a link over SSH
+/// that is cut, ten share servers beside a script that makes ten, power cuts, and a million steps of the simulation.
 pub(crate) fn soak(arguments: &[String]) -> Outcome {
     setup::prepare()?;
     setup::storage();
@@ -51,6 +51,8 @@ pub(crate) fn soak(arguments: &[String]) -> Outcome {
     run("every crash point", &mut one_test("manager", "crash_at_any_step"))?;
     let rounds = "sixteen_workers_never_have_an_address_twice_in_a_hundred_thousand_rounds";
     run("addresses, a hundred thousand rounds", one_test("capability", rounds).arg("--include-ignored"))?;
+    let cuts = "operations_converge_while_the_link_is_cut_a_hundred_times_in_their_middle";
+    run("a hundred cuts of a link over SSH", one_test("nfs", cuts).arg("--include-ignored"))?;
     let servers = "ten_share_servers_take_at_most_two_and_a_half_times_what_a_script_takes_for_them";
     run("ten share servers beside a script", one_test("nfs", servers).arg("--include-ignored"))?;
     run("power cuts", one_test("store", "power").env("BULKHEAD_POWER_CUTS", "1000"))?;

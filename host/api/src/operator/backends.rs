@@ -55,6 +55,7 @@ fn view(backend: &BackendView) -> Value {
         "driver": description.map(|known| &known.driver),
         "driver_version": description.map(|known| &known.driver_version),
         "vendor": description.map(|known| &known.vendor),
+        "place": description.map(|known| &known.place),
         "digest": description.map(|known| known.digest),
         "generation": description.map(|known| known.generation),
         "protocols": description.map(|known| &known.protocols),

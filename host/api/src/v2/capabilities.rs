@@ -120,6 +120,7 @@ mod tests {
     use bulkhead_model::ability::Abilities;
     use bulkhead_model::call::DriverLimits;
     use bulkhead_model::id::{Digest, GenerationNumber};
+    use bulkhead_model::place::Place;
     use bulkhead_model::share::Protocol;
     use bulkhead_model::share_group::Consistency;
     use bulkhead_model::statistics::Statistics;
@@ -158,6 +159,7 @@ mod tests {
             driver: "fake".parse().expect("a name"),
             driver_version: "1.0.0".to_owned(),
             vendor: "Example".to_owned(),
+            place: Place::Local,
             digest: Digest::from_bytes([1; 32]),
             generation: GenerationNumber(1),
             protocols: vec![Protocol::Nfs],

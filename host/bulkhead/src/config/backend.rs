@@ -2,6 +2,7 @@
 
 use bulkhead_model::call::DriverLimits;
 use bulkhead_model::grant::Grant;
+use bulkhead_model::place::Place;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -11,6 +12,9 @@ use std::path::PathBuf;
 pub(crate) struct BackendConfiguration {
     /// The driver's package, relative to the file that names it.
     pub(crate) driver: PathBuf,
+    /// Where its commands, files, services and jobs are (`local`): `ssh:TARGET` or `ssh-plain:TARGET` of `[ssh.TARGET]`.
+    #[serde(default)]
+    pub(crate) place: Place,
     /// The driver's options, as its manifest declares them.
     #[serde(default)]
     pub(crate) options: toml::Table,
@@ -26,6 +30,9 @@ pub(crate) struct BackendConfiguration {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct BackendSettings {
+    /// Where its commands, files, services and jobs are.
+    #[serde(skip_serializing_if = "Place::is_local")]
+    pub(crate) place: Place,
     /// The driver's options.
     pub(crate) options: toml::Table,
     /// What it may touch.
@@ -36,7 +43,7 @@ pub(crate) struct BackendSettings {
 
 impl From<BackendConfiguration> for BackendSettings {
     fn from(configuration: BackendConfiguration) -> Self {
-        let BackendConfiguration { driver: _, options, grant, limits } = configuration;
-        Self { options, grant, limits }
+        let BackendConfiguration { driver: _, place, options, grant, limits } = configuration;
+        Self { place, options, grant, limits }
     }
 }

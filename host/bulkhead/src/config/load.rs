@@ -125,6 +125,9 @@ fn parse<T: DeserializeOwned>(
 /// What the shape alone does not say.
 fn check(configuration: &Configuration) -> Vec<Finding> {
     let mut findings = configuration.intervals.check();
+    for (name, target) in &configuration.ssh {
+        findings.extend(target.check(name.as_str()));
+    }
     if configuration.tokens.is_empty() && !configuration.listen.ip().is_loopback() {
         let finding = Finding::new(
             vec![Step::from("listen")],
@@ -282,5 +285,32 @@ mod tests {
         let error = loaded(&[("bulkhead.toml", main), ("backends/a b.toml", "driver = 'b.wasm'\n")])
             .expect_err("no name");
         assert!(error.contains("the file's name is the backend's"), "{error}");
+    }
+
+    #[test]
+    fn a_target_over_ssh_is_checked_where_it_stands() {
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+        let with = |lines: &str| {
+            let text = format!("[ssh.nas]\nhost = '10.0.0.5'\nuser = 'u'\n{lines}\n");
+            loaded(&[("bulkhead.toml", &text)])
+        };
+        let keys = format!("host-keys = ['{key} root@nas']");
+        let sound = with(&format!("{keys}\nkey = 'secret://file/k'")).expect("sound");
+        let target = sound.ssh.values().next().expect("a target");
+        assert_eq!((target.port, target.min_connections, target.max_connections), (22, 1, 10));
+        assert_eq!(target.helper, "/usr/sbin/bulkhead-helper");
+        for (lines, expected) in [
+            ("host-keys = ['nas ssh-ed25519 AAAA']", "ssh.nas.host-keys"),
+            ("host-keys = []\nkey = 'hunter2'", "secret://"),
+            ("host-keys = []\nhelper = 'bulkhead-helper'", "ssh.nas.helper"),
+            ("host-keys = []\nconnect-timeout-seconds = 0", "from 1 to 3600"),
+            ("host-keys = []\npager = '--More--'", "ssh.nas.prompt"),
+            ("host-keys = []\nhost-key = 'x'", "did you mean 'host-keys'?"),
+        ] {
+            let error = with(lines).expect_err(lines);
+            assert!(error.contains(expected) && !error.contains("hunter2"), "{lines}: {error}");
+        }
+        let error = loaded(&[("bulkhead.toml", "[backend.a]\ndriver = 'a.wasm'\nplace = 'telnet:nas'\n")]);
+        assert!(error.expect_err("no place").contains("ssh:TARGET"));
     }
 }

@@ -8,14 +8,16 @@ mod backend;
 mod environment;
 mod intervals;
 mod load;
+mod ssh;
 
 pub(crate) use authentication::TokenConfiguration;
 pub(crate) use backend::{BackendConfiguration, BackendSettings};
 pub(crate) use environment::environment;
 pub(crate) use load::{ConfigurationError, backend_files, backend_name, load, load_main, parse_backend};
+pub(crate) use ssh::{SshAlgorithms, SshConfiguration, SshQuoting};
 
 use bulkhead_model::grant::Ceiling;
-use bulkhead_model::id::BackendName;
+use bulkhead_model::id::{BackendName, Label};
 use intervals::Intervals;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -50,6 +52,8 @@ pub(crate) struct Configuration {
     /// Backends.
     #[serde(rename = "backend")]
     pub(crate) backends: BTreeMap<BackendName, BackendConfiguration>,
+    /// Machines that are reached over SSH.
+    pub(crate) ssh: BTreeMap<Label, SshConfiguration>,
     /// How often the daemon looks at its backends by itself.
     pub(crate) intervals: Intervals,
     /// Whether the access rules of a share or snapshot are taken away before it is let go (no).
@@ -73,6 +77,7 @@ impl Default for Configuration {
             tokens: Vec::new(),
             ceiling: Ceiling::default(),
             backends: BTreeMap::new(),
+            ssh: BTreeMap::new(),
             intervals: Intervals::default(),
             unmanage_removes_access_rules: false,
             helper: None,

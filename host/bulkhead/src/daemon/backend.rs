@@ -5,11 +5,11 @@
 
 use super::load_failure::LoadFailure;
 use super::packages::{Lease, Packages};
+use super::places::Places;
 use super::{files, pins};
 use crate::config::{self, BackendSettings};
 use async_trait::async_trait;
 use bulkhead_capability::backend::{Backend, BackendParts};
-use bulkhead_capability::execute::CommandRunner;
 use bulkhead_capability::http::Network;
 use bulkhead_capability::lock::Locks;
 use bulkhead_capability::network_allocation::AddressBook;
@@ -24,6 +24,7 @@ use bulkhead_model::canonical;
 use bulkhead_model::grant::{Ceiling, Grant};
 use bulkhead_model::id::{BackendName, Digest, GenerationNumber};
 use bulkhead_model::manifest::OptionValue;
+use bulkhead_model::place::Place;
 use bulkhead_model::tenure::Tenure;
 use bulkhead_package::{Package, PackageError, mode, options};
 use bulkhead_sandbox::{Component, Driver, Engine, EngineConfig, Generation};
@@ -51,7 +52,7 @@ pub(super) struct Parts {
     pub(super) engine: Arc<Engine>,
     pub(super) store: Arc<dyn Store>,
     pub(super) ledger: Ledger,
-    pub(super) runner: Arc<dyn CommandRunner>,
+    pub(super) places: Arc<Places>,
     pub(super) locks: Arc<Locks>,
     pub(super) addresses: AddressBook,
     pub(super) tenure: Tenure,
@@ -204,10 +205,12 @@ impl Verified {
         self,
         generation: GenerationNumber,
     ) -> Result<(BackendDescription, Arc<dyn Driver>), BackendFailure> {
-        let (this, component, description, secrets) = blocking(move || {
+        let (this, component, description, (place, secrets)) = blocking(move || {
             let (component, description) = (self.compiled()?, self.describe(generation)?);
+            let place = self.parts.places.find(&self.settings.place, &self.parts.main_file)?;
             let secrets = self.parts.secrets.of_options(&self.package.manifest.options, &self.options);
-            Ok((self, component, description, secrets.map_err(LoadFailure::Secret)?))
+            let secrets = secrets.map_err(LoadFailure::Secret)?;
+            Ok((self, component, description, (place, secrets)))
         })
         .await?;
         let Self { parts, name, package, options, settings, .. } = this;
@@ -222,14 +225,14 @@ impl Verified {
             limits: settings.limits,
             store: Arc::clone(&parts.store),
             ledger: parts.ledger.clone(),
-            helper: Arc::clone(&parts.runner),
+            helper: place,
             http: Arc::new(Network),
             locks: Arc::clone(&parts.locks),
             addresses: parts.addresses.clone(),
             tenure: Some(parts.tenure),
         };
         let reached = Backend::reach(made_of, None).await;
-        let backend = reached.map_err(|error| LoadFailure::Grant(error).told())?;
+        let backend = reached.map_err(|error| LoadFailure::of_grant(error).told())?;
         let linking =
             move || Generation::new(&parts.engine, component, backend).map_err(LoadFailure::Component);
         Ok((description, Arc::new(blocking(linking).await?)))
@@ -246,6 +249,7 @@ impl Verified {
             driver: driver.name.clone(),
             driver_version: driver.version.to_string(),
             vendor: driver.vendor.clone(),
+            place: self.settings.place.clone(),
             digest: self.package.digest,
             generation,
             protocols: driver.protocols.clone(),
@@ -329,6 +333,9 @@ struct GenerationParts<'a> {
     options: &'a BTreeMap<String, OptionValue>,
     grant: &'a Grant,
     limits: &'a DriverLimits,
+    /// Not written where it is this machine: so it was before there were others.
+    #[serde(skip_serializing_if = "Place::is_local")]
+    place: &'a Place,
 }
 
 fn identify(
@@ -342,6 +349,7 @@ fn identify(
             options,
             grant: &settings.grant,
             limits: &settings.limits,
+            place: &settings.place,
         }),
         driver: package.manifest.driver.name.clone(),
         driver_version: package.manifest.driver.version.to_string(),
@@ -366,17 +374,20 @@ mod tests {
             options: &options,
             grant: &grant,
             limits: &limits,
+            place: &Place::Local,
         };
         let base = digest(&parts());
         assert_eq!(digest(&GenerationParts { options: &options.clone(), ..parts() }), base);
         let other_options = BTreeMap::from([("a".to_owned(), OptionValue::Integer(2))]);
         let other_grant = Grant { export_addresses: vec!["10.0.0.1".to_owned()], ..Grant::default() };
+        let far = Place::Ssh("array".parse().expect("a label"));
         let other_limits = DriverLimits { memory_mib: 65, ..DriverLimits::default() };
         for other in [
             GenerationParts { package: Digest::from_bytes([2; 32]), ..parts() },
             GenerationParts { options: &other_options, ..parts() },
             GenerationParts { grant: &other_grant, ..parts() },
             GenerationParts { limits: &other_limits, ..parts() },
+            GenerationParts { place: &far, ..parts() },
         ] {
             assert_ne!(digest(&other), base);
         }

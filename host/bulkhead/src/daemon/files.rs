@@ -3,9 +3,10 @@
 //!
 //! The directory is looked at every [`PERIOD`]: content is what counts, not times. Content is taken once two looks in a row have seen the
 //! same, so that a file that is being written is not; a hangup signal is its operator's word that all files are as they should be, and
-//! also reads the backends of the main file anew. Which content has been taken already, the manager knows.
+//! also reads the backends and the SSH targets of the main file anew. Which content has been taken already, the manager knows.
 
 use super::load_failure::LoadFailure;
+use super::places::Places;
 use crate::config::{self, BackendConfiguration, BackendSettings, ConfigurationError};
 use bulkhead_manager::{BackendFailure, Manager, Offer, Origin, Written};
 use bulkhead_model::canonical;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::Signal;
 
@@ -52,6 +54,7 @@ enum Trust {
 /// The files of backends.
 pub(super) struct BackendFiles {
     manager: Manager,
+    places: Arc<Places>,
     main_file: PathBuf,
     directory: Option<PathBuf>,
     /// The backends of the main file.
@@ -63,9 +66,14 @@ pub(super) struct BackendFiles {
 
 impl BackendFiles {
     /// Offer every backend that the configuration has now.
-    pub(super) async fn begin(manager: Manager, main_file: PathBuf, directory: Option<PathBuf>) -> Self {
+    pub(super) async fn begin(
+        (manager, places): (Manager, Arc<Places>),
+        main_file: PathBuf,
+        directory: Option<PathBuf>,
+    ) -> Self {
         let mut files = Self {
             manager,
+            places,
             main_file,
             directory,
             in_main_file: BTreeSet::new(),
@@ -108,6 +116,7 @@ impl BackendFiles {
             Ok(Err(error)) => return self.tell(&self.main_file.clone(), &told(error)),
             Err(error) => return self.tell(&self.main_file.clone(), &error.to_string()),
         };
+        self.places.take_in(&configuration.ssh);
         let earlier = std::mem::take(&mut self.in_main_file);
         for (name, backend) in configuration.backends {
             match written_in(&self.main_file, &name, backend) {

@@ -1,7 +1,9 @@
 //! Why a backend cannot be loaded, in the words of `backend show`.
 
+use super::places::PlaceError;
 use crate::config::ConfigurationError;
 use bulkhead_capability::backend::GrantError;
+use bulkhead_capability::root::RootError;
 use bulkhead_capability::secret::OptionSecretError;
 use bulkhead_manager::{BackendFailure, ExpressionError};
 use bulkhead_model::error::Blame;
@@ -70,6 +72,12 @@ pub(super) enum LoadFailure {
     /// The engine refuses the component.
     #[error("the driver cannot be compiled or linked")]
     Component(#[source] LoadError),
+    /// The backend's place cannot be.
+    #[error("the backend's place cannot be used")]
+    Place(#[source] PlaceError),
+    /// The backend's place is out of reach.
+    #[error(transparent)]
+    Unreachable(RootError),
     /// The grant does not fit the driver's manifest, or this machine.
     #[error("the backend's grant does not fit")]
     Grant(#[source] GrantError),
@@ -79,6 +87,16 @@ pub(super) enum LoadFailure {
 }
 
 impl LoadFailure {
+    /// Of what stands in the way of a grant; a place that is out of reach says nothing of it.
+    pub(super) fn of_grant(error: GrantError) -> Self {
+        match error {
+            GrantError::Root { source: source @ RootError::Unreachable { .. }, .. } => {
+                Self::Unreachable(source)
+            }
+            other => Self::Grant(other),
+        }
+    }
+
     /// For the manager and the operator.
     pub(super) fn told(self) -> BackendFailure {
         let (code, blame) = (self.code(), self.blame());
@@ -100,6 +118,8 @@ impl LoadFailure {
             Self::Kept { .. } => "package-lost",
             Self::Interrupted(_) => "host",
             Self::Component(_) => "driver-refused",
+            Self::Place(_) => "place-unusable",
+            Self::Unreachable(_) => "backend-unreachable",
             Self::Grant(GrantError::Root { .. }) => "root-unusable",
             Self::Grant(_) => "grant-invalid",
         }
@@ -113,11 +133,12 @@ impl LoadFailure {
             | Self::Function { .. }
             | Self::Configuration(_)
             | Self::NotConfigured { .. }
+            | Self::Place(_)
             | Self::Pins { .. } => Blame::Caller,
             Self::Package { .. } | Self::Component(_) => Blame::Driver,
             Self::Settings(_) | Self::Keep { .. } | Self::Kept { .. } | Self::Interrupted(_) => Blame::Host,
-            // Not mounted yet, as a rule.
-            Self::Grant(GrantError::Root { .. }) => Blame::Backend,
+            // Not there yet, or not mounted, as a rule.
+            Self::Unreachable(_) | Self::Grant(GrantError::Root { .. }) => Blame::Backend,
             Self::Grant(GrantError::Interrupted(_)) => Blame::Host,
             Self::Grant(_) => Blame::Caller,
         }
@@ -137,5 +158,16 @@ mod tests {
         let told = LoadFailure::Package { path: PathBuf::from("/d.wasm"), source }.told();
         assert_eq!((told.code.as_str(), told.blame), ("driver-unreadable", Blame::Caller));
         assert_eq!(told.message, "the driver /d.wasm is not usable: cannot read /d.wasm: the disk is gone");
+    }
+
+    #[test]
+    fn a_place_that_is_out_of_reach_is_no_fault_of_the_grant() {
+        let of = |source| GrantError::Root { name: "pool".parse().expect("a name"), source };
+        let gone = LoadFailure::of_grant(of(RootError::Unreachable { reason: "no route".to_owned() })).told();
+        assert_eq!((gone.code.as_str(), gone.blame), ("backend-unreachable", Blame::Backend));
+        assert_eq!(gone.message, "the backend's place cannot be reached: no route");
+        let (path, reason) = ("/pool".to_owned(), "it is a file".to_owned());
+        let unusable = LoadFailure::of_grant(of(RootError::Place { path, reason })).told();
+        assert_eq!((unusable.code.as_str(), unusable.blame), ("root-unusable", Blame::Backend));
     }
 }

@@ -11,9 +11,12 @@ mod helper;
 mod load_failure;
 mod packages;
 mod pins;
+mod places;
 mod state;
+mod switch;
 
 pub(crate) use helper::program as helper_program;
+pub(crate) use places::make as make_place;
 pub(crate) use state::StateDirectory;
 
 use crate::config::{self, Configuration};
@@ -31,6 +34,7 @@ use bulkhead_sandbox::SealingKey;
 use bulkhead_store::{SqliteStore, Store};
 use files::BackendFiles;
 use packages::Packages;
+use places::Places;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,21 +75,23 @@ pub(crate) async fn run(
     manager.seal_with(SealingKey::new(&state.key("secrets")?)?);
     let locks = Arc::new(Locks::default());
     let helper = helper::start(configuration.helper.as_deref(), &state)?;
+    let secrets = SecretSource::new(redactor, config::environment());
+    let places = Arc::new(Places::new(Arc::<HelperClient>::clone(&helper), secrets.clone()));
     manager.load_drivers_with(Loader::new(Parts {
         engine: backend::start_engine(&state)?,
         addresses: AddressBook::open(Arc::clone(&store), ledger.clone()).await?,
         store,
         ledger: ledger.clone(),
-        runner: Arc::<HelperClient>::clone(&helper),
+        places: Arc::clone(&places),
         locks: Arc::clone(&locks),
         tenure: state.tenure()?,
         ceiling: configuration.ceiling.clone(),
-        secrets: SecretSource::new(redactor, config::environment()),
+        secrets,
         packages: Packages::open(state.packages()).context("the directory of packages cannot be made")?,
         main_file: configuration.file.clone(),
         backend_directory: configuration.backend_directory.clone(),
     }));
-    start_backends(&configuration, &manager).await?;
+    start_backends(&configuration, &manager, places).await?;
     tokio::spawn(recover(manager.clone(), helper));
     tracing::info!(listen = %configuration.listen, state = %configuration.state_directory.display(), "serving");
     serve(&configuration, manager.clone(), listener, socket, stop).await?;
@@ -122,11 +128,15 @@ fn settings(configuration: &Configuration) -> ManagerSettings {
 }
 
 /// Serve what is recorded, then take in what the files say now, and from now on.
-async fn start_backends(configuration: &Configuration, manager: &Manager) -> anyhow::Result<()> {
+async fn start_backends(
+    configuration: &Configuration,
+    manager: &Manager,
+    places: Arc<Places>,
+) -> anyhow::Result<()> {
     let hangups = signal(SignalKind::hangup())?;
     manager.resume_backends().await?;
     let (file, directory) = (configuration.file.clone(), configuration.backend_directory.clone());
-    tokio::spawn(BackendFiles::begin(manager.clone(), file, directory).await.watch(hangups));
+    tokio::spawn(BackendFiles::begin((manager.clone(), places), file, directory).await.watch(hangups));
     Ok(())
 }
 

@@ -6,6 +6,8 @@ mod addresses;
 mod claim;
 mod clock;
 #[cfg(test)]
+mod commands_only;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod copying;

@@ -4,6 +4,7 @@ use super::*;
 use bulkhead_model::ability::{Abilities, Ability};
 use bulkhead_model::call::DriverLimits;
 use bulkhead_model::id::{Digest, GenerationNumber, ShareTypeId};
+use bulkhead_model::place::Place;
 use bulkhead_model::share::Protocol;
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::statistics::{Capacity, IpVersion, Support};
@@ -40,6 +41,7 @@ impl Scene {
                 driver: "fake".parse().expect("a name"),
                 driver_version: "1.0.0".to_owned(),
                 vendor: "nobody".to_owned(),
+                place: Place::Local,
                 digest: Digest::from_bytes([1; 32]),
                 generation: GenerationNumber(1),
                 protocols: vec![Protocol::Nfs],

@@ -9,6 +9,7 @@ use bulkhead_manager::{
 use bulkhead_model::access::{AccessLevel, AccessTo};
 use bulkhead_model::call::DriverLimits;
 use bulkhead_model::id::{BackendName, Digest, GenerationNumber, RequestId, ShareId, SnapshotId};
+use bulkhead_model::place::Place;
 use bulkhead_model::scope::{Actor, Role, Scope};
 use bulkhead_model::share::Protocol;
 use bulkhead_model::size::Gibibytes;
@@ -118,6 +119,7 @@ pub fn description(name: &str, generation: u64) -> BackendDescription {
         driver: "fake".parse().expect("a name"),
         driver_version: "1.0.0".to_owned(),
         vendor: "nobody".to_owned(),
+        place: Place::Local,
         digest: Digest::from_bytes([1; 32]),
         generation: GenerationNumber(generation),
         protocols: vec![Protocol::Nfs],

@@ -7,6 +7,7 @@ mod attention;
 mod guarantee;
 mod http_report;
 mod http_text;
+mod place_report;
 mod process_report;
 mod process_text;
 mod report;

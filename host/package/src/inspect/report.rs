@@ -3,6 +3,7 @@
 use super::attention;
 use super::guarantee::{guarantee, slot_type};
 use super::http_report::{self, EndpointReport, RequestReport, SessionReport};
+use super::place_report;
 use super::process_report::{self, DbusReport, GroupReport, JobReport, PipelineReport, ServiceReport};
 use crate::contract::Contract;
 use crate::package::Package;
@@ -37,6 +38,8 @@ pub struct Report {
     pub other_exports: BTreeSet<String>,
     /// What it may ask the host for: its imports.
     pub imports: Vec<ImportReport>,
+    /// Where a backend of it can stand; none where it runs no commands and touches no directories.
+    pub places: Vec<String>,
     /// Programs it runs, each bound by the operator to a file.
     pub programs: Vec<ProgramReport>,
     /// Directories it reaches into, each bound by the operator.
@@ -235,6 +238,7 @@ impl Report {
             exports: package.abilities.0.iter().copied().map(export).collect(),
             other_exports: package.other_exports.clone(),
             imports: package.imports.iter().map(|(capability, used)| import(*capability, used)).collect(),
+            places: place_report::places(manifest),
             programs: programs(manifest),
             roots: manifest.roots.iter().map(|one| root(one, manifest)).collect(),
             commands: manifest.commands.iter().map(command).collect(),

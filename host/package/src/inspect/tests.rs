@@ -48,3 +48,22 @@ fn what_reaches_the_whole_backend_or_destroys_stands_on_top() {
         "{attention:?}"
     );
 }
+
+#[test]
+fn a_driver_says_whether_it_can_stand_at_an_arrays_own_command_line_and_what_that_means() {
+    let with_root = Report::of(&package()).places;
+    assert!(
+        with_root[1].starts_with("not ssh-plain:TARGET") && with_root[1].contains("root"),
+        "{with_root:?}"
+    );
+    let of_array = include_str!("../../template-ssh/driver.toml");
+    let package = Package::read(component(WORLD, &[of_array])).unwrap_or_else(|error| panic!("{error}"));
+    let report = Report::of(&package);
+    assert!(report.places[1].contains("nothing is checked there"), "{:?}", report.places);
+    assert!(
+        report.to_string().contains("\nplaces (the operator gives a backend one)\n  local, or ssh:TARGET")
+    );
+    let of_requests = include_str!("../../template-rest/driver.toml");
+    let package = Package::read(component(WORLD, &[of_requests])).unwrap_or_else(|error| panic!("{error}"));
+    assert!(Report::of(&package).places.is_empty());
+}

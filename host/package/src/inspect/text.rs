@@ -14,6 +14,9 @@ impl Display for Report {
         self.head(out)?;
         section(out, "look at this first", &self.attention, |line, out| writeln!(out, "  ! {line}"))?;
         self.interfaces(out)?;
+        section(out, "places (the operator gives a backend one)", &self.places, |place, out| {
+            writeln!(out, "  {place}")
+        })?;
         section(
             out,
             "programs it runs (the operator binds each to a file)",

@@ -2,7 +2,7 @@
 //!
 //! Everything comes out of the binary: a vendor needs nothing else but crates.io.
 
-use crate::embedded::{SDK, TEMPLATE, TEMPLATE_REST};
+use crate::embedded::{SDK, TEMPLATE, TEMPLATE_REST, TEMPLATE_SSH};
 use bulkhead_model::id::DriverName;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ pub enum Pattern {
     Directories,
     /// Shares as volumes of an array that is managed over HTTPS.
     Rest,
+    /// Shares as volumes of an array that is managed by its own command line over SSH.
+    Ssh,
 }
 
 impl Pattern {
@@ -29,6 +31,7 @@ impl Pattern {
         match self {
             Self::Directories => TEMPLATE,
             Self::Rest => TEMPLATE_REST,
+            Self::Ssh => TEMPLATE_SSH,
         }
     }
 }
@@ -142,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_new_driver_has_a_sound_manifest_of_its_own_name() {
-        for pattern in [Pattern::Directories, Pattern::Rest] {
+        for pattern in [Pattern::Directories, Pattern::Rest, Pattern::Ssh] {
             is_sound(pattern);
         }
     }

@@ -10,6 +10,7 @@ pub(super) use init::installed;
 use super::connection::{ConnectionOptions, field, look_in};
 use super::printer::Printer;
 use crate::client::part;
+use bulkhead_model::place::Place;
 use serde_json::Value;
 
 /// Backends: what runs, how full it is, and how a new one is written down
@@ -121,6 +122,20 @@ fn state_of(backend: &Value) -> String {
     backend.get("status").map_or_else(|| "-".to_owned(), |status| field(status, "state"))
 }
 
+/// Its place, with what that means to whoever reviews it.
+fn place_of(backend: &Value) -> String {
+    let place = field(backend, "place");
+    let meaning = match place.parse() {
+        Ok(Place::Local) => "this machine",
+        Ok(Place::Ssh(_)) => "another machine, where bulkhead-helper checks and runs everything",
+        Ok(Place::SshPlain(_)) => {
+            "an array's own command line: words without paths, checked here, and taken apart by the array alone"
+        }
+        Err(_) => return place,
+    };
+    format!("{place} ({meaning})")
+}
+
 fn pairs(backend: &Value) -> Vec<(String, String)> {
     let plain = [
         "name",
@@ -134,6 +149,7 @@ fn pairs(backend: &Value) -> Vec<(String, String)> {
         "unfinished_operations",
     ];
     let mut pairs: Vec<_> = plain.iter().map(|name| ((*name).to_owned(), field(backend, name))).collect();
+    pairs.push(("place".to_owned(), place_of(backend)));
     pairs.push(("status".to_owned(), state_of(backend)));
     if let Some(change) = backend.get("last_change").filter(|change| !change.is_null()) {
         let names = ["asked", "asked_by", "state", "step", "generation", "asked_at"];

@@ -13,6 +13,9 @@ pub(super) struct New {
     /// Begin with an array that is managed over HTTPS, instead of with directories
     #[arg(long)]
     rest: bool,
+    /// Begin with an array that is managed by its own command line over SSH, instead of with directories
+    #[arg(long, conflicts_with = "rest")]
+    ssh: bool,
     /// The folder to make, instead of one named like the driver
     #[arg(long, value_name = "FOLDER")]
     directory: Option<PathBuf>,
@@ -21,7 +24,11 @@ pub(super) struct New {
 impl New {
     pub(super) fn run(self, printer: &Printer) -> anyhow::Result<()> {
         let folder = self.directory.unwrap_or_else(|| PathBuf::from(self.name.as_str()));
-        let pattern = if self.rest { Pattern::Rest } else { Pattern::Directories };
+        let pattern = match (self.rest, self.ssh) {
+            (true, _) => Pattern::Rest,
+            (_, true) => Pattern::Ssh,
+            _ => Pattern::Directories,
+        };
         let count = scaffold::unpack(&self.name, pattern, &folder)?;
         let shown = folder.display();
         printer.note(&format!(

@@ -121,6 +121,10 @@ impl HelperClient {
         drop(found);
         let reason = match &*self.state.borrow() {
             State::Down { reason } | State::Connecting { lost: Some(reason) } => reason.clone(),
+            _ if self.directories == Directories::There => {
+                "the other machine has not let this host in yet, or still ends commands of an earlier daemon"
+                    .to_owned()
+            }
             _ => "commands of an earlier daemon are still being ended".to_owned(),
         };
         Err(RunError::Unavailable { reason })

@@ -6,6 +6,7 @@
 //! How it is done, and why it may be cut short at any moment, says [`transfer`](bulkhead_helper::files::transfer).
 
 use crate::backend::Backend;
+use crate::execute::Directories;
 use crate::number::unusable;
 use crate::ownership::OwnedRecord;
 use crate::root::Root;
@@ -103,18 +104,20 @@ impl ShareDirectory {
     }
 }
 
+/// Nothing that passes: whoever waits would wait for ever.
 fn elsewhere(subject: &str) -> CapabilityError {
-    CapabilityError::new(
-        CapabilityCode::Unavailable,
-        format!(
-            "{subject} is on another machine, from where this host copies nothing; migrate with the driver's help"
-        ),
+    CapabilityError::denied(
+        format!("copying {subject}, which is on another machine,"),
+        "no line; this host copies between directories of its own, so migrate with the driver's help, or copy as a client",
     )
 }
 
 impl Backend {
-    /// Whether the host may copy shares of this backend itself. Fails with `denied` and the line that would allow it.
+    /// Whether the host may copy shares of this backend itself. Fails with `denied` and the line that would allow it, or that none would.
     pub fn may_copy_shares(&self) -> Result<(), CapabilityError> {
+        if self.runner().directories() != Directories::Here {
+            return Err(elsewhere(&format!("shares of backend '{}'", self.name())));
+        }
         if self.grant().migration_copy {
             return Ok(());
         }

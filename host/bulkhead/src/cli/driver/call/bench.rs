@@ -20,7 +20,6 @@ use bulkhead_model::ability::Ability;
 use bulkhead_model::access::AccessUpdate;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::CallError;
-use bulkhead_model::grant::Ceiling;
 use bulkhead_model::id::{BackendName, GenerationNumber, OperationId, RequestId};
 use bulkhead_model::manifest::Manifest;
 use bulkhead_model::replica::{InstanceStatus, SnapshotUpdate};
@@ -54,16 +53,16 @@ impl Bench {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         // Nothing of it outlives this process: the keys protect nothing.
         let ledger = Ledger::open(Arc::clone(&store), LedgerKey::new([0; 32])).await?;
-        let helper = runner(&package.manifest, scratch).await?;
+        let helper = runner(&package.manifest, &lab, scratch).await?;
         let source = SecretSource::new(Redactor::default(), config::environment());
         let secrets = source.of_options(&package.manifest.options, &lab.options)?;
         let locks = Arc::new(Locks::default());
-        let backend = Backend::new(BackendParts {
+        let parts = BackendParts {
             name: name.clone(),
             generation: GenerationNumber(1),
             manifest: Arc::new(package.manifest),
             grant: lab.grant.clone(),
-            ceiling: Ceiling::default(),
+            ceiling: lab.ceiling.clone(),
             options: lab.options.clone(),
             secrets,
             limits: lab.limits.clone(),
@@ -74,7 +73,8 @@ impl Bench {
             http: Arc::new(Network),
             locks: Arc::clone(&locks),
             tenure: None,
-        })?;
+        };
+        let backend = Backend::reach(parts, None).await?;
         let component = engine.load(package.digest, &package.bytes)?;
         let driver = Generation::new(engine, component, backend)?;
         Ok(Self { lab, name, ledger, locks, driver })
@@ -264,8 +264,18 @@ impl Bench {
     }
 }
 
-/// The helper, for a driver that has commands; one without needs no helper on this machine.
-pub(crate) async fn runner(manifest: &Manifest, scratch: &Path) -> anyhow::Result<Arc<dyn CommandRunner>> {
+/// The place that the lab's file names, or the helper, for a driver that has commands; one without needs no helper on this machine.
+pub(crate) async fn runner(
+    manifest: &Manifest,
+    lab: &Lab,
+    scratch: &Path,
+) -> anyhow::Result<Arc<dyn CommandRunner>> {
+    if let Some(far) = &lab.far {
+        let secrets = SecretSource::new(Redactor::default(), config::environment());
+        let place = daemon::make_place(&far.place, &far.target, (&far.declared, &secrets))?;
+        place.wait_until_swept().await?;
+        return Ok(place);
+    }
     if manifest.programs().is_empty() {
         return Ok(Arc::new(NoCommands));
     }

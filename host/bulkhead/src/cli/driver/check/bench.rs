@@ -49,7 +49,7 @@ pub(super) struct Bench {
     pub(super) is_real: bool,
     ledger: Ledger,
     addresses: AddressBook,
-    runner: Arc<dyn CommandRunner>,
+    pub(super) runner: Arc<dyn CommandRunner>,
     transport: Arc<dyn Transport>,
     fake: Option<Arc<FakePlace>>,
     ceiling: Ceiling,
@@ -99,12 +99,13 @@ impl Bench {
         scratch: &Path,
         tape: Tape,
     ) -> anyhow::Result<Arc<Self>> {
-        let runner = call::runner(&package.manifest, scratch).await?;
+        let runner = call::runner(&package.manifest, &lab, scratch).await?;
         let peer = match lab.peer.take() {
             Some(peer) => Some(Site { name: NAMES[1].parse()?, grant: peer.grant, options: peer.options }),
             None => None,
         };
-        Self::set_up((engine, package), lab, (runner, None, tape), (peer, Ceiling::default())).await
+        let ceiling = lab.ceiling.clone();
+        Self::set_up((engine, package), lab, (runner, None, tape), (peer, ceiling)).await
     }
 
     async fn set_up(

@@ -1,7 +1,7 @@
 //! What the kit sees of a backend: the host's records, and the directories of its roots.
 
 use super::bench::{Bench, Site};
-use anyhow::Context;
+use super::sight::{self, Kind, Spot};
 use bulkhead_capability::ownership::OwnedRecord;
 use bulkhead_conformance::{Holdings, WorldError};
 use bulkhead_model::key;
@@ -9,14 +9,10 @@ use bulkhead_model::manifest::RootUse;
 use bulkhead_model::target::Resource;
 use bulkhead_store::{Key, Versioned};
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// How deep what is in no share is looked through.
 const DEEPEST: usize = 4;
-/// The largest file that is searched for a text, in bytes.
-const LARGEST_SEARCHED: u64 = 1 << 20;
 
 /// See [`bulkhead_conformance::World::holdings`].
 pub(super) async fn holdings(bench: &Bench) -> Result<Holdings, WorldError> {
@@ -31,15 +27,16 @@ pub(super) async fn holdings(bench: &Bench) -> Result<Holdings, WorldError> {
             }
         }
         let data = data_of_resources(bench, site).await?;
-        for (name, root, root_use) in roots(bench, site) {
-            let mut found = Vec::new();
-            if root_use != RootUse::Kernel {
-                walk(&root, &data, DEEPEST, &mut found).map_err(|error| unreadable(&root, error))?;
+        for (root, root_use) in roots(bench, site) {
+            if root_use == RootUse::Kernel {
+                continue;
             }
-            held.of_resources.extend(found.iter().map(|path| {
-                let below = path.strip_prefix(&root).unwrap_or(path);
-                format!("{}: {} in root {name}", site.name, below.display())
-            }));
+            let found = walk(bench, &root, &data).await?;
+            held.of_resources.extend(
+                found.iter().map(|(spot, _)| {
+                    format!("{}: {} in root {}", site.name, spot.below.display(), spot.root)
+                }),
+            );
         }
     }
     Ok(held)
@@ -54,17 +51,16 @@ pub(super) async fn mentions(bench: &Bench, text: &str) -> Result<Vec<String>, W
                 places.push(format!("the private data under {}", key.as_str()));
             }
         }
-        for (name, root, root_use) in roots(bench, site) {
+        for (root, root_use) in roots(bench, site) {
             if !matches!(root_use, RootUse::Config | RootUse::State) {
                 continue;
             }
-            let mut found = Vec::new();
-            walk(&root, &BTreeSet::new(), DEEPEST, &mut found).map_err(|error| unreadable(&root, error))?;
-            for path in found.iter().filter(|path| is_small_file(path)) {
-                let content = std::fs::read(path).map_err(|error| unreadable(path, error))?;
-                if String::from_utf8_lossy(&content).contains(text) {
-                    let below = path.strip_prefix(&root).unwrap_or(path);
-                    places.push(format!("{} in root {name}", below.display()));
+            for (spot, _) in
+                walk(bench, &root, &BTreeSet::new()).await?.iter().filter(|(_, kind)| *kind == Kind::File)
+            {
+                let content = sight::read(bench, spot).await.map_err(|error| unreadable(spot, error))?;
+                if content.is_some_and(|content| String::from_utf8_lossy(&content).contains(text)) {
+                    places.push(format!("{} in root {}", spot.below.display(), spot.root));
                 }
             }
         }
@@ -79,8 +75,9 @@ pub(super) async fn write(
     (name, content): (&str, &str),
 ) -> Result<bool, WorldError> {
     let Some(folder) = data(bench, resource).await? else { return Ok(false) };
-    let path = folder.join(name);
-    std::fs::write(&path, content).map_err(|error| unwritable(&path, error))?;
+    let spot = folder.join(name);
+    let written = sight::write(bench, &spot, content.as_bytes()).await;
+    written.map_err(|error| unwritable(&spot, error))?;
     Ok(true)
 }
 
@@ -91,23 +88,8 @@ pub(super) async fn fill(
     (name, bytes): (&str, u64),
 ) -> Result<bool, WorldError> {
     let Some(folder) = data(bench, resource).await? else { return Ok(false) };
-    let path = folder.join(name);
-    let filled = fill_file(bench, &path, bytes);
-    filled.map_err(|error| WorldError::new(format!("cannot fill {}", path.display()), error))?;
-    Ok(true)
-}
-
-/// A real array counts what takes space, and counts it once it is written down; fakes count lengths.
-fn fill_file(bench: &Bench, path: &Path, bytes: u64) -> anyhow::Result<()> {
-    let file = File::create(path)?;
-    if bench.is_real {
-        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes)
-            .context("the filesystem gives no space")?;
-        rustix::fs::syncfs(&file)?;
-    } else {
-        file.set_len(bytes)?;
-    }
-    Ok(())
+    let spot = folder.join(name);
+    sight::fill(bench, &spot, bytes).await.map_err(|error| unwritable(&spot, error))
 }
 
 /// See [`bulkhead_conformance::World::read_data`].
@@ -117,22 +99,23 @@ pub(super) async fn read(
     name: &str,
 ) -> Result<Option<String>, WorldError> {
     let Some(folder) = data(bench, resource).await? else { return Ok(None) };
-    let path = folder.join(name);
-    match std::fs::read_to_string(&path) {
-        Ok(content) => Ok(Some(content)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(String::new())),
-        Err(error) => Err(unreadable(&path, error)),
-    }
+    let spot = folder.join(name);
+    let content = sight::read(bench, &spot).await.map_err(|error| unreadable(&spot, error))?;
+    Ok(Some(String::from_utf8_lossy(&content.unwrap_or_default()).into_owned()))
 }
 
 /// Where the data of `resource` are: the one directory in a root for data that was made for it and has its final name.
-async fn data(bench: &Bench, resource: Resource) -> Result<Option<PathBuf>, WorldError> {
+async fn data(bench: &Bench, resource: Resource) -> Result<Option<Spot>, WorldError> {
     let mut found = Vec::new();
     for site in &bench.sites {
-        for (path, owner) in owned(bench, site).await? {
-            let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-            if owner == Some(resource) && !is_hidden && path.is_dir() {
-                found.push(path);
+        for (spot, owner) in owned(bench, site).await? {
+            let is_hidden =
+                spot.below.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+            if owner != Some(resource) || is_hidden {
+                continue;
+            }
+            if sight::is_directory(bench, &spot).await.map_err(|error| unreadable(&spot, error))? {
+                found.push(spot);
             }
         }
     }
@@ -140,48 +123,48 @@ async fn data(bench: &Bench, resource: Resource) -> Result<Option<PathBuf>, Worl
     Ok(first.filter(|_| found.is_empty()))
 }
 
-async fn data_of_resources(bench: &Bench, site: &Site) -> Result<BTreeSet<PathBuf>, WorldError> {
+async fn data_of_resources(bench: &Bench, site: &Site) -> Result<BTreeSet<Spot>, WorldError> {
     let all = owned(bench, site).await?.into_iter();
-    Ok(all.filter(|(_, owner)| owner.is_some()).map(|(path, _)| path).collect())
+    Ok(all.filter(|(_, owner)| owner.is_some()).map(|(spot, _)| spot).collect())
 }
 
 /// What the host has recorded as made, in roots for data, and for whom.
-async fn owned(bench: &Bench, site: &Site) -> Result<Vec<(PathBuf, Option<Resource>)>, WorldError> {
+async fn owned(bench: &Bench, site: &Site) -> Result<Vec<(Spot, Option<Resource>)>, WorldError> {
     let mut found = Vec::new();
     for (key, versioned) in stored(bench, &[key::OWNED, site.name.as_str()]).await? {
         let parts = key.parts();
-        let [_, _, root, below] = parts.as_slice() else { continue };
+        let [_, _, name, below] = parts.as_slice() else { continue };
         let Ok(record) = serde_json::from_slice::<OwnedRecord>(&versioned.value) else { continue };
-        let bound = roots(bench, site).find(|(name, _, root_use)| name == root && *root_use == RootUse::Data);
-        if let Some((_, directory, _)) = bound {
-            found.push((directory.join(below), record.resource));
+        let bound = roots(bench, site)
+            .find(|(root, root_use)| root.root.as_str() == *name && *root_use == RootUse::Data);
+        if let Some((root, _)) = bound {
+            found.push((Spot { below: PathBuf::from(below), ..root }, record.resource));
         }
     }
     Ok(found)
 }
 
-fn roots<'a>(bench: &'a Bench, site: &'a Site) -> impl Iterator<Item = (String, PathBuf, RootUse)> + 'a {
+fn roots<'a>(bench: &'a Bench, site: &'a Site) -> impl Iterator<Item = (Spot, RootUse)> + 'a {
     site.grant.roots.iter().filter_map(|(name, root)| {
         let declared = bench.manifest.root(name)?;
-        Some((name.to_string(), root.path.clone(), declared.root_use))
+        let spot = Spot { root: name.clone(), directory: root.path.clone(), below: PathBuf::new() };
+        Some((spot, declared.root_use))
     })
 }
 
-/// Every path below `folder`, but for what is inside `closed`.
-fn walk(folder: &Path, closed: &BTreeSet<PathBuf>, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let path = entry.path();
-        if entry.file_type()?.is_dir() && depth > 0 && !closed.contains(&path) {
-            walk(&path, closed, depth - 1, found)?;
+/// Every path below `root`, but for what is inside `closed`.
+async fn walk(bench: &Bench, root: &Spot, closed: &BTreeSet<Spot>) -> Result<Vec<(Spot, Kind)>, WorldError> {
+    let (mut found, mut waiting) = (Vec::new(), vec![(root.clone(), 0_usize)]);
+    while let Some((at, depth)) = waiting.pop() {
+        for (name, kind) in sight::list(bench, &at).await.map_err(|error| unreadable(&at, error))? {
+            let spot = at.join(&name);
+            if kind == Kind::Directory && depth < DEEPEST && !closed.contains(&spot) {
+                waiting.push((spot.clone(), depth.saturating_add(1)));
+            }
+            found.push((spot, kind));
         }
-        found.push(path);
     }
-    Ok(())
-}
-
-fn is_small_file(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|status| status.is_file() && status.len() <= LARGEST_SEARCHED)
+    Ok(found)
 }
 
 async fn stored(bench: &Bench, prefix: &[&str]) -> Result<Vec<(Key, Versioned)>, WorldError> {
@@ -189,10 +172,10 @@ async fn stored(bench: &Bench, prefix: &[&str]) -> Result<Vec<(Key, Versioned)>,
     found.map_err(|error| WorldError::new("the store cannot be read", error))
 }
 
-fn unreadable(path: &Path, error: io::Error) -> WorldError {
-    WorldError::new(format!("cannot read {}", path.display()), error)
+fn unreadable(at: &Spot, error: anyhow::Error) -> WorldError {
+    WorldError::new(format!("cannot read {} in root {}", at.below.display(), at.root), error)
 }
 
-fn unwritable(path: &Path, error: io::Error) -> WorldError {
-    WorldError::new(format!("cannot write {}", path.display()), error)
+fn unwritable(at: &Spot, error: anyhow::Error) -> WorldError {
+    WorldError::new(format!("cannot write {} in root {}", at.below.display(), at.root), error)
 }

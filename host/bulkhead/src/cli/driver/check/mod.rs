@@ -3,6 +3,7 @@
 mod bench;
 mod eye;
 mod place;
+mod sight;
 mod tape;
 
 use super::compiled::CompiledCode;

@@ -1,15 +1,20 @@
 //! `lab.toml`: what `driver call` and `driver check` give a driver. Everything has a default.
 
+mod place;
+
+pub(super) use place::Far;
+
 use super::function::Function;
 use super::records::Handles;
-use crate::cli::backend::installed;
+use crate::config::SshConfiguration;
 use anyhow::Context;
 use bulkhead_model::ability::Capability;
 use bulkhead_model::access::{AccessLevel, AccessRule, AccessTo};
 use bulkhead_model::call::DriverLimits;
-use bulkhead_model::grant::{EndpointGrant, Grant, RootGrant, Verification};
+use bulkhead_model::grant::{Ceiling, EndpointGrant, Grant, RootGrant, Verification};
 use bulkhead_model::id::{AccessMappingId, AccessRuleId, Label, ProjectId, ShareId, ShareInstanceId};
 use bulkhead_model::manifest::{Manifest, OptionValue};
+use bulkhead_model::place::Place;
 use bulkhead_model::share::{Protocol, ShareForDriver};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::status::ReplicationType;
@@ -29,6 +34,8 @@ const DEFAULT_SIZE_GIB: u64 = 2;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct LabFile {
+    place: Place,
+    ssh: BTreeMap<Label, SshConfiguration>,
     roots: BTreeMap<Label, PathBuf>,
     programs: BTreeMap<String, PathBuf>,
     endpoints: BTreeMap<Label, EndpointGrant>,
@@ -117,6 +124,8 @@ struct LabRule {
 pub(super) struct Lab {
     /// Everything the manifest asks for, bound to directories and files of this machine.
     pub(super) grant: Grant,
+    /// What the site allows at most.
+    pub(super) ceiling: Ceiling,
     /// The options that are set.
     pub(super) options: BTreeMap<String, OptionValue>,
     /// What bounds each call.
@@ -143,6 +152,8 @@ pub(super) struct Lab {
     pub(super) handles: Handles,
     /// What a fake lets commands answer.
     pub(super) answers: Vec<LabAnswer>,
+    /// Where it all is, if that is another machine; none: here.
+    pub(super) far: Option<Far>,
     /// The second backend; none where the file has none.
     pub(super) peer: Option<Peer>,
 }
@@ -177,6 +188,7 @@ impl Lab {
         let peer_options = checked_options(&peer_options, "peer", manifest, &mut findings);
         let rules = checked_rules(&written, &mut findings);
         let before = checked_before(&written, &mut findings);
+        let far = place::checked(&written, &mut findings);
         unknown_names(&written, manifest, &mut findings);
         if !findings.is_empty() {
             let problems: Vec<Problem> = findings.into_iter().map(|finding| parsed.place(finding)).collect();
@@ -190,7 +202,7 @@ impl Lab {
                 given.extend(peer.roots.clone());
                 let own = scratch.join("peer");
                 std::fs::create_dir(&own).with_context(|| format!("cannot make {}", own.display()))?;
-                let roots = bind_roots(&given, manifest, folder, &own)?;
+                let roots = place::roots(&written.place, &given, manifest, (folder, &own))?;
                 Some(Peer { grant: Grant { roots, ..grant.clone() }, options: peer_options })
             }
         };
@@ -198,6 +210,7 @@ impl Lab {
         let larger = written.new_size_gib.map_or_else(|| Gibibytes::new(size.get().saturating_mul(2)), Ok)?;
         let smaller = written.new_size_gib.map_or_else(|| Gibibytes::new((size.get() / 2).max(1)), Ok)?;
         Ok(Self {
+            ceiling: place::ceiling(&written.place, &grant),
             grant,
             options,
             limits: written.limits.clone(),
@@ -212,6 +225,7 @@ impl Lab {
             rules,
             replication: written.replication,
             answers: written.answers.clone(),
+            far,
             peer,
         })
     }
@@ -343,12 +357,12 @@ fn unknown_names(written: &LabFile, manifest: &Manifest, findings: &mut Vec<Find
 
 /// Every root, program, endpoint and template the manifest asks for.
 fn grant(written: &LabFile, manifest: &Manifest, folder: &Path, scratch: &Path) -> anyhow::Result<Grant> {
-    let roots = bind_roots(&written.roots, manifest, folder, scratch)?;
+    let roots = place::roots(&written.place, &written.roots, manifest, (folder, scratch))?;
     let mut grant = Grant { roots, ..Grant::default() };
     for program in manifest.programs() {
         let path = match written.programs.get(program) {
             Some(path) => Some(std::path::absolute(folder.join(path))?),
-            None => installed(program),
+            None => place::program(&written.place, program),
         };
         // A program that is missing is told when the driver wants to run it.
         grant.programs.extend(path.map(|path| (program.to_owned(), path)));
