@@ -12,10 +12,12 @@ use crate::error::Error;
 use crate::manage::{Manage, ManageSnapshots, ManagedShare, ManagedSnapshot};
 use crate::metadata::MetadataUpdates;
 use crate::mountable::{MountableSnapshots, SnapshotAccessUpdate};
+use crate::network::{ShareNetwork, ShareNetworkSubnet};
 use crate::pairs;
 use crate::panic;
 use crate::periodic_hook::{HookData, PeriodicHook};
 use crate::share::{Creation, EnsuredShare, ExportLocation, Share};
+use crate::share_server::ShareServer;
 use crate::share_status::{ShareProgress, ShareStatus};
 use crate::snapshot::{Reversion, Snapshot, SnapshotOutcome};
 use crate::statistics::{IpVersion, Statistics};
@@ -289,15 +291,19 @@ impl<D: MetadataUpdates> metadata_updates::exports::bulkhead::driver::metadata_u
         run(|| D::update_share_from_metadata(&Share::from_wit(share, server), &pairs::from_wit(metadata)))
     }
 
-    /// Subnets are a matter of share servers, which drivers of this kit do not make.
     fn update_subnet_from_metadata(
-        _network: wit::ShareNetwork,
+        network: wit::ShareNetwork,
         subnet: wit::ShareNetworkSubnet,
-        _server: wit::ShareServer,
-        _metadata: Vec<wit::KeyValue>,
+        server: wit::ShareServer,
+        metadata: Vec<wit::KeyValue>,
     ) -> Result<(), wit::Error> {
         run(|| {
-            Err(Error::not_implemented(format!("this driver acts on no metadata of subnet {}", subnet.id)))
+            D::update_subnet_from_metadata(
+                &ShareNetwork::from_wit(network),
+                &ShareNetworkSubnet::from_wit(subnet),
+                &ShareServer::from_wit(server),
+                &pairs::from_wit(metadata),
+            )
         })
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A driver is a type with functions and no state: implement [`Driver`] and one trait for each further thing the driver can do, and
 //! name them in [`export_driver!`]. Everything else a driver may do goes through [`files`], [`execute`], [`http`], [`service`],
-//! [`dbus`], [`job`], [`config`], [`private_data`], [`lock`], [`log`] and [`clock`], and only as `driver.toml` declares and the operator grants.
+//! [`dbus`], [`job`], [`network_allocation`], [`config`], [`private_data`], [`lock`], [`log`] and [`clock`], and only as `driver.toml` declares
+//! and the operator grants.
 //!
 //! This is a complete driver:
 //!
@@ -39,6 +40,7 @@ pub mod metadata;
 pub mod migration;
 pub mod mountable;
 pub mod network;
+pub mod network_allocation;
 mod pairs;
 mod panic;
 pub mod periodic_hook;
@@ -73,7 +75,8 @@ pub use migration::{
 };
 pub use mountable::{MountableSnapshots, SnapshotAccessUpdate};
 pub use network::{
-    AllocationLabel, NetworkAllocation, NetworkType, SecurityService, SecurityServiceType, ShareNetworkSubnet,
+    AllocationLabel, NetworkAllocation, NetworkType, SecurityService, SecurityServiceType, ShareNetwork,
+    ShareNetworkSubnet,
 };
 pub use periodic_hook::{HookData, PeriodicHook};
 pub use replication::{

@@ -100,6 +100,33 @@ fn ip_version(version: wit_host::IpVersion) -> IpVersion {
     }
 }
 
+/// A tenant's network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShareNetwork {
+    /// Its id.
+    pub id: String,
+    /// The project that owns it.
+    pub project_id: String,
+    /// What the tenant calls it; none if unnamed.
+    pub name: Option<String>,
+    /// Its subnets; at least one.
+    pub subnets: Vec<ShareNetworkSubnet>,
+    /// Its security services.
+    pub security_services: Vec<SecurityService>,
+}
+
+impl ShareNetwork {
+    pub(crate) fn from_wit(network: wit::ShareNetwork) -> Self {
+        Self {
+            id: network.id,
+            project_id: network.project_id,
+            name: network.name,
+            subnets: network.subnets.into_iter().map(ShareNetworkSubnet::from_wit).collect(),
+            security_services: network.security_services.into_iter().map(SecurityService::from_wit).collect(),
+        }
+    }
+}
+
 /// A part of a share network in one availability zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShareNetworkSubnet {

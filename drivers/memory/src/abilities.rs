@@ -12,8 +12,9 @@ use bulkhead_sdk::{
     ReplicaView, ReplicatedReversion, ReplicatedRevert, ReplicatedSnapshots, Replication, Result, Reversion,
     Revert, SecurityService, ServerChoiceForGroup, ServerChoiceForShare, ServerNetwork, ServerOutcome,
     ServerRequest, Share, ShareFromSnapshot, ShareGroup, ShareGroupSnapshot, ShareGroups, ShareMigration,
-    ShareProgress, ShareServer, ShareServers, ShareStatus, ShareUsage, Shrink, Snapshot, SnapshotAccessRule,
-    SnapshotAccessUpdate, SnapshotOutcome, SnapshotUpdate, Snapshots, Usage,
+    ShareNetwork, ShareNetworkSubnet, ShareProgress, ShareServer, ShareServers, ShareStatus, ShareUsage,
+    Shrink, Snapshot, SnapshotAccessRule, SnapshotAccessUpdate, SnapshotOutcome, SnapshotUpdate, Snapshots,
+    Usage,
 };
 
 impl Snapshots for Memory {
@@ -252,6 +253,15 @@ impl MetadataUpdates for Memory {
 
     fn update_share_from_metadata(share: &Share, metadata: &[(String, String)]) -> Result<()> {
         metadata::follow(share, metadata)
+    }
+
+    fn update_subnet_from_metadata(
+        _network: &ShareNetwork,
+        _subnet: &ShareNetworkSubnet,
+        server: &ShareServer,
+        metadata: &[(String, String)],
+    ) -> Result<()> {
+        server::follow(&server.id, metadata)
     }
 }
 

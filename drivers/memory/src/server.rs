@@ -32,12 +32,18 @@ struct Server {
     addresses: Vec<String>,
     /// The name it had at the array before it was managed; none if it was made through this driver.
     known_as: Option<String>,
+    /// How many MiB a second its clients may move; none is as many as it can.
+    bandwidth_mib: Option<u64>,
 }
 
 impl Server {
     fn text(&self) -> String {
         let known_as = self.known_as.as_ref();
-        Writer::default().with("addresses", self.addresses.join(",")).with_some("known-as", known_as).text()
+        Writer::default()
+            .with("addresses", self.addresses.join(","))
+            .with_some("known-as", known_as)
+            .with_some("bandwidth-mib", self.bandwidth_mib)
+            .text()
     }
 
     fn parse(text: &str) -> Result<Self> {
@@ -46,6 +52,7 @@ impl Server {
         Ok(Self {
             addresses: addresses.split(',').map(str::to_owned).collect(),
             known_as: fields.find("known-as")?,
+            bandwidth_mib: fields.find("bandwidth-mib")?,
         })
     }
 
@@ -87,8 +94,10 @@ pub(crate) fn set_up(network: &ServerNetwork) -> Result<ServerOutcome> {
             network.server_id
         )));
     }
+    let of_subnets = network.networks.iter().flat_map(|info| info.subnet.metadata.clone());
+    let bandwidth_mib = bandwidth(&of_subnets.collect::<Vec<_>>())?;
     let owner = owner(&network.server_id);
-    let wanted = Server { addresses, known_as: None };
+    let wanted = Server { addresses, known_as: None, bandwidth_mib };
     for address in &wanted.addresses {
         private_data::set(&owner, &format!("{INTERFACE}{address}"), "up", Expected::Anything)?;
     }
@@ -116,6 +125,31 @@ pub(crate) fn set_up(network: &ServerNetwork) -> Result<ServerOutcome> {
 fn interfaces(owner: &Owner) -> Result<Vec<Entry>> {
     let all = private_data::get_all(owner)?.into_iter();
     Ok(all.filter(|entry| entry.key.starts_with(INTERFACE)).collect())
+}
+
+/// The key of a subnet's metadata that says how fast its servers are.
+const BANDWIDTH: &str = "bandwidth_mib";
+/// The fastest the array's servers are, in MiB a second.
+const FASTEST: u64 = 100_000;
+
+/// Act on what the tenant set on the subnet of a server: `bandwidth_mib` bounds its clients.
+///
+/// Fails with `invalid-parameter` if it makes no sense, having changed nothing.
+pub(crate) fn follow(id: &str, metadata: &[(String, String)]) -> Result<()> {
+    let Some(bandwidth_mib) = bandwidth(metadata)? else { return Ok(()) };
+    let found = find(id)?
+        .ok_or_else(|| Error::invalid_share_server(format!("share server {id} is not at the array")))?;
+    let faster = Server { bandwidth_mib: Some(bandwidth_mib), ..found };
+    private_data::set(&owner(id), KEY, &faster.text(), Expected::Anything)?;
+    Ok(())
+}
+
+fn bandwidth(metadata: &[(String, String)]) -> Result<Option<u64>> {
+    let Some((_, value)) = metadata.iter().find(|(key, _)| key == BANDWIDTH) else { return Ok(None) };
+    match value.parse() {
+        Ok(mib) if (1..=FASTEST).contains(&mib) => Ok(Some(mib)),
+        _ => Err(Error::invalid_parameter(format!("{BANDWIDTH} must be 1 to {FASTEST}, in MiB a second"))),
+    }
 }
 
 /// Remove a server, or what there is of it.
@@ -169,7 +203,11 @@ fn unmanaged(identifier: &str) -> Result<Server> {
     }
     let declared = options::existing_servers()?.into_iter().find(|(name, _)| name == identifier);
     match declared {
-        Some((_, address)) => Ok(Server { addresses: vec![address], known_as: Some(identifier.to_owned()) }),
+        Some((_, address)) => Ok(Server {
+            addresses: vec![address],
+            known_as: Some(identifier.to_owned()),
+            bandwidth_mib: None,
+        }),
         None => Err(Error::invalid_share_server(format!(
             "the array has no server '{identifier}' that nobody manages; name one that was let go, or one of option \
              existing_servers"

@@ -2,7 +2,7 @@
 
 use super::{Answer, Host, convert};
 use crate::bindings::base::bulkhead::host::{
-    clock, config, dbus, execute, files, http, job, lock, log, private_data, service,
+    clock, config, dbus, execute, files, http, job, lock, log, network_allocation, private_data, service,
 };
 use crate::config::Value;
 use crate::dbus::Reply;
@@ -11,6 +11,8 @@ use crate::files::{DirectoryEntry, FileStatus, Path, Space};
 use crate::http::{Moved, Response};
 use crate::job::{Entry as JobEntry, State as JobState};
 use crate::log::Level;
+use crate::network::NetworkAllocation;
+use crate::network_allocation::Request;
 use crate::private_data::{Entry, Expected, Owner};
 use crate::service::{Instance, Status};
 use crate::slots::Slots;
@@ -166,6 +168,22 @@ impl Host for Component {
 
     fn option_of_peer(&self, backend: &str, name: &str) -> Answer<Option<Value>> {
         config::get_of_peer(backend, name).map(|value| value.map(convert::value)).map_err(convert::error)
+    }
+
+    fn allocate_addresses(&self, request: &Request) -> Answer<Vec<NetworkAllocation>> {
+        network_allocation::allocate(&convert::allocation_request(request))
+            .map(NetworkAllocation::list_from_wit)
+            .map_err(convert::error)
+    }
+
+    fn addresses(&self, server: &str) -> Answer<Vec<NetworkAllocation>> {
+        network_allocation::allocations(&server.to_owned())
+            .map(NetworkAllocation::list_from_wit)
+            .map_err(convert::error)
+    }
+
+    fn release_addresses(&self, server: &str, purpose: &str) -> Answer<()> {
+        network_allocation::release(&server.to_owned(), purpose).map_err(convert::error)
     }
 
     fn option(&self, name: &str) -> Answer<Option<Value>> {

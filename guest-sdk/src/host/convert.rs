@@ -1,7 +1,7 @@
 //! This crate's types of the imports to and from the contract's.
 
 use crate::bindings::base::bulkhead::host::{
-    config, dbus, execute, files, http, job, log, private_data, service, types,
+    config, dbus, execute, files, http, job, log, network_allocation, private_data, service, types,
 };
 use crate::capability::{CapabilityCode, CapabilityError, CommandExit};
 use crate::config::Value;
@@ -11,10 +11,13 @@ use crate::files::{DirectoryEntry, FileKind, FileStatus, Ownership, Path, Space}
 use crate::http::{Moved, Response};
 use crate::job::{Entry as JobEntry, Exit, Progress, State as JobState};
 use crate::log::Level;
+use crate::network::AllocationLabel;
+use crate::network_allocation::Request;
 use crate::private_data::{Entry, Expected, Owner};
 use crate::resource::Resource;
 use crate::service::{Instance, Origin, State as ServiceState, Status};
 use crate::slots::{SlotValue, Slots};
+use crate::statistics::IpVersion;
 use std::time::Duration;
 
 fn resource(resource: &Resource) -> types::TargetResource {
@@ -23,6 +26,23 @@ fn resource(resource: &Resource) -> types::TargetResource {
         Resource::Snapshot(id) => types::TargetResource::Snapshot(id.clone()),
         Resource::ShareGroup(id) => types::TargetResource::ShareGroup(id.clone()),
         Resource::ShareServer(id) => types::TargetResource::ShareServer(id.clone()),
+    }
+}
+
+pub(super) fn allocation_request(request: &Request) -> network_allocation::AllocationRequest {
+    network_allocation::AllocationRequest {
+        server: request.server.clone(),
+        label: match request.label {
+            AllocationLabel::User => types::AllocationLabel::User,
+            AllocationLabel::Admin => types::AllocationLabel::Admin,
+        },
+        version: request.version.map(|version| match version {
+            IpVersion::V4 => types::IpVersion::V4,
+            IpVersion::V6 => types::IpVersion::V6,
+        }),
+        subnet_id: request.subnet_id.clone(),
+        count: request.count,
+        purpose: request.purpose.clone(),
     }
 }
 

@@ -9,6 +9,8 @@ use crate::files::{DirectoryEntry, FileStatus, Path, Space};
 use crate::http::{Moved, Response};
 use crate::job;
 use crate::log::Level;
+use crate::network::NetworkAllocation;
+use crate::network_allocation::Request;
 use crate::private_data::{Entry, Expected, Owner};
 use crate::service::{Instance, Status};
 use crate::slots::Slots;
@@ -63,6 +65,9 @@ pub(crate) trait Host {
     fn jobs(&self) -> Answer<Vec<job::Entry>>;
     fn cancel_job(&self, name: &str, key: &str) -> Answer<()>;
     fn forget_job(&self, name: &str, key: &str) -> Answer<()>;
+    fn allocate_addresses(&self, request: &Request) -> Answer<Vec<NetworkAllocation>>;
+    fn addresses(&self, server: &str) -> Answer<Vec<NetworkAllocation>>;
+    fn release_addresses(&self, server: &str, purpose: &str) -> Answer<()>;
     fn option(&self, name: &str) -> Answer<Option<Value>>;
     fn option_of_peer(&self, backend: &str, name: &str) -> Answer<Option<Value>>;
     fn private_data(&self, owner: &Owner, key: &str) -> Answer<Option<Entry>>;

@@ -8,9 +8,11 @@ use crate::error::Result;
 use crate::manage::{Manage, ManageSnapshots, ManagedShare, ManagedSnapshot};
 use crate::metadata::MetadataUpdates;
 use crate::mountable::{MountableSnapshots, SnapshotAccessUpdate};
+use crate::network::{ShareNetwork, ShareNetworkSubnet};
 use crate::periodic_hook::{HookData, PeriodicHook};
 use crate::resource::Resource;
 use crate::share::{Creation, EnsuredShare, ExportLocation, Share};
+use crate::share_server::ShareServer;
 use crate::share_status::{ShareProgress, ShareStatus};
 use crate::snapshot::{Reversion, Snapshot, SnapshotOutcome};
 use crate::statistics::{IpVersion, Statistics};
@@ -199,6 +201,19 @@ impl Lab {
         metadata: &[(String, String)],
     ) -> Result<()> {
         self.call(Target::share(share), || D::update_share_from_metadata(share, metadata))
+    }
+
+    /// [`MetadataUpdates::update_subnet_from_metadata`]. The call is about the server.
+    pub fn update_subnet_from_metadata<D: MetadataUpdates>(
+        &self,
+        network: &ShareNetwork,
+        subnet: &ShareNetworkSubnet,
+        server: &ShareServer,
+        metadata: &[(String, String)],
+    ) -> Result<()> {
+        self.call(Target::server(&server.id), || {
+            D::update_subnet_from_metadata(network, subnet, server, metadata)
+        })
     }
 
     pub(super) fn forget_if_let_go(&self, ended: Result<()>, resource: &Resource) -> Result<()> {

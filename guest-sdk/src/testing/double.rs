@@ -11,6 +11,8 @@ use crate::host::Host;
 use crate::http::{Moved, Response};
 use crate::job;
 use crate::log::Level;
+use crate::network::NetworkAllocation;
+use crate::network_allocation::Request;
 use crate::private_data::{Entry, Expected, Owner};
 use crate::resource::Resource;
 use crate::service::{Instance, Status};
@@ -154,6 +156,18 @@ impl Host for Double {
 
     fn forget_job(&self, name: &str, key: &str) -> Answer<()> {
         call(|state| state.forget_job(name, key))
+    }
+
+    fn allocate_addresses(&self, request: &Request) -> Answer<Vec<NetworkAllocation>> {
+        call(|state| state.allocate_addresses(request))
+    }
+
+    fn addresses(&self, server: &str) -> Answer<Vec<NetworkAllocation>> {
+        call(|state| state.addresses_of(server))
+    }
+
+    fn release_addresses(&self, server: &str, purpose: &str) -> Answer<()> {
+        call(|state| state.release_addresses(server, purpose))
     }
 
     fn option_of_peer(&self, backend: &str, name: &str) -> Answer<Option<Value>> {

@@ -5,6 +5,7 @@ use super::denial::{Answer, fail};
 use super::execute::{Job, JobKey};
 use super::fault::{Fault, FaultPlan};
 use super::manifest::Manifest;
+use super::network_allocation::Addresses;
 use super::place::Target;
 use super::private_data::PrivateData;
 use super::service::{Services, Shown};
@@ -53,6 +54,7 @@ pub(super) struct State {
     pub(super) services: RefCell<Services>,
     pub(super) jobs: RefCell<BTreeMap<JobKey, Job>>,
     pub(super) jobs_run_on: Cell<bool>,
+    pub(super) addresses: RefCell<Addresses>,
     pub(super) log: RefCell<Vec<(Level, String)>>,
     pub(super) held_by_others: RefCell<BTreeSet<String>>,
     pub(super) fences: Cell<u64>,
@@ -104,6 +106,7 @@ impl Lab {
             services: RefCell::default(),
             jobs: RefCell::default(),
             jobs_run_on: Cell::new(false),
+            addresses: RefCell::default(),
             log: RefCell::default(),
             held_by_others: RefCell::default(),
             fences: Cell::new(0),

@@ -48,6 +48,7 @@ mod http;
 mod lab;
 mod manifest;
 mod migration;
+mod network_allocation;
 mod place;
 mod private_data;
 mod replication;

@@ -21,22 +21,27 @@ impl Lab {
         self.call(Target::default(), D::admin_network_allocations_number)
     }
 
-    /// [`ShareServers::setup_server`].
+    /// [`ShareServers::setup_server`]. The addresses of `network` are the server's from now on, as if the host had allocated them.
     pub fn setup_server<D: ShareServers>(
         &self,
         network: &ServerNetwork,
         request: &ServerRequest,
     ) -> Result<ServerOutcome> {
+        self.state.addresses.borrow_mut().keep_for_host(network);
         self.call(Target::server(&network.server_id), || D::setup_server(network, request))
     }
 
-    /// [`ShareServers::teardown_server`].
+    /// [`ShareServers::teardown_server`]. On success all addresses of the server go back, as the host lets them.
     pub fn teardown_server<D: ShareServers>(
         &self,
         server: &ShareServer,
         security_services: &[SecurityService],
     ) -> Result<()> {
-        self.call(Target::server(&server.id), || D::teardown_server(server, security_services))
+        let ended = self.call(Target::server(&server.id), || D::teardown_server(server, security_services));
+        if ended.is_ok() {
+            self.state.addresses.borrow_mut().forget(&server.id);
+        }
+        ended
     }
 
     /// [`ShareServers::choose_share_server_for_share`]: the candidates may be named beside the share.

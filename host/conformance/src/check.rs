@@ -56,6 +56,7 @@ pub fn all() -> Vec<Check> {
         checks::replicated::CHECKS,
         checks::migration::CHECKS,
         checks::moved::CHECKS,
+        checks::servers::CHECKS,
     ]
     .concat()
 }

@@ -93,7 +93,8 @@ impl Run {
         let sample = Arc::new(sample);
         // What a driver makes once for all, it makes now: it is nothing that a deletion left behind.
         let stage = Stage::new(Arc::clone(&world), Arc::clone(&sample), Arc::clone(&numbers));
-        if let Ok(share) = stage.share().await
+        if stage.set_the_scene("shares.create-share").await.is_ok()
+            && let Ok(share) = stage.share().await
             && let Ok(rule) = stage.new_rule(AccessLevel::Rw)
         {
             let update =
@@ -120,7 +121,10 @@ impl Run {
             None => {
                 drop(self.world.guesses());
                 let stage = self.stage();
-                let found = (check.body)(&stage).await;
+                let found = match stage.set_the_scene(check.function).await {
+                    Ok(()) => (check.body)(&stage).await,
+                    Err(finding) => Err(finding),
+                };
                 self.clean(&stage).await;
                 self.verdict(found)
             }

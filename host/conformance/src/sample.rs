@@ -38,6 +38,8 @@ pub struct Sample {
     pub metadata: BTreeMap<String, String>,
     /// How rules name who may come in.
     pub rules: Rules,
+    /// Whether shares live on servers that the driver makes.
+    pub on_servers: bool,
     /// How shares are replicated.
     pub replication: ReplicationType,
     /// The names of the backend under test and of its peer.

@@ -87,7 +87,7 @@ pub use settings::ManagerSettings;
 pub use share_server::ManageServer;
 pub use share_type::NewShareType;
 pub use view::{
-    BackendDescription, BackendFailure, BackendState, BackendView, LoadedDriver, ShareGroupSnapshotView,
-    ShareGroupView, ShareReplicaView, ShareServerView, ShareTypeView, ShareView, SnapshotView,
-    StoredAccessRule,
+    BackendDescription, BackendFailure, BackendState, BackendView, LoadedDriver, ServerLimits,
+    ShareGroupSnapshotView, ShareGroupView, ShareReplicaView, ShareServerView, ShareTypeView, ShareView,
+    SnapshotView, StoredAccessRule,
 };

@@ -118,6 +118,15 @@ pub struct StoredAccessRule {
     pub updated_at: Timestamp,
 }
 
+/// How much one share server of a backend may hold; none is as much as it can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ServerLimits {
+    /// The most share instances on it (Manila: `max_shares_per_share_server`).
+    pub shares: Option<u64>,
+    /// The most GiB of its shares and their snapshots, as they were asked for (Manila: `max_share_server_size`).
+    pub gib: Option<u64>,
+}
+
 /// A backend as its operator configured it. Handed over when it is attached.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BackendDescription {
@@ -145,6 +154,8 @@ pub struct BackendDescription {
     pub max_over_subscription_ratio: f64,
     /// Whether it makes a server for each tenant network (Manila: `driver_handles_share_servers`).
     pub handles_share_servers: bool,
+    /// How much a server that it makes may hold.
+    pub server_limits: ServerLimits,
     /// The operator's filter function; none leaves it to the driver.
     pub filter_function: Option<Function>,
     /// The operator's goodness function; none leaves it to the driver.
@@ -160,6 +171,8 @@ pub struct LoadedDriver {
     pub abilities: Abilities,
     /// The keys of shares' metadata that it follows.
     pub updatable_metadata: Vec<String>,
+    /// The keys of subnets' metadata that it follows.
+    pub updatable_subnet_metadata: Vec<String>,
 }
 
 /// How far a backend is.

@@ -25,6 +25,24 @@ fn scheduling() -> Vec<OptionDeclaration> {
             number("reserved_share_percentage", 0, "percent of the capacity to keep free"),
         ),
         bounded(
+            Some(0.0),
+            Some(100.0),
+            number(
+                "reserved_share_from_snapshot_percentage",
+                0,
+                "percent of the capacity to keep free of shares made from snapshots",
+            ),
+        ),
+        bounded(
+            Some(0.0),
+            Some(100.0),
+            number(
+                "reserved_share_extend_percentage",
+                0,
+                "percent of the capacity to keep free of shares that are extended",
+            ),
+        ),
+        bounded(
             Some(1.0),
             None,
             declare(
@@ -46,19 +64,31 @@ fn scheduling() -> Vec<OptionDeclaration> {
 }
 
 fn host_side() -> Vec<OptionDeclaration> {
+    let number =
+        |name, default, help| declare(name, OptionType::Integer, Some(OptionValue::Integer(default)), help);
     let text = |name, default: Option<&str>, help| {
         declare(name, OptionType::String, default.map(|text| OptionValue::Text(text.to_owned())), help)
     };
     let mapping =
         [("ip", "nfs"), ("user", "cifs")].map(|(access, protocol)| (access.to_owned(), protocol.to_owned()));
-    let tries = declare(
-        "num_shell_tries",
-        OptionType::Integer,
-        Some(OptionValue::Integer(3)),
-        "how many times a command that may be repeated is run before giving up",
-    );
+    let tries =
+        number("num_shell_tries", 3, "how many times a command that may be repeated is run before giving up");
     vec![
         bounded(Some(1.0), None, tries),
+        bounded(
+            Some(-1.0),
+            None,
+            number("max_shares_per_share_server", -1, "the most shares on a share server; -1: no limit"),
+        ),
+        bounded(
+            Some(-1.0),
+            None,
+            number(
+                "max_share_server_size",
+                -1,
+                "the most GiB of shares and snapshots on a share server; -1: no limit",
+            ),
+        ),
         text("network_config_group", None, "the group of the user network plugin's options"),
         text("admin_network_config_group", None, "the group of the admin network plugin's options"),
         declare(

@@ -3,7 +3,7 @@
 use crate::error::Blame;
 use crate::id::{
     BackendName, GenerationNumber, OperationId, ProjectId, RequestId, ShareGroupId, ShareGroupSnapshotId,
-    ShareId, ShareInstanceId, ShareServerId, SnapshotId,
+    ShareId, ShareInstanceId, ShareNetworkSubnetId, ShareServerId, SnapshotId,
 };
 use crate::share::Placement;
 use crate::share_server::ManagedServer;
@@ -45,6 +45,15 @@ pub enum Verb {
     /// Let the backend follow what a tenant changed in a share's metadata.
     UpdateShareMetadata {
         /// The keys that were set or changed. Their values are those the share has when the driver is called.
+        keys: BTreeSet<String>,
+    },
+    /// Let a share server follow what a tenant changed in the metadata of its subnet.
+    UpdateSubnetMetadata {
+        /// The server.
+        server: ShareServerId,
+        /// The subnet it is in.
+        subnet: ShareNetworkSubnetId,
+        /// The keys that were set or changed. Their values are those the subnet has when the driver is called.
         keys: BTreeSet<String>,
     },
     /// Take a snapshot.
@@ -189,11 +198,12 @@ impl Verb {
         matches!(self, Self::UpdateAccess | Self::UpdateSnapshotAccess { .. })
     }
 
-    /// Whether it runs beside operations on the same share, and queues for its calls alone: it changes neither the share nor what others
-    /// decide about it.
+    /// Whether it runs beside operations on the same share or share server, and queues for its calls alone: it changes neither the share nor
+    /// what others decide about it.
     #[must_use]
     pub const fn runs_beside_others(&self) -> bool {
-        self.updates_rules() || matches!(self, Self::UpdateShareMetadata { .. })
+        self.updates_rules()
+            || matches!(self, Self::UpdateShareMetadata { .. } | Self::UpdateSubnetMetadata { .. })
     }
 
     /// The share group it is about; none for those about a share.
@@ -215,6 +225,7 @@ impl Verb {
         match self {
             Self::SetUpShareServer { server }
             | Self::TearDownShareServer { server }
+            | Self::UpdateSubnetMetadata { server, .. }
             | Self::ManageShareServer { server, .. }
             | Self::UnmanageShareServer { server, .. } => Some(*server),
             _ => None,
@@ -242,6 +253,7 @@ impl Verb {
             Self::ShrinkShare { .. } => "shrink-share",
             Self::UpdateAccess => "update-access",
             Self::UpdateShareMetadata { .. } => "update-share-metadata",
+            Self::UpdateSubnetMetadata { .. } => "update-subnet-metadata",
             Self::CreateSnapshot { .. } => "create-snapshot",
             Self::DeleteSnapshot { .. } => "delete-snapshot",
             Self::RevertShare { .. } => "revert-share",

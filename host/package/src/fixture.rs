@@ -83,6 +83,7 @@ from-option = "export-address"
 export-location = ["iops"]
 supplied = ["mount-options"]
 updatable = ["tier", "mount-options"]
+updatable-subnet = ["bandwidth"]
 
 [private-data]
 backend-scope = "a counter of exports"

@@ -439,6 +439,11 @@ pub trait Driver: ServerDriver + Send + Sync + Debug {
         &[]
     }
 
+    /// The keys of subnets' metadata that it acts on when a tenant changes them.
+    fn updatable_subnet_metadata(&self) -> &[String] {
+        &[]
+    }
+
     /// `metadata-updates.share-creation-metadata`: after each creation. Nothing unless a driver says otherwise.
     async fn share_creation_metadata(
         &self,

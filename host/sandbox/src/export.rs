@@ -25,7 +25,8 @@ use crate::bindings::v0_1::bulkhead::driver::snapshots::SnapshotOutcome;
 use crate::bindings::v0_1::bulkhead::driver::types::{
     AccessRule, Consistency, Creation, Error, ExportLocation, IpVersion, KeyValue, Replica, ReplicaSnapshot,
     ReplicaState, RuleOutcome, SecurityService, ServerNetwork, ServerOutcome, Share, ShareGroup,
-    ShareGroupSnapshot, ShareMigration, ShareServer, Snapshot, SnapshotAccessRule, SnapshotUpdate,
+    ShareGroupSnapshot, ShareMigration, ShareNetwork, ShareNetworkSubnet, ShareServer, Snapshot,
+    SnapshotAccessRule, SnapshotUpdate,
 };
 use crate::bindings::v0_1::bulkhead::driver::usage::ShareUsage;
 use crate::bindings::v0_1::bulkhead::host::types::NetworkAllocation;
@@ -209,6 +210,8 @@ exports! {
         (&'a Share, Option<&'a ShareServer>) -> Vec<KeyValue>;
     UpdateShareFromMetadata<'a> = MetadataUpdates "metadata-updates" "update-share-from-metadata" Change
         (&'a Share, &'a [KeyValue], Option<&'a ShareServer>) -> ();
+    UpdateSubnetFromMetadata<'a> = MetadataUpdates "metadata-updates" "update-subnet-from-metadata" Server
+        (&'a ShareNetwork, &'a ShareNetworkSubnet, &'a ShareServer, &'a [KeyValue]) -> ();
     ShareUsageSizes<'a> = Usage "usage" "share-usage-sizes" Statistics (&'a [Share]) -> Vec<ShareUsage>;
 }
 

@@ -5,7 +5,7 @@ use bulkhead_capability::network_allocation::NetworkProvider;
 use bulkhead_model::ability::Ability;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::CallError;
-use bulkhead_model::network::{NetworkAllocation, SecurityService, ServerNetwork};
+use bulkhead_model::network::{NetworkAllocation, SecurityService, ServerNetwork, SubnetMetadataUpdate};
 use bulkhead_model::share_server::{
     ManagedServer, ServerChoice, ServerChoiceForGroup, ServerChoiceForShare, ServerForDriver, ServerOutcome,
     ServerRequest,
@@ -132,5 +132,15 @@ pub trait ServerDriver {
         _services: &[SecurityService],
     ) -> Result<(), CallError> {
         Err(CallError::NotExported { interface: Ability::ManageServers.interface() })
+    }
+
+    /// `metadata-updates.update-subnet-from-metadata`: the keys are of [`Driver::updatable_subnet_metadata`](crate::Driver).
+    async fn update_subnet_from_metadata(
+        &self,
+        _reason: &CallReason,
+        _server: &ServerForDriver,
+        _update: &SubnetMetadataUpdate,
+    ) -> Result<(), CallError> {
+        Err(CallError::NotExported { interface: Ability::MetadataUpdates.interface() })
     }
 }

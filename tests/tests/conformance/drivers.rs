@@ -26,6 +26,19 @@ fn what_a_fake_cannot_know_is_skipped_and_says_what_it_needs() {
 }
 
 #[test]
+fn the_memory_driver_keeps_the_contract_where_its_shares_live_on_servers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = config(folder.path(), "[options]\ndriver_handles_share_servers = true\n");
+    let (report, code) = report("memory", &["--budget", "20", "--config", &file]);
+    let broken = with_verdict(&report, "broken");
+    assert!(broken.is_empty() && code == Some(0), "{broken:?}");
+    let held = with_verdict(&report, "held");
+    for id in ["ip-versions", "create-share", "set-up-server-again", "tear-down-server-converges", "group"] {
+        assert!(names(&held).contains(id), "{id} did not hold: {report}");
+    }
+}
+
+#[test]
 fn the_memory_driver_keeps_the_contract() {
     let folder = tempfile::tempdir().expect("a folder");
     // Two pools of a backend that knows its name: shares move between them.

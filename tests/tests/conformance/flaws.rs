@@ -179,3 +179,25 @@ pub(crate) const FLAWS_IN_TROUBLE: &[Flaw] = &[
 /// The same where the backend goes on by itself.
 pub(crate) const FLAWS_IN_TROUBLE_WHILE_PENDING: &[Flaw] =
     &[("status-believes-itself", &["share-status-converges"])];
+
+/// Flaws that show where shares live on servers.
+pub(crate) const FLAWS_ON_SERVERS: &[Flaw] = &[
+    ("counts-and-writes", &["server-counts-read-only"]),
+    ("servers-fail", &["set-up-server"]),
+    ("sets-up-once", &["set-up-server-again"]),
+    ("tear-down-wants-one", &["tear-down-server-gone"]),
+    ("tear-down-leaves-a-record", &["tear-down-server-leaves-nothing"]),
+    ("chooses-a-stranger", &["server-for-share"]),
+    ("chooses-and-writes", &["server-for-share-read-only"]),
+    ("chooses-a-stranger-for-groups", &["server-for-group"]),
+    ("chooses-for-groups-and-writes", &["server-for-group-read-only"]),
+    ("server-pools-write", &["server-pools-read-only"]),
+    ("hears-of-addresses-once", &["server-after-allocation-again"]),
+    ("hears-of-release-once", &["server-before-release-again", "tear-down-server-leaves-nothing"]),
+];
+
+/// The same where a host call fails or is the last one.
+pub(crate) const FLAWS_IN_TROUBLE_ON_SERVERS: &[Flaw] = &[
+    ("holds-setup-server", &["set-up-server-converges"]),
+    ("holds-teardown-server", &["tear-down-server-converges"]),
+];

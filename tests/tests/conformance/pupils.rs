@@ -1,6 +1,9 @@
 //! Drivers that each break one sentence: the kit names it, and no other.
 
-use crate::flaws::{FLAWS, FLAWS_IN_TROUBLE, FLAWS_IN_TROUBLE_WHILE_PENDING, FLAWS_WHILE_PENDING, Flaw};
+use crate::flaws::{
+    FLAWS, FLAWS_IN_TROUBLE, FLAWS_IN_TROUBLE_ON_SERVERS, FLAWS_IN_TROUBLE_WHILE_PENDING, FLAWS_ON_SERVERS,
+    FLAWS_WHILE_PENDING, Flaw,
+};
 use crate::{check, config, names, report, with_verdict};
 use bulkhead_conformance::{all_checks, all_sweeps};
 use std::collections::BTreeSet;
@@ -12,6 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const METADATA: &str = "[share.metadata]\nlabel = \"gold\"\n";
 /// The option that lets its backend go on by itself.
 const PENDING: &str = "pending_looks = 2\n";
+/// The option that lets its shares live on servers.
+const ON_SERVERS: &str = "driver_handles_share_servers = true\n";
 
 /// The file for one run.
 fn lab(folder: &Path, options: &str) -> String {
@@ -110,8 +115,56 @@ fn a_driver_that_fails_only_in_trouble_is_caught_by_the_sweep() {
 }
 
 #[test]
+fn a_pupil_whose_shares_live_on_servers_keeps_the_contract_there_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = lab(folder.path(), ON_SERVERS);
+    let (report, code) = report("pupils", &["--config", &file, "--budget", "0"]);
+    let broken = with_verdict(&report, "broken");
+    assert!(broken.is_empty() && code == Some(0), "{broken:?}");
+    let held = with_verdict(&report, "held");
+    for wanted in
+        ["create-share", "access-add", "revert-content", "group", "set-up-server", "server-for-group"]
+    {
+        assert!(held.iter().any(|(id, _)| *id == wanted), "{wanted} is judged too");
+    }
+    let left = report["left-behind"].as_array().expect("a list");
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn flaws_of_servers_are_named_where_shares_live_on_them() {
+    let only = |_: &Flaw| vec!["--budget", "0", "--only", "server"];
+    all_red(FLAWS_ON_SERVERS, ON_SERVERS, only);
+    all_red(FLAWS_IN_TROUBLE_ON_SERVERS, ON_SERVERS, named_sweeps);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = lab(folder.path(), ON_SERVERS);
+    let words = ["--config", &file, "--budget", "300", "--only", "server-converges"];
+    let (report, code) = report("pupils", &words);
+    assert_eq!((with_verdict(&report, "held").len(), code), (2, Some(0)), "{report}");
+}
+
+#[test]
+fn where_shares_live_on_no_server_the_report_says_what_would_let_them() {
+    let (report, _) = report("pupils", &["--only", "set-up-server", "--budget", "0"]);
+    let skipped = with_verdict(&report, "skipped");
+    let (_, check) = skipped.first().expect("it was skipped");
+    assert!(
+        check["reason"].as_str().is_some_and(|why| why.contains("driver_handles_share_servers = true")),
+        "{check}"
+    );
+}
+
+#[test]
 fn no_check_is_without_a_flaw_that_it_catches() {
-    let all = [FLAWS, FLAWS_WHILE_PENDING, FLAWS_IN_TROUBLE, FLAWS_IN_TROUBLE_WHILE_PENDING].concat();
+    let all = [
+        FLAWS,
+        FLAWS_WHILE_PENDING,
+        FLAWS_IN_TROUBLE,
+        FLAWS_IN_TROUBLE_WHILE_PENDING,
+        FLAWS_ON_SERVERS,
+        FLAWS_IN_TROUBLE_ON_SERVERS,
+    ]
+    .concat();
     let caught: BTreeSet<&str> = all.iter().flat_map(|(_, reds)| reds.iter().copied()).collect();
     let checks = all_checks().into_iter().map(|check| check.id);
     let all: BTreeSet<&str> = checks.chain(all_sweeps().into_iter().map(|sweep| sweep.id)).collect();

@@ -41,12 +41,19 @@ fn identity(backend: &BackendView) -> Value {
         "driver_version": description.map(|known| &known.driver_version),
         "storage_protocol": description.map(|known| &known.protocols),
         "driver_handles_share_servers": description.is_some_and(|known| known.handles_share_servers),
+        "max_shares_per_share_server": description.map(|known| limit(known.server_limits.shares)),
+        "max_share_server_size": description.map(|known| limit(known.server_limits.gib)),
         "replication_type": statistics.map(|statistics| &statistics.replication_types),
         "replication_domain": description.and_then(|known| known.replication_domain.as_ref()),
         "filter_function": description.and_then(|known| known.filter_function.as_ref().map(ToString::to_string)),
         "goodness_function": description.and_then(|known| known.goodness_function.as_ref().map(ToString::to_string)),
         "timestamp": backend.statistics_at.map(Timestamp::openstack),
     })
+}
+
+/// A limit as Manila writes it: -1 is none.
+fn limit(limit: Option<u64>) -> Value {
+    limit.map_or_else(|| json!(-1), Value::from)
 }
 
 fn room(backend: &BackendView, pool: &Pool) -> Value {
@@ -116,7 +123,7 @@ fn either(support: Support) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bulkhead_manager::{BackendDescription, BackendState, LoadedDriver};
+    use bulkhead_manager::{BackendDescription, BackendState, LoadedDriver, ServerLimits};
     use bulkhead_model::ability::Abilities;
     use bulkhead_model::call::DriverLimits;
     use bulkhead_model::id::{Digest, GenerationNumber};
@@ -169,11 +176,17 @@ mod tests {
             filter_function: None,
             goodness_function: None,
             handles_share_servers: false,
+            server_limits: ServerLimits::default(),
         };
         let abilities = Abilities(BTreeSet::from([Ability::Snapshots, Ability::Revert]));
         BackendView {
             name: "nas".parse().expect("a name"),
-            loaded: Some(LoadedDriver { description, abilities, updatable_metadata: Vec::new() }),
+            loaded: Some(LoadedDriver {
+                description,
+                abilities,
+                updatable_metadata: Vec::new(),
+                updatable_subnet_metadata: Vec::new(),
+            }),
             state: BackendState::Ready,
             statistics: Some(Arc::new(statistics)),
             ip_versions: ip_versions.iter().copied().collect(),
@@ -198,6 +211,8 @@ mod tests {
             ("driver_version", json!("1.0.0")),
             ("storage_protocol", json!(["NFS"])),
             ("driver_handles_share_servers", json!(false)),
+            ("max_shares_per_share_server", json!(-1)),
+            ("max_share_server_size", json!(-1)),
             ("total_capacity_gb", json!(100.0)),
             ("free_capacity_gb", json!("unknown")),
             ("reserved_percentage", json!(5)),

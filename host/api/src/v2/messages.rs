@@ -56,9 +56,10 @@ fn require_version(caller: &Caller) -> Result<(), ApiError> {
 }
 
 /// What is told of an operation; nothing of one that has not failed, or failed long ago. Nothing of share servers, which tenants do not
-/// see: what was to live on one tells of it.
+/// see: what was to live on one tells of it, and what one did not follow is told of the subnet.
 fn message(operation: &Operation) -> Option<Value> {
-    if operation.verb.server().is_some() {
+    let is_of_subnet = matches!(operation.verb, Verb::UpdateSubnetMetadata { .. });
+    if operation.verb.server().is_some() && !is_of_subnet {
         return None;
     }
     let failure = operation.failure.as_ref().filter(|_| operation.state == OperationState::Failed)?;
@@ -98,6 +99,7 @@ fn resource(operation: &Operation) -> (&'static str, String) {
         Verb::CreateReplica { replica }
         | Verb::DeleteReplica { replica, .. }
         | Verb::PromoteReplica { replica, .. } => ("SHARE_REPLICA", replica.to_string()),
+        Verb::UpdateSubnetMetadata { subnet, .. } => ("SHARE_NETWORK_SUBNET", subnet.to_string()),
         verb => match verb.group() {
             Some(group) => ("SHARE_GROUP", group.to_string()),
             None => ("SHARE", operation.share.to_string()),
@@ -120,7 +122,7 @@ const fn action(verb: &Verb) -> Told {
         Verb::UpdateAccess | Verb::UpdateSnapshotAccess { .. } => ("010", "update access rules"),
         Verb::RevertShare { .. } => ("006", "revert to snapshot"),
         Verb::PromoteReplica { .. } => ("004", "promote"),
-        Verb::UpdateShareMetadata { .. } => ("027", "update_metadata"),
+        Verb::UpdateShareMetadata { .. } | Verb::UpdateSubnetMetadata { .. } => ("027", "update_metadata"),
         Verb::UnmanageShare { .. } | Verb::UnmanageSnapshot { .. } | Verb::MigrateShare { .. } => {
             ("005", "update")
         }
@@ -131,13 +133,17 @@ const fn action(verb: &Verb) -> Told {
 /// Manila's number of what went wrong, and the host's words for it.
 fn detail(verb: &Verb, code: &str) -> Told {
     match (verb, code) {
-        (Verb::UpdateShareMetadata { .. }, _) => (
+        (Verb::UpdateShareMetadata { .. } | Verb::UpdateSubnetMetadata { .. }, _) => (
             "030",
             "the backend did not follow the metadata, which stay as you wrote them; set the key again to let it try again",
         ),
         (Verb::ExtendShare { .. }, _) => (
             "015",
             "the share could not be made larger; its status says so until your administrator has put it right",
+        ),
+        (_, "share-server-full") => (
+            "004",
+            "the share server that the share has to be on holds as much as it may; free some of it, or ask your administrator",
         ),
         (Verb::CreateShareFromSnapshot { .. }, _) => {
             ("017", "the share could not be made from the snapshot; delete it and make another")
@@ -173,7 +179,7 @@ fn detail(verb: &Verb, code: &str) -> Told {
 mod tests {
     use super::*;
     use bulkhead_model::error::Blame;
-    use bulkhead_model::id::{OperationId, RequestId, ShareId, ShareServerId};
+    use bulkhead_model::id::{OperationId, RequestId, ShareId, ShareNetworkSubnetId, ShareServerId};
     use bulkhead_model::operation::OperationFailure;
     use bulkhead_model::size::Gibibytes;
     use std::collections::BTreeSet;
@@ -215,6 +221,19 @@ mod tests {
             "possible-data-loss",
         ));
         assert_eq!(refused.expect("told")["detail_id"], "018");
+    }
+
+    #[test]
+    fn metadata_that_a_server_did_not_follow_are_told_of_the_subnet() {
+        let (server, subnet) = (ShareServerId::random(), ShareNetworkSubnetId::random());
+        let verb = Verb::UpdateSubnetMetadata { server, subnet, keys: BTreeSet::new() };
+        let told = message(&failed(verb, "invalid-parameter")).expect("told");
+        assert_eq!((&told["action_id"], &told["detail_id"]), (&json!("027"), &json!("030")));
+        assert_eq!(
+            (&told["resource_type"], &told["resource_id"]),
+            (&json!("SHARE_NETWORK_SUBNET"), &json!(subnet))
+        );
+        assert!(!told.to_string().contains(&server.to_string()), "{told}");
     }
 
     #[test]

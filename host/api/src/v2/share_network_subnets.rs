@@ -109,5 +109,6 @@ fn full(caller: &Caller, network: &ShareNetwork, one: &ShareNetworkSubnet) -> Va
     let mut fields = subnet(caller.version, one);
     fields.insert("share_network_id".to_owned(), json!(network.id));
     fields.insert("share_network_name".to_owned(), json!(network.name));
+    fields.insert("metadata".to_owned(), json!(one.metadata));
     Value::Object(fields)
 }

@@ -2,8 +2,10 @@
 
 use super::connection::{ConnectionOptions, OutputOptions, field, find, look_in};
 use super::printer::Printer;
+use super::share::pair;
 use crate::client::{Client, part};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Share networks: where tenants want their shares to be reached
 #[derive(Debug, clap::Args)]
@@ -91,6 +93,16 @@ enum Subnet {
         network: String,
         #[command(flatten)]
         output: OutputOptions,
+    },
+    /// Set metadata of a subnet; backends that follow a key are told
+    Set {
+        /// The network's name or id
+        network: String,
+        /// The subnet's id
+        subnet: String,
+        /// A key with its value; several times for several
+        #[arg(long = "property", value_name = "KEY=VALUE", value_parser = pair, required = true)]
+        properties: Vec<(String, String)>,
     },
     /// Remove a subnet
     Delete {
@@ -187,6 +199,13 @@ impl Subnet {
                 }
                 printer.pairs(&[("id".to_owned(), field(&subnet, "id"))]);
                 Ok(())
+            }
+            Self::Set { network, subnet, properties } => {
+                let network = find_network(client, &network).await?;
+                let at = format!("{}/subnets/{}/metadata", path(&network), part(&subnet));
+                let pairs: BTreeMap<String, String> = properties.into_iter().collect();
+                let hint = "bulkhead share-network show NETWORK";
+                client.post(&at, &json!({ "metadata": pairs })).await.map(drop).map_err(look_in(hint))
             }
             Self::Delete { network, subnet } => {
                 let id = find_network(client, &network).await?;

@@ -17,7 +17,7 @@ use bulkhead_capability::secret::SecretSource;
 use bulkhead_ledger::Ledger;
 use bulkhead_manager::{
     BackendDescription, BackendFailure, Candidate, ConfigurationIdentity, DriverLoader, Function, Needed,
-    PackageSource, Wanted, Written,
+    PackageSource, ServerLimits, Wanted, Written,
 };
 use bulkhead_model::call::DriverLimits;
 use bulkhead_model::canonical;
@@ -259,10 +259,22 @@ impl Verified {
                 _ => None,
             },
             handles_share_servers: self.handles_share_servers,
+            server_limits: ServerLimits {
+                shares: self.limit("max_shares_per_share_server"),
+                gib: self.limit("max_share_server_size"),
+            },
             max_over_subscription_ratio: ratio,
             filter_function: self.function("filter_function")?,
             goodness_function: self.function("goodness_function")?,
         })
+    }
+
+    /// A limit among the options; -1, as Manila writes it, is none.
+    fn limit(&self, option: &str) -> Option<u64> {
+        match self.options.get(option) {
+            Some(OptionValue::Integer(limit)) => u64::try_from(*limit).ok(),
+            _ => None,
+        }
     }
 
     /// An expression among the options; an empty one is none.

@@ -5,6 +5,7 @@ use crate::finding::{Found, Judge as _, require, unjudged};
 use crate::stage::Stage;
 use bulkhead_model::ability::Ability;
 use bulkhead_model::error::CallError;
+use bulkhead_model::network::AllocationLabel;
 use bulkhead_model::statistics::{Capacity, IpVersion, Pool};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -106,10 +107,17 @@ async fn backend_info_steady(stage: &Stage) -> Found {
 
 async fn ip_versions(stage: &Stage) -> Found {
     let answer = stage.driver().ip_versions(&stage.reason()).await;
-    let versions = match answer {
+    let mut versions = match answer {
         Err(error) if error.is_not_implemented() => std::collections::BTreeSet::from([IpVersion::V4]),
         other => other.judge("ip-versions")?,
     };
+    if stage.sample.on_servers
+        && let Some(networks) = stage.driver().networks()
+    {
+        // Servers are in the networks that are bound: the host promises no other version.
+        let bound = networks.ip_versions(AllocationLabel::User);
+        versions.retain(|version| bound.contains(version));
+    }
     let share = stage.share().await?;
     let found: Vec<Option<IpVersion>> =
         share.export_locations.iter().map(|location| version_of(&location.path)).collect();

@@ -2,11 +2,13 @@
 
 mod following;
 mod records;
+mod servers;
 
 pub(crate) use following::{Followed, creation_from, revert_to};
 pub(crate) use records::Side;
+pub(crate) use servers::NewServer;
 
-use crate::finding::{Finding, Found, Judge as _, told};
+use crate::finding::{Finding, Found, Judge as _, told, unjudged};
 use crate::sample::Sample;
 use crate::world::{Holdings, World, WorldError};
 use bulkhead_model::access::{AccessRule, AccessUpdate};
@@ -17,12 +19,13 @@ use bulkhead_model::migration::ShareMigration;
 use bulkhead_model::replica::{ReplicaRemoval, ReplicatedSnapshot};
 use bulkhead_model::share::ShareForDriver;
 use bulkhead_model::share_group::{ShareGroupForDriver, ShareGroupSnapshotForDriver};
+use bulkhead_model::share_server::ServerForDriver;
 use bulkhead_model::snapshot::SnapshotForDriver;
 use bulkhead_model::target::Resource;
 use bulkhead_sandbox::Driver;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Something that exists at the backend since a check made it, or may exist since it tried to.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +41,8 @@ pub(crate) enum Made {
     /// A share that is whole on the peer.
     PeerShare(ShareForDriver),
     ReplicatedSnapshot(Box<ReplicatedSnapshot>),
+    /// A share server, with what its driver has said of it so far.
+    Server(ServerForDriver),
     /// A migration that may have begun and was not completed.
     Migration(Box<ShareMigration>),
 }
@@ -50,20 +55,32 @@ pub(crate) struct Stage {
     /// Counts everything that gets an id, over all checks of a run.
     numbers: Arc<AtomicU64>,
     made: Mutex<Vec<Made>>,
+    /// The share server that shares live on; unset where the driver makes none.
+    home: OnceLock<ServerForDriver>,
     rules: Mutex<BTreeMap<ShareInstanceId, Vec<AccessRule>>>,
 }
 
 impl Stage {
     pub(crate) fn new(world: Arc<dyn World>, sample: Arc<Sample>, numbers: Arc<AtomicU64>) -> Self {
-        Self { world, sample, numbers, made: Mutex::default(), rules: Mutex::default() }
+        Self {
+            world,
+            sample,
+            numbers,
+            made: Mutex::default(),
+            home: OnceLock::new(),
+            rules: Mutex::default(),
+        }
     }
 
     pub(crate) fn driver(&self) -> Arc<dyn Driver> {
         self.world.driver()
     }
 
-    /// The second backend. Nobody can judge replicas without one.
+    /// The second backend. Nobody can judge replicas without one, nor where each would need a server of its own there.
     pub(crate) fn peer(&self) -> Found<Arc<dyn Driver>> {
+        if self.sample.on_servers {
+            return unjudged("replicas of shares that live on servers are not tried");
+        }
         self.world.peer().ok_or_else(|| Finding::Unjudged("there is no second backend".to_owned()))
     }
 
@@ -181,6 +198,7 @@ impl Stage {
             Made::ReplicatedSnapshot(snapshot) => {
                 driver.delete_replicated_snapshot(&reason, snapshot).await.map(drop).or_else(gone_is_done)
             }
+            Made::Server(server) => self.tear_down(server).await,
             Made::Migration(migration) => driver.migration_cancel(&reason, migration).await,
         }
     }
@@ -234,6 +252,7 @@ impl Made {
                 let of = snapshot.snapshots.first().map(|one| one.snapshot.snapshot.to_string());
                 format!("replicated snapshot {}", of.unwrap_or_default())
             }
+            Self::Server(server) => format!("share server {}", server.id),
             Self::Migration(migration) => {
                 format!("the migration of {}", Resource::Share(migration.source.id))
             }

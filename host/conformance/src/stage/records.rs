@@ -34,7 +34,7 @@ impl Stage {
             protocol: sample.protocol,
             pool: sample.pool.clone(),
             source_snapshot: None,
-            server: None,
+            server: self.home(),
             group: None,
             replica_state: None,
             mount_snapshot_support: false,
@@ -80,7 +80,7 @@ impl Stage {
         let own = share.pool.clone().or_else(|| first.clone());
         let others = pools.into_iter().filter(|pool| Some(pool) != own.as_ref());
         let mut places: Vec<_> = others.map(|pool| (format!("conformance@{here}#{pool}"), pool)).collect();
-        if self.world.peer().is_some()
+        if self.peer().is_ok()
             && let Some(pool) = own.or(first)
         {
             places.push((format!("conformance@{peer}#{pool}"), pool));
@@ -92,8 +92,8 @@ impl Stage {
     pub(crate) fn new_group(&self) -> ShareGroupForDriver {
         let number = self.number();
         ShareGroupForDriver {
-            share_network: None,
-            server: None,
+            share_network: self.home().map(|server| server.share_network),
+            server: self.home(),
             id: ShareGroupId::from_uuid(self.sample.id(7, number)),
             display_name: None,
             project: self.sample.project.clone(),

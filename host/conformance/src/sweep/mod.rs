@@ -5,6 +5,7 @@ mod beside;
 mod groups;
 mod moving;
 mod replicas;
+mod servers;
 mod trials;
 
 use crate::check::missing;
@@ -47,7 +48,8 @@ pub(crate) type Prepared = Found<Box<dyn Trial>>;
 /// Every sweep of the kit, in the order in which they are made.
 #[must_use]
 pub fn all() -> Vec<Sweep> {
-    [trials::SWEEPS, beside::SWEEPS, groups::SWEEPS, replicas::SWEEPS, moving::SWEEPS].concat()
+    [trials::SWEEPS, beside::SWEEPS, groups::SWEEPS, replicas::SWEEPS, moving::SWEEPS, servers::SWEEPS]
+        .concat()
 }
 
 /// What makes a [`Sweep`] out of an async function that prepares it.
@@ -93,6 +95,7 @@ impl Sweep {
 
     /// See how the function behaves when nothing fails.
     pub(crate) async fn usual(&self, stage: &Stage) -> Found<Usual> {
+        stage.set_the_scene(self.function).await?;
         let before = stage.holdings().await?;
         let trial = (self.prepare)(stage).await?;
         let faults = stage.world.faults();
@@ -114,6 +117,7 @@ impl Sweep {
 
     /// Strike the host call `at` with `fault`, repeat, and compare with the usual end.
     pub(crate) async fn strike(&self, stage: &Stage, usual: &Usual, (at, fault): (usize, Fault)) -> Found {
+        stage.set_the_scene(self.function).await?;
         let before = stage.holdings().await?;
         let trial = (self.prepare)(stage).await?;
         let reason = stage.reason();

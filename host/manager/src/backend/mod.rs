@@ -147,10 +147,12 @@ impl Backend {
     fn set_loaded(&self, description: &BackendDescription, driver: &dyn Driver) {
         let abilities = driver.abilities();
         let follows = abilities.has(Ability::MetadataUpdates);
+        let keys = |listed: &[String]| if follows { listed.to_vec() } else { Vec::new() };
         let loaded = LoadedDriver {
             description: description.clone(),
             abilities: abilities.clone(),
-            updatable_metadata: if follows { driver.updatable_metadata().to_vec() } else { Vec::new() },
+            updatable_metadata: keys(driver.updatable_metadata()),
+            updatable_subnet_metadata: keys(driver.updatable_subnet_metadata()),
         };
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Some(loaded);
     }

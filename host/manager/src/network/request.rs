@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// The most bytes of a subnet's metadata.
-const METADATA_BYTES: usize = 16 * 1024;
+pub(super) const METADATA_BYTES: usize = 16 * 1024;
 
 /// A share network to be made, with its first subnet.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]

@@ -1,14 +1,21 @@
-//! Subnets of share networks, and which security services a network has.
+//! Subnets of share networks with their metadata, and which security services a network has.
 
+use super::request::METADATA_BYTES;
 use super::verbs::{alter, new_subnet};
 use super::{NewSubnet, find, find_service, policy};
 use crate::context::RequestContext;
 use crate::error::ManagerError;
 use crate::first_result::Identity;
+use crate::journal::Freshness;
 use crate::manager::{Inner, Manager, Proposal};
 use crate::records::Change;
+use crate::request::check_metadata;
+use crate::runner::launch;
+use crate::share_server::subnet_metadata;
 use bulkhead_model::id::{SecurityServiceId, ShareNetworkId, ShareNetworkSubnetId};
 use bulkhead_model::network::ShareNetwork;
+use bulkhead_model::time::Timestamp;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tracing::instrument;
 
@@ -27,6 +34,23 @@ impl Manager {
     ) -> Result<ShareNetworkSubnetId, ManagerError> {
         let context = context.clone();
         self.detached(async move |inner| add_subnet(&inner, &context, network, new).await).await
+    }
+
+    /// Set the metadata of a subnet, all of it. Share servers in it whose backend follows a key that was set or changed are told, each by an
+    /// operation of its own (Manila: `update_share_network_subnet_from_metadata`).
+    ///
+    /// Fails with [`ManagerError::NotFound`] for either, with [`ManagerError::Invalid`] for more than a subnet may carry, and with
+    /// [`ManagerError::LimitExceeded`] at a backend's most unfinished operations.
+    pub async fn update_share_network_subnet(
+        &self,
+        context: &RequestContext,
+        network: ShareNetworkId,
+        subnet: ShareNetworkSubnetId,
+        metadata: BTreeMap<String, String>,
+    ) -> Result<(), ManagerError> {
+        let context = context.clone();
+        self.detached(async move |inner| set_metadata(&inner, &context, (network, subnet), metadata).await)
+            .await
     }
 
     /// Take a subnet from a share network.
@@ -104,6 +128,44 @@ async fn add_subnet(
             Ok(Proposal::Commit(chain.clone(), change, subnet.id))
         })
         .await
+}
+
+#[instrument(name = "share_network.update_subnet", skip_all, fields(request.id = %context.request, share_network.id = %id))]
+async fn set_metadata(
+    inner: &Arc<Inner>,
+    context: &RequestContext,
+    (id, subnet): (ShareNetworkId, ShareNetworkSubnetId),
+    metadata: BTreeMap<String, String>,
+) -> Result<(), ManagerError> {
+    context.require_change()?;
+    check_metadata(&metadata, METADATA_BYTES)?;
+    let (cause, chain) = (super::cause_of(context), super::chain()?);
+    let started = inner
+        .transact(|tables| {
+            let network = find(tables, &context.scope(), id)?;
+            let found = network.subnet(subnet);
+            let found = found.ok_or_else(|| ManagerError::not_found("share network subnet", subnet))?;
+            if found.metadata == metadata {
+                return Ok(Proposal::Settled(Vec::new()));
+            }
+            let mut change = Change::default();
+            let told = (&context.request, &mut change);
+            let started = subnet_metadata::begin(inner, tables, (network, found), &metadata, told)?;
+            let words = format_args!("metadata of subnet {subnet} changed");
+            change.note(&cause, format_args!("share-network/{id}"), words);
+            change.edit_share_network(tables, id, |network| {
+                for one in network.subnets.iter_mut().filter(|one| one.id == subnet) {
+                    one.metadata.clone_from(&metadata);
+                    one.updated_at = Timestamp::now();
+                }
+            });
+            Ok(Proposal::Commit(chain.clone(), change, started))
+        })
+        .await?;
+    for operation in started {
+        launch(inner, operation, Freshness::Journalled);
+    }
+    Ok(())
 }
 
 #[instrument(name = "share_network.remove_subnet", skip_all, fields(request.id = %context.request, share_network.id = %id))]

@@ -20,6 +20,7 @@ pub(crate) const fn share_status_during(verb: &Verb) -> Option<ShareStatus> {
         Verb::UnmanageShare { .. } => Some(ShareStatus::UnmanageStarting),
         Verb::UpdateAccess
         | Verb::UpdateShareMetadata { .. }
+        | Verb::UpdateSubnetMetadata { .. }
         | Verb::CreateSnapshot { .. }
         | Verb::DeleteSnapshot { .. }
         | Verb::CreateReplica { .. }
@@ -53,6 +54,7 @@ pub(crate) const fn share_status_after_failure(verb: &Verb) -> Option<ShareStatu
         Verb::UnmanageShare { .. } => Some(ShareStatus::UnmanageError),
         Verb::UpdateAccess
         | Verb::UpdateShareMetadata { .. }
+        | Verb::UpdateSubnetMetadata { .. }
         | Verb::CreateSnapshot { .. }
         | Verb::DeleteSnapshot { .. }
         | Verb::CreateReplica { .. }
@@ -119,6 +121,7 @@ pub(crate) const fn step_of(verb: &Verb) -> &'static str {
         Verb::ShrinkShare { .. } => "calling shrink.shrink-share",
         Verb::UpdateAccess => "calling access.update-access",
         Verb::UpdateShareMetadata { .. } => "calling metadata-updates.update-share-from-metadata",
+        Verb::UpdateSubnetMetadata { .. } => "calling metadata-updates.update-subnet-from-metadata",
         Verb::CreateSnapshot { .. } => "calling snapshots.create-snapshot",
         Verb::DeleteSnapshot { .. } => "removing access rules, then calling snapshots.delete-snapshot",
         Verb::RevertShare { .. } => "calling revert.revert-to-snapshot",
@@ -181,6 +184,7 @@ pub(crate) const fn ability_of(verb: &Verb) -> Option<(Ability, &'static str)> {
         | Verb::DeleteShare { .. }
         | Verb::UpdateAccess
         | Verb::UpdateShareMetadata { .. }
+        | Verb::UpdateSubnetMetadata { .. }
         | Verb::MigrateShare { .. }
         | Verb::DeleteSnapshot { .. }
         | Verb::UnmanageShare { .. }

@@ -143,6 +143,8 @@ impl Seen<'_> {
             "max_over_subscription_ratio" => {
                 pool.max_over_subscription_ratio.unwrap_or(self.description.max_over_subscription_ratio)
             }
+            "max_shares_per_share_server" => limit(self.description.server_limits.shares),
+            "max_share_server_size" => limit(self.description.server_limits.gib),
             _ => return None,
         }))
     }
@@ -180,6 +182,12 @@ impl Seen<'_> {
 }
 
 /// A capacity less what is gone of it; an unknown one is the word that Manila has for it.
+/// A limit as Manila writes it: -1 is none.
+#[expect(clippy::cast_precision_loss, reason = "counts and sizes far below 2^53")]
+fn limit(limit: Option<u64>) -> f64 {
+    limit.map_or(-1.0, |limit| limit as f64)
+}
+
 fn known(capacity: Capacity, less: f64) -> Option<Value> {
     Some(match capacity {
         Capacity::Gib(gib) => Value::Number(gib - less),

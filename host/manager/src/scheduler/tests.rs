@@ -1,6 +1,7 @@
 //! What filter and goodness functions see of a pool, and what they decide.
 
 use super::*;
+use crate::view::ServerLimits;
 use bulkhead_model::ability::{Abilities, Ability};
 use bulkhead_model::call::DriverLimits;
 use bulkhead_model::id::{Digest, GenerationNumber, ShareTypeId};
@@ -51,6 +52,7 @@ impl Scene {
                 filter_function: None,
                 goodness_function: None,
                 handles_share_servers: false,
+                server_limits: ServerLimits::default(),
             },
             abilities: Abilities([Ability::Snapshots].into()),
             ip_versions: ip_versions.iter().copied().collect(),

@@ -1,6 +1,6 @@
 //! One attempt at an operation on a share server: its gate, then the calls of its verb.
 
-use super::{managing, setup, teardown};
+use super::{managing, setup, subnet_metadata, teardown};
 use crate::error::ManagerError;
 use crate::manager::Inner;
 use crate::runner::{Progress, Step, enter};
@@ -29,6 +29,9 @@ pub(crate) async fn attempt(
             managing::take_over(inner, &attempt, progress, (server, &managed)).await
         }
         Verb::UnmanageShareServer { server, .. } => managing::let_go(inner, &attempt, progress, server).await,
+        Verb::UpdateSubnetMetadata { server, subnet, keys } => {
+            subnet_metadata::run(inner, &attempt, progress, (server, subnet, &keys)).await
+        }
         // Whoever calls this looks at the verb first.
         _ => Ok(Step::Ended),
     }

@@ -10,8 +10,9 @@
 //!
 //! Set-up and tear-down are operations of their own, which queue under the server's id ([`ShareServerId::queue`]); a share that needs a
 //! server waits for it without holding a slot. `provide` chooses, under one lock for the subnet, and commits the choice; `setup` and
-//! `teardown` make the driver's calls, `managing` those of servers that were made outside; `cleanup` looks for servers that nothing is on;
-//! `policy` says what is accepted when, `verbs` is what people ask for.
+//! `teardown` make the driver's calls, `managing` those of servers that were made outside, `subnet_metadata` those by which they follow a
+//! subnet; `cleanup` looks for servers that nothing is on;
+//! `policy` says what is accepted when, `room` how much a server holds, `verbs` is what people ask for.
 //!
 //! Addresses: the record of a server is committed before any is allocated, and goes after all have been given back, so that none is ever
 //! kept for a server that is not there. Once the driver may have been told of a server ([`ShareServer::may_exist`]) its addresses stay
@@ -30,8 +31,10 @@ pub(crate) mod network;
 mod policy;
 pub(crate) mod provide;
 pub(crate) mod recovery;
+mod room;
 pub(crate) mod settle;
 mod setup;
+pub(crate) mod subnet_metadata;
 mod teardown;
 mod verbs;
 
@@ -61,6 +64,9 @@ fn facts(tables: &Tables, server: &ShareServer) -> ServerFacts {
         status: server.status,
         shares: tables.instances_on_server(server.id).count(),
         groups: tables.groups_on_server(server.id).count(),
-        in_flight: tables.unfinished_of_share(server.id.queue()).next().map(|one| one.verb.name()),
+        in_flight: tables
+            .unfinished_of_share(server.id.queue())
+            .find(|one| !one.verb.runs_beside_others())
+            .map(|one| one.verb.name()),
     }
 }

@@ -3,13 +3,14 @@
 //! Under the lock of the subnet at this backend: whoever comes while another one chooses sees what that one chose. The lock is not held
 //! while a server is set up: who gets one that is not ready waits for the operation that sets it up, and is woken at its end.
 
-use super::{carry, settle};
+use super::{carry, room, settle};
 use crate::error::ManagerError;
 use crate::journal::{About, Attempt, Freshness, cause_of, unfinished};
 use crate::manager::{Inner, Proposal};
 use crate::records::{Change, Row, Stored, Tables};
 use crate::replica::carry::host_string;
 use crate::runner::{Progress, Step, enter, failed, launch};
+use crate::view::ServerLimits;
 use bulkhead_model::error::{Blame, CallError};
 use bulkhead_model::id::{OperationId, ShareNetworkId, ShareNetworkSubnetId, ShareServerId};
 use bulkhead_model::operation::{Operation, OperationFailure, Verb};
@@ -128,6 +129,13 @@ async fn choose(
     if inner.runners.is_draining() {
         return Ok(Some(Step::Wait));
     }
+    let limits = serving.description.server_limits;
+    let full = bound_and_full(&inner.records.read(), operation, limits);
+    if let Some(reason) = full {
+        let failure = OperationFailure { code: "share-server-full".to_owned(), ..unusable(reason) };
+        settle::refuse(inner, operation, failure).await?;
+        return Ok(Some(Step::Ended));
+    }
     let Some(attempt) = inner.begin_attempt(operation.id, &serving, progress.freshness).await? else {
         return Ok(Some(Step::Ended));
     };
@@ -156,6 +164,21 @@ pub(crate) fn subnet_of(tables: &Tables, network: ShareNetworkId) -> Option<Shar
     tables.share_network(&Scope::Everything, network)?.subnet_for(None).map(|subnet| subnet.id)
 }
 
+/// Why the one server that a share can be on, its snapshot's or its group's, takes it not: it is full.
+fn bound_and_full(tables: &Tables, operation: &Operation, limits: ServerLimits) -> Option<String> {
+    if operation.verb.group().is_some() {
+        return None;
+    }
+    let share = tables.share(&Scope::Everything, operation.share)?;
+    let of_snapshot = match operation.verb {
+        Verb::CreateShareFromSnapshot { snapshot } => tables.snapshot_instance_of(snapshot),
+        _ => None,
+    };
+    let beside = of_snapshot.and_then(|one| tables.instance(one.share_instance)?.share_server);
+    let of_group = || tables.group(&Scope::Everything, share.group?)?.share_server;
+    room::shortage(tables, limits, beside.or_else(of_group)?, share.size.get())
+}
+
 /// Ask the driver, where there is anything to choose from.
 async fn ask(
     inner: &Inner,
@@ -166,7 +189,8 @@ async fn ask(
     let (driver, reason) = (&attempt.serving.driver, attempt.reason());
     if attempt.operation.verb.group().is_some() {
         let (group, source) = inner.read(|tables| carry::group(tables, &attempt.operation))?;
-        let candidates = inner.read(|tables| Ok(candidates(inner, tables, needy, subnet)))?;
+        let anything = ServerLimits::default();
+        let candidates = inner.read(|tables| Ok(candidates(inner, tables, needy, subnet, (anything, 0))))?;
         if candidates.is_empty() {
             return Ok(ServerChoice::New);
         }
@@ -181,7 +205,10 @@ async fn ask(
             Some(server) => return beside(inner, server),
             None => return Err(CallError::Host { reason: "the source lives on no share server".to_owned() }),
         },
-        None => inner.read(|tables| Ok(candidates(inner, tables, needy, subnet)))?,
+        None => {
+            let bounds = (attempt.serving.description.server_limits, share.size.get());
+            inner.read(|tables| Ok(candidates(inner, tables, needy, subnet, bounds)))?
+        }
     };
     if candidates.is_empty() {
         return Ok(ServerChoice::New);
@@ -203,12 +230,14 @@ fn beside(inner: &Inner, server: &ServerForDriver) -> Result<ServerChoice, CallE
     })
 }
 
-/// The servers of the subnet at the backend that take shares, oldest first; those whose shares may not live in the pool are none.
+/// The servers of the subnet at the backend that take shares, oldest first; those are none whose shares may not live in the pool, and those
+/// that `gib` more would fill beyond the limits.
 fn candidates(
     inner: &Inner,
     tables: &Tables,
     needy: &Needy,
     subnet: ShareNetworkSubnetId,
+    (limits, gib): (ServerLimits, u64),
 ) -> Vec<ServerForDriver> {
     let backend = inner.backends.get(&needy.placement.backend);
     let reaches = |server: &ShareServer| {
@@ -218,8 +247,9 @@ fn candidates(
             _ => true,
         }
     };
+    let has_room = |server: &ShareServer| room::shortage(tables, limits, server.id, gib).is_none();
     let fits = |server: &&Stored<ShareServer>| {
-        server.subnet == subnet && server.status.takes_shares() && reaches(server)
+        server.subnet == subnet && server.status.takes_shares() && reaches(server) && has_room(server)
     };
     let mut found: Vec<_> = tables.servers_at(&needy.placement.backend).filter(fits).collect();
     found.sort_by_key(|server| (server.created_at, server.id));

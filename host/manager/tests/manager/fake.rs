@@ -55,6 +55,8 @@ pub struct World {
     pub overlaps: Vec<String>,
     /// What it was told of shares' metadata: the keys and values of each call.
     pub followed: Vec<BTreeMap<String, String>>,
+    /// What servers were told of the metadata of their subnets.
+    pub followed_subnets: Vec<(ShareServerId, BTreeMap<String, String>)>,
     /// What it goes on with by itself.
     pub pending: BTreeMap<ShareInstanceId, Work>,
     /// How far the shares that move are.
@@ -107,7 +109,7 @@ pub struct FakeDriver {
     pub finds_in: Option<&'static str>,
     /// What it tells the hooks of each share; none leaves shares out.
     pub hook_data: BTreeMap<String, String>,
-    /// The metadata keys that it follows.
+    /// The metadata keys that it follows, of shares and of subnets.
     pub updatable: Vec<String>,
     /// The metadata that it has for new shares.
     pub supplied: BTreeMap<String, String>,

@@ -239,6 +239,10 @@ impl Driver for FakeDriver {
         &self.updatable
     }
 
+    fn updatable_subnet_metadata(&self) -> &[String] {
+        &self.updatable
+    }
+
     async fn share_creation_metadata(
         &self,
         reason: &CallReason,

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::{CallError, DriverErrorCode};
 use bulkhead_model::id::{ShareInstanceId, ShareServerId};
-use bulkhead_model::network::{NetworkAllocation, SecurityService, ServerNetwork};
+use bulkhead_model::network::{NetworkAllocation, SecurityService, ServerNetwork, SubnetMetadataUpdate};
 use bulkhead_model::share::ShareForDriver;
 use bulkhead_model::share_server::{
     ManagedServer, ServerChoice, ServerChoiceForGroup, ServerChoiceForShare, ServerForDriver, ServerOutcome,
@@ -124,6 +124,21 @@ impl ServerDriver for FakeDriver {
             }
             world.servers.remove(&server.id);
             world.torn_down.insert(server.id, server.backend_details.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn update_subnet_from_metadata(
+        &self,
+        reason: &CallReason,
+        server: &ServerForDriver,
+        update: &SubnetMetadataUpdate,
+    ) -> Result<(), CallError> {
+        assert_eq!(update.network.id, server.share_network, "the network is the server's");
+        assert!(update.network.subnet(update.subnet.id).is_some(), "the subnet is the network's");
+        self.perform(("update-subnet-from-metadata", reason), gate(server.id), |world| {
+            world.followed_subnets.push((server.id, update.metadata.clone()));
             Ok(())
         })
         .await

@@ -4,7 +4,7 @@ use crate::fake::{FakeDriver, World};
 use bulkhead_ledger::{Ledger, LedgerKey};
 use bulkhead_manager::{
     BackendDescription, BackendState, Manager, ManagerError, ManagerSettings, NewAccessRule, NewShare,
-    NewSnapshot, RequestContext, ShareView, SnapshotView, StoredAccessRule,
+    NewSnapshot, RequestContext, ServerLimits, ShareView, SnapshotView, StoredAccessRule,
 };
 use bulkhead_model::access::{AccessLevel, AccessTo};
 use bulkhead_model::call::DriverLimits;
@@ -129,6 +129,7 @@ pub fn description(name: &str, generation: u64) -> BackendDescription {
         filter_function: None,
         goodness_function: None,
         handles_share_servers: false,
+        server_limits: ServerLimits::default(),
     }
 }
 

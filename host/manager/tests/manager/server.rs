@@ -8,8 +8,8 @@ use crate::house::{
 use bulkhead_capability::network_allocation::{AddressBook, NetworkProvider, Standalone};
 use bulkhead_ledger::{Ledger, LedgerKey};
 use bulkhead_manager::{
-    BackendDescription, Force, ManagerSettings, NewShare, NewShareGroup, NewShareType, ShareServerView,
-    ShareView,
+    BackendDescription, Force, ManagerSettings, NewShare, NewShareGroup, NewShareType, ServerLimits,
+    ShareServerView, ShareView,
 };
 use bulkhead_model::error::{CallError, DriverError, DriverErrorCode, ErrorDetail};
 use bulkhead_model::id::{ShareId, ShareNetworkId, ShareNetworkSubnetId, ShareServerId};
@@ -153,6 +153,22 @@ impl Street {
         adjust: impl FnOnce(&mut ManagerSettings),
         alter: impl FnOnce(&mut ShareNetworkSubnet),
     ) -> Self {
+        Self::described(makes_servers(), networks, (prepare, adjust), alter).await
+    }
+
+    /// Whose servers hold no more than `limits`.
+    pub async fn bounded(limits: ServerLimits) -> Self {
+        let networks = provider(Arc::new(MemoryStore::new())).await;
+        let description = BackendDescription { server_limits: limits, ..makes_servers() };
+        Self::described(description, networks, (|_: &mut _| {}, |_: &mut _| {}), |_| {}).await
+    }
+
+    async fn described(
+        description: BackendDescription,
+        networks: Arc<dyn NetworkProvider>,
+        (prepare, adjust): (impl FnOnce(&mut FakeDriver), impl FnOnce(&mut ManagerSettings)),
+        alter: impl FnOnce(&mut ShareNetworkSubnet),
+    ) -> Self {
         let (world, store) = (Arc::default(), Arc::new(MemoryStore::new()));
         let first = network(&*store, "alpha").await;
         let second = network_with(&*store, "alpha", alter).await;
@@ -162,7 +178,7 @@ impl Street {
         prepare(&mut driver);
         let manager = open_with(store.clone(), adjust).await;
         let house = House { manager, driver: Arc::new(driver), world, store };
-        house.manager.attach(makes_servers(), house.driver.clone());
+        house.manager.attach(description, house.driver.clone());
         house.manager.create_share_type(&operator(), on_servers()).await.expect("made");
         ready(&house.manager, "nas").await;
         Self { house, networks, first, second }
@@ -170,7 +186,12 @@ impl Street {
 
     /// A share on a network, asked for and settled.
     pub async fn share(&self, network: ShareNetworkId) -> ShareView {
-        let share = self.house.manager.create_share(&tenant(), share_on(network)).await.expect("accepted");
+        self.make(share_on(network)).await
+    }
+
+    /// A share as asked for, settled.
+    pub async fn make(&self, asked: NewShare) -> ShareView {
+        let share = self.house.manager.create_share(&tenant(), asked).await.expect("accepted");
         self.house.settled().await;
         self.house.show(share.share.id)
     }
@@ -200,13 +221,13 @@ impl Street {
     }
 
     /// The newest operation with this verb's name.
-    fn operation(&self, name: &str) -> Arc<Operation> {
+    pub fn operation(&self, name: &str) -> Arc<Operation> {
         let all = self.house.manager.list_operations(&Scope::Everything, 100);
         all.into_iter().find(|operation| operation.verb.name() == name).expect("such an operation")
     }
 }
 
-fn server_of(share: &ShareView) -> ShareServerId {
+pub fn server_of(share: &ShareView) -> ShareServerId {
     share.instance.share_server.expect("a share server")
 }
 

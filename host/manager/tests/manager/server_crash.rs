@@ -82,6 +82,15 @@ async fn made(manager: &Manager, network: ShareNetworkId) -> ShareId {
     share
 }
 
+/// A tenant sets metadata of the network's subnet, and its server follows.
+async fn follows(manager: &Manager, network: ShareNetworkId) {
+    let shown = manager.show_share_network(&Scope::Everything, network).expect("the network");
+    let subnet = shown.subnets.first().expect("a subnet").id;
+    let metadata = BTreeMap::from([("tier".to_owned(), "gold".to_owned())]);
+    manager.update_share_network_subnet(&tenant(), network, subnet, metadata).await.expect("set");
+    settled(manager).await;
+}
+
 async fn gone(manager: &Manager, share: ShareId) {
     manager.delete_share(&tenant(), share, Force::No).await.expect("accepted");
     settled(manager).await;
@@ -93,6 +102,7 @@ async fn tell(manager: &Manager, story: Story, networks: [ShareNetworkId; 2]) {
     match story {
         Story::Usual => {
             let leaving = made(manager, first).await;
+            follows(manager, first).await;
             made(manager, first).await;
             let alone = made(manager, second).await;
             gone(manager, alone).await;
@@ -175,6 +185,10 @@ fn put_right(durable: &Durable, story: Story, told: &str) {
             for operation in manager.list_operations(&Scope::Everything, 1000) {
                 assert_eq!(operation.state, OperationState::Succeeded, "{told}: {operation:#?}");
             }
+            let networks = manager.list_share_networks(&Scope::Everything);
+            let is_written = networks.iter().flat_map(|one| &one.subnets).any(|one| !one.metadata.is_empty());
+            let is_followed = !durable.world.lock().expect("the world").followed_subnets.is_empty();
+            assert_eq!(is_followed, is_written, "{told}: what a tenant wrote of a subnet its server follows");
         }
         for view in manager.list_share_servers(&Scope::Everything) {
             // One that was taken over stays until somebody says otherwise.

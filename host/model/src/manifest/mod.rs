@@ -465,6 +465,9 @@ pub struct MetadataKeysDeclaration {
     /// Keys of a share's metadata that the driver acts on when the tenant sets or changes them.
     #[serde(default)]
     pub updatable: Vec<String>,
+    /// Keys of a share network subnet's metadata that the driver acts on when the tenant sets or changes them.
+    #[serde(default)]
+    pub updatable_subnet: Vec<String>,
 }
 
 impl Manifest {

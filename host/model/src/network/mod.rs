@@ -295,6 +295,19 @@ impl ShareNetwork {
     }
 }
 
+/// What a tenant set or changed in the metadata of a subnet, for one of the share servers in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubnetMetadataUpdate {
+    /// The network, with all its subnets as they are now.
+    pub network: ShareNetwork,
+    /// Its security services, in its order.
+    pub security_services: Vec<SecurityService>,
+    /// The subnet it is about.
+    pub subnet: ShareNetworkSubnet,
+    /// The keys that were set or changed and that the driver acts on, with the values they have now.
+    pub metadata: BTreeMap<String, String>,
+}
+
 /// One subnet of a share server with its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkInfo {

@@ -76,6 +76,8 @@ pub struct Report {
     pub supplied_metadata_keys: Vec<String>,
     /// Metadata keys of shares that it acts on when tenants change them.
     pub updatable_metadata_keys: Vec<String>,
+    /// Metadata keys of share network subnets that it acts on when tenants change them.
+    pub updatable_subnet_metadata_keys: Vec<String>,
     /// Options the operator may set, beside those every backend has.
     pub options: Vec<OptionReport>,
     /// What bounds its calls unless the operator says otherwise.
@@ -260,6 +262,7 @@ impl Report {
             metadata_keys: keys.export_location,
             supplied_metadata_keys: keys.supplied,
             updatable_metadata_keys: keys.updatable,
+            updatable_subnet_metadata_keys: keys.updatable_subnet,
             options: manifest.options.iter().cloned().map(OptionReport).collect(),
             limits: limits(&manifest.driver),
         }

@@ -104,6 +104,10 @@ impl Report {
             ("metadata keys of export locations", &self.metadata_keys),
             ("metadata keys it may set on new shares", &self.supplied_metadata_keys),
             ("metadata keys of shares it acts on when tenants change them", &self.updatable_metadata_keys),
+            (
+                "metadata keys of subnets it acts on when tenants change them",
+                &self.updatable_subnet_metadata_keys,
+            ),
         ] {
             if !keys.is_empty() {
                 writeln!(out, "  {words}: {}", keys.join(", "))?;

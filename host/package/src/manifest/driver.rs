@@ -93,6 +93,7 @@ fn metadata_keys(manifest: &Manifest, findings: &mut Vec<Finding>) {
     keys("export-location", &declaration.export_location, findings);
     keys("supplied", &declaration.supplied, findings);
     keys("updatable", &declaration.updatable, findings);
+    keys("updatable-subnet", &declaration.updatable_subnet, findings);
 }
 
 fn keys(list: &'static str, keys: &[String], findings: &mut Vec<Finding>) {

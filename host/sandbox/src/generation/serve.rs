@@ -492,6 +492,10 @@ impl Driver for Generation {
         &self.metadata_keys.updatable
     }
 
+    fn updatable_subnet_metadata(&self) -> &[String] {
+        &self.metadata_keys.updatable_subnet
+    }
+
     async fn share_creation_metadata(
         &self,
         reason: &CallReason,

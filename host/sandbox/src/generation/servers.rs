@@ -7,12 +7,12 @@ use crate::bindings::convert::pairs_to_wit;
 use crate::bindings::convert::server::{
     addresses_from_wit, choice_for_group_to_wit, choice_for_share_to_wit, choice_from_wit, count_from_wit,
     network_to_wit, outcome_from_wit, pools_from_wit, request_to_wit, security_services_to_wit,
-    server_to_wit,
+    server_to_wit, share_network_to_wit, subnet_to_wit,
 };
 use crate::export::{
     AdminNetworkAllocationsNumber, AfterAllocation, BeforeRelease, ChooseShareServerForGroup,
     ChooseShareServerForShare, ManageServer, NetworkAllocationsNumber, SetupServer, ShareServerNetworkInfo,
-    ShareServerPools, TeardownServer, UnmanageServer,
+    ShareServerPools, TeardownServer, UnmanageServer, UpdateSubnetFromMetadata,
 };
 use crate::server_driver::ServerDriver;
 use crate::target;
@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use bulkhead_capability::network_allocation::NetworkProvider;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::CallError;
-use bulkhead_model::network::{NetworkAllocation, SecurityService, ServerNetwork};
+use bulkhead_model::network::{NetworkAllocation, SecurityService, ServerNetwork, SubnetMetadataUpdate};
 use bulkhead_model::share_server::{
     ManagedServer, ServerChoice, ServerChoiceForGroup, ServerChoiceForShare, ServerForDriver, ServerOutcome,
     ServerRequest, choice_for_group, choice_for_share,
@@ -168,5 +168,18 @@ impl ServerDriver for Generation {
         let target = CallTarget::server(server.id);
         let (server, services) = (server_to_wit(server), security_services_to_wit(services));
         self.call::<UnmanageServer, _>(reason, target, (&server, &services[..]), Ok).await
+    }
+
+    async fn update_subnet_from_metadata(
+        &self,
+        reason: &CallReason,
+        server: &ServerForDriver,
+        update: &SubnetMetadataUpdate,
+    ) -> Result<(), CallError> {
+        let target = CallTarget::server(server.id);
+        let network = share_network_to_wit(&update.network, &update.security_services);
+        let (subnet, metadata) = (subnet_to_wit(&update.subnet), pairs_to_wit(&update.metadata));
+        let arguments = (&network, &subnet, &server_to_wit(server), &metadata[..]);
+        self.call::<UpdateSubnetFromMetadata, _>(reason, target, arguments, Ok).await
     }
 }

@@ -3,8 +3,9 @@
 //! Every attempt must be refused. One that is not fails the call with a message that begins with `BREACH`.
 
 use bulkhead_sdk::files::{self, Path};
+use bulkhead_sdk::network_allocation::{self, Request};
 use bulkhead_sdk::private_data::{self, Expected, Owner};
-use bulkhead_sdk::{CapabilityError, Error, Resource, Result, Slots, config, execute};
+use bulkhead_sdk::{AllocationLabel, CapabilityError, Error, Resource, Result, Slots, config, execute};
 
 /// Every pattern that a root or slot declares.
 const DECLARED: [&str; 5] = [
@@ -92,6 +93,7 @@ pub(crate) fn escape() -> Result<()> {
     breaches.attempt("free bytes in shares", files::write(&Path::new("shares", "{share}"), b"x"));
     breaches.attempt("reading shares", files::read(&Path::new("shares", "{share}")));
     undeclared(&mut breaches);
+    addresses(&mut breaches);
     breaches.report()
 }
 
@@ -117,6 +119,21 @@ fn undeclared(breaches: &mut Breaches) {
     breaches.attempt("an undeclared counter", private_data::next_number("anything"));
     for option in ["", "password", "san_password", "nas_login"] {
         breaches.attempt(&format!("option {option:?}"), config::get(option));
+    }
+}
+
+/// Addresses of share servers that no call of this driver is about.
+fn addresses(breaches: &mut Breaches) {
+    for server in ["6b1ea0c8-2d3f-4c55-9e0a-3c1d5f7b9a11", "", "..", "*", "share-server/../nas2"] {
+        for (count, purpose) in [(1, "data"), (0, "data"), (u32::MAX, "data"), (1, ""), (1, "a\nb")] {
+            let request = Request::new(server, purpose).count(count);
+            let of_administrators = request.clone().label(AllocationLabel::Admin).subnet(server);
+            let what = format!("{count} addresses for {purpose:?} of server {server:?}");
+            breaches.attempt(&what, network_allocation::allocate(&request));
+            breaches.attempt(&what, network_allocation::allocate(&of_administrators));
+            breaches.attempt(&what, network_allocation::release(server, purpose));
+        }
+        breaches.attempt(&format!("addresses of server {server:?}"), network_allocation::allocations(server));
     }
 }
 

@@ -8,6 +8,7 @@ mod migration;
 mod pending;
 mod place;
 mod replica;
+mod server;
 mod share;
 mod snapshot;
 
@@ -16,12 +17,13 @@ use bulkhead_sdk::{
     Access, AccessRule, AccessUpdate, Capacity, Connection, Consistency, CreatedShare, Creation, Driver,
     EnsuredShare, Error, ExportLocation, Extend, FirstPhase, GroupShareSource, GroupSnapshots, HookData,
     IpVersion, Manage, ManageSnapshots, ManagedShare, ManagedSnapshot, MetadataUpdates, Migration,
-    MigrationCompatibility, MigrationOutcome, MountableSnapshots, PeriodicHook, Pool, Promotion, Replica,
-    ReplicaOutcome, ReplicaSnapshot, ReplicaState, ReplicaView, ReplicatedReversion, ReplicatedRevert,
-    ReplicatedSnapshots, Replication, Result, Reversion, Revert, RuleOutcome, Share, ShareFromSnapshot,
-    ShareGroup, ShareGroupSnapshot, ShareGroups, ShareMigration, ShareProgress, ShareStatus, ShareUsage,
-    Shrink, Snapshot, SnapshotAccessRule, SnapshotAccessUpdate, SnapshotOutcome, SnapshotUpdate, Snapshots,
-    Statistics, Usage, clock,
+    MigrationCompatibility, MigrationOutcome, MountableSnapshots, NetworkAllocation, PeriodicHook, Pool,
+    Promotion, Replica, ReplicaOutcome, ReplicaSnapshot, ReplicaState, ReplicaView, ReplicatedReversion,
+    ReplicatedRevert, ReplicatedSnapshots, Replication, Resource, Result, Reversion, Revert, RuleOutcome,
+    SecurityService, ServerChoiceForGroup, ServerChoiceForShare, ServerNetwork, ServerOutcome, ServerRequest,
+    Share, ShareFromSnapshot, ShareGroup, ShareGroupSnapshot, ShareGroups, ShareMigration, ShareProgress,
+    ShareServer, ShareServers, ShareStatus, ShareUsage, Shrink, Snapshot, SnapshotAccessRule,
+    SnapshotAccessUpdate, SnapshotOutcome, SnapshotUpdate, Snapshots, Statistics, Usage, clock,
 };
 use flaw::{fail_if, has, held};
 use place::of;
@@ -49,7 +51,8 @@ bulkhead_sdk::export_driver!(
     group_snapshots,
     replication,
     replicated_snapshots,
-    replicated_revert
+    replicated_revert,
+    share_servers
 );
 
 impl Driver for Pupil {
@@ -336,5 +339,41 @@ impl ReplicatedRevert for Pupil {
         held("revert-to-replicated-snapshot", &of(&reversion.active_replica.share), || {
             replica::revert(reversion)
         })
+    }
+}
+
+impl ShareServers for Pupil {
+    fn network_allocations_number() -> Result<u32> {
+        server::count()
+    }
+
+    fn setup_server(network: &ServerNetwork, _: &ServerRequest) -> Result<ServerOutcome> {
+        let owner = Owner::Of(Resource::ShareServer(network.server_id.clone()));
+        held("setup-server", &owner, || server::set_up(network))
+    }
+
+    fn teardown_server(server: &ShareServer, _: &[SecurityService]) -> Result<()> {
+        held("teardown-server", &of(server), || server::tear_down(server))
+    }
+
+    fn choose_share_server_for_share(choice: &ServerChoiceForShare) -> Result<Option<String>> {
+        server::choose(&choice.candidates, ["chooses-a-stranger", "chooses-and-writes"])
+    }
+
+    fn choose_share_server_for_group(choice: &ServerChoiceForGroup) -> Result<Option<String>> {
+        let flaws = ["chooses-a-stranger-for-groups", "chooses-for-groups-and-writes"];
+        server::choose(&choice.candidates, flaws)
+    }
+
+    fn share_server_pools(_: &ShareServer) -> Result<Vec<String>> {
+        server::pools()
+    }
+
+    fn after_allocation(server: &ShareServer, allocations: &[NetworkAllocation]) -> Result<()> {
+        server::hear(server, allocations)
+    }
+
+    fn before_release(server: &ShareServer, allocations: &[NetworkAllocation]) -> Result<()> {
+        server::hear_of_release(server, allocations)
     }
 }

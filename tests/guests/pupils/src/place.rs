@@ -1,6 +1,7 @@
 //! Where things lie, and where clients find them.
 
 use crate::flaw::has;
+use crate::server;
 use bulkhead_sdk::files::{self, Path};
 use bulkhead_sdk::private_data::{self, Expected, Owner};
 use bulkhead_sdk::{
@@ -38,10 +39,18 @@ pub(crate) fn is_there(at: &Path) -> Result<bool> {
     Ok(files::status(at).or_absent()?.is_some())
 }
 
+/// The address of a share's server, or else the backend's.
+fn address(share: &Share) -> Result<String> {
+    match server::address(share)? {
+        Some(address) => Ok(address),
+        None => Ok(config::text("export_address")?.unwrap_or_default()),
+    }
+}
+
 /// Where clients find a share.
 pub(crate) fn locations(share: &Share) -> Result<Vec<ExportLocation>> {
     let directory = files::location(&path(SHARE, share))?;
-    let address = config::text("export_address")?.unwrap_or_default();
+    let address = address(share)?;
     let mut paths = vec![format!("{address}:{directory}")];
     if has("same-place-for-all")? {
         paths.push(format!("{address}:/the/same/for/all"));
@@ -52,7 +61,7 @@ pub(crate) fn locations(share: &Share) -> Result<Vec<ExportLocation>> {
 /// Where clients find a snapshot that they may mount.
 pub(crate) fn snapshot_locations(snapshot: &Snapshot) -> Result<Vec<ExportLocation>> {
     let directory = files::location(&of_snapshot(snapshot))?;
-    let address = config::text("export_address")?.unwrap_or_default();
+    let address = address(&snapshot.share)?;
     Ok(vec![ExportLocation::new(format!("{address}:{directory}"))])
 }
 

@@ -12,7 +12,7 @@ use crate::bindings::v0_1::bulkhead::driver::types as wit;
 use crate::bindings::v0_1::bulkhead::host::types as wit_host;
 use bulkhead_model::id::ShareServerId;
 use bulkhead_model::network::{
-    NetworkInfo, SecurityService, SecurityServiceType, ServerNetwork, ShareNetworkSubnet,
+    NetworkInfo, SecurityService, SecurityServiceType, ServerNetwork, ShareNetwork, ShareNetworkSubnet,
 };
 use bulkhead_model::share::ShareForDriver;
 use bulkhead_model::share_server::{
@@ -99,7 +99,22 @@ fn info_to_wit(info: &NetworkInfo) -> wit::NetworkInfo {
     }
 }
 
-fn subnet_to_wit(subnet: &ShareNetworkSubnet) -> wit::ShareNetworkSubnet {
+/// A tenant's network with all its subnets.
+pub(crate) fn share_network_to_wit(
+    network: &ShareNetwork,
+    services: &[SecurityService],
+) -> wit::ShareNetwork {
+    wit::ShareNetwork {
+        id: network.id.to_string(),
+        project_id: network.project_id.as_str().to_owned(),
+        name: network.name.clone(),
+        subnets: network.subnets.iter().map(subnet_to_wit).collect(),
+        security_services: security_services_to_wit(services),
+    }
+}
+
+/// A subnet of a tenant's network.
+pub(crate) fn subnet_to_wit(subnet: &ShareNetworkSubnet) -> wit::ShareNetworkSubnet {
     wit::ShareNetworkSubnet {
         id: subnet.id.to_string(),
         share_network_id: subnet.share_network_id.to_string(),

@@ -14,6 +14,7 @@ use bulkhead_model::call::DriverLimits;
 use bulkhead_model::grant::{Ceiling, EndpointGrant, Grant, RootGrant, Verification};
 use bulkhead_model::id::{AccessMappingId, AccessRuleId, Label, ProjectId, ShareId, ShareInstanceId};
 use bulkhead_model::manifest::{Manifest, OptionValue};
+use bulkhead_model::network::NetworkGrants;
 use bulkhead_model::place::Place;
 use bulkhead_model::share::{Protocol, ShareForDriver};
 use bulkhead_model::size::Gibibytes;
@@ -39,6 +40,7 @@ struct LabFile {
     roots: BTreeMap<Label, PathBuf>,
     programs: BTreeMap<String, PathBuf>,
     endpoints: BTreeMap<Label, EndpointGrant>,
+    networks: NetworkGrants,
     options: toml::Table,
     limits: DriverLimits,
     share: LabShare,
@@ -358,7 +360,7 @@ fn unknown_names(written: &LabFile, manifest: &Manifest, findings: &mut Vec<Find
 /// Every root, program, endpoint and template the manifest asks for.
 fn grant(written: &LabFile, manifest: &Manifest, folder: &Path, scratch: &Path) -> anyhow::Result<Grant> {
     let roots = place::roots(&written.place, &written.roots, manifest, (folder, scratch))?;
-    let mut grant = Grant { roots, ..Grant::default() };
+    let mut grant = Grant { roots, networks: written.networks.clone(), ..Grant::default() };
     for program in manifest.programs() {
         let path = match written.programs.get(program) {
             Some(path) => Some(std::path::absolute(folder.join(path))?),
