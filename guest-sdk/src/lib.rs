@@ -47,6 +47,7 @@ pub mod periodic_hook;
 pub mod private_data;
 pub mod replication;
 mod resource;
+pub mod secret;
 pub mod service;
 pub mod share;
 pub mod share_server;

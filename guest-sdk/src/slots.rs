@@ -65,7 +65,8 @@ impl Slots {
         self.with(name, SlotValue::NameOf(resource.into()))
     }
 
-    /// For slots of type `secret`: the name of an option of type `secret`. The bytes stay in the host.
+    /// For slots of type `secret`: a [`Secret`](crate::secret::Secret), or the name of an option of type `secret`, that the slot's `of`
+    /// names. The bytes stay in the host.
     #[must_use]
     pub fn secret(self, name: &str, secret: impl Into<String>) -> Self {
         self.with(name, SlotValue::Secret(secret.into()))

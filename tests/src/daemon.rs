@@ -53,6 +53,7 @@ impl Daemon {
             .arg("serve")
             .arg("--config")
             .arg(lab.configuration()?)
+            .envs(lab.environment().iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer)

@@ -13,6 +13,7 @@ pub struct Lab {
     folder: tempfile::TempDir,
     address: SocketAddr,
     main: String,
+    environment: Vec<(String, String)>,
 }
 
 impl Lab {
@@ -21,13 +22,25 @@ impl Lab {
         let folder = tempfile::Builder::new().prefix("bulkhead-test-").tempdir()?;
         std::fs::create_dir(folder.path().join("backends"))?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        Ok(Self { folder, address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), main: String::new() })
+        Ok(Self {
+            folder,
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            main: String::new(),
+            environment: Vec::new(),
+        })
     }
 
     /// Further lines of the main configuration file, before any table.
     #[must_use]
     pub fn with_main(mut self, lines: &str) -> Self {
         self.main.push_str(lines);
+        self
+    }
+
+    /// A variable in the environment of its daemons.
+    #[must_use]
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -102,6 +115,12 @@ impl Lab {
     #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// What its daemons find in their environment beside what the test has.
+    #[must_use]
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
     }
 
     /// The tenants' address.

@@ -51,6 +51,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("bulkhead-memory", &["bulkhead-sdk"]),
     ("bulkhead-rest-appliance", &["bulkhead-sdk"]),
     ("bulkhead-hostile", &["bulkhead-sdk"]),
+    ("bulkhead-leaky", &["bulkhead-sdk"]),
     ("bulkhead-pupils", &["bulkhead-sdk"]),
     ("bulkhead-plain", &["bulkhead-sdk"]),
     ("xtask", &[]),

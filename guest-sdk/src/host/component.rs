@@ -2,7 +2,8 @@
 
 use super::{Answer, Host, convert};
 use crate::bindings::base::bulkhead::host::{
-    clock, config, dbus, execute, files, http, job, lock, log, network_allocation, private_data, service,
+    clock, config, dbus, execute, files, http, job, lock, log, network_allocation, private_data, secret,
+    service,
 };
 use crate::config::Value;
 use crate::dbus::Reply;
@@ -213,6 +214,35 @@ impl Host for Component {
 
     fn next_number(&self, counter: &str) -> Answer<u64> {
         private_data::next_number(counter).map_err(convert::error)
+    }
+
+    fn is_secret_set(&self, secret: &str) -> Answer<bool> {
+        secret::is_set(&convert::secret(secret)).map_err(convert::error)
+    }
+
+    fn are_secrets_same(&self, first: &str, second: &str) -> Answer<bool> {
+        secret::is_same(&convert::secret(first), &convert::secret(second)).map_err(convert::error)
+    }
+
+    fn captured_secret(&self, purpose: &str) -> Answer<Option<String>> {
+        Ok(secret::captured(purpose).map_err(convert::error)?.map(|secret| secret.name))
+    }
+
+    fn generate_secret(&self, purpose: &str) -> Answer<String> {
+        secret::generate(purpose).map(|secret| secret.name).map_err(convert::error)
+    }
+
+    fn keep_secret(&self, name: &str, secret: &str) -> Answer<String> {
+        let kept = secret::keep(name, &convert::secret(secret));
+        kept.map(|secret| secret.name).map_err(convert::error)
+    }
+
+    fn kept_secret(&self, name: &str) -> Answer<Option<String>> {
+        Ok(secret::kept(name).map_err(convert::error)?.map(|secret| secret.name))
+    }
+
+    fn forget_secret(&self, name: &str) -> Answer<()> {
+        secret::forget(name).map_err(convert::error)
     }
 
     fn acquire(&self, name: &str, wait_ms: u64) -> Answer<u64> {

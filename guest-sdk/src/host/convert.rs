@@ -54,6 +54,10 @@ pub(super) fn path(path: &Path) -> types::Path {
     }
 }
 
+pub(super) fn secret(name: &str) -> types::SecretRef {
+    types::SecretRef { name: name.to_owned() }
+}
+
 pub(super) fn slots(slots: Slots) -> Vec<types::Slot> {
     let value = |value| match value {
         SlotValue::Unsigned(number) => types::SlotValue::Unsigned(number),

@@ -75,6 +75,13 @@ pub(crate) trait Host {
     fn set_private_data(&self, owner: &Owner, key: &str, value: &str, expected: Expected) -> Answer<u64>;
     fn remove_private_data(&self, owner: &Owner, key: &str) -> Answer<()>;
     fn next_number(&self, counter: &str) -> Answer<u64>;
+    fn is_secret_set(&self, secret: &str) -> Answer<bool>;
+    fn are_secrets_same(&self, first: &str, second: &str) -> Answer<bool>;
+    fn captured_secret(&self, purpose: &str) -> Answer<Option<String>>;
+    fn generate_secret(&self, purpose: &str) -> Answer<String>;
+    fn keep_secret(&self, name: &str, secret: &str) -> Answer<String>;
+    fn kept_secret(&self, name: &str) -> Answer<Option<String>>;
+    fn forget_secret(&self, name: &str) -> Answer<()>;
     fn acquire(&self, name: &str, wait_ms: u64) -> Answer<u64>;
     fn release(&self, name: &str) -> Answer<()>;
     fn log(&self, level: Level, message: &str);

@@ -220,6 +220,7 @@ impl Lab {
         if ended.is_ok() {
             self.state.owned.borrow_mut().retain(|_, owner| owner != resource);
             self.state.private_data.borrow_mut().forget(resource);
+            self.state.secrets.borrow_mut().forget(resource);
         }
         ended
     }

@@ -227,6 +227,34 @@ impl Host for Double {
         })
     }
 
+    fn is_secret_set(&self, secret: &str) -> Answer<bool> {
+        call(|state| Ok(state.secret(secret)?.is_some()))
+    }
+
+    fn are_secrets_same(&self, first: &str, second: &str) -> Answer<bool> {
+        call(|state| state.are_secrets_same(first, second))
+    }
+
+    fn captured_secret(&self, purpose: &str) -> Answer<Option<String>> {
+        call(|state| state.captured_secret(purpose))
+    }
+
+    fn generate_secret(&self, purpose: &str) -> Answer<String> {
+        call(|state| state.generate_secret(purpose))
+    }
+
+    fn keep_secret(&self, name: &str, secret: &str) -> Answer<String> {
+        call(|state| state.keep_secret(name, secret))
+    }
+
+    fn kept_secret(&self, name: &str) -> Answer<Option<String>> {
+        call(|state| state.kept_secret(name))
+    }
+
+    fn forget_secret(&self, name: &str) -> Answer<()> {
+        call(|state| state.forget_secret(name))
+    }
+
     fn acquire(&self, name: &str, _wait_ms: u64) -> Answer<u64> {
         call(|state| state.acquire(name))
     }

@@ -30,7 +30,10 @@ impl State {
         let declared = self.command(template)?;
         let filled = self.fill(template, declared, slots)?;
         self.own_what_it_changes(declared, &filled)?;
-        self.answer(Command::new(template, declared, filled))
+        self.capture(&[]);
+        let output = self.answer(Command::new(template, declared, filled))?;
+        self.capture(&declared.captures);
+        Ok(output)
     }
 
     pub(super) fn run_with_retries(&self, template: &str, slots: Slots) -> Answer<Output> {

@@ -8,6 +8,7 @@ use super::manifest::Manifest;
 use super::network_allocation::Addresses;
 use super::place::Target;
 use super::private_data::PrivateData;
+use super::secret::{CallSecrets, Secrets};
 use super::service::{Services, Shown};
 use super::temporary::TemporaryDirectory;
 use crate::capability::{CapabilityCode, CapabilityError, CommandExit};
@@ -42,6 +43,7 @@ pub(super) struct State {
     directory: TemporaryDirectory,
     pub(super) owned: RefCell<BTreeMap<(String, String), Resource>>,
     pub(super) private_data: RefCell<PrivateData>,
+    pub(super) secrets: RefCell<Secrets>,
     pub(super) options: RefCell<BTreeMap<String, Value>>,
     pub(super) spaces: RefCell<BTreeMap<String, Space>>,
     pub(super) peer_options: RefCell<BTreeMap<(String, String), Value>>,
@@ -68,6 +70,7 @@ pub(super) struct State {
 pub(super) struct CallState {
     pub(super) target: Target,
     pub(super) locks: BTreeSet<String>,
+    pub(super) secrets: CallSecrets,
 }
 
 impl Lab {
@@ -95,6 +98,7 @@ impl Lab {
             directory,
             owned: RefCell::default(),
             private_data: RefCell::default(),
+            secrets: RefCell::default(),
             options: RefCell::default(),
             peer_options: RefCell::default(),
             answers: RefCell::default(),
@@ -275,7 +279,7 @@ impl Lab {
 
     /// Run `function` as one call about `target`: locks end with it.
     pub(super) fn call<T>(&self, target: Target, function: impl FnOnce() -> T) -> T {
-        self.state.call.replace(Some(CallState { target, locks: BTreeSet::new() }));
+        self.state.call.replace(Some(CallState { target, ..CallState::default() }));
         let outer = CURRENT.with(|current| current.replace(Some(Rc::clone(&self.state))));
         let _end = EndOfCall { outer };
         function()

@@ -53,6 +53,7 @@ mod place;
 mod private_data;
 mod replication;
 pub mod sample;
+mod secret;
 mod servers;
 mod service;
 mod slots;

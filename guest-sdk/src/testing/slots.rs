@@ -148,7 +148,7 @@ impl State {
                 }
             }
             (SlotType::Name, SlotValue::NameOf(resource)) => self.target().name_of(&resource),
-            (SlotType::Secret, SlotValue::Secret(name)) => Ok(format!("secret:{name}")),
+            (SlotType::Secret { of }, SlotValue::Secret(name)) => self.secret_for_slot(slot, of, &name),
             (_, value) => invalid(format!("slot {slot} is of another type than {value:?}")),
         }
     }
@@ -173,7 +173,7 @@ impl From<&SlotType> for Form {
         match slot_type {
             SlotType::Path { .. } | SlotType::Name | SlotType::Uuid => Self::Text,
             SlotType::AccessRules { .. } => Self::Rules,
-            SlotType::Opaque { .. } | SlotType::Secret => Self::Free,
+            SlotType::Opaque { .. } | SlotType::Secret { .. } => Self::Free,
             SlotType::Unsigned
             | SlotType::Signed { .. }
             | SlotType::Word { .. }

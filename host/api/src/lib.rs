@@ -7,6 +7,7 @@
 //! Errors leave as OpenStack faults with a stable code and our own words. What a driver wrote is told to operators only.
 #![forbid(unsafe_code)]
 
+mod access_key;
 mod authentication;
 mod body;
 mod error;
@@ -19,6 +20,7 @@ mod router;
 mod serve;
 mod v2;
 
+pub use access_key::AccessKeyReader;
 pub use authentication::{Authentication, Token, TokenDigest};
 pub use microversion::{LATEST, Microversion};
 pub use router::{ApiSettings, operator_router, tenant_router};

@@ -1,5 +1,6 @@
 //! What every handler knows of a request.
 
+use crate::access_key::AccessKeyReader;
 use crate::error::ApiError;
 use crate::microversion::Microversion;
 use axum::extract::FromRequestParts;
@@ -20,6 +21,8 @@ pub(crate) struct Caller {
     pub(crate) request: RequestId,
     /// `Idempotency-Key`, if they sent one.
     pub(crate) idempotency_key: Option<String>,
+    /// What tells them the credentials of their own access rules.
+    pub(crate) access_keys: AccessKeyReader,
 }
 
 impl Caller {

@@ -3,6 +3,7 @@
 //! Order, from outside: panic → request id and log span → `Host` and `Origin` → microversion → who asks → time and number of
 //! requests → size of the body → route.
 
+use crate::access_key::AccessKeyReader;
 use crate::authentication::{Authentication, socket_actor};
 use crate::error::ApiError;
 use crate::microversion::{HEADER, LATEST, Microversion, UnusableMicroversion};
@@ -36,6 +37,8 @@ pub struct ApiSettings {
     pub authentication: Authentication,
     /// What clients may write in `Host`, without the port: the listen address, `localhost` and the names of the configuration.
     pub host_names: Vec<String>,
+    /// What tells tenants the credentials of their access rules.
+    pub access_keys: AccessKeyReader,
 }
 
 /// Which door a request came through.
@@ -131,15 +134,18 @@ impl Gate {
             UnusableMicroversion::Malformed(_) => ApiError::BadRequest(unusable.to_string()),
             UnusableMicroversion::Unsupported(_) => ApiError::NotAcceptable(unusable.to_string()),
         })?;
-        let actor = match &self.door {
-            Door::Network(settings) => settings.authentication.actor(headers)?,
-            Door::Socket => socket_actor(headers)?,
+        // Whoever opens the socket is the operator, who has no use for a tenant's credentials.
+        let (actor, access_keys) = match &self.door {
+            Door::Network(settings) => {
+                (settings.authentication.actor(headers)?, settings.access_keys.clone())
+            }
+            Door::Socket => (socket_actor(headers)?, AccessKeyReader::default()),
         };
         let idempotency_key = idempotency_key(headers)?;
         let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(RequestId::random);
         let uri = without_project(request.uri(), &actor)?;
         *request.uri_mut() = uri;
-        request.extensions_mut().insert(Caller { actor, version, request: id, idempotency_key });
+        request.extensions_mut().insert(Caller { actor, version, request: id, idempotency_key, access_keys });
         Ok(request)
     }
 }
@@ -220,6 +226,7 @@ mod tests {
         let settings = ApiSettings {
             authentication: Authentication::None,
             host_names: vec!["127.0.0.1".to_owned(), "::1".to_owned()],
+            access_keys: AccessKeyReader::default(),
         };
         let check = |host: &str, origin: Option<&str>| {
             let mut headers = HeaderMap::new();

@@ -1,7 +1,7 @@
 //! Checked slots as the helper takes them. Used by `execute`, `job`, `service` and `dbus`.
 
 use crate::slot::Filled;
-use bulkhead_helper::protocol::{RootBinding, SlotArgument};
+use bulkhead_helper::protocol::{RootBinding, SecretText, SlotArgument};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::Label;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Fails with `invalid-argument` for access rules, `denied` for secrets: neither leaves the daemon this way.
+    /// Fails with `invalid-argument` for access rules, which do not leave the daemon this way, and for a secret that is no text.
     pub(crate) fn of(filled: &BTreeMap<Label, Filled>) -> Result<Self, CapabilityError> {
         let mut arguments = Self::default();
         for (label, value) in filled {
@@ -47,18 +47,23 @@ fn argument(label: &Label, value: &Filled) -> Result<SlotArgument, CapabilityErr
                 format!("slot '{label}' is a list of access rules, which stands only in a file template"),
             ));
         }
-        Filled::Secret(_) => {
-            return Err(CapabilityError::denied(
-                format!("the secret slot '{label}'"),
-                "no line; this version of the host hands no secrets to commands",
-            ));
-        }
+        Filled::Secret { secret, .. } => match secret.expose_text() {
+            Some(text) => SlotArgument::Secret(SecretText::new(text)),
+            None => {
+                return Err(CapabilityError::new(
+                    CapabilityCode::InvalidArgument,
+                    format!("the secret in slot '{label}' is not UTF-8, which standard input has to be"),
+                ));
+            }
+        },
     })
 }
 
 fn describe(detail: &mut String, label: &Label, value: &Filled, argument: &SlotArgument) {
     let shown = match (value, argument) {
         (Filled::Path { at, .. }, _) => at.subject(),
+        (Filled::Secret { reference, .. }, _) => format!("the secret {reference}"),
+        (_, SlotArgument::Secret(_)) => "a secret".to_owned(),
         (_, SlotArgument::Unsigned(number)) => number.to_string(),
         (_, SlotArgument::Signed(number)) => number.to_string(),
         (_, SlotArgument::Text(text)) => text.clone(),

@@ -9,15 +9,15 @@ use crate::intercept::Interceptor;
 use crate::lock::{BackendLocks, Locks};
 use crate::network_allocation::{AddressBook, NetworkProvider, Standalone};
 use crate::root::{Root, RootError};
-use crate::secret::{BackendSecrets, Redactor, Secret};
+use crate::secret::{BackendSecrets, Redactor, Secret, Vault};
 use bulkhead_helper::files::Identity;
 use bulkhead_ledger::Ledger;
 use bulkhead_model::ability::Capability;
 use bulkhead_model::call::{CallOrigin, DriverLimits};
-use bulkhead_model::error::CapabilityError;
+use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::grant::{Ceiling, Grant};
 use bulkhead_model::id::{BackendName, Digest, GenerationNumber, Label};
-use bulkhead_model::manifest::{Manifest, OptionValue, RootDeclaration};
+use bulkhead_model::manifest::{CommandTemplate, Manifest, OptionValue, RootDeclaration};
 use bulkhead_model::network::{AllocationLabel, InvalidNetwork};
 use bulkhead_model::target::CallTarget;
 use bulkhead_model::tenure::Tenure;
@@ -345,6 +345,28 @@ impl Backend {
     #[must_use]
     pub fn secret_option(&self, name: &str) -> Option<&Secret> {
         self.parts.secrets.options.get(name)
+    }
+
+    /// What seals the secrets that are kept.
+    ///
+    /// Fails with `unavailable` where nothing is kept.
+    pub fn vault(&self) -> Result<&Vault, CapabilityError> {
+        let nowhere = || {
+            CapabilityError::new(CapabilityCode::Unavailable, "this host has no key to keep secrets under")
+        };
+        self.parts.secrets.vault.as_deref().ok_or_else(nowhere)
+    }
+
+    /// Whether a granted command captures secrets for `purpose`.
+    pub(crate) fn captures(&self, purpose: &Label) -> bool {
+        let granted = |template: &&CommandTemplate| {
+            self.parts.grant.templates.get(&template.name) == Some(&template.digest())
+        };
+        self.manifest()
+            .commands
+            .iter()
+            .filter(granted)
+            .any(|template| template.captures.contains_key(purpose))
     }
 
     /// Who takes secrets out of what leaves the host, or returns to a guest.

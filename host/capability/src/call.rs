@@ -13,6 +13,7 @@ use crate::lock::{HeldLocks, LocksHandle};
 use crate::log::{Log, LogBudget};
 use crate::network_allocation::Addresses;
 use crate::private_data::PrivateData;
+use crate::secret::{HeldSecrets, Secrets};
 use crate::service::Services;
 use bulkhead_ledger::LedgerError;
 use bulkhead_model::ability::Capability;
@@ -32,6 +33,7 @@ pub struct Call {
     deadline: Instant,
     earlier_attempts: u32,
     held: HeldLocks,
+    secrets: HeldSecrets,
     log: LogBudget,
     host_calls: AtomicU64,
 }
@@ -52,6 +54,7 @@ impl Call {
             deadline,
             earlier_attempts,
             held: HeldLocks::default(),
+            secrets: HeldSecrets::default(),
             log,
             host_calls: AtomicU64::new(0),
         }
@@ -103,6 +106,12 @@ impl Call {
     #[must_use]
     pub const fn private_data(&self) -> PrivateData<'_> {
         PrivateData::new(self)
+    }
+
+    /// Secrets by reference.
+    #[must_use]
+    pub const fn secrets(&self) -> Secrets<'_> {
+        Secrets::new(self)
     }
 
     /// Named locks.
@@ -163,6 +172,12 @@ impl Call {
     #[must_use]
     pub const fn earlier_attempts(&self) -> u32 {
         self.earlier_attempts
+    }
+
+    /// The secrets that it was given, by reference. For who has to know one that the guest answered.
+    #[must_use]
+    pub const fn held_secrets(&self) -> &HeldSecrets {
+        &self.secrets
     }
 
     pub(crate) const fn held_locks(&self) -> &HeldLocks {

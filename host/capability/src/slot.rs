@@ -4,6 +4,7 @@
 
 use crate::call::Call;
 use crate::resolve::{PathSlot, ResolvedPath};
+use crate::secret::{Secret, no_text};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::Label;
 use bulkhead_model::manifest::{PathKind, SlotType};
@@ -93,8 +94,13 @@ pub enum Filled {
     AccessRules(String),
     /// Printable free text that does not begin with `-`.
     Opaque(String),
-    /// The name of a secret.
-    Secret(String),
+    /// A secret, and the reference that the guest has.
+    Secret {
+        /// The reference.
+        reference: String,
+        /// The secret.
+        secret: Secret,
+    },
 }
 
 /// Check the slots of a template: each declared slot filled once, none beside them, each value of its type.
@@ -209,21 +215,21 @@ fn check(
             let at = call.resolve_slot(&PathSlot { label, kind: *kind, root, patterns: pattern }, choice)?;
             Ok(Filled::Path { kind: *kind, at })
         }
-        (SlotType::Secret { of }, SlotValue::Secret(name)) => secret(label, of, name),
+        (SlotType::Secret { of }, SlotValue::Secret(reference)) => secret(call, (label, of), reference),
         (_, SlotValue::Text(text)) => check_text(label, slot_type, text),
         (wanted, _) => Err(invalid(format!("slot '{label}' is of type {}", type_name(wanted)))),
     }
 }
 
 /// A secret goes only where its template names what it is for.
-fn secret(label: &Label, of: &[String], name: &str) -> Result<Filled, CapabilityError> {
-    if of.iter().any(|allowed| allowed == name) {
-        return Ok(Filled::Secret(name.to_owned()));
+fn secret(call: &Call, (label, of): (&Label, &[String]), reference: &str) -> Result<Filled, CapabilityError> {
+    let held = call.secrets().at_hand(reference)?.ok_or_else(|| no_text(reference))?;
+    if held.purpose.is_one_of(of) {
+        return Ok(Filled::Secret { reference: reference.to_owned(), secret: held.secret });
     }
-    let shown = GuestText::new(name, SHOWN);
     Err(CapabilityError::denied(
-        format!("the secret '{shown}' in slot '{label}'"),
-        format!("slots.{label} = {{ type = \"secret\", of = [\"{shown}\"] }} in the driver's manifest"),
+        format!("a secret of {} in slot '{label}'", held.purpose),
+        format!("its name among slots.{label}.of in the driver's manifest"),
     ))
 }
 

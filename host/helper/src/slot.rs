@@ -36,6 +36,7 @@ pub(crate) fn check(label: &Label, slot: &SlotType, value: &SlotArgument) -> Res
                 && !text.starts_with('-')
                 && text.chars().all(is_harmless)
         }
+        (SlotType::Secret { .. }, SlotArgument::Secret(text)) => !text.expose().is_empty(),
         (SlotType::Path { pattern, .. }, SlotArgument::Path(path)) => {
             pattern.iter().any(|pattern| matches(pattern, path))
         }

@@ -103,6 +103,7 @@ impl<'template> Slots<'template> {
                 (_, SlotArgument::Unsigned(number)) => number.to_string(),
                 (_, SlotArgument::Signed(number)) => number.to_string(),
                 (_, SlotArgument::Text(text)) => text.clone(),
+                (_, SlotArgument::Secret(text)) => text.expose().to_owned(),
                 (_, SlotArgument::Path(_)) => {
                     return Err(Refusal::invalid(format!("slot '{label}' is no path")));
                 }
@@ -182,8 +183,10 @@ fn argument(word: &str, printed: &BTreeMap<&Label, Printed<'_>>) -> Result<Strin
 }
 
 fn input(template: &str, printed: &BTreeMap<&Label, Printed<'_>>) -> Result<Vec<u8>, Refusal> {
+    let found = parts(template);
+    let whole = found.len() == 1;
     let mut text = String::new();
-    for part in parts(template) {
+    for part in found {
         match part {
             Part::Literal(literal) => text.push_str(&literal),
             Part::Place(label) => {
@@ -191,6 +194,14 @@ fn input(template: &str, printed: &BTreeMap<&Label, Printed<'_>>) -> Result<Vec<
                 if matches!(value.slot, SlotType::Opaque { .. }) {
                     return Err(Refusal::invalid(format!(
                         "slot '{label}' may stand only as a whole argument"
+                    )));
+                }
+                // A line end in it would begin a line of its own among those of the template.
+                let is_secret = matches!(value.slot, SlotType::Secret { .. });
+                if is_secret && !whole && value.text.chars().any(char::is_control) {
+                    return Err(Refusal::invalid(format!(
+                        "the secret in slot '{label}' holds a line end or another control character, which stands only where \
+                         it is the whole of standard input"
                     )));
                 }
                 text.push_str(&value.text);

@@ -50,7 +50,8 @@ pub(crate) async fn forget(inner: &Inner, operation: &Operation) {
     }
 }
 
-async fn remove(
+/// Remove the keys below `prefix` that are useless.
+pub(crate) async fn remove(
     inner: &Inner,
     prefix: &KeyPrefix,
     is_useless: impl Fn(&Key) -> bool,

@@ -12,7 +12,7 @@
 //! `resize`, `revert`, `manage`, `migration`, `replica`, `group`, `network`, `share_server`, `share_type`); `operation` is the
 //! pure policy, [`Denial`] its reasons; `records` holds the rows, their indexes and scopes; `journal` begins and ends operations, `runner` drives them, `call`
 //! and `settle` are what goes to a driver and what its answer changes, `metadata` lets backends follow and supply it, `pool` asks for the pool of a share that has none, `pending` asks about what the backend goes on with by itself; `backend` sets drivers up, `scheduler` chooses among them;
-//! `recovery` goes on after a crash, `begun` removes what only repeats needed, `overrule` and `repair` are for people.
+//! `recovery` goes on after a crash, `begun` removes what only repeats needed, `kept` the secrets of what is gone, `overrule` and `repair` are for people.
 //!
 //! The failure path in one sentence: whatever is transient belongs to an operation in the store, and every operation in the store gets
 //! a runner, now or at the next start.
@@ -32,6 +32,7 @@ mod first_result;
 mod gate;
 mod group;
 mod journal;
+mod kept;
 mod manage;
 mod manager;
 mod metadata;

@@ -11,6 +11,7 @@ use bulkhead_model::id::{
 };
 use bulkhead_model::operation::Operation;
 use bulkhead_model::place::Place;
+use bulkhead_model::secret::SealedSecret;
 use bulkhead_model::share::{Protocol, Share, ShareInstance};
 use bulkhead_model::share_group::{ShareGroup, ShareGroupSnapshot};
 use bulkhead_model::share_server::ShareServer;
@@ -106,8 +107,8 @@ pub struct StoredAccessRule {
     pub project: ProjectId,
     /// How far it is.
     pub state: AccessRuleState,
-    /// The credential that the backend made for it; the tenant may read it.
-    pub access_key: Option<String>,
+    /// The credential that the backend made for it, sealed; only the tenant is told it.
+    pub access_key: Option<SealedSecret>,
     /// Why it is in `error`, in the host's words.
     pub failure: Option<String>,
     /// The tenant's metadata.

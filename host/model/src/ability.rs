@@ -139,22 +139,6 @@ interfaces!(
 );
 
 impl Capability {
-    /// The capabilities this host serves today. A driver that imports another one is refused, by name.
-    pub const SERVED: &'static [Self] = &[
-        Self::Execute,
-        Self::Service,
-        Self::Job,
-        Self::Dbus,
-        Self::Config,
-        Self::PrivateData,
-        Self::Files,
-        Self::Http,
-        Self::Lock,
-        Self::NetworkAllocation,
-        Self::Log,
-        Self::Clock,
-    ];
-
     /// Whether it is granted without being declared.
     #[must_use]
     pub const fn is_always_granted(self) -> bool {

@@ -1,6 +1,7 @@
 //! Access rules.
 
 use crate::id::{AccessMappingId, AccessRuleId};
+use crate::secret::SealedSecret;
 use crate::status::AccessRuleState;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -201,8 +202,8 @@ pub struct AccessOutcome {
     pub rule: AccessRuleId,
     /// [`AccessRuleState::Active`] or [`AccessRuleState::Error`].
     pub state: AccessRuleState,
-    /// A credential the backend made for it.
-    pub access_key: Option<String>,
+    /// A credential the backend made for it, sealed.
+    pub access_key: Option<SealedSecret>,
 }
 
 #[cfg(test)]

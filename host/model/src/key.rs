@@ -4,6 +4,9 @@
 pub const OWNED: &str = "owned";
 /// Private data: `private/<backend>/<owner>/<key>`. Kept by `capability`.
 pub const PRIVATE: &str = "private";
+/// Secrets that are kept for a resource, sealed: `kept/<backend>/<resource>/<name>`. Kept by `capability`, taken away by `manager` once
+/// the resource is gone.
+pub const KEPT: &str = "kept";
 /// Counters: `counter/<backend>/<name>`. Kept by `capability`.
 pub const COUNTER: &str = "counter";
 /// Fencing numbers of a backend's locks: `lock/<backend>`. Kept by `capability`.

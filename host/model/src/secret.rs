@@ -1,5 +1,6 @@
 //! Where the text of a secret is kept: what an operator writes in place of it.
 
+use crate::id::AccessRuleId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -23,6 +24,37 @@ pub enum SecretReference {
     Environment(String),
     /// `secret://credential/NAME`: a file in the directory of credentials that systemd made for the service.
     Credential(String),
+}
+
+/// A secret as it is stored: sealed under the host's key, in Base64. What it holds, only that host can tell.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SealedSecret(String);
+
+impl SealedSecret {
+    /// What was sealed, as text.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What the credential of an access rule is sealed for.
+#[must_use]
+pub fn access_key_place(rule: AccessRuleId) -> String {
+    format!("access-key/{rule}")
+}
+
+impl fmt::Debug for SealedSecret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SealedSecret")
+    }
 }
 
 /// Text that is no reference to a secret. It does not say what the text was: it may be the secret itself.

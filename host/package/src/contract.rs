@@ -63,7 +63,7 @@ mod tests {
         for ability in Ability::DRIVEN {
             assert!(contract.interface(DRIVER_PACKAGE, ability.interface()).is_some(), "{ability}");
         }
-        for capability in Capability::SERVED {
+        for capability in Capability::ALL {
             assert!(contract.interface(HOST_PACKAGE, capability.interface()).is_some(), "{capability}");
         }
     }

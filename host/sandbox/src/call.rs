@@ -16,6 +16,7 @@ use crate::limits::{Limiter, MOST_HANDLES, saturating_usize};
 use crate::slots::Slots;
 use crate::state::State;
 use bulkhead_capability::backend::Backend;
+use bulkhead_capability::secret::{HeldSecrets, Redactor};
 use bulkhead_model::call::{CallKind, CallOrigin, CallReason};
 use bulkhead_model::error::CallError;
 use bulkhead_model::id::CallId;
@@ -41,19 +42,22 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Call `E` about `target`. The inner result is the driver's own.
+    /// Call `E` about `target`. The inner result is the driver's own; beside it what the references in it stand for.
     pub(crate) async fn call<E: Export>(
         &self,
         reason: &CallReason,
         target: CallTarget,
         arguments: E::Arguments<'_>,
-    ) -> Result<Result<E::Answer, Error>, CallError> {
+    ) -> Result<(Result<E::Answer, Error>, HeldSecrets), CallError> {
         let missing = CallError::NotExported { interface: E::ABILITY.interface() };
         let function = self.component.function(E::LABEL).ok_or(missing)?;
         let origin = self.origin(reason, E::LABEL);
         let span = self.span(&origin, E::LABEL);
         let call = Prepared { function, origin, target, earlier_attempts: reason.earlier_attempts };
         let outcome = self.run::<E>(call, arguments).instrument(span.clone()).await;
+        let redactor = self.backend.redactor();
+        let outcome =
+            outcome.and_then(|(answer, secrets)| Ok((keeps_secrets::<E>(redactor, answer)?, secrets)));
         if let Err(error) = &outcome {
             span.record("error.blame", tracing::field::display(error.blame()));
         }
@@ -100,13 +104,14 @@ impl Caller {
         &self,
         prepared: Prepared,
         arguments: E::Arguments<'_>,
-    ) -> Result<Result<E::Answer, Error>, CallError> {
+    ) -> Result<(Result<E::Answer, Error>, HeldSecrets), CallError> {
         let limits = self.backend.limits();
         let time = limits.deadline(E::KIND);
         let _slot = self.slots.enter(E::KIND, time).await.map_err(|reason| CallError::Host { reason })?;
         let deadline = Instant::now() + time;
         let function = prepared.function;
         let call = self.backend.begin(prepared.origin, prepared.target, deadline, prepared.earlier_attempts);
+        let secrets = call.held_secrets().clone();
         let mut store = self.store(State { call, limiter: Limiter::new(limits) });
         let guest = AssertUnwindSafe(self.guest::<E>(&mut store, function, arguments)).catch_unwind();
         let ended = tokio::time::timeout_at(deadline, guest).await;
@@ -121,7 +126,7 @@ impl Caller {
         };
         // What cannot be recorded is not reported as done.
         flushed.map_err(|error| unrecorded(&error))?;
-        Ok(answer)
+        Ok((answer, secrets))
     }
 
     pub(crate) fn store(&self, state: State) -> Store<State> {
@@ -146,6 +151,26 @@ impl Caller {
         let (answer,) = function.call_async(store, arguments).await?;
         Ok(answer)
     }
+}
+
+/// An answer that tells a secret is none, in whatever field and spelling it stands: where it goes is not known. An error's message is kept
+/// without it.
+fn keeps_secrets<E: Export>(
+    redactor: &Redactor,
+    answer: Result<E::Answer, Error>,
+) -> Result<Result<E::Answer, Error>, CallError> {
+    let tells = |printed: String| redactor.finds_in(printed.as_bytes());
+    let answer =
+        answer.map_err(|error| Error { message: redactor.redact(&error.message).into_owned(), ..error });
+    let is_told = match &answer {
+        Ok(answer) => tells(format!("{answer:?}")),
+        Err(error) => tells(format!("{:?}", error.detail)),
+    };
+    if is_told {
+        let reason = "no field of an answer holds a secret; secrets are answered by reference".to_owned();
+        return Err(CallError::InvalidAnswer { function: E::LABEL, reason });
+    }
+    Ok(answer)
 }
 
 /// What a call is made of, once its function is found.

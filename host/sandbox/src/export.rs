@@ -32,6 +32,7 @@ use crate::bindings::v0_1::bulkhead::driver::usage::ShareUsage;
 use crate::bindings::v0_1::bulkhead::host::types::NetworkAllocation;
 use bulkhead_model::ability::Ability;
 use bulkhead_model::call::CallKind;
+use std::fmt::Debug;
 use wasmtime::component::types;
 use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Lower};
 
@@ -46,7 +47,7 @@ pub(crate) trait Export {
     /// What it takes.
     type Arguments<'a>: ComponentNamedList + Lower + Send + Sync;
     /// What it answers if it succeeds.
-    type Answer: ComponentType + Lift + Send + Sync + 'static;
+    type Answer: ComponentType + Lift + Debug + Send + Sync + 'static;
 }
 
 /// What an export returns, as the engine sees it.

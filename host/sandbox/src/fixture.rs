@@ -286,6 +286,7 @@ pub(crate) fn manifest() -> Manifest {
             max_concurrency: None,
         },
         options: Vec::new(),
+        secrets: Vec::new(),
         roots: Vec::new(),
         commands: Vec::new(),
         files: Vec::new(),

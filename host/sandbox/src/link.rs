@@ -16,6 +16,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     host::http::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     host::config::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     host::private_data::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    host::secret::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     host::lock::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     host::network_allocation::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     host::log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;

@@ -1,7 +1,7 @@
 //! One call taken apart, for `cargo xtask measure` alone: where the time of a call goes, and what a kept instance would save. The daemon has
 //! no way in here: every call of a driver runs in a fresh instance.
 
-use crate::bindings::convert::access::{outcomes_from_wit, update_to_wit};
+use crate::bindings::convert::access::{AccessKeys, outcomes_from_wit, update_to_wit};
 use crate::bindings::convert::share::share_to_wit;
 use crate::bindings::v0_1::bulkhead::driver::access::AccessUpdate as WitAccessUpdate;
 use crate::bindings::v0_1::bulkhead::driver::types::Share as WitShare;
@@ -118,6 +118,7 @@ impl Generation {
         };
         let (answer,) = answer.instrument(span).await?;
         let answer = answer.map_err(|error| CallError::Host { reason: error.message })?;
-        outcomes_from_wit(update, answer).map_err(|breach| CallError::Host { reason: breach.0 })
+        outcomes_from_wit(update, answer, &AccessKeys::none())
+            .map_err(|breach| CallError::Host { reason: breach.0 })
     }
 }

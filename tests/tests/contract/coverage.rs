@@ -127,7 +127,7 @@ fn what_this_host_drives_is_done_and_what_is_done_it_drives() {
     let driven: BTreeSet<_> =
         bulkhead_model::ability::Ability::DRIVEN.iter().map(|ability| ability.interface()).collect();
     let served: BTreeSet<_> =
-        bulkhead_model::ability::Capability::SERVED.iter().map(|one| one.interface()).collect();
+        bulkhead_model::ability::Capability::ALL.iter().map(|one| one.interface()).collect();
     let mapping = mapping();
     for row in mapping.methods.iter().chain(&mapping.capabilities) {
         for function in &row.wit {

@@ -30,6 +30,7 @@ mod places;
 mod python;
 mod recovery;
 mod replicas;
+mod secrets;
 mod servers;
 mod shares;
 mod start;

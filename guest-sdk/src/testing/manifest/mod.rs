@@ -36,6 +36,8 @@ pub(super) struct Template {
     pub(super) creates: Vec<String>,
     /// The path slots that it removes.
     pub(super) destroys: Vec<String>,
+    /// What its output holds secrets for.
+    pub(super) captures: Vec<String>,
     /// The groups that it runs in.
     pub(super) inside: Vec<String>,
     pub(super) is_repeatable: bool,
@@ -67,7 +69,7 @@ pub(super) enum SlotType {
     Cidr,
     Path { kind: String, root: String, patterns: Vec<String> },
     Name,
-    Secret,
+    Secret { of: Vec<String> },
     AccessRules { style: AccessRulesStyle },
 }
 
@@ -86,6 +88,10 @@ pub(super) struct Manifest {
     pub(super) files: BTreeMap<String, Template>,
     /// Declared options with their defaults.
     pub(super) options: BTreeMap<String, Option<Value>>,
+    /// Those of type `secret`.
+    pub(super) secret_options: Vec<String>,
+    /// Purposes of secrets, and whether those may be kept.
+    pub(super) secrets: BTreeMap<String, bool>,
     pub(super) has_backend_scope: bool,
     pub(super) counters: Vec<String>,
     pub(super) running: Running,
@@ -134,6 +140,13 @@ impl Manifest {
             commands,
             files: named("file").map(|(name, entry)| (name, file_of(entry))).collect(),
             options,
+            secret_options: named("option")
+                .filter(|(_, entry)| text_of(entry, "type") == "secret")
+                .map(|(name, _)| name)
+                .collect(),
+            secrets: named("secret")
+                .map(|(name, entry)| (name, entry.get("keep").and_then(toml::Value::as_bool) == Some(true)))
+                .collect(),
             has_backend_scope: private_data.is_some_and(|declared| declared.contains_key("backend-scope")),
             counters: private_data.map(|declared| texts_of(declared, "counters")).unwrap_or_default(),
             running: Running::parse(&table),
@@ -175,6 +188,13 @@ fn command_of(table: &Table) -> Template {
         slots: slots_of(table),
         creates: named("creates"),
         destroys: named("destroys"),
+        captures: table
+            .get("captures")
+            .and_then(toml::Value::as_table)
+            .into_iter()
+            .flatten()
+            .map(|(purpose, _)| purpose.clone())
+            .collect(),
         inside: named("inside"),
         is_repeatable: text_of(table, "repeat") == "safe",
     }
@@ -215,7 +235,7 @@ fn slot_type(slot: &Table) -> SlotType {
             patterns: texts_of(slot, "pattern"),
         },
         "name" => SlotType::Name,
-        "secret" => SlotType::Secret,
+        "secret" => SlotType::Secret { of: texts_of(slot, "of") },
         "uuid" => SlotType::Uuid,
         "enum" => SlotType::Word { choices: texts_of(slot, "values") },
         "access-rules" => SlotType::AccessRules {

@@ -89,6 +89,7 @@ pub(super) fn pipeline_of(table: &Table, commands: &BTreeMap<String, Template>) 
         whole.slots.extend(stage.slots.iter().map(|(slot, declared)| (slot.clone(), declared.clone())));
         whole.creates.extend(stage.creates.iter().cloned());
         whole.destroys.extend(stage.destroys.iter().cloned());
+        whole.captures.extend(stage.captures.iter().cloned());
         whole.inside.extend(stage.inside.iter().cloned());
         whole.is_repeatable &= stage.is_repeatable;
     }

@@ -85,7 +85,7 @@ pub(super) fn summary(caller: &Caller, rule: &StoredAccessRule) -> Value {
     add("access_level", json!(rule.rule.level.as_str()));
     add("state", json!(rule.state));
     if caller.version.at_least(21) {
-        add("access_key", json!(rule.access_key));
+        add("access_key", json!(caller.access_keys.read(&caller.actor.project, rule)));
     }
     if caller.version.at_least(33) {
         add("created_at", json!(rule.created_at.openstack()));

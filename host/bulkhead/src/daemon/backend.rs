@@ -13,7 +13,7 @@ use bulkhead_capability::backend::{Backend, BackendParts};
 use bulkhead_capability::http::Network;
 use bulkhead_capability::lock::Locks;
 use bulkhead_capability::network_allocation::AddressBook;
-use bulkhead_capability::secret::SecretSource;
+use bulkhead_capability::secret::{BackendSecrets, SecretSource};
 use bulkhead_ledger::Ledger;
 use bulkhead_manager::{
     BackendDescription, BackendFailure, Candidate, ConfigurationIdentity, DriverLoader, Function, Needed,
@@ -147,6 +147,7 @@ struct Verified {
     name: BackendName,
     package: Package,
     options: BTreeMap<String, OptionValue>,
+    secrets: BackendSecrets,
     settings: BackendSettings,
     identity: ConfigurationIdentity,
     handles_share_servers: bool,
@@ -179,12 +180,15 @@ impl Verified {
         if !lines.is_empty() {
             return Err(LoadFailure::Pins { lines });
         }
-        let identity = identify(&package, &options, &settings);
+        let secrets = parts.secrets.of_options(&package.manifest.options, &options);
+        let secrets = secrets.map_err(LoadFailure::Secret)?;
+        let identity = identify(&package, (&options, &secrets), &settings);
         Ok(Self {
             parts,
             name,
             package,
             options,
+            secrets,
             settings,
             identity,
             handles_share_servers,
@@ -205,15 +209,13 @@ impl Verified {
         self,
         generation: GenerationNumber,
     ) -> Result<(BackendDescription, Arc<dyn Driver>), BackendFailure> {
-        let (this, component, description, (place, secrets)) = blocking(move || {
+        let (this, component, description, place) = blocking(move || {
             let (component, description) = (self.compiled()?, self.describe(generation)?);
             let place = self.parts.places.find(&self.settings.place, &self.parts.main_file)?;
-            let secrets = self.parts.secrets.of_options(&self.package.manifest.options, &self.options);
-            let secrets = secrets.map_err(LoadFailure::Secret)?;
-            Ok((self, component, description, (place, secrets)))
+            Ok((self, component, description, place))
         })
         .await?;
-        let Self { parts, name, package, options, settings, .. } = this;
+        let Self { parts, name, package, options, secrets, settings, .. } = this;
         let made_of = BackendParts {
             name,
             generation,
@@ -343,6 +345,9 @@ fn open_kept(packages: &Packages, digest: &Digest) -> Result<Package, LoadFailur
 struct GenerationParts<'a> {
     package: Digest,
     options: &'a BTreeMap<String, OptionValue>,
+    /// What tells the secrets that they refer to from others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    secrets: BTreeMap<String, Digest>,
     grant: &'a Grant,
     limits: &'a DriverLimits,
     /// Not written where it is this machine: so it was before there were others.
@@ -352,13 +357,14 @@ struct GenerationParts<'a> {
 
 fn identify(
     package: &Package,
-    options: &BTreeMap<String, OptionValue>,
+    (options, secrets): (&BTreeMap<String, OptionValue>, &BackendSecrets),
     settings: &BackendSettings,
 ) -> ConfigurationIdentity {
     ConfigurationIdentity {
         digest: digest(&GenerationParts {
             package: package.digest,
             options,
+            secrets: secrets.fingerprints(),
             grant: &settings.grant,
             limits: &settings.limits,
             place: &settings.place,
@@ -384,6 +390,7 @@ mod tests {
         let parts = || GenerationParts {
             package: Digest::from_bytes([1; 32]),
             options: &options,
+            secrets: BTreeMap::new(),
             grant: &grant,
             limits: &limits,
             place: &Place::Local,
@@ -393,10 +400,12 @@ mod tests {
         let other_options = BTreeMap::from([("a".to_owned(), OptionValue::Integer(2))]);
         let other_grant = Grant { export_addresses: vec!["10.0.0.1".to_owned()], ..Grant::default() };
         let far = Place::Ssh("array".parse().expect("a label"));
+        let other_secrets = BTreeMap::from([("a".to_owned(), Digest::from_bytes([3; 32]))]);
         let other_limits = DriverLimits { memory_mib: 65, ..DriverLimits::default() };
         for other in [
             GenerationParts { package: Digest::from_bytes([2; 32]), ..parts() },
             GenerationParts { options: &other_options, ..parts() },
+            GenerationParts { secrets: other_secrets, ..parts() },
             GenerationParts { grant: &other_grant, ..parts() },
             GenerationParts { limits: &other_limits, ..parts() },
             GenerationParts { place: &far, ..parts() },

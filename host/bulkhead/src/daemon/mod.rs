@@ -12,6 +12,7 @@ mod load_failure;
 mod packages;
 mod pins;
 mod places;
+mod secrets;
 mod state;
 mod switch;
 
@@ -22,7 +23,7 @@ pub(crate) use state::StateDirectory;
 use crate::config::{self, Configuration};
 use anyhow::Context;
 use backend::{Loader, Parts};
-use bulkhead_api::{ApiSettings, Authentication, OperatorSocket, Token};
+use bulkhead_api::{AccessKeyReader, ApiSettings, Authentication, OperatorSocket, Token};
 use bulkhead_capability::execute::{CommandRunner as _, HelperClient};
 use bulkhead_capability::lock::Locks;
 use bulkhead_capability::network_allocation::AddressBook;
@@ -59,7 +60,10 @@ pub(crate) async fn run(
     redactor: Redactor,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
+    secrets::forbid_dumps()?;
     let state = StateDirectory::open(&configuration.state_directory)?;
+    let vault = secrets::vault(&state)?;
+    let settings = api_settings(&configuration, secrets::access_keys(Arc::clone(&vault), redactor.clone()))?;
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&state.store())?);
     let ledger = Ledger::open(Arc::clone(&store), LedgerKey::new(state.key("ledger")?)).await?;
     let listener = TcpListener::bind(configuration.listen).await.with_context(|| {
@@ -71,11 +75,11 @@ pub(crate) async fn run(
             state.socket().display()
         )
     })?;
-    let manager = Manager::open(Arc::clone(&store), ledger.clone(), settings(&configuration)).await?;
+    let manager = Manager::open(Arc::clone(&store), ledger.clone(), manager_settings(&configuration)).await?;
     manager.seal_with(SealingKey::new(&state.key("secrets")?)?);
     let locks = Arc::new(Locks::default());
     let helper = helper::start(configuration.helper.as_deref(), &state)?;
-    let secrets = SecretSource::new(redactor, config::environment());
+    let secrets = SecretSource::new(redactor, config::environment()).sealed_by(vault);
     let places = Arc::new(Places::new(Arc::<HelperClient>::clone(&helper), secrets.clone()));
     manager.load_drivers_with(Loader::new(Parts {
         engine: backend::start_engine(&state)?,
@@ -94,7 +98,7 @@ pub(crate) async fn run(
     start_backends(&configuration, &manager, places).await?;
     tokio::spawn(recover(manager.clone(), helper));
     tracing::info!(listen = %configuration.listen, state = %configuration.state_directory.display(), "serving");
-    serve(&configuration, manager.clone(), listener, socket, stop).await?;
+    serve(settings, manager.clone(), (listener, socket), stop).await?;
     tracing::info!(
         "ending: running operations get {} s, the rest goes on at the next start",
         DRAIN.as_secs()
@@ -108,7 +112,7 @@ pub(crate) async fn run(
 }
 
 /// The manager's figures, as far as the configuration says them.
-fn settings(configuration: &Configuration) -> ManagerSettings {
+fn manager_settings(configuration: &Configuration) -> ManagerSettings {
     let intervals = &configuration.intervals;
     let usual = ManagerSettings::default();
     ManagerSettings {
@@ -159,10 +163,9 @@ async fn recover(manager: Manager, helper: Arc<HelperClient>) {
 }
 
 async fn serve(
-    configuration: &Configuration,
+    settings: ApiSettings,
     manager: Manager,
-    listener: TcpListener,
-    socket: OperatorSocket,
+    (listener, socket): (TcpListener, OperatorSocket),
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let (ending, ended) = tokio::sync::watch::channel(());
@@ -170,7 +173,7 @@ async fn serve(
         // Nothing is ever sent: the sender is dropped when the daemon is told to end.
         while ended.changed().await.is_ok() {}
     };
-    let tenants = bulkhead_api::tenant_router(manager.clone(), api_settings(configuration)?);
+    let tenants = bulkhead_api::tenant_router(manager.clone(), settings);
     let operators = bulkhead_api::operator_router(manager);
     let tenants = bulkhead_api::serve_network(listener, tenants, until(ended.clone()));
     let operators = bulkhead_api::serve_socket(socket, operators, until(ended));
@@ -182,7 +185,7 @@ async fn serve(
     Ok(())
 }
 
-fn api_settings(configuration: &Configuration) -> anyhow::Result<ApiSettings> {
+fn api_settings(configuration: &Configuration, access_keys: AccessKeyReader) -> anyhow::Result<ApiSettings> {
     let mut host_names = vec!["localhost".to_owned(), configuration.listen.ip().to_string()];
     host_names.extend(configuration.host_names.iter().cloned());
     let mut tokens = Vec::new();
@@ -192,5 +195,5 @@ fn api_settings(configuration: &Configuration) -> anyhow::Result<ApiSettings> {
     }
     let authentication =
         if tokens.is_empty() { Authentication::None } else { Authentication::Tokens(tokens) };
-    Ok(ApiSettings { authentication, host_names })
+    Ok(ApiSettings { authentication, host_names, access_keys })
 }

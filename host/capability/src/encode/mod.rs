@@ -10,6 +10,7 @@ mod ganesha;
 pub use access::NOBODY;
 pub(crate) use access::access_rules;
 
+use crate::secret::Secret;
 use crate::slot::Filled;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::manifest::PathKind;
@@ -75,7 +76,7 @@ pub fn print(value: &Filled, place: Place) -> Result<String, CapabilityError> {
             _ if place.quotes_everything() => return print_text(text, place),
             _ => return Err(misplaced("opaque", place)),
         },
-        Filled::Secret(_) => return Err(misplaced("secret", place)),
+        Filled::Secret { secret, .. } => return print_secret(secret, place),
     };
     match (place, value) {
         (Place::Json, _) => Ok(serde_json::Value::from(text).to_string()),
@@ -118,6 +119,24 @@ fn escape_xml(text: &str) -> String {
     escaped
 }
 
+/// A secret is the operator's or the host's text, and must not leave its place either: in JSON it is quoted, in a file of lines it is a word.
+/// What goes into a request is printed there.
+fn print_secret(secret: &Secret, place: Place) -> Result<String, CapabilityError> {
+    let unfit = |message: &str| Err(CapabilityError::new(CapabilityCode::InvalidArgument, message));
+    let Some(text) = secret.expose_text() else {
+        return unfit("the secret is not UTF-8, which files here are");
+    };
+    let ends_no_word = |letter: char| letter.is_ascii_graphic() && !"\"'\\#".contains(letter);
+    match place {
+        Place::Json => Ok(serde_json::Value::from(text).to_string()),
+        Place::Lines if text.chars().all(ends_no_word) => Ok(text.to_owned()),
+        Place::Lines => unfit(
+            "the secret holds a blank, quote, '#' or another letter that ends a word of a line; set another one",
+        ),
+        _ => Err(misplaced("secret", place)),
+    }
+}
+
 /// Whether a text holds no separator of any place but JSON, which quotes, and does not look like an option. Every printer above keeps
 /// to this; what the manifest itself brings, the words of an enum, is held to it as well.
 fn stays(text: &str) -> bool {
@@ -158,6 +177,7 @@ fn misplaced(what: &str, place: Place) -> CapabilityError {
 mod tests {
     use super::ganesha::{self, Token};
     use super::*;
+    use crate::secret::Redactor;
     use crate::slot::{LONGEST_TEXT, check_text};
     use bulkhead_model::id::Label;
     use bulkhead_model::manifest::SlotType;
@@ -296,13 +316,10 @@ mod tests {
     }
 
     #[test]
-    fn opaque_text_and_secrets_stand_in_no_file() {
+    fn opaque_text_stands_in_no_file() {
         let stays = |place: &Place| *place != Place::Argument && !place.quotes_everything();
         for place in PLACES.into_iter().filter(stays) {
             assert!(print(&Filled::Opaque("a b".to_owned()), place).is_err());
-        }
-        for place in PLACES {
-            assert!(print(&Filled::Secret("password".to_owned()), place).is_err());
         }
     }
 
@@ -318,5 +335,22 @@ mod tests {
             assert_eq!(print(&value, place).expect("a text"), written);
         }
         assert!(print(&Filled::Opaque("..".to_owned()), Place::UrlPath).is_err());
+    }
+
+    #[test]
+    fn a_secret_stands_in_json_and_lines_and_never_ends_its_word() {
+        let redactor = Redactor::default();
+        let at = |text: &str, place| {
+            let secret = redactor.secret(text.as_bytes().to_vec()).expect("a secret");
+            print(&Filled::Secret { reference: "password".to_owned(), secret }, place)
+        };
+        assert_eq!(at("correct-horse!", Place::Lines).as_deref(), Ok("correct-horse!"));
+        assert_eq!(at("a \"word\"\n", Place::Json).as_deref(), Ok(r#""a \"word\"\n""#));
+        for text in ["correct horse", "horse\nPath", "horse\"s", "horse's", "horse\\s", "horse#s"] {
+            assert!(at(text, Place::Lines).is_err(), "{text}");
+        }
+        for place in PLACES.into_iter().filter(|place| !matches!(place, Place::Lines | Place::Json)) {
+            assert!(at("correct-horse", place).is_err());
+        }
     }
 }

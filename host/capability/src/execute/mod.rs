@@ -8,6 +8,7 @@
 //! command has succeeded. A dropped call ends its command; the paths it changes stay locked until nothing of it runs any more. All that
 //! holds for a pipeline as a whole: what any stage makes is recorded before the first starts.
 
+mod capture;
 pub(crate) mod claim;
 mod client;
 mod dial;
@@ -140,6 +141,7 @@ impl<'call> Execute<'call> {
         slots: &[Slot],
     ) -> Result<Prepared, CapabilityError> {
         let allowed = allowed.as_ref().map_err(Clone::clone)?;
+        self.call.secrets().take_out(slots).await?;
         let prepared = request::prepare(self.call, allowed, slots)?;
         prepared.keep_apart(self.call).await?;
         Ok(prepared)
@@ -179,6 +181,7 @@ impl<'call> Execute<'call> {
                 ownership::forget(call, at).await?;
             }
         }
+        let _alive_until_redacted = capture::hold(call, allowed, &ended)?;
         let redactor = call.backend().redactor();
         let clean = |(name, finished)| (name, redactor.redact_finished(finished));
         outcome::judge_all(ended.into_iter().map(clean).collect())

@@ -29,7 +29,7 @@ pub(crate) struct Prepared {
     pub(crate) creates: Vec<ResolvedPath>,
     /// What it removes: must be recorded.
     pub(crate) destroys: Vec<ResolvedPath>,
-    /// The values of all its slots.
+    /// The values of all its slots, as they may be written down.
     pub(crate) slots: BTreeMap<Label, SlotArgument>,
     /// Paths of the backend as a whole and those to be taken over, and how far the command reaches from them.
     unowned: Vec<(ResolvedPath, Reach)>,
@@ -91,7 +91,9 @@ impl Prepared {
         }
         self.unowned.extend(unowned(template, filled));
         self.changed.extend(changed(template, filled));
-        self.slots.extend(arguments.slots.clone());
+        self.slots.extend(
+            arguments.slots.iter().map(|(label, value)| (label.clone(), named(filled, label, value))),
+        );
         self.stages.push(CommandRequest {
             template: template.clone(),
             program: stage.program.clone(),
@@ -144,6 +146,14 @@ pub(super) fn union<'manifest>(
         }
     }
     Ok(union)
+}
+
+/// A value as it may be written down: of a secret, its reference.
+fn named(filled: &BTreeMap<Label, Filled>, label: &Label, value: &SlotArgument) -> SlotArgument {
+    match filled.get(label) {
+        Some(Filled::Secret { reference, .. }) => SlotArgument::Text(reference.clone()),
+        _ => value.clone(),
+    }
 }
 
 const fn path(value: &Filled) -> Option<&ResolvedPath> {

@@ -6,8 +6,8 @@ use super::{LARGEST_FILE, template};
 use crate::call::Call;
 use crate::ownership::{self, OwnedKind, Reach};
 use crate::resolve::ResolvedPath;
-use crate::slot::{self, Slot};
-use bulkhead_helper::protocol::{Before, FileKind, FileWork, RenameKind};
+use crate::slot::{self, Filled, Slot};
+use bulkhead_helper::protocol::{Before, FileKind, FileWork, Readers, RenameKind};
 use bulkhead_model::ability::Capability;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::manifest::{FileTemplate, RootUse};
@@ -143,7 +143,7 @@ pub(super) async fn write(call: &Call, at: ResolvedPath, content: &[u8]) -> Resu
             format!("{} bytes are more than the {LARGEST_FILE} a file may hold", content.len()),
         ));
     }
-    put(call, at, content.to_vec()).await
+    put(call, at, (content.to_vec(), Readers::All)).await
 }
 
 pub(super) async fn write_template(
@@ -152,11 +152,14 @@ pub(super) async fn write_template(
     slots: &[Slot],
 ) -> Result<((), String), CapabilityError> {
     let (template, at) = find_template(call, name, slots)?;
+    call.secrets().take_out(slots).await?;
     let filled = slot::fill(call, &template.slots, &slot::of_one_resource(slots)?)?;
     let text = template::render(template, &filled)?;
     ownership::keep_apart(call, &at, Reach::Place).await?;
     let detail = format!("{}: {text}", at.subject());
-    put(call, at, text.into_bytes()).await?;
+    let holds_secret = filled.values().any(|value| matches!(value, Filled::Secret { .. }));
+    let readers = if holds_secret { Readers::OwnerOnly } else { Readers::All };
+    put(call, at, (text.into_bytes(), readers)).await?;
     Ok(((), detail))
 }
 
@@ -187,9 +190,13 @@ fn find_template<'call>(
 }
 
 /// Put a file's whole content in place; recorded first.
-async fn put(call: &Call, at: ResolvedPath, content: Vec<u8>) -> Result<(), CapabilityError> {
+async fn put(
+    call: &Call,
+    at: ResolvedPath,
+    (content, readers): (Vec<u8>, Readers),
+) -> Result<(), CapabilityError> {
     let alone = Alone::with(call, vec![at.subject()]).await?;
-    let replace = |before| FileWork::Replace { at: path_of(&at), content, before };
+    let replace = |before| FileWork::Replace { at: path_of(&at), content, before, readers };
     match look(call, &at).await? {
         Some(found) if found.kind == FileKind::File => {
             ownership::require(call, &at).await?;

@@ -84,12 +84,16 @@ impl<'call> Files<'call> {
             .await
     }
 
-    /// Read a whole file of at most [`LARGEST_FILE`] bytes. Fails with `not-found`, `limit-exceeded`.
+    /// Read a whole file of at most [`LARGEST_FILE`] bytes, without the secrets that a command may have written there. Fails with
+    /// `not-found`, `limit-exceeded`.
     pub async fn read(&self, at: &Path) -> Result<Vec<u8>, CapabilityError> {
         let place = self.resolve(at, Purpose::Read);
         let deed = self.deed("files.read", at, &place);
         self.call
-            .recorded(deed, async { look::read(self.call, self.apart(place?, Reach::Place).await?).await })
+            .recorded(deed, async {
+                let bytes = look::read(self.call, self.apart(place?, Reach::Place).await?).await?;
+                Ok(self.call.backend().redactor().redact_bytes(&bytes).into_owned())
+            })
             .await
     }
 

@@ -196,7 +196,8 @@ impl<'call> Http<'call> {
         direction: Direction,
     ) -> Result<(Result<Prepared<'call>, CapabilityError>, Deed), CapabilityError> {
         let deed = Deed::new(function, GuestText::new(template, SHOWN).as_str());
-        let prepared = policy::prepare(self.call, template, slots, direction);
+        let taken = self.call.secrets().take_out(slots).await;
+        let prepared = taken.and_then(|()| policy::prepare(self.call, template, slots, direction));
         if let Ok(prepared) = &prepared {
             self.call.record(&deed, EffectOutcome::Begun, &prepared.detail).await?;
         }
@@ -418,8 +419,9 @@ impl<'call> Http<'call> {
                     byte @ (b' ' | 0x21..=0x7e) => char::from(byte),
                     _ => '?',
                 };
-                let value: String = value.iter().take(LONGEST_HEADER).map(printable).collect();
-                headers.push((name.clone(), redactor.redact(&value).into_owned()));
+                // Before it is cut, and before letters become others: what is left of a secret is not found any more.
+                let clean = redactor.redact_bytes(value);
+                headers.push((name.clone(), clean.iter().take(LONGEST_HEADER).map(printable).collect()));
             }
         }
         let body = if answer.truncated {

@@ -46,7 +46,7 @@ pub(super) struct Prepared<'call> {
     pub(super) target: String,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) body: Vec<u8>,
-    /// The values of its slots, secrets by name.
+    /// The values of its slots, secrets by reference.
     pub(super) slots: BTreeMap<Label, SlotArgument>,
     /// Its slots, for the ledger.
     pub(super) detail: String,
@@ -81,7 +81,7 @@ pub(super) fn prepare<'call>(
     let mut values = Values::new();
     for (label, value) in &filled {
         let value = match value {
-            Filled::Secret(option) => Value::Secret(secret(backend, label, option)?),
+            Filled::Secret { secret, .. } => Value::Secret(secret),
             value => Value::Filled(value),
         };
         values.insert(label, value);
@@ -236,41 +236,27 @@ fn credential(
     }
 }
 
-fn secret<'backend>(
-    backend: &'backend Backend,
-    label: &Label,
-    option: &str,
-) -> Result<&'backend crate::secret::Secret, CapabilityError> {
-    backend.secret_option(option).ok_or_else(|| {
-        CapabilityError::new(
-            CapabilityCode::NotFound,
-            format!("slot '{label}' names the secret '{}', which is not set", GuestText::new(option, SHOWN)),
-        )
-    })
-}
-
-/// The slots as they are recorded: secrets by name.
+/// The slots as they are recorded: secrets by reference.
 fn recorded(filled: &BTreeMap<Label, Filled>) -> (BTreeMap<Label, SlotArgument>, String) {
     let mut detail = String::new();
     let mut slots = BTreeMap::new();
     for (label, value) in filled {
+        let shown = match value {
+            Filled::Unsigned(number) => number.to_string(),
+            Filled::Signed(number) => number.to_string(),
+            Filled::Word(text) | Filled::Name(text) | Filled::Opaque(text) | Filled::AccessRules(text) => {
+                text.clone()
+            }
+            Filled::Ip(address) => address.to_string(),
+            Filled::Cidr(network) => network.to_string(),
+            Filled::Uuid(uuid) => uuid.as_hyphenated().to_string(),
+            Filled::Path { at, .. } => at.subject(),
+            Filled::Secret { reference, .. } => format!("secret {reference}"),
+        };
         let argument = match value {
             Filled::Unsigned(number) => SlotArgument::Unsigned(*number),
             Filled::Signed(number) => SlotArgument::Signed(*number),
-            Filled::Word(text) | Filled::Name(text) | Filled::Opaque(text) | Filled::AccessRules(text) => {
-                SlotArgument::Text(text.clone())
-            }
-            Filled::Ip(address) => SlotArgument::Text(address.to_string()),
-            Filled::Cidr(network) => SlotArgument::Text(network.to_string()),
-            Filled::Uuid(uuid) => SlotArgument::Text(uuid.as_hyphenated().to_string()),
-            Filled::Path { at, .. } => SlotArgument::Text(at.subject()),
-            Filled::Secret(name) => SlotArgument::Text(format!("secret {name}")),
-        };
-        let shown = match &argument {
-            SlotArgument::Unsigned(number) => number.to_string(),
-            SlotArgument::Signed(number) => number.to_string(),
-            SlotArgument::Text(text) => text.clone(),
-            SlotArgument::Path(path) => path.to_string(),
+            _ => SlotArgument::Text(shown.clone()),
         };
         let separator = if detail.is_empty() { "" } else { " " };
         let _never_fails = write!(detail, "{separator}{label}={shown}").is_err();

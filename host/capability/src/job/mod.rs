@@ -20,7 +20,7 @@ use crate::execute::{CommandRequest, RunError, once};
 use crate::ownership;
 use crate::record::Deed;
 use crate::service::undeclared;
-use crate::slot::Slot;
+use crate::slot::{Slot, SlotValue};
 use bulkhead_helper::protocol::{JobAnswer, JobCall, JobEntry as PlaceEntry, JobKey, StartJob};
 use bulkhead_model::ability::Capability;
 use bulkhead_model::effect::EffectOutcome;
@@ -129,6 +129,18 @@ impl<'call> Jobs<'call> {
         let key = self.key(name, key)?;
         let template = self.template(name)?;
         let allowed = policy::allow_template(self.call, template.runs.as_str())?;
+        if allowed.stages.iter().any(|stage| !stage.template.captures.is_empty()) {
+            return Err(CapabilityError::denied(
+                format!("job '{}', whose output holds a secret,", template.name),
+                "no line; a job's output outlives its call: run the command by itself",
+            ));
+        }
+        if let Some(slot) = slots.iter().find(|slot| matches!(slot.value, SlotValue::Secret(_))) {
+            return Err(CapabilityError::denied(
+                format!("a secret for a job, in slot '{}'", GuestText::new(&slot.name, SHOWN)),
+                "no line; a job outlives its call and is written down, which no secret is: use [[execute]]",
+            ));
+        }
         let prepared = request::prepare(self.call, &allowed, slots)?;
         prepared.keep_apart(self.call).await?;
         Ok(Start { key, template, allowed, prepared })

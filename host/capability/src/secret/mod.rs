@@ -6,16 +6,25 @@
 
 mod answer;
 mod forms;
+mod handle;
+mod hold;
 mod redactor;
 mod source;
+mod vault;
 mod view;
 
+pub(crate) use handle::no_text;
+pub use handle::{MOST_KEPT, NAME_BYTES, Secrets};
+pub use hold::{Held, HeldSecrets, Purpose};
 pub use redactor::{LONGEST_BYTES, MOST_BYTES, REDACTED, Redactor, SHORTEST_BYTES, Secret, SecretError};
 pub use source::{Environment, SecretSource, SourceError};
+pub use vault::{Vault, VaultError};
 
+use bulkhead_model::id::Digest;
 use bulkhead_model::manifest::{OptionDeclaration, OptionType, OptionValue};
 use bulkhead_model::secret::{InvalidSecretReference, SecretReference};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a backend has of secrets.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +33,19 @@ pub struct BackendSecrets {
     pub redactor: Redactor,
     /// What its options of type `secret` refer to, by the option's name.
     pub options: BTreeMap<String, Secret>,
+    /// What seals the secrets that are kept; none where nothing is kept beyond the process.
+    pub vault: Option<Arc<Vault>>,
+}
+
+impl BackendSecrets {
+    /// What tells the secrets of the options from others, by the option's name: one that was changed has another. Empty without a vault.
+    #[must_use]
+    pub fn fingerprints(&self) -> BTreeMap<String, Digest> {
+        let of = |vault: &Arc<Vault>| {
+            self.options.iter().map(|(name, secret)| (name.clone(), vault.fingerprint(secret))).collect()
+        };
+        self.vault.as_ref().map(of).unwrap_or_default()
+    }
 }
 
 /// Why an option has no secret.
@@ -72,6 +94,6 @@ impl SecretSource {
                 Err(source) => return Err(OptionSecretError::Source { option, source }),
             };
         }
-        Ok(BackendSecrets { redactor: self.redactor().clone(), options })
+        Ok(BackendSecrets { redactor: self.redactor().clone(), options, vault: self.vault().cloned() })
     }
 }

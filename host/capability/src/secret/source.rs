@@ -3,6 +3,7 @@
 //! What others than its owner could read or change is refused: it is no secret, or not the one that the operator wrote.
 
 use super::redactor::{LONGEST_BYTES, Redactor, Secret, SecretError};
+use super::vault::Vault;
 use bulkhead_model::secret::SecretReference;
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::Errno;
@@ -28,6 +29,7 @@ pub type Environment = Arc<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
 pub struct SecretSource {
     redactor: Redactor,
     environment: Environment,
+    vault: Option<Arc<Vault>>,
 }
 
 impl fmt::Debug for SecretSource {
@@ -118,7 +120,17 @@ impl SecretSource {
     /// Secrets that `redactor` knows, from files and from what `environment` looks up.
     #[must_use]
     pub const fn new(redactor: Redactor, environment: Environment) -> Self {
-        Self { redactor, environment }
+        Self { redactor, environment, vault: None }
+    }
+
+    /// The same, with what seals the secrets that drivers keep.
+    #[must_use]
+    pub fn sealed_by(self, vault: Arc<Vault>) -> Self {
+        Self { vault: Some(vault), ..self }
+    }
+
+    pub(super) const fn vault(&self) -> Option<&Arc<Vault>> {
+        self.vault.as_ref()
     }
 
     /// Who knows the secrets.

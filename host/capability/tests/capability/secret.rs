@@ -152,6 +152,17 @@ async fn a_driver_gets_the_name_of_a_secret_and_the_host_its_text() {
     assert!(!format!("{:?}", lab.backend).contains("horse"), "a debug print of everything");
 }
 
+#[tokio::test]
+async fn a_file_that_a_command_wrote_a_secret_into_is_read_without_it() {
+    let lab = lab().await;
+    let call = lab.call();
+    let notes = crate::lab::state("{share}.json");
+    call.files().write(&notes, b"quota = 7").await.expect("written");
+    assert_eq!(call.files().read(&notes).await, Ok(b"quota = 7".to_vec()));
+    std::fs::write(lab.in_root("state", "{share}.json"), format!("login = {PASSWORD}")).expect("written");
+    assert_eq!(call.files().read(&notes).await, Ok(b"login = [secret]".to_vec()));
+}
+
 /// Case T-S1.
 #[tokio::test]
 async fn neither_the_ledger_nor_an_error_tells_a_secret_that_a_driver_says() {

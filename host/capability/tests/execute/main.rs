@@ -21,3 +21,5 @@ mod rights;
 mod running;
 #[cfg(test)]
 mod scripted;
+#[cfg(test)]
+mod secret;

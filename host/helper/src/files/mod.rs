@@ -98,8 +98,8 @@ pub fn perform(roots: &OpenedRoots, work: &FileWork, watch: &Watch) -> Result<Fi
             done(change::rename(&roots.parent(from)?, &roots.parent(to)?, *kind))
         }
         FileWork::Copy { from, to } => done(copy::copy(&roots.parent(from)?, &roots.parent(to)?, watch)),
-        FileWork::Replace { at, content, before } => {
-            done(replace::replace(&roots.parent(at)?, content, *before))
+        FileWork::Replace { at, content, before, readers } => {
+            done(replace::replace(&roots.parent(at)?, (content, *readers), *before))
         }
     }
 }

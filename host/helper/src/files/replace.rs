@@ -1,7 +1,7 @@
 //! A file's whole content in one step: written beside it, synced, put in its place, the directory synced.
 
 use super::beneath::{Parent, kernel, make_file};
-use crate::protocol::Before;
+use crate::protocol::{Before, Readers};
 use bulkhead_model::error::CapabilityError;
 use cap_std::fs::{Dir, File, Permissions, PermissionsExt};
 use rustix::fs::{RenameFlags, renameat_with};
@@ -11,14 +11,15 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The mode of files that programs read.
-const FILE_MODE: u32 = 0o644;
-
 /// Put `content` at `at`. Only with the path to oneself: what a crash left beside it is replaced too.
 ///
 /// Fails with `already-exists` if something stands there although nothing should.
-pub(super) fn replace(at: &Parent, content: &[u8], before: Before) -> Result<(), CapabilityError> {
-    let mut beside = Beside::make(at)?;
+pub(super) fn replace(
+    at: &Parent,
+    (content, readers): (&[u8], Readers),
+    before: Before,
+) -> Result<(), CapabilityError> {
+    let mut beside = Beside::make(at, readers)?;
     beside.write(content)?;
     beside.put_in_place(before)
 }
@@ -33,10 +34,14 @@ pub(super) struct Beside<'parent> {
 }
 
 impl<'parent> Beside<'parent> {
-    /// Make it, empty. Only with the path to oneself: what a crash left there is replaced.
-    pub(super) fn make(at: &'parent Parent) -> Result<Self, CapabilityError> {
+    /// Make it, empty, for these readers. Only with the path to oneself: what a crash left there is replaced.
+    pub(super) fn make(at: &'parent Parent, readers: Readers) -> Result<Self, CapabilityError> {
         let name = name_beside(at.name());
-        let made = remove_if_there(&at.directory, &name).and_then(|()| make_file(&at.directory, &name));
+        let made = remove_if_there(&at.directory, &name).and_then(|()| {
+            let file = make_file(&at.directory, &name)?;
+            kernel(file.set_permissions(Permissions::from_mode(readers.mode())))?;
+            Ok(file)
+        });
         let file = made.map_err(|error| at.failed("writing", error))?;
         Ok(Self { at, name, file, is_placed: false })
     }
@@ -50,8 +55,7 @@ impl<'parent> Beside<'parent> {
     ///
     /// Fails with `already-exists` if something stands there although nothing should.
     pub(super) fn put_in_place(mut self, before: Before) -> Result<(), CapabilityError> {
-        let placed = kernel(self.file.set_permissions(Permissions::from_mode(FILE_MODE)))
-            .and_then(|()| kernel(self.file.sync_all()))
+        let placed = kernel(self.file.sync_all())
             .and_then(|()| put_in_place(&self.at.directory, &self.name, self.at.name(), before));
         placed.map_err(|error| self.at.failed("writing", error))?;
         self.is_placed = true;

@@ -5,7 +5,7 @@
 use super::OpenedRoots;
 use super::beneath::{Parent, file};
 use super::replace::Beside;
-use crate::protocol::{Before, FilePath, Mounts};
+use crate::protocol::{Before, FilePath, Mounts, Readers};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use rustix::fs::{FileType, fstat};
 use std::fs::File;
@@ -36,7 +36,7 @@ pub fn receive<P: AsRef<[u8]>>(
     keep: impl FnOnce() -> bool,
 ) -> Result<(), CapabilityError> {
     let parent: Parent = roots.parent(at)?;
-    let mut beside = Beside::make(&parent)?;
+    let mut beside = Beside::make(&parent, Readers::All)?;
     while let Some(piece) = next() {
         beside.write(piece.as_ref())?;
     }

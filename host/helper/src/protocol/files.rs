@@ -113,6 +113,8 @@ pub enum FileWork {
         content: Vec<u8>,
         /// What stands there.
         before: Before,
+        /// Who may read it.
+        readers: Readers,
     },
 }
 
@@ -146,6 +148,25 @@ pub enum Mounts {
     Enter,
     /// A tree ends where another filesystem begins.
     Stop,
+}
+
+/// Who may read a file beside its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Readers {
+    /// Every program that is pointed to it.
+    All,
+    /// Nobody: it holds a secret.
+    OwnerOnly,
+}
+
+impl Readers {
+    /// Its permission bits.
+    pub(crate) const fn mode(self) -> u32 {
+        match self {
+            Self::All => 0o644,
+            Self::OwnerOnly => 0o600,
+        }
+    }
 }
 
 /// What becomes of what stands at a name's new place.

@@ -20,14 +20,16 @@
 mod dbus;
 mod files;
 mod job;
+mod secret;
 mod service;
 
 pub use dbus::{DbusItem, DbusReply, DbusRequest, DbusValue, LARGEST_REPLY, MOST_ITEMS};
 pub use files::{
     Before, Claimed, DirectoryEntry, FileFacts, FileKind, FilePath, FileReply, FileWork, FilesCall, Mounts,
-    RenameKind, RootFacts, Space,
+    Readers, RenameKind, RootFacts, Space,
 };
 pub use job::{JobAnswer, JobCall, JobEnd, JobEntry, JobKey, JobState, PipeFinished, PipeRequest, StartJob};
+pub use secret::SecretText;
 pub use service::{
     BindRequest, GroupInterface, GroupKey, ServiceAnswer, ServiceCall, ServiceExit, ServiceState,
     ServiceStatus, StartService, StartServices,
@@ -176,6 +178,8 @@ pub enum SlotArgument {
     Text(String),
     /// For `path`: the way below the slot's root.
     Path(RelativePath),
+    /// For `secret`.
+    Secret(SecretText),
 }
 
 /// What the helper says.

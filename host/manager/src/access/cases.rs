@@ -4,6 +4,7 @@ use super::sample::{list, rule, states};
 use super::state::{self, Reach};
 use bulkhead_model::access::{AccessOutcome, AccessRule, AccessUpdate};
 use bulkhead_model::id::AccessRuleId;
+use bulkhead_model::secret::SealedSecret;
 use bulkhead_model::share::Protocol;
 use bulkhead_model::status::{AccessRuleState as State, AccessRulesStatus};
 
@@ -27,13 +28,19 @@ fn what_the_driver_says_of_a_rule_counts_unless_somebody_wants_it_otherwise_by_n
     ] {
         let only = rule("10.0.0.1", before);
         let asked = AccessUpdate { rules: vec![only.rule.clone()], ..AccessUpdate::default() };
-        let said =
-            AccessOutcome { rule: only.rule.id, state: State::Error, access_key: Some("key".to_owned()) };
+        let said = AccessOutcome {
+            rule: only.rule.id,
+            state: State::Error,
+            access_key: Some(SealedSecret::new("key".to_owned())),
+        };
         let mut rules = list([only]);
         state::settle(&mut rules, Some(&asked), REACH, &[said]).expect("it was asked");
         let found = rules.iter().next();
         assert_eq!(found.map(|rule| rule.state), after, "{before:?}");
-        assert!(found.is_none_or(|rule| rule.access_key.as_deref() == Some("key")), "{before:?}");
+        assert!(
+            found.is_none_or(|rule| rule.access_key.as_ref().map(SealedSecret::as_str) == Some("key")),
+            "{before:?}"
+        );
     }
 }
 
@@ -56,7 +63,7 @@ fn a_batch_carries_all_rules_in_force_the_new_and_the_leaving_ones_and_ends_as_t
         let outcome = |rule, state, key: Option<&str>| AccessOutcome {
             rule,
             state,
-            access_key: key.map(str::to_owned),
+            access_key: key.map(|key| SealedSecret::new(key.to_owned())),
         };
         let said = if says_something {
             vec![outcome(three, State::Error, Some("key")), outcome(two, State::Error, None)]

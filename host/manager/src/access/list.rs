@@ -206,6 +206,7 @@ fn note(steps: &[Step], instance: ShareInstanceId, cause: &Cause, change: &mut C
 mod tests {
     use super::super::sample::{list, rule};
     use super::*;
+    use bulkhead_model::secret::SealedSecret;
     use bulkhead_model::status::AccessRuleState as State;
 
     /// A list of rules in these states, as it was read.
@@ -240,14 +241,17 @@ mod tests {
             let edited = rules.edit(
                 |_| true,
                 |rule| {
-                    rule.access_key = Some("key".to_owned());
+                    rule.access_key = Some(SealedSecret::new("key".to_owned()));
                     if [queued, applying].contains(&rule.state) {
                         rule.state = State::QueuedToDeny;
                     }
                 },
             );
             assert_eq!((edited, rules.steps.len()), (2, changes), "{states:?}");
-            assert!(rules.iter().all(|rule| rule.access_key.as_deref() == Some("key")), "{states:?}");
+            assert!(
+                rules.iter().all(|rule| rule.access_key.as_ref().map(SealedSecret::as_str) == Some("key")),
+                "{states:?}"
+            );
             let mut change = Change::default();
             rules.write(&Cause::host("test"), &mut change);
             assert_eq!((change.rows.len(), change.words.len()), (1, changes), "{states:?}");

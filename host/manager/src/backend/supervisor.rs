@@ -3,6 +3,7 @@
 use super::{Backend, Serving, Term, concurrent_calls, ensure, hook, reconcile, usage};
 use crate::begun;
 use crate::failure::describe;
+use crate::kept;
 use crate::manager::Inner;
 use crate::records::Stored;
 use crate::scheduler::Functions;
@@ -143,6 +144,7 @@ async fn read_statistics(inner: &Arc<Inner>, backend: &Backend, serving: &Servin
     let mut pause = first_pause;
     loop {
         begun::sweep(inner, &backend.name).await;
+        kept::sweep(inner, &backend.name).await;
         tokio::time::sleep(pause).await;
         pause = measure(inner, backend, serving, &mut waits).await;
         if ensure::has_changed(inner, serving).await {

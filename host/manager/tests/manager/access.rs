@@ -7,6 +7,7 @@ use bulkhead_model::access::{AccessLevel, AccessOutcome, AccessTo, AccessUpdate}
 use bulkhead_model::error::DriverErrorCode;
 use bulkhead_model::id::{AccessRuleId, ShareId};
 use bulkhead_model::operation::OperationState;
+use bulkhead_model::secret::SealedSecret;
 use bulkhead_model::statistics::IpVersion;
 use bulkhead_model::status::{AccessRuleState, AccessRulesStatus};
 use std::collections::BTreeMap;
@@ -137,12 +138,18 @@ async fn outcomes_count_for_each_rule_and_a_denied_rule_goes_whatever_is_said_of
     let house = House::new().await;
     let share = house.share().await.share.id;
     let one = house.rule(share, "10.0.0.1").await.rule.id;
-    let said = AccessOutcome { access_key: Some("key".to_owned()), ..outcome(one, AccessRuleState::Error) };
+    let said = AccessOutcome {
+        access_key: Some(SealedSecret::new("key".to_owned())),
+        ..outcome(one, AccessRuleState::Error)
+    };
     house.driver.then("update-access", Act::Rules(vec![said]));
     let two = house.rule(share, "10.0.0.2").await;
     assert_eq!(two.state, AccessRuleState::Active);
     let first = &rules(&house, share)[0];
-    assert_eq!((first.state, first.access_key.as_deref()), (AccessRuleState::Error, Some("key")));
+    assert_eq!(
+        (first.state, first.access_key.as_ref().map(SealedSecret::as_str)),
+        (AccessRuleState::Error, Some("key"))
+    );
     house.driver.then("update-access", Act::Rules(vec![outcome(one, AccessRuleState::Error)]));
     house.manager.deny_access(&tenant(), share, one).await.expect("accepted");
     house.settled().await;

@@ -21,6 +21,7 @@ mod group_snapshot;
 mod group_type;
 mod hook;
 mod house;
+mod kept;
 mod managing;
 mod metadata;
 mod migration;

@@ -38,15 +38,13 @@ pub enum Misfit {
     /// It wants what nobody offers.
     #[error(
         "the component imports what this host does not offer: {list}\n\
-         hint: a driver may import {known} of bulkhead:host, and nothing else{later}", list = .imports.join(", ")
+         hint: a driver may import {known} of bulkhead:host, and nothing else", list = .imports.join(", ")
     )]
     UnknownImports {
         /// The imports.
         imports: Vec<String>,
         /// What this host offers.
         known: String,
-        /// What of it is of the contract, as a further line.
-        later: String,
     },
     /// It does not export what every driver has.
     #[error("the component does not export what every driver must: {list}{near}", list = .missing.join(", "))]

@@ -33,7 +33,7 @@ impl Import<'_> {
     fn is_offered(&self) -> bool {
         InterfaceName::parse(self.name).is_some_and(|name| match self.lends_types_only {
             true => name.is_of_contract(),
-            false => name.capability().is_some_and(|one| Capability::SERVED.contains(&one)),
+            false => name.capability().is_some(),
         })
     }
 
@@ -100,21 +100,8 @@ fn check_imports(imports: &[Import<'_>]) -> Result<(), Misfit> {
     if unknown.is_empty() {
         return Ok(());
     }
-    let known: Vec<_> = Capability::SERVED.iter().map(|one| one.interface()).collect();
-    let later = served_later(&unknown);
-    Err(Misfit::UnknownImports { imports: unknown, known: known.join(", "), later })
-}
-
-fn served_later(unknown: &[String]) -> String {
-    let capabilities = unknown.iter().filter_map(|name| InterfaceName::parse(name)?.capability());
-    let later: Vec<_> = capabilities.map(Capability::interface).collect();
-    match later.as_slice() {
-        [] => String::new(),
-        [one] => format!("\nhint: {one} is of the contract, but a later release serves it"),
-        several => {
-            format!("\nhint: {} are of the contract, but a later release serves them", several.join(", "))
-        }
-    }
+    let known: Vec<_> = Capability::ALL.iter().map(|one| one.interface()).collect();
+    Err(Misfit::UnknownImports { imports: unknown, known: known.join(", ") })
 }
 
 fn missing_exports(abilities: &Abilities) -> Vec<String> {

@@ -4,7 +4,10 @@
 mod dbus;
 mod http;
 mod job;
+mod option;
+mod secret;
 mod service;
+mod slot;
 
 pub use dbus::{DbusArgument, DbusTemplate, DbusType};
 pub use http::{
@@ -12,7 +15,10 @@ pub use http::{
     SessionTemplate, TokenPlace, TokenSource, TokenTemplate, TokenUse,
 };
 pub use job::{JobTemplate, PipelineTemplate};
+pub use option::{OptionDeclaration, OptionType, OptionValue};
+pub use secret::{Capture, SECURITY_SERVICE, SecretAlphabet, SecretDeclaration};
 pub use service::{BindTemplate, GroupInstance, GroupNetwork, GroupTemplate, Readiness, ServiceTemplate};
+pub use slot::{AccessRulesOf, AccessRulesStyle, PathKind, SlotType};
 
 use crate::id::{Digest, DriverName, Label};
 use crate::pattern::Pattern;
@@ -29,6 +35,9 @@ pub struct Manifest {
     /// Options the operator may set.
     #[serde(default, rename = "option", skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<OptionDeclaration>,
+    /// Purposes of secrets that are made or captured.
+    #[serde(default, rename = "secret", skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretDeclaration>,
     /// Directories the operator binds.
     #[serde(default, rename = "root", skip_serializing_if = "Vec::is_empty")]
     pub roots: Vec<RootDeclaration>,
@@ -99,80 +108,6 @@ pub struct DriverDeclaration {
 
 const fn one() -> u32 {
     1
-}
-
-/// The type of an option.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OptionType {
-    /// Text.
-    String,
-    /// A whole number.
-    Integer,
-    /// A finite number.
-    Float,
-    /// True or false.
-    Boolean,
-    /// A list of texts.
-    List,
-    /// Texts by text.
-    Map,
-    /// One of `choices`.
-    Enum,
-    /// A reference to a secret, never its text.
-    Secret,
-}
-
-/// `[[option]]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct OptionDeclaration {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    #[serde(rename = "type")]
-    pub option_type: OptionType,
-    /// What holds if the operator sets nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default: Option<OptionValue>,
-    /// Smallest number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min: Option<f64>,
-    /// Largest number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max: Option<f64>,
-    /// For `enum`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub choices: Vec<String>,
-    /// Whether the operator must set it.
-    #[serde(default)]
-    pub required: bool,
-    /// Whether a replication peer may read it.
-    #[serde(default)]
-    pub peer: bool,
-    /// What it is for.
-    pub help: String,
-    /// Names it had.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub deprecated_names: Vec<String>,
-}
-
-/// The value of an option, as TOML spells it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum OptionValue {
-    /// True or false.
-    Boolean(bool),
-    /// A whole number.
-    Integer(i64),
-    /// A number.
-    Float(f64),
-    /// Text, a choice, or a secret's name.
-    Text(String),
-    /// A list.
-    List(Vec<String>),
-    /// A map.
-    Map(BTreeMap<String, String>),
 }
 
 /// What stands in a root, and who reads it.
@@ -276,6 +211,9 @@ pub struct CommandTemplate {
     /// The group in whose namespaces it runs; none: the machine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inside: Option<Label>,
+    /// The secrets that stand in its standard output, by purpose: taken out of it, and handed to the driver by reference.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub captures: BTreeMap<Label, Capture>,
     /// How much of its output is kept, in bytes (1 MiB).
     #[serde(default = "one_mebibyte")]
     pub capture: u64,
@@ -290,112 +228,6 @@ const fn one_mebibyte() -> u64 {
 
 const fn ten_minutes() -> u64 {
     600
-}
-
-/// How a path slot reaches the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PathKind {
-    /// As an open descriptor, `/proc/self/fd/N`: what is opened is what is used.
-    Existing,
-    /// Descriptor of the parent and one name that is not there yet.
-    New,
-    /// Descriptor of the parent alone: the program makes the one name in it, not there yet, by itself.
-    NewInside,
-    /// Descriptor of the parent and one name that is there.
-    Remove,
-    /// Descriptor of the parent and one name to mount on.
-    MountTarget,
-    /// As an absolute path that another process reads.
-    Text,
-}
-
-impl PathKind {
-    /// Whether the program makes, removes or mounts on the name itself, rather than using what stands there.
-    #[must_use]
-    pub const fn changes_its_name(self) -> bool {
-        matches!(self, Self::New | Self::NewInside | Self::Remove | Self::MountTarget)
-    }
-}
-
-/// How access rules are written into a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AccessRulesStyle {
-    /// As exports(5) lists clients: `10.0.0.0/24(rw) 10.0.0.9(ro)`. Rules of another type than `ip` are left out; a list without any
-    /// client names one that nobody is.
-    Exports5,
-    /// As `CLIENT` blocks of NFS-Ganesha, the longest prefix first, because the first that fits an address decides. Rules of another type
-    /// than `ip` are left out, as are IPv6 networks of /100 to /127, which the server cannot read; without any rule there is no block.
-    Ganesha,
-    /// As a JSON array, for requests: `[{"type":"ip","to":"10.0.0.0/24","level":"rw"}]`. Every rule is in it.
-    Json,
-}
-
-/// Where the rules of an `access-rules` slot come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AccessRulesOf {
-    /// The rules this call carries.
-    Call,
-}
-
-/// The type of a slot. Its alphabet excludes every separator of the places it may stand in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", deny_unknown_fields, rename_all = "kebab-case")]
-pub enum SlotType {
-    /// A number of bytes.
-    Bytes,
-    /// A number of GiB.
-    Gib,
-    /// A whole number in a range.
-    Integer {
-        /// Smallest.
-        min: i64,
-        /// Largest.
-        max: i64,
-    },
-    /// One of a few words.
-    Enum {
-        /// The words: letters, digits, `-`, `_`, `.`; never beginning with `-`.
-        values: Vec<String>,
-    },
-    /// An IP address.
-    Ip,
-    /// An IP network.
-    Cidr,
-    /// A TCP or UDP port, 1 to 65,535.
-    Port,
-    /// A UUID.
-    Uuid,
-    /// The host-derived name of a resource.
-    Name,
-    /// A path below a root.
-    Path {
-        /// How it reaches the program.
-        kind: PathKind,
-        /// The root.
-        root: Label,
-        /// The paths it may be.
-        pattern: Vec<Pattern>,
-    },
-    /// The access rules of the call.
-    AccessRules {
-        /// Where they come from.
-        of: AccessRulesOf,
-        /// How they are written.
-        style: AccessRulesStyle,
-    },
-    /// Free text, only as a whole argument that is no option; printable, at most `max` bytes.
-    Opaque {
-        /// Longest, in bytes.
-        max: u32,
-    },
-    /// A secret by reference: standard input, an encoded body or a 0600 file, never an argument.
-    Secret {
-        /// The options of type `secret` that it may be of: what a secret is for stands here, and it goes nowhere else.
-        of: Vec<String>,
-    },
 }
 
 /// How a file template quotes what stands in its slots.
@@ -551,7 +383,20 @@ impl Manifest {
         let sessions = self.sessions.iter().map(|template| (&template.name, template.digest()));
         let processes =
             commands.chain(files).chain(pipelines).chain(jobs).chain(groups).chain(services).chain(dbus);
-        processes.chain(endpoints).chain(requests).chain(sessions)
+        let secrets = self.secrets.iter().map(|secret| (&secret.name, secret.digest()));
+        processes.chain(endpoints).chain(requests).chain(sessions).chain(secrets)
+    }
+
+    /// The purpose `name`.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> Option<&SecretDeclaration> {
+        self.secrets.iter().find(|secret| secret.name.as_str() == name)
+    }
+
+    /// Whether `name` is an option of type `secret`.
+    #[must_use]
+    pub fn is_secret_option(&self, name: &str) -> bool {
+        self.options.iter().any(|option| option.name == name && option.option_type == OptionType::Secret)
     }
 
     /// The slots of every template that has some: its table, its name, and the slots.

@@ -17,7 +17,7 @@ pub use http_report::{EndpointReport, RequestReport, SessionReport, SessionReque
 pub use process_report::{DbusReport, GroupReport, JobReport, PipelineReport, ServiceReport};
 pub use report::{
     CommandReport, ExportReport, FileReport, ImportReport, OptionReport, PathReport, ProgramReport, Report,
-    RootReport, SlotReport,
+    RootReport, SecretReport, SlotReport,
 };
 
 #[cfg(test)]

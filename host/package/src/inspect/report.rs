@@ -11,8 +11,8 @@ use bulkhead_model::ability::{Ability, CONTRACT_VERSION, Capability, DRIVER_PACK
 use bulkhead_model::call::DriverLimits;
 use bulkhead_model::id::{Digest, Label};
 use bulkhead_model::manifest::{
-    CommandEffect, CommandTemplate, DriverDeclaration, FileFormat, FileTemplate, Manifest, OptionDeclaration,
-    Repeat, RootDeclaration, RootUse, SlotType, TemplateScope,
+    Capture, CommandEffect, CommandTemplate, DriverDeclaration, FileFormat, FileTemplate, Manifest,
+    OptionDeclaration, Repeat, RootDeclaration, RootUse, SecretDeclaration, SlotType, TemplateScope,
 };
 use bulkhead_model::pattern::{Pattern, Variable};
 use serde::Serialize;
@@ -64,6 +64,8 @@ pub struct Report {
     pub requests: Vec<RequestReport>,
     /// Files it may write, letter by letter.
     pub files: Vec<FileReport>,
+    /// What it makes and finds secrets for.
+    pub secrets: Vec<SecretReport>,
     /// Why it keeps data of the backend as a whole; none if it keeps data of its resources only.
     pub backend_private_data: Option<String>,
     /// Counters it draws numbers from.
@@ -179,6 +181,8 @@ pub struct CommandReport {
     pub destroys: Option<Label>,
     /// Its slots.
     pub slots: Vec<SlotReport>,
+    /// The secrets in its output, by purpose.
+    pub captures: BTreeMap<Label, Capture>,
     /// How much of its output is kept, in bytes.
     pub capture_bytes: u64,
     /// How long it may take, in seconds.
@@ -225,6 +229,23 @@ pub struct SlotReport {
 #[serde(transparent)]
 pub struct OptionReport(pub OptionDeclaration);
 
+/// A purpose of secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SecretReport {
+    /// As declared.
+    #[serde(flatten)]
+    pub declared: SecretDeclaration,
+    /// The hash that a grant pins.
+    pub digest: Digest,
+}
+
+impl SecretReport {
+    fn of(declared: &SecretDeclaration) -> Self {
+        Self { declared: declared.clone(), digest: declared.digest() }
+    }
+}
+
 impl Report {
     /// Look at a package. Runs no code.
     #[must_use]
@@ -253,6 +274,7 @@ impl Report {
             sessions: manifest.sessions.iter().map(http_report::session).collect(),
             requests: manifest.requests.iter().map(http_report::request).collect(),
             files: manifest.files.iter().map(file).collect(),
+            secrets: manifest.secrets.iter().map(SecretReport::of).collect(),
             backend_private_data: manifest.private_data.as_ref().and_then(|data| data.backend_scope.clone()),
             counters: manifest.private_data.as_ref().map(|data| data.counters.clone()).unwrap_or_default(),
             export_addresses_from_option: manifest
@@ -386,6 +408,7 @@ fn command(template: &CommandTemplate) -> CommandReport {
         creates: template.creates.clone(),
         destroys: template.destroys.clone(),
         slots: slots(&template.slots),
+        captures: template.captures.clone(),
         capture_bytes: template.capture,
         timeout_seconds: template.timeout,
     }

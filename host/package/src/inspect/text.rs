@@ -2,10 +2,10 @@
 
 use super::http_text;
 use super::process_text::{dbus, group, job, pipeline, service};
-use super::report::{CommandReport, FileReport, OptionReport, Report, RootReport, SlotReport};
+use super::report::{CommandReport, FileReport, OptionReport, Report, RootReport, SecretReport, SlotReport};
 use bulkhead_model::call::DriverLimits;
 use bulkhead_model::manifest::{
-    CommandEffect, FileFormat, OptionType, OptionValue, Repeat, RootUse, TemplateScope,
+    Capture, CommandEffect, FileFormat, OptionType, OptionValue, Repeat, RootUse, TemplateScope,
 };
 use std::fmt::{self, Display, Formatter};
 
@@ -43,6 +43,7 @@ impl Display for Report {
         section(out, "sessions (the host logs in and keeps the tokens)", &self.sessions, http_text::session)?;
         section(out, "requests", &self.requests, http_text::request)?;
         section(out, "files it writes", &self.files, file)?;
+        section(out, "secrets it makes or finds, and never sees", &self.secrets, secret)?;
         self.data(out)?;
         section(out, "options, beside those every backend has", &self.options, option)?;
         limits(&self.limits, out)
@@ -176,9 +177,22 @@ fn command(command: &CommandReport, out: &mut Formatter<'_>) -> fmt::Result {
             writeln!(out, "    {verb} {{{slot}}}")?;
         }
     }
+    for (purpose, capture) in &command.captures {
+        let place = match capture {
+            Capture::Line(beginning) => format!("behind {} on a line", quoted(beginning)),
+            Capture::Json(pointer) => format!("at {pointer} in JSON"),
+        };
+        writeln!(out, "    its output holds a secret, {purpose}, {place}: taken out")?;
+    }
     let (seconds, bytes) = (command.timeout_seconds, command.capture_bytes);
     writeln!(out, "    at most {seconds} s, {bytes} bytes of output")?;
     writeln!(out, "    pinned as {}", command.digest)
+}
+
+fn secret(SecretReport { declared, digest }: &SecretReport, out: &mut Formatter<'_>) -> fmt::Result {
+    let kept = if declared.keep { ", kept for a resource" } else { "" };
+    writeln!(out, "  {}: {} ({} letters{kept})", declared.name, declared.reason, declared.length)?;
+    writeln!(out, "    pinned as {digest}")
 }
 
 fn file(file: &FileReport, out: &mut Formatter<'_>) -> fmt::Result {

@@ -11,6 +11,7 @@ mod job;
 mod option;
 mod request;
 mod root;
+mod secret;
 mod service;
 mod session;
 mod slot;
@@ -87,6 +88,7 @@ pub fn check(manifest: &Manifest) -> Vec<Finding> {
     dbus::check(manifest, &mut findings);
     request::check(manifest, &mut findings);
     session::check(manifest, &mut findings);
+    secret::check(manifest, &mut findings);
     template_names(manifest, &mut findings);
     findings
 }
@@ -115,6 +117,7 @@ fn template_names(manifest: &Manifest, findings: &mut Vec<Finding>) {
     manifest.endpoints.iter().enumerate().for_each(|(place, one)| look("endpoint", place, &one.name));
     manifest.requests.iter().enumerate().for_each(|(place, one)| look("request", place, &one.name));
     manifest.sessions.iter().enumerate().for_each(|(place, one)| look("session", place, &one.name));
+    manifest.secrets.iter().enumerate().for_each(|(place, one)| look("secret", place, &one.name));
 }
 
 /// A reason that a reviewer can read.

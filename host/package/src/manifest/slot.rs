@@ -169,17 +169,22 @@ pub(super) fn types(
 /// What a secret is for stands where it goes: a slot takes the secrets that it names, and no other.
 fn secrets(manifest: &Manifest, of: &[String], path: Vec<Step>, findings: &mut Vec<Finding>) {
     let options = manifest.options.iter().filter(|option| option.option_type == OptionType::Secret);
-    let known: Vec<&str> = options.map(|option| option.name.as_str()).collect();
+    let purposes = manifest.secrets.iter().map(|purpose| purpose.name.as_str());
+    let known: Vec<&str> = options.map(|option| option.name.as_str()).chain(purposes).collect();
     if of.is_empty() {
         let finding = Finding::new(path.clone(), "the slot does not say which secrets it takes");
         findings.push(finding.hint("name options of type secret, for example of = [\"password\"]"));
     }
     for (number, name) in of.iter().enumerate().filter(|(_, name)| !known.contains(&name.as_str())) {
-        let finding =
-            Finding::new(below!(path.as_slice(), number), format!("'{name}' is no option of type secret"));
+        let finding = Finding::new(
+            below!(path.as_slice(), number),
+            format!("'{name}' is neither an option of type secret nor a purpose"),
+        );
         findings.push(match nearest(name, known.iter().copied()) {
             Some(near) => finding.hint(format!("did you mean '{near}'?")),
-            None => finding.hint(format!("declare [[option]] name = \"{name}\" type = \"secret\"")),
+            None => {
+                finding.hint(format!("declare [[option]] name = \"{name}\" type = \"secret\", or [[secret]]"))
+            }
         });
     }
 }

@@ -199,7 +199,7 @@ fn a_secret_goes_only_where_its_name_stands() {
     refuses(
         slot,
         "slots.key = { type = \"secret\", of = [\"export-address\"] }",
-        "is no option of type secret",
+        "is neither an option of type secret nor a purpose",
     );
     refuses(slot, "slots.key = { type = \"secret\", of = [] }", "which secrets it takes");
 }

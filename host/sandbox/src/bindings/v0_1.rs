@@ -26,6 +26,7 @@ wasmtime::component::bindgen!({
             import bulkhead:host/http@0.1.0;
             import bulkhead:host/config@0.1.0;
             import bulkhead:host/private-data@0.1.0;
+            import bulkhead:host/secret@0.1.0;
             import bulkhead:host/lock@0.1.0;
             import bulkhead:host/network-allocation@0.1.0;
             import bulkhead:host/log@0.1.0;

@@ -9,6 +9,7 @@ mod serve;
 mod servers;
 
 use crate::bindings::convert::Breach;
+use crate::bindings::convert::access::AccessKeys;
 use crate::bindings::convert::error::error_from_wit;
 use crate::bindings::convert::location::LocationRights;
 use crate::bindings::convert::share::CanBePolled;
@@ -63,7 +64,8 @@ impl Generation {
         arguments: E::Arguments<'_>,
         convert: impl FnOnce(E::Answer) -> Result<T, Breach> + Send,
     ) -> Result<T, CallError> {
-        self.call_at::<E, T>(&self.rights, (reason, target), arguments, convert).await
+        let convert = |answer, _: &AccessKeys<'_>| convert(answer);
+        self.call_at_with_keys::<E, T>(&self.rights, (reason, target), arguments, convert).await
     }
 
     /// As [`Self::call`], where locations that a failure leaves behind may be at the addresses of `rights`.
@@ -74,9 +76,35 @@ impl Generation {
         arguments: E::Arguments<'_>,
         convert: impl FnOnce(E::Answer) -> Result<T, Breach> + Send,
     ) -> Result<T, CallError> {
+        let convert = |answer, _: &AccessKeys<'_>| convert(answer);
+        self.call_at_with_keys::<E, T>(rights, (reason, target), arguments, convert).await
+    }
+
+    /// As [`Self::call`], for answers that hold references to secrets.
+    async fn call_with_keys<E: Export, T>(
+        &self,
+        reason: &CallReason,
+        target: CallTarget,
+        arguments: E::Arguments<'_>,
+        convert: impl FnOnce(E::Answer, &AccessKeys<'_>) -> Result<T, Breach> + Send,
+    ) -> Result<T, CallError> {
+        self.call_at_with_keys::<E, T>(&self.rights, (reason, target), arguments, convert).await
+    }
+
+    async fn call_at_with_keys<E: Export, T>(
+        &self,
+        rights: &LocationRights,
+        (reason, target): (&CallReason, CallTarget),
+        arguments: E::Arguments<'_>,
+        convert: impl FnOnce(E::Answer, &AccessKeys<'_>) -> Result<T, Breach> + Send,
+    ) -> Result<T, CallError> {
         let against = |Breach(reason)| CallError::InvalidAnswer { function: E::LABEL, reason };
-        match self.caller.call::<E>(reason, target, arguments).await? {
-            Ok(answer) => convert(answer).map_err(against),
+        let (answer, held) = self.caller.call::<E>(reason, target, arguments).await?;
+        match answer {
+            Ok(answer) => {
+                let keys = AccessKeys::of_call(&held, &self.caller.backend);
+                convert(answer, &keys).map_err(against)
+            }
             Err(error) => Err(CallError::Answered(error_from_wit(rights, error).map_err(against)?)),
         }
     }

@@ -1,6 +1,7 @@
 //! Calls about replicas and their snapshots.
 
 use super::Generation;
+use crate::bindings::convert::access::AccessKeys;
 use crate::bindings::convert::replica::{
     created_from_wit, promoted_from_wit, promotion_to_wit, replica_snapshot_to_wit, replica_state_from_wit,
     replica_to_wit, replicas_to_wit, reversion_to_wit, siblings_to_wit, snapshots_to_wit, updates_from_wit,
@@ -30,9 +31,9 @@ impl Generation {
         view: &ReplicaView,
     ) -> Result<ReplicaOutcome, CallError> {
         let rights = self.rights.at(view.replica.share.server.as_ref());
-        let convert = |outcome| created_from_wit(&rights, view, outcome);
+        let convert = |outcome, keys: &AccessKeys<'_>| created_from_wit((&rights, keys), view, outcome);
         let arguments = view_to_wit(view);
-        self.call::<CreateReplica, _>(reason, target::replica(view), (&arguments,), convert).await
+        self.call_with_keys::<CreateReplica, _>(reason, target::replica(view), (&arguments,), convert).await
     }
 
     pub(super) async fn delete_replica_of(
@@ -52,9 +53,11 @@ impl Generation {
         reason: &CallReason,
         promotion: &Promotion,
     ) -> Result<Vec<ReplicaOutcome>, CallError> {
-        let convert = |outcomes| promoted_from_wit(&self.rights, promotion, outcomes);
+        let convert =
+            |outcomes, keys: &AccessKeys<'_>| promoted_from_wit((&self.rights, keys), promotion, outcomes);
         let arguments = promotion_to_wit(promotion);
-        self.call::<PromoteReplica, _>(reason, target::promotion(promotion), (&arguments,), convert).await
+        self.call_with_keys::<PromoteReplica, _>(reason, target::promotion(promotion), (&arguments,), convert)
+            .await
     }
 
     pub(super) async fn update_replica_state_of(

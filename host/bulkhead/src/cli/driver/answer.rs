@@ -168,6 +168,7 @@ pub(super) fn left_behind(error: &CallError) -> Option<Value> {
 mod tests {
     use super::*;
     use bulkhead_model::id::AccessRuleId;
+    use bulkhead_model::secret::SealedSecret;
     use bulkhead_model::status::AccessRuleState;
 
     #[test]
@@ -175,7 +176,7 @@ mod tests {
         let outcome = AccessOutcome {
             rule: AccessRuleId::random(),
             state: AccessRuleState::Active,
-            access_key: Some("hunter2".to_owned()),
+            access_key: Some(SealedSecret::new("hunter2".to_owned())),
         };
         let shown = outcomes(&[outcome]).to_string();
         assert!(shown.contains("active") && !shown.contains("hunter2"), "{shown}");

@@ -4,8 +4,11 @@ use super::{Breach, check_count, shown};
 use crate::bindings::v0_1::bulkhead::driver::access::AccessUpdate as WitAccessUpdate;
 use crate::bindings::v0_1::bulkhead::driver::mountable_snapshots::SnapshotAccessUpdate as WitSnapshotAccessUpdate;
 use crate::bindings::v0_1::bulkhead::driver::types as wit;
+use bulkhead_capability::backend::Backend;
+use bulkhead_capability::secret::{HeldSecrets, Purpose};
 use bulkhead_model::access::{AccessLevel, AccessOutcome, AccessRule, AccessTo, AccessUpdate};
 use bulkhead_model::id::AccessRuleId;
+use bulkhead_model::secret::{SealedSecret, access_key_place};
 use bulkhead_model::snapshot::SnapshotAccessUpdate;
 use bulkhead_model::status::AccessRuleState;
 use std::collections::BTreeSet;
@@ -79,10 +82,49 @@ const fn access_type(access_to: &AccessTo) -> wit::AccessType {
     }
 }
 
+/// The longest credential of a rule, in bytes, as in Manila.
+const LONGEST_KEY: usize = 255;
+
+/// What the references to credentials in an answer stand for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AccessKeys<'call>(Option<(&'call HeldSecrets, &'call Backend)>);
+
+impl<'call> AccessKeys<'call> {
+    /// Those that the call was given which answers.
+    pub(crate) const fn of_call(held: &'call HeldSecrets, backend: &'call Backend) -> Self {
+        Self(Some((held, backend)))
+    }
+
+    /// None at all: where no call stands behind an answer.
+    pub(crate) const fn none() -> Self {
+        Self(None)
+    }
+
+    /// The credential of `rule`, sealed for the records. Only what was captured, generated or kept for a purpose of the driver's is one:
+    /// the backend's own secrets are nobody's key.
+    fn sealed(&self, rule: AccessRuleId, reference: &str) -> Result<SealedSecret, Breach> {
+        let unknown = || {
+            Breach(format!(
+                "rule-outcome.access-key is a reference that the secret interface gave in this call, unlike '{}'",
+                shown(reference)
+            ))
+        };
+        let (held, backend) = self.0.ok_or_else(unknown)?;
+        let held = held.get(reference).filter(|held| matches!(held.purpose, Purpose::Declared(_)));
+        let secret = held.ok_or_else(unknown)?.secret;
+        if secret.expose_text().is_none_or(|text| text.len() > LONGEST_KEY) {
+            return Err(Breach(format!("the credential of a rule is UTF-8 of at most {LONGEST_KEY} bytes")));
+        }
+        let vault = backend.vault().map_err(|error| Breach(error.message))?;
+        vault.seal(&access_key_place(rule), &secret).map_err(|error| Breach(error.to_string()))
+    }
+}
+
 /// What became of the rules that were asked about, each at most once.
 pub(crate) fn outcomes_from_wit(
     update: &AccessUpdate,
     outcomes: Vec<wit::RuleOutcome>,
+    keys: &AccessKeys<'_>,
 ) -> Result<Vec<AccessOutcome>, Breach> {
     let asked = [&update.rules, &update.add, &update.remove, &update.update];
     let mut open: BTreeSet<AccessRuleId> = asked.into_iter().flatten().map(|rule| rule.id).collect();
@@ -96,18 +138,12 @@ pub(crate) fn outcomes_from_wit(
                     shown(&outcome.rule_id)
                 ))
             })?;
-        if let Some(key) = &outcome.access_key {
-            // Only the `secret` interface makes such names, and this host does not serve it: this one cannot be real.
-            return Err(Breach(format!(
-                "rule-outcome.access-key is a reference that the secret interface gave in this call, unlike '{}'",
-                shown(&key.name)
-            )));
-        }
+        let key = outcome.access_key.as_ref().map(|key| keys.sealed(rule, &key.name)).transpose()?;
         let state = match outcome.state {
             wit::RuleState::Active => AccessRuleState::Active,
             wit::RuleState::Error => AccessRuleState::Error,
         };
-        found.push(AccessOutcome { rule, state, access_key: None });
+        found.push(AccessOutcome { rule, state, access_key: key });
     }
     Ok(found)
 }
@@ -116,6 +152,10 @@ pub(crate) fn outcomes_from_wit(
 mod tests {
     use super::*;
     use crate::fixture;
+    use bulkhead_capability::secret::{Held, Vault};
+    use bulkhead_model::grant::Grant;
+    use bulkhead_model::id::Label;
+    use std::sync::Arc;
 
     fn outcome(id: &str) -> wit::RuleOutcome {
         wit::RuleOutcome { rule_id: id.to_owned(), state: wit::RuleState::Active, access_key: None }
@@ -138,18 +178,46 @@ mod tests {
             ..AccessUpdate::default()
         };
         let (kept, removed) = (update.rules[0].id.to_string(), update.remove[0].id.to_string());
-        let check = |outcomes| outcomes_from_wit(&update, outcomes);
+        let check = |outcomes| outcomes_from_wit(&update, outcomes, &AccessKeys::none());
         assert_eq!(check(vec![outcome(&kept), outcome(&removed)]).map(|found| found.len()), Ok(2));
         assert!(check(vec![outcome(&kept), outcome(&kept)]).is_err());
         assert!(check(vec![outcome(&AccessRuleId::random().to_string())]).is_err());
         assert!(check(vec![outcome(&update.rules[0].mapping_id.to_string())]).is_err());
     }
 
-    #[test]
-    fn a_credential_that_nobody_made_is_refused() {
+    #[tokio::test]
+    async fn a_credential_is_one_that_this_call_was_given_and_crosses_sealed() {
+        let (host, purpose) = (fixture::host().await, "access-key".parse::<Label>().expect("a label"));
+        let mut parts = host.parts("nas", fixture::manifest(), Grant::default()).expect("the parts");
+        let vault = Arc::new(Vault::new(&[7; 32]));
+        parts.secrets.vault = Some(Arc::clone(&vault));
+        let backend = Backend::new(parts).expect("a backend");
+        let held = HeldSecrets::default();
+        let hold = |purpose, text: &str| {
+            let secret = backend.redactor().secret(text.as_bytes().to_vec()).expect("a secret");
+            held.hold("tried", Held { purpose, secret }).expect("room")
+        };
+        let own = hold(Purpose::Declared(purpose.clone()), "correct horse");
+        let option = hold(Purpose::Option("password".to_owned()), "root password");
+        let long = hold(Purpose::Declared(purpose), &"a".repeat(256));
         let update = AccessUpdate { rules: vec![fixture::rule()], ..AccessUpdate::default() };
-        let key = wit::SecretRef { name: "root-password".to_owned() };
-        let answer = wit::RuleOutcome { access_key: Some(key), ..outcome(&update.rules[0].id.to_string()) };
-        assert!(outcomes_from_wit(&update, vec![answer]).is_err());
+        let rule = update.rules[0].id;
+        let answer = |name: &str, keys| {
+            let key = Some(wit::SecretRef { name: name.to_owned() });
+            outcomes_from_wit(
+                &update,
+                vec![wit::RuleOutcome { access_key: key, ..outcome(&rule.to_string()) }],
+                keys,
+            )
+        };
+        let keys = AccessKeys::of_call(&held, &backend);
+        let sealed = answer(&own, &keys).expect("its own")[0].access_key.clone().expect("a key");
+        let opened =
+            vault.open(&access_key_place(rule), &sealed, backend.redactor()).expect("sealed for this rule");
+        assert_eq!(opened.expose_text(), Some("correct horse"));
+        for name in [option.as_str(), long.as_str(), "password", "captured/99", "kept/root", ""] {
+            assert!(answer(name, &keys).is_err(), "{name}");
+        }
+        assert!(answer(&own, &AccessKeys::none()).is_err(), "of another call");
     }
 }

@@ -1,6 +1,8 @@
 //! Replicas and their snapshots, and what drivers answer about them.
 
-use super::access::{access_rules_of_share, outcomes_from_wit, rules_to_wit, snapshot_rule_to_wit};
+use super::access::{
+    AccessKeys, access_rules_of_share, outcomes_from_wit, rules_to_wit, snapshot_rule_to_wit,
+};
 use super::location::{LocationRights, locations_from_wit};
 use super::server::server_of;
 use super::share::share_to_wit;
@@ -133,7 +135,7 @@ pub(crate) const fn replica_state_from_wit(state: wit::ReplicaState) -> ReplicaS
 }
 
 fn outcome_from_wit(
-    rights: &LocationRights,
+    (rights, keys): (&LocationRights, &AccessKeys<'_>),
     rules: &[AccessRule],
     id: ShareInstanceId,
     outcome: wit_replication::ReplicaOutcome,
@@ -151,7 +153,7 @@ fn outcome_from_wit(
             wit::AccessRulesStatus::Syncing => AccessRulesStatus::Syncing,
             wit::AccessRulesStatus::Error => AccessRulesStatus::Error,
         }),
-        access_rules: outcomes_from_wit(&asked, outcome.access_rules)?,
+        access_rules: outcomes_from_wit(&asked, outcome.access_rules, keys)?,
     })
 }
 
@@ -161,7 +163,7 @@ fn unasked(id: &str) -> Breach {
 
 /// What a driver says of the replica it made. Only where all replicas are written it is active at once.
 pub(crate) fn created_from_wit(
-    rights: &LocationRights,
+    rights: (&LocationRights, &AccessKeys<'_>),
     view: &ReplicaView,
     outcome: wit_replication::ReplicaOutcome,
 ) -> Result<ReplicaOutcome, Breach> {
@@ -179,7 +181,7 @@ pub(crate) fn created_from_wit(
 /// What a driver says of the replicas after it has promoted one: each at most once, the promoted one active if it is named and not
 /// broken, and no second active one unless all can be written.
 pub(crate) fn promoted_from_wit(
-    rights: &LocationRights,
+    (rights, keys): (&LocationRights, &AccessKeys<'_>),
     promotion: &Promotion,
     outcomes: Vec<wit_replication::ReplicaOutcome>,
 ) -> Result<Vec<ReplicaOutcome>, Breach> {
@@ -191,7 +193,7 @@ pub(crate) fn promoted_from_wit(
         let id = outcome.share_id.parse::<ShareInstanceId>().ok();
         let share = id.and_then(|id| open.remove(&id)).ok_or_else(|| unasked(&outcome.share_id))?;
         let rights = rights.at(share.server.as_ref());
-        found.push(outcome_from_wit(&rights, &promotion.access_rules, share.id, outcome)?);
+        found.push(outcome_from_wit((&rights, keys), &promotion.access_rules, share.id, outcome)?);
     }
     let promoted = promotion.replica.share.id;
     for outcome in &found {
@@ -309,7 +311,7 @@ mod tests {
     #[test]
     fn an_answer_about_another_share_is_no_answer() {
         let view = fixture::replica_view();
-        let check = |outcome| created_from_wit(&rights(), &view, outcome);
+        let check = |outcome| created_from_wit((&rights(), &AccessKeys::none()), &view, outcome);
         let (own, active) = (view.replica.share.id, view.replicas[0].share.id);
         assert!(check(outcome(own, wit::ReplicaState::InSync)).is_ok());
         assert!(check(outcome(active, wit::ReplicaState::InSync)).is_err());
@@ -326,7 +328,7 @@ mod tests {
     fn after_a_promotion_there_is_one_active_replica_and_each_is_named_once() {
         let promotion = promotion();
         let (old, new) = (promotion.replicas[0].share.id, promotion.replica.share.id);
-        let check = |outcomes| promoted_from_wit(&rights(), &promotion, outcomes);
+        let check = |outcomes| promoted_from_wit((&rights(), &AccessKeys::none()), &promotion, outcomes);
         let active = |id| outcome(id, wit::ReplicaState::Active);
         assert!(check(vec![active(new), outcome(old, wit::ReplicaState::OutOfSync)]).is_ok());
         assert!(check(Vec::new()).is_ok());
@@ -336,7 +338,10 @@ mod tests {
         assert!(check(vec![active(ShareInstanceId::random())]).is_err());
         let mut writable = promotion.clone();
         writable.replica.replication_type = ReplicationType::Writable;
-        assert!(promoted_from_wit(&rights(), &writable, vec![active(new), active(old)]).is_ok());
+        assert!(
+            promoted_from_wit((&rights(), &AccessKeys::none()), &writable, vec![active(new), active(old)])
+                .is_ok()
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod lock;
 mod log;
 mod network_allocation;
 mod private_data;
+mod secret;
 mod service;
 
 use crate::bindings::convert::capability::error_to_wit;

@@ -13,7 +13,7 @@ use bulkhead_capability::execute::{
 use bulkhead_capability::http::Network;
 use bulkhead_capability::lock::Locks;
 use bulkhead_capability::network_allocation::AddressBook;
-use bulkhead_capability::secret::{Redactor, SecretSource};
+use bulkhead_capability::secret::{Redactor, SecretSource, Vault};
 use bulkhead_helper::protocol::Finished;
 use bulkhead_ledger::{Ledger, LedgerKey};
 use bulkhead_model::ability::Ability;
@@ -54,8 +54,7 @@ impl Bench {
         // Nothing of it outlives this process: the keys protect nothing.
         let ledger = Ledger::open(Arc::clone(&store), LedgerKey::new([0; 32])).await?;
         let helper = runner(&package.manifest, &lab, scratch).await?;
-        let source = SecretSource::new(Redactor::default(), config::environment());
-        let secrets = source.of_options(&package.manifest.options, &lab.options)?;
+        let secrets = secrets().of_options(&package.manifest.options, &lab.options)?;
         let locks = Arc::new(Locks::default());
         let parts = BackendParts {
             name: name.clone(),
@@ -264,6 +263,12 @@ impl Bench {
     }
 }
 
+/// Where secrets of options come from. What is kept is sealed under a key that protects nothing: it does not outlive this process.
+pub(crate) fn secrets() -> SecretSource {
+    let vault = Arc::new(Vault::new(&[0; 32]));
+    SecretSource::new(Redactor::default(), config::environment()).sealed_by(vault)
+}
+
 /// The place that the lab's file names, or the helper, for a driver that has commands; one without needs no helper on this machine.
 pub(crate) async fn runner(
     manifest: &Manifest,
@@ -271,8 +276,7 @@ pub(crate) async fn runner(
     scratch: &Path,
 ) -> anyhow::Result<Arc<dyn CommandRunner>> {
     if let Some(far) = &lab.far {
-        let secrets = SecretSource::new(Redactor::default(), config::environment());
-        let place = daemon::make_place(&far.place, &far.target, (&far.declared, &secrets))?;
+        let place = daemon::make_place(&far.place, &far.target, (&far.declared, &secrets()))?;
         place.wait_until_swept().await?;
         return Ok(place);
     }

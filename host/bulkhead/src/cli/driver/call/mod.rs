@@ -2,7 +2,7 @@
 
 mod bench;
 
-pub(super) use bench::runner;
+pub(super) use bench::{runner, secrets};
 
 use super::answer;
 use super::compiled::CompiledCode;

@@ -5,7 +5,6 @@ use super::tape::Tape;
 use super::{NAMES, eye};
 use crate::cli::driver::call;
 use crate::cli::driver::lab::{Lab, bind_roots};
-use crate::config;
 use async_trait::async_trait;
 use bulkhead_capability::backend::{Backend, BackendParts};
 use bulkhead_capability::execute::CommandRunner;
@@ -14,7 +13,7 @@ use bulkhead_capability::intercept::{Interceptor, TapedAnswer, Verdict};
 use bulkhead_capability::lock::Locks;
 use bulkhead_capability::network_allocation::AddressBook;
 use bulkhead_capability::record::Deed;
-use bulkhead_capability::secret::{Redactor, SecretSource};
+use bulkhead_capability::secret::SecretSource;
 use bulkhead_conformance::{Fault, Faults, Holdings, HostCall, World, WorldError};
 use bulkhead_ledger::{Ledger, LedgerKey};
 use bulkhead_model::call::DriverLimits;
@@ -160,7 +159,7 @@ impl Bench {
             limits: lab.limits,
             engine,
             component,
-            secrets: SecretSource::new(Redactor::default(), config::environment()),
+            secrets: call::secrets(),
             strikes: Arc::new(Strikes { faults: Faults::default(), tape }),
             generations: Mutex::default(),
         };

@@ -1,0 +1,137 @@
+//! The double's secrets: a driver holds names, and is refused what the real host refuses.
+
+use bulkhead_sdk::execute::{self, Output};
+use bulkhead_sdk::secret::{self, Secret};
+use bulkhead_sdk::testing::{Lab, sample};
+use bulkhead_sdk::{
+    CapabilityCode, CapabilityError, Driver, ExportLocation, Result, Share, Slots, Statistics,
+};
+use std::cell::RefCell;
+
+const MANIFEST: &str = r#"
+    [[option]]
+    name = "password"
+    type = "secret"
+    help = "a secret"
+
+    [[option]]
+    name = "other"
+    type = "secret"
+    help = "a secret"
+
+    [[secret]]
+    name = "access-key"
+    reason = "a test"
+    keep = true
+
+    [[secret]]
+    name = "passing"
+    reason = "a test"
+
+    [[execute]]
+    name = "print-key"
+    program = "tool"
+    args = ["print"]
+    captures.access-key = { line = "key = " }
+
+    [[execute]]
+    name = "unlock"
+    program = "tool"
+    args = ["unlock"]
+    stdin = "{key}"
+    slots.key = { type = "secret", of = ["password", "access-key"] }
+"#;
+
+thread_local! {
+    static DO: RefCell<Option<fn()>> = const { RefCell::new(None) };
+}
+
+struct Any;
+
+impl Driver for Any {
+    fn setup() -> Result<()> {
+        Ok(())
+    }
+
+    fn stats() -> Result<Statistics> {
+        Ok(Statistics::default())
+    }
+
+    fn create_share(_: &Share) -> Result<Vec<ExportLocation>> {
+        DO.with(|function| function.borrow().expect("a function")());
+        Ok(Vec::new())
+    }
+
+    fn delete_share(_: &Share) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Run `function` as one call about the share `number`.
+fn in_call(lab: &Lab, number: u32, function: fn()) {
+    DO.with(|known| known.replace(Some(function)));
+    lab.create_share::<Any>(&sample::share(number, 1)).expect("created");
+}
+
+fn lab() -> Lab {
+    let lab = Lab::new(MANIFEST);
+    lab.set_secret("password", "correct horse");
+    lab.answer("print-key", |_| Ok(Output::default()));
+    lab.answer("unlock", |_| Ok(Output::default()));
+    lab.print_secret("access-key", "AQD1");
+    lab
+}
+
+fn unlock(secret: &Secret) -> std::result::Result<Output, CapabilityError> {
+    execute::run("unlock", Slots::new().secret("key", secret.name()))
+}
+
+fn code<T: std::fmt::Debug>(result: std::result::Result<T, CapabilityError>) -> CapabilityCode {
+    result.expect_err("refused").code()
+}
+
+#[test]
+fn a_slot_takes_the_secrets_that_it_names() {
+    in_call(&lab(), 1, || {
+        unlock(&Secret::of_option("password")).expect("its own");
+        assert_eq!(code(unlock(&Secret::of_option("other"))), CapabilityCode::NotFound, "not set");
+        let passing = secret::generate("passing").expect("declared");
+        assert_eq!(code(unlock(&passing)), CapabilityCode::Denied);
+        assert_eq!(code(unlock(&Secret::of_option("made up"))), CapabilityCode::Denied);
+        assert_eq!(code(secret::generate("password")), CapabilityCode::Denied);
+        assert_eq!(secret::is_set(&Secret::of_option("other")), Ok(false));
+    });
+}
+
+#[test]
+fn what_a_command_printed_is_of_its_call_until_it_is_kept() {
+    let lab = lab();
+    in_call(&lab, 1, || {
+        assert_eq!(secret::captured("access-key"), Ok(None), "nothing ran yet");
+        execute::run("print-key", Slots::new()).expect("run");
+        let key = secret::captured("access-key").expect("declared").expect("printed");
+        unlock(&key).expect("named");
+        assert_eq!(secret::captured("access-key"), Ok(None), "the last command printed none");
+        let kept = secret::keep("key", &key).expect("it may be kept");
+        assert_eq!(secret::is_same(&kept, &key), Ok(true));
+        assert_eq!(code(secret::keep("x", &Secret::of_option("password"))), CapabilityCode::Denied);
+    });
+    assert_eq!(lab.kept_secret(&sample::share(1, 1), "key").as_deref(), Some("AQD1"));
+    in_call(&lab, 1, || {
+        assert_eq!(
+            code(secret::is_set(&Secret::of_option("captured/1"))),
+            CapabilityCode::Denied,
+            "an earlier call's"
+        );
+        let kept = secret::kept("key").expect("read").expect("kept");
+        unlock(&kept).expect("good in every call");
+    });
+    in_call(&lab, 2, || {
+        assert_eq!(secret::kept("key"), Ok(None), "another share's");
+    });
+    in_call(&lab, 1, || {
+        secret::forget("key").expect("forgotten");
+        secret::forget("key").expect("once more");
+        assert_eq!(secret::kept("key"), Ok(None));
+    });
+}
