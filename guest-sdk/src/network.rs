@@ -205,7 +205,8 @@ pub struct SecurityService {
     pub domain: Option<String>,
     /// The account that joins; none where the directory lets anybody.
     pub user: Option<String>,
-    /// The name that account's password is known by, for slots of type `secret`; none if it has none.
+    /// The name that account's password is known by, for slots of type `secret` with `of = ["security-service"]`, in the calls that bring
+    /// the service; none if it has none.
     pub password: Option<String>,
     /// The organizational unit to join; none takes the directory's default.
     pub organizational_unit: Option<String>,

@@ -49,7 +49,8 @@ pub fn is_same(first: &Secret, second: &Secret) -> Result<bool, CapabilityError>
     host().are_secrets_same(first.name(), second.name())
 }
 
-/// What the last command of this call captured for `purpose`, as its template's `captures` declares; none if it captured nothing.
+/// What the last command or request of this call captured for `purpose`, as its template's `captures` declares; none if it captured
+/// nothing.
 ///
 /// Reads only. Fails with `denied` if no granted template captures for that purpose.
 pub fn captured(purpose: &str) -> Result<Option<Secret>, CapabilityError> {

@@ -1,10 +1,12 @@
 //! The double's secrets: a driver holds names, and is refused what the real host refuses.
 
 use bulkhead_sdk::execute::{self, Output};
+use bulkhead_sdk::http::{self, Response};
 use bulkhead_sdk::secret::{self, Secret};
 use bulkhead_sdk::testing::{Lab, sample};
 use bulkhead_sdk::{
-    CapabilityCode, CapabilityError, Driver, ExportLocation, Result, Share, Slots, Statistics,
+    CapabilityCode, CapabilityError, Driver, ExportLocation, Result, SecurityService, SecurityServiceType,
+    ServerNetwork, ServerOutcome, ServerRequest, Share, ShareServer, ShareServers, Slots, Statistics,
 };
 use std::cell::RefCell;
 
@@ -34,12 +36,19 @@ const MANIFEST: &str = r#"
     args = ["print"]
     captures.access-key = { line = "key = " }
 
+    [[request]]
+    name = "make-key"
+    endpoint = "array"
+    method = "POST"
+    path = "/keys"
+    captures.access-key = { json = "/key" }
+
     [[execute]]
     name = "unlock"
     program = "tool"
     args = ["unlock"]
     stdin = "{key}"
-    slots.key = { type = "secret", of = ["password", "access-key"] }
+    slots.key = { type = "secret", of = ["password", "access-key", "security-service"] }
 "#;
 
 thread_local! {
@@ -63,6 +72,24 @@ impl Driver for Any {
     }
 
     fn delete_share(_: &Share) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl ShareServers for Any {
+    fn network_allocations_number() -> Result<u32> {
+        Ok(0)
+    }
+
+    /// Joins every security service.
+    fn setup_server(network: &ServerNetwork, _: &ServerRequest) -> Result<ServerOutcome> {
+        for password in network.security_services.iter().filter_map(|service| service.password.as_deref()) {
+            execute::run("unlock", Slots::new().secret("key", password))?;
+        }
+        Ok(ServerOutcome::default())
+    }
+
+    fn teardown_server(_: &ShareServer, _: &[SecurityService]) -> Result<()> {
         Ok(())
     }
 }
@@ -100,6 +127,45 @@ fn a_slot_takes_the_secrets_that_it_names() {
         assert_eq!(code(unlock(&Secret::of_option("made up"))), CapabilityCode::Denied);
         assert_eq!(code(secret::generate("password")), CapabilityCode::Denied);
         assert_eq!(secret::is_set(&Secret::of_option("other")), Ok(false));
+    });
+}
+
+#[test]
+fn a_security_services_password_is_good_in_the_calls_that_bring_the_service() {
+    let lab = lab();
+    let mut network = sample::server_network(1, &sample::share_server(1), 0, 0);
+    network.security_services.push(SecurityService {
+        id: "service".to_owned(),
+        service_type: SecurityServiceType::Ldap,
+        project_id: "blue".to_owned(),
+        name: None,
+        dns_ip: None,
+        server: None,
+        domain: None,
+        user: None,
+        password: Some("security-service/service/password".to_owned()),
+        organizational_unit: None,
+        default_ad_site: None,
+    });
+    lab.setup_server::<Any>(&network, &ServerRequest::default()).expect("joined");
+    in_call(&lab, 1, || {
+        let other = Secret::of_option("security-service/service/password");
+        assert_eq!(code(unlock(&other)), CapabilityCode::Denied, "another call's");
+    });
+}
+
+#[test]
+fn what_a_request_was_answered_with_is_captured_if_it_succeeded() {
+    let lab = lab();
+    lab.answer_request("make-key", |_| Ok(Response::new(201, "")));
+    in_call(&lab, 1, || {
+        http::send("make-key", Slots::new()).expect("an answer");
+        unlock(&secret::captured("access-key").expect("declared").expect("answered")).expect("named");
+    });
+    lab.answer_request("make-key", |_| Ok(Response::new(409, "")));
+    in_call(&lab, 1, || {
+        http::send("make-key", Slots::new()).expect("an answer");
+        assert_eq!(secret::captured("access-key"), Ok(None));
     });
 }
 

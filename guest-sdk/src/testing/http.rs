@@ -18,7 +18,9 @@ impl State {
                 "the request {template} moves a file: use http::upload or http::download"
             ));
         }
-        self.answer_request(template, declared, slots)
+        let answer = self.answer_request(template, declared, slots)?;
+        self.capture(if answer.is_success() { &declared.template.captures } else { &[] });
+        Ok(answer)
     }
 
     pub(super) fn upload(&self, template: &str, slots: Slots, source: &Path) -> Answer<Moved> {

@@ -4,6 +4,7 @@ use super::denial::{Answer, deny, invalid};
 use crate::access::AccessRule;
 use crate::group::{GroupShareSource, ShareGroup, ShareGroupSnapshot};
 use crate::migration::ShareMigration;
+use crate::network::SecurityService;
 use crate::replication::Replica;
 use crate::resource::Resource;
 use crate::share::Share;
@@ -25,6 +26,8 @@ pub(super) struct Target {
     managed: Option<String>,
     /// The servers that what the call is about lives on, or that it is about.
     servers: Vec<String>,
+    /// The names of the passwords of security services that the call brings.
+    pub(super) passwords: Vec<String>,
     /// Each share that lives on a server, with it.
     hosts: Vec<(String, String)>,
 }
@@ -76,6 +79,12 @@ impl Target {
             servers: vec![server.to_owned()],
             ..Self::default()
         }
+    }
+
+    /// The same, with the passwords of these security services.
+    pub(super) fn with_security_services(mut self, services: &[SecurityService]) -> Self {
+        self.passwords.extend(services.iter().filter_map(|service| service.password.clone()));
+        self
     }
 
     /// The same, and beside it the servers it may go to.

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 const KEPT: &str = "kept/";
 /// How many secrets are kept for one resource, at most.
 const MOST_KEPT: usize = 64;
+/// What the passwords of security services are for.
+const SECURITY_SERVICE: &str = "security-service";
 /// The longest name that one is kept under, in bytes.
 const NAME_BYTES: usize = 250;
 
@@ -25,7 +27,7 @@ pub(super) struct Held {
 pub(super) struct Secrets {
     /// By the option's name.
     of_options: BTreeMap<String, String>,
-    /// What commands print for a purpose.
+    /// What commands print, and requests are answered with, for a purpose.
     printed: BTreeMap<String, String>,
     kept: BTreeMap<(Resource, String), Held>,
     made: u64,
@@ -52,7 +54,7 @@ impl Lab {
         self.state.secrets.borrow_mut().of_options.insert(option.to_owned(), text.to_owned());
     }
 
-    /// Let commands that capture for `purpose` print this secret from now on.
+    /// Let commands that capture for `purpose` print this secret from now on, and requests be answered with it.
     pub fn print_secret(&self, purpose: &str, text: &str) {
         self.state.secrets.borrow_mut().printed.insert(purpose.to_owned(), text.to_owned());
     }
@@ -71,6 +73,10 @@ impl State {
         if self.manifest.secret_options.iter().any(|option| option == reference) {
             let text = self.secrets.borrow().of_options.get(reference).cloned();
             return Ok(text.map(|text| Held { purpose: reference.to_owned(), text }));
+        }
+        if self.target().passwords.iter().any(|name| name == reference) {
+            let text = format!("the text of {reference}");
+            return Ok(Some(Held { purpose: SECURITY_SERVICE.to_owned(), text }));
         }
         let held = self.call.borrow().as_ref().and_then(|call| call.secrets.held.get(reference).cloned());
         match (held, reference.strip_prefix(KEPT)) {
@@ -97,7 +103,7 @@ impl State {
         Ok(self.with_text(first)?.text == self.with_text(second)?.text)
     }
 
-    /// What a command has printed is held for the call; what the one before printed is not any more.
+    /// What a command has printed, or a request was answered with, is held for the call; what the one before gave is not any more.
     pub(super) fn capture(&self, purposes: &[String]) {
         let mut captured = BTreeMap::new();
         for purpose in purposes {
@@ -114,10 +120,12 @@ impl State {
 
     pub(super) fn captured_secret(&self, purpose: &str) -> Answer<Option<String>> {
         self.check_purpose(purpose)?;
-        if !self.manifest.commands.values().any(|command| command.captures.iter().any(|one| one == purpose)) {
+        let commands = self.manifest.commands.values();
+        let requests = self.manifest.requests.values().map(|request| &request.template);
+        if !commands.chain(requests).any(|template| template.captures.iter().any(|one| one == purpose)) {
             return deny(
-                &format!("no command captures for '{purpose}'"),
-                &format!("captures.{purpose} = {{ line = \"…\" }} in an [[execute]]"),
+                &format!("no command or request captures for '{purpose}'"),
+                &format!("captures.{purpose} = {{ json = \"/…\" }} in an [[execute]] or [[request]]"),
             );
         }
         let call = self.call.borrow();

@@ -28,7 +28,8 @@ impl Lab {
         request: &ServerRequest,
     ) -> Result<ServerOutcome> {
         self.state.addresses.borrow_mut().keep_for_host(network);
-        self.call(Target::server(&network.server_id), || D::setup_server(network, request))
+        let target = Target::server(&network.server_id).with_security_services(&network.security_services);
+        self.call(target, || D::setup_server(network, request))
     }
 
     /// [`ShareServers::teardown_server`]. On success all addresses of the server go back, as the host lets them.
@@ -37,7 +38,8 @@ impl Lab {
         server: &ShareServer,
         security_services: &[SecurityService],
     ) -> Result<()> {
-        let ended = self.call(Target::server(&server.id), || D::teardown_server(server, security_services));
+        let target = Target::server(&server.id).with_security_services(security_services);
+        let ended = self.call(target, || D::teardown_server(server, security_services));
         if ended.is_ok() {
             self.state.addresses.borrow_mut().forget(&server.id);
         }
@@ -119,7 +121,8 @@ impl Lab {
         server: &ShareServer,
         security_services: &[SecurityService],
     ) -> Result<()> {
-        let ended = self.call(Target::server(&server.id), || D::unmanage_server(server, security_services));
+        let target = Target::server(&server.id).with_security_services(security_services);
+        let ended = self.call(target, || D::unmanage_server(server, security_services));
         self.forget_if_let_go(ended, &Resource::from(server))
     }
 }

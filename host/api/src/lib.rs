@@ -10,6 +10,7 @@
 mod access_key;
 mod authentication;
 mod body;
+mod clean;
 mod error;
 mod health;
 mod json;

@@ -1,10 +1,11 @@
 //! The way of a request before and after its handler: bounds, who asks, which form, ids and headers.
 //!
-//! Order, from outside: panic → request id and log span → `Host` and `Origin` → microversion → who asks → time and number of
+//! Order, from outside: panic → request id and log span → secrets taken out → `Host` and `Origin` → microversion → who asks → time and number of
 //! requests → size of the body → route.
 
 use crate::access_key::AccessKeyReader;
 use crate::authentication::{Authentication, socket_actor};
+use crate::clean::{Cleaned, clean};
 use crate::error::ApiError;
 use crate::microversion::{HEADER, LATEST, Microversion, UnusableMicroversion};
 use crate::request::Caller;
@@ -17,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use bulkhead_manager::Manager;
 use bulkhead_model::id::RequestId;
 use bulkhead_model::scope::Actor;
+use bulkhead_model::secret::Cleaner;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -39,6 +41,8 @@ pub struct ApiSettings {
     pub host_names: Vec<String>,
     /// What tells tenants the credentials of their access rules.
     pub access_keys: AccessKeyReader,
+    /// What takes secrets out of answers.
+    pub cleaner: Cleaner,
 }
 
 /// Which door a request came through.
@@ -56,17 +60,18 @@ struct Gate {
 
 /// What tenants reach over the network.
 pub fn tenant_router(manager: Manager, settings: ApiSettings) -> Router {
-    finish(v2::routes(manager.clone()).merge(health::routes(manager)), Door::Network(settings))
+    let cleaning = (Cleaned::Failures, settings.cleaner.clone());
+    finish(v2::routes(manager.clone()).merge(health::routes(manager)), Door::Network(settings), cleaning)
 }
 
 /// What whoever may open the unix socket reaches: the operator's routes, and the tenants'.
-pub fn operator_router(manager: Manager) -> Router {
+pub fn operator_router(manager: Manager, cleaner: Cleaner) -> Router {
     let routes =
         v2::routes(manager.clone()).merge(operator::routes(manager.clone())).merge(health::routes(manager));
-    finish(routes, Door::Socket)
+    finish(routes, Door::Socket, (Cleaned::All, cleaner))
 }
 
-fn finish(routes: Router, door: Door) -> Router {
+fn finish(routes: Router, door: Door, cleaning: (Cleaned, Cleaner)) -> Router {
     let gate = Arc::new(Gate { door, permits: Semaphore::new(REQUESTS_AT_ONCE) });
     let routes = routes
         .fallback(async || v2::no_route())
@@ -76,6 +81,7 @@ fn finish(routes: Router, door: Door) -> Router {
     Router::new()
         .fallback_service(routes)
         .layer(from_fn_with_state(gate, admit))
+        .layer(from_fn_with_state(cleaning, clean))
         .layer(from_fn(identify))
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
 }
@@ -227,6 +233,7 @@ mod tests {
             authentication: Authentication::None,
             host_names: vec!["127.0.0.1".to_owned(), "::1".to_owned()],
             access_keys: AccessKeyReader::default(),
+            cleaner: Cleaner::default(),
         };
         let check = |host: &str, origin: Option<&str>| {
             let mut headers = HeaderMap::new();

@@ -17,7 +17,7 @@ use bulkhead_model::call::{CallOrigin, DriverLimits};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::grant::{Ceiling, Grant};
 use bulkhead_model::id::{BackendName, Digest, GenerationNumber, Label};
-use bulkhead_model::manifest::{CommandTemplate, Manifest, OptionValue, RootDeclaration};
+use bulkhead_model::manifest::{Manifest, OptionValue, RootDeclaration};
 use bulkhead_model::network::{AllocationLabel, InvalidNetwork};
 use bulkhead_model::target::CallTarget;
 use bulkhead_model::tenure::Tenure;
@@ -357,16 +357,17 @@ impl Backend {
         self.parts.secrets.vault.as_deref().ok_or_else(nowhere)
     }
 
-    /// Whether a granted command captures secrets for `purpose`.
+    /// Whether a granted command or request captures secrets for `purpose`.
     pub(crate) fn captures(&self, purpose: &Label) -> bool {
-        let granted = |template: &&CommandTemplate| {
-            self.parts.grant.templates.get(&template.name) == Some(&template.digest())
-        };
-        self.manifest()
-            .commands
-            .iter()
-            .filter(granted)
-            .any(|template| template.captures.contains_key(purpose))
+        let is_granted = |name: &Label, digest: Digest| self.parts.grant.templates.get(name) == Some(&digest);
+        let commands = self.manifest().commands.iter();
+        let requests = self.manifest().requests.iter();
+        commands
+            .filter(|template| template.captures.contains_key(purpose))
+            .any(|template| is_granted(&template.name, template.digest()))
+            || requests
+                .filter(|template| template.captures.contains_key(purpose))
+                .any(|template| is_granted(&template.name, template.digest()))
     }
 
     /// Who takes secrets out of what leaves the host, or returns to a guest.

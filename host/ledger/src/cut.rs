@@ -1,6 +1,7 @@
 //! Entries cut to size and made harmless, so that a full queue and a full commit have a known size.
 
 use bulkhead_model::effect::{Effect, LedgerEntry, StateChange};
+use bulkhead_model::secret::Cleaner;
 use bulkhead_model::text::{GuestText, is_harmless};
 
 /// Bytes of a name: an actor, a function, a resource.
@@ -16,7 +17,11 @@ pub(crate) fn effect(mut effect: Effect) -> LedgerEntry {
     LedgerEntry::Effect(effect)
 }
 
-pub(crate) fn state_change(mut change: StateChange) -> LedgerEntry {
+/// Of a change the secrets are taken out here, before it is cut; of an effect where it is made, by who knows of cut outputs as well.
+pub(crate) fn state_change(mut change: StateChange, cleaner: &Cleaner) -> LedgerEntry {
+    for text in [&mut change.actor, &mut change.resource, &mut change.change] {
+        cleaner.clean_text(text);
+    }
     cut(&mut change.actor, NAME_BYTES);
     cut(&mut change.resource, NAME_BYTES);
     cut(&mut change.change, TEXT_BYTES);

@@ -8,6 +8,7 @@ use crate::key::LedgerKey;
 use crate::record::{self, LedgerRecord, Unplaced};
 use crate::verify::Verification;
 use bulkhead_model::effect::{Chain as ChainName, Effect, StateChange};
+use bulkhead_model::secret::Cleaner;
 use bulkhead_model::time::Timestamp;
 use bulkhead_store::{Key, Revision, Store, Transaction};
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ const MOST: usize = 1000;
 #[derive(Debug, Clone)]
 pub struct Ledger {
     parts: Arc<Parts>,
+    cleaner: Cleaner,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,8 @@ impl Ledger {
     /// The ledger in `store`. Finds its chains and examines the newest record of each; fails with [`LedgerError::Altered`] if one
     /// was not written with `key`.
     pub async fn open(store: Arc<dyn Store>, key: LedgerKey) -> Result<Self, LedgerError> {
-        let ledger = Self { parts: Arc::new(Parts { store, key, chains: Mutex::default() }) };
+        let parts = Arc::new(Parts { store, key, chains: Mutex::default() });
+        let ledger = Self { parts, cleaner: Cleaner::default() };
         let mut after: Option<Key> = None;
         loop {
             let next = ledger.parts.store.scan_page(&all(), after.as_ref(), 1).await?;
@@ -53,6 +56,12 @@ impl Ledger {
                 _ => after = Some(key),
             }
         }
+    }
+
+    /// The same ledger, where `cleaner` takes secrets out of every change of state.
+    #[must_use]
+    pub fn cleaned_by(self, cleaner: Cleaner) -> Self {
+        Self { cleaner, ..self }
     }
 
     /// Commit a change of state together with its records in the chain `chain`, in one transaction of the store.
@@ -70,8 +79,10 @@ impl Ledger {
             return Ok(self.parts.store.commit(transaction).await?);
         }
         let at = Timestamp::now();
-        let entries: Vec<_> =
-            changes.into_iter().map(|change| Unplaced { at, entry: cut::state_change(change) }).collect();
+        let entries: Vec<_> = changes
+            .into_iter()
+            .map(|change| Unplaced { at, entry: cut::state_change(change, &self.cleaner) })
+            .collect();
         let chain = self.chain(chain);
         to_the_end(async move { chain.append(&entries, transaction).await }).await
     }

@@ -6,6 +6,7 @@ use bulkhead_ledger::{Break, Ledger, LedgerError, LedgerKey, LedgerRecord, Verif
 use bulkhead_model::call::CallOrigin;
 use bulkhead_model::effect::{Chain, Effect, EffectOutcome, LedgerEntry, StateChange};
 use bulkhead_model::id::{CallId, GenerationNumber, RequestId};
+use bulkhead_model::secret::Cleaner;
 use bulkhead_store::{
     Key, KeyPrefix, MemoryStore, Revision, SqliteStore, Store, StoreError, Transaction, Versioned,
 };
@@ -67,6 +68,22 @@ fn record_key(chain: &str, sequence: u64) -> Key {
 
 fn secret() -> LedgerKey {
     LedgerKey::new([7; 32])
+}
+
+#[tokio::test]
+async fn a_change_that_tells_a_secret_is_recorded_without_it() {
+    let cleaner = Cleaner::new(|bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        text.contains("horse").then(|| text.replace("horse", "[secret]").into_bytes())
+    });
+    let ledger = Ledger::open(Arc::new(MemoryStore::default()), secret()).await.expect("a ledger");
+    let ledger = ledger.cleaned_by(cleaner);
+    let blue = chain("blue");
+    let told = vec![change("creating -> error: horse"), change("error -> deleted")];
+    ledger.commit(&blue, put("a"), told).await.expect("committed");
+    let records = ledger.tail(Some(&blue), 10).await.expect("records");
+    assert_eq!(words(&records), ["creating -> error: [secret]", "error -> deleted"]);
+    assert_eq!(ledger.verify(&blue).await.expect("read"), Verification::Sound { records: 2 });
 }
 
 async fn new_ledger() -> (Arc<dyn Store>, Ledger) {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// How a reference to a secret begins.
 pub const SECRET_PREFIX: &str = "secret://";
@@ -49,6 +50,38 @@ impl SealedSecret {
 #[must_use]
 pub fn access_key_place(rule: AccessRuleId) -> String {
     format!("access-key/{rule}")
+}
+
+/// Takes secrets out of what leaves the host, for crates that do not see who knows them. By default it knows none.
+#[derive(Clone, Default)]
+pub struct Cleaner(Option<Arc<Clean>>);
+
+type Clean = dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync;
+
+impl Cleaner {
+    /// Cleans with `clean`, which answers none for what holds no secret.
+    pub fn new(clean: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(clean)))
+    }
+
+    /// `bytes` without secrets; none if they hold none.
+    #[must_use]
+    pub fn clean(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.0.as_ref().and_then(|clean| clean(bytes))
+    }
+
+    /// Take secrets out of a text.
+    pub fn clean_text(&self, text: &mut String) {
+        if let Some(clean) = self.clean(text.as_bytes()) {
+            *text = String::from_utf8_lossy(&clean).into_owned();
+        }
+    }
+}
+
+impl fmt::Debug for Cleaner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Cleaner")
+    }
 }
 
 impl fmt::Debug for SealedSecret {

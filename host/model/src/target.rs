@@ -5,6 +5,7 @@
 
 use crate::access::AccessRule;
 use crate::id::{InvalidId, ShareGroupId, ShareInstanceId, ShareServerId, SnapshotInstanceId};
+use crate::network::{SealedText, SecurityService};
 use crate::pattern::Variable;
 use crate::share::share_name;
 use crate::snapshot::snapshot_name;
@@ -120,6 +121,8 @@ pub struct CallTarget {
     /// Share servers. The first is the subject of a call that is about nothing else; in one about a share or group those it lives on are
     /// named beside it.
     pub servers: Vec<ShareServerId>,
+    /// The passwords of the security services that this call brings, sealed, by the name that each is referred to and sealed by.
+    pub passwords: BTreeMap<String, SealedText>,
     /// Which of the servers each share lives on; nothing of those that live on none.
     pub hosts: BTreeMap<ShareInstanceId, ShareServerId>,
 }
@@ -146,6 +149,14 @@ impl CallTarget {
     #[must_use]
     pub fn server(server: ShareServerId) -> Self {
         Self { servers: vec![server], ..Self::default() }
+    }
+
+    /// The same call, which brings these security services.
+    #[must_use]
+    pub fn with_security_services(mut self, services: &[SecurityService]) -> Self {
+        let password = |service: &SecurityService| Some((service.secret_name()?, service.password.clone()?));
+        self.passwords.extend(services.iter().filter_map(password));
+        self
     }
 
     /// Whether two share instances are one share in this call: the same one, or replicas of each other.

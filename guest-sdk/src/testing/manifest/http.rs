@@ -1,6 +1,6 @@
 //! Requests as `driver.toml` declares them.
 
-use super::{Template, slots_of, text_of};
+use super::{Template, captures_of, slots_of, text_of};
 use toml::Table;
 
 /// How values in a body are encoded.
@@ -41,6 +41,6 @@ pub(super) fn request_of(table: &Table) -> RequestTemplate {
         text: text_of(table, "text"),
         is_upload: body == "file",
         is_download: text_of(table, "answer") == "file",
-        template: Template { slots: slots_of(table), ..Template::default() },
+        template: Template { slots: slots_of(table), captures: captures_of(table), ..Template::default() },
     }
 }

@@ -188,16 +188,16 @@ fn command_of(table: &Table) -> Template {
         slots: slots_of(table),
         creates: named("creates"),
         destroys: named("destroys"),
-        captures: table
-            .get("captures")
-            .and_then(toml::Value::as_table)
-            .into_iter()
-            .flatten()
-            .map(|(purpose, _)| purpose.clone())
-            .collect(),
+        captures: captures_of(table),
         inside: named("inside"),
         is_repeatable: text_of(table, "repeat") == "safe",
     }
+}
+
+/// The purposes that secrets are captured for.
+fn captures_of(table: &Table) -> Vec<String> {
+    let captures = table.get("captures").and_then(toml::Value::as_table);
+    captures.into_iter().flatten().map(|(purpose, _)| purpose.clone()).collect()
 }
 
 fn file_of(table: &Table) -> Template {

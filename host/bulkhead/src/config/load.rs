@@ -1,11 +1,12 @@
 //! Reading the configuration: the file, then the directory of backends.
 
-use super::{BackendConfiguration, Configuration};
+use super::{BackendConfiguration, Configuration, trust};
 use bulkhead_ledger::HOST_CHAIN;
 use bulkhead_model::id::BackendName;
 use bulkhead_model::network::{AllocationLabel, InvalidNetwork};
 use bulkhead_package::toml_file::{Finding, Problem, Step, TomlFile};
 use serde::de::DeserializeOwned;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Why a configuration is refused.
@@ -81,6 +82,7 @@ pub(crate) fn load_main(file: &Path) -> Result<Configuration, ConfigurationError
 /// The files of backends in a directory, in order.
 pub(crate) fn backend_files(directory: &Path) -> Result<Vec<PathBuf>, ConfigurationError> {
     let unreadable = |source| ConfigurationError::Read { path: directory.to_owned(), source };
+    trust::check_directory(directory).map_err(unreadable)?;
     let mut files = Vec::new();
     for entry in directory.read_dir().map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -107,7 +109,8 @@ pub(crate) fn parse_backend(text: &str, path: &Path) -> Result<BackendConfigurat
 }
 
 fn read(path: &Path) -> Result<String, ConfigurationError> {
-    std::fs::read_to_string(path).map_err(|source| ConfigurationError::Read { path: path.to_owned(), source })
+    let text = trust::open(path).and_then(io::read_to_string);
+    text.map_err(|source| ConfigurationError::Read { path: path.to_owned(), source })
 }
 
 fn parse<T: DeserializeOwned>(

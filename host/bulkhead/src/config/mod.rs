@@ -9,12 +9,14 @@ mod environment;
 mod intervals;
 mod load;
 mod ssh;
+mod trust;
 
 pub(crate) use authentication::TokenConfiguration;
 pub(crate) use backend::{BackendConfiguration, BackendSettings};
 pub(crate) use environment::environment;
 pub(crate) use load::{ConfigurationError, backend_files, backend_name, load, load_main, parse_backend};
 pub(crate) use ssh::{SshAlgorithms, SshConfiguration, SshQuoting};
+pub(crate) use trust::open as open_trusted;
 
 use bulkhead_model::grant::Ceiling;
 use bulkhead_model::id::{BackendName, Label};

@@ -31,6 +31,7 @@ use bulkhead_capability::secret::{Redactor, SecretSource};
 use bulkhead_ledger::{Ledger, LedgerKey};
 use bulkhead_manager::{Manager, ManagerError, ManagerSettings};
 use bulkhead_model::scope::Actor;
+use bulkhead_model::secret::Cleaner;
 use bulkhead_sandbox::SealingKey;
 use bulkhead_store::{SqliteStore, Store};
 use files::BackendFiles;
@@ -63,9 +64,12 @@ pub(crate) async fn run(
     secrets::forbid_dumps()?;
     let state = StateDirectory::open(&configuration.state_directory)?;
     let vault = secrets::vault(&state)?;
-    let settings = api_settings(&configuration, secrets::access_keys(Arc::clone(&vault), redactor.clone()))?;
+    let access_keys = secrets::access_keys(Arc::clone(&vault), redactor.clone());
+    let settings = api_settings(&configuration, access_keys, redactor.cleaner())?;
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&state.store())?);
-    let ledger = Ledger::open(Arc::clone(&store), LedgerKey::new(state.key("ledger")?)).await?;
+    let ledger = Ledger::open(Arc::clone(&store), LedgerKey::new(state.key("ledger")?))
+        .await?
+        .cleaned_by(redactor.cleaner());
     let listener = TcpListener::bind(configuration.listen).await.with_context(|| {
         format!("cannot listen on {}\nhint: if the address is in use, another daemon may be; choose another with listen", configuration.listen)
     })?;
@@ -173,8 +177,8 @@ async fn serve(
         // Nothing is ever sent: the sender is dropped when the daemon is told to end.
         while ended.changed().await.is_ok() {}
     };
-    let tenants = bulkhead_api::tenant_router(manager.clone(), settings);
-    let operators = bulkhead_api::operator_router(manager);
+    let operators = bulkhead_api::operator_router(manager.clone(), settings.cleaner.clone());
+    let tenants = bulkhead_api::tenant_router(manager, settings);
     let tenants = bulkhead_api::serve_network(listener, tenants, until(ended.clone()));
     let operators = bulkhead_api::serve_socket(socket, operators, until(ended));
     tokio::spawn(async move {
@@ -185,7 +189,11 @@ async fn serve(
     Ok(())
 }
 
-fn api_settings(configuration: &Configuration, access_keys: AccessKeyReader) -> anyhow::Result<ApiSettings> {
+fn api_settings(
+    configuration: &Configuration,
+    access_keys: AccessKeyReader,
+    cleaner: Cleaner,
+) -> anyhow::Result<ApiSettings> {
     let mut host_names = vec!["localhost".to_owned(), configuration.listen.ip().to_string()];
     host_names.extend(configuration.host_names.iter().cloned());
     let mut tokens = Vec::new();
@@ -195,5 +203,5 @@ fn api_settings(configuration: &Configuration, access_keys: AccessKeyReader) -> 
     }
     let authentication =
         if tokens.is_empty() { Authentication::None } else { Authentication::Tokens(tokens) };
-    Ok(ApiSettings { authentication, host_names, access_keys })
+    Ok(ApiSettings { authentication, host_names, access_keys, cleaner })
 }

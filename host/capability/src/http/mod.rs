@@ -8,6 +8,7 @@
 //! A controller that cannot be reached, so that nothing was sent, makes way for the next; the one that answered stays in use. What was
 //! sent and not answered is `outcome-unknown`. Answers are cut at the template's limits, and whatever holds a secret is redacted.
 
+mod answer;
 mod controller;
 mod exchange;
 pub mod fake;
@@ -38,18 +39,14 @@ use serde::{Deserialize, Serialize};
 use session::{LoginError, Session, SessionKey, Tokens};
 use shared::EndpointState;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 /// How long a request waits for others of its endpoint, at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// The longest that an endpoint may ask to wait: an answer beyond it is told as this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// The longest name in a ledger's record, in bytes.
 const SHOWN: usize = 128;
-/// The longest value of a header that a guest sees, in bytes.
-const LONGEST_HEADER: usize = 4096;
 
 /// An answer, whatever its status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +127,7 @@ impl<'call> Http<'call> {
             let prepared = prepared?;
             let done = self.perform(&prepared, Cargo::None).await?;
             let detail = told(&prepared, &done);
+            let _alive_until_redacted = self.hold_captured(&prepared, &done.answer)?;
             Ok((self.response(&prepared, done), detail))
         };
         self.call.recorded_with_detail(deed, work).await
@@ -406,39 +404,6 @@ impl<'call> Http<'call> {
             )),
         }
     }
-
-    /// What the guest sees of an answer: the headers it may see, and no secret.
-    fn response(&self, prepared: &Prepared<'_>, done: Done) -> HttpResponse {
-        let redactor = self.call.backend().redactor();
-        let answer = done.answer;
-        let retry_after_ms = retry_after(&answer, SystemTime::now()).map(milliseconds);
-        let mut headers = Vec::new();
-        for name in &prepared.template.returns {
-            for (_, value) in answer.headers.iter().filter(|(found, _)| found == name) {
-                let printable = |byte: &u8| match *byte {
-                    byte @ (b' ' | 0x21..=0x7e) => char::from(byte),
-                    _ => '?',
-                };
-                // Before it is cut, and before letters become others: what is left of a secret is not found any more.
-                let clean = redactor.redact_bytes(value);
-                headers.push((name.clone(), clean.iter().take(LONGEST_HEADER).map(printable).collect()));
-            }
-        }
-        let body = if answer.truncated {
-            redactor.redact_cut_bytes(&answer.body)
-        } else {
-            redactor.redact_bytes(&answer.body)
-        };
-        HttpResponse {
-            status: answer.status,
-            headers,
-            body: body.into_owned(),
-            truncated: answer.truncated,
-            controller: u32::try_from(done.controller).unwrap_or(u32::MAX),
-            retry_after_ms,
-            duration_ms: milliseconds(done.duration),
-        }
-    }
 }
 
 impl Backend {
@@ -487,39 +452,6 @@ fn told(prepared: &Prepared<'_>, done: &Done) -> String {
     )
 }
 
-/// How long an answer asks to wait: seconds or a date (RFC 9110, 10.2.3). At most [`LONGEST_PAUSE`].
-fn retry_after(answer: &WireResponse, now: SystemTime) -> Option<Duration> {
-    let text = answer.header("retry-after")?.trim();
-    let pause = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
-    };
-    Some(pause.min(LONGEST_PAUSE))
-}
-
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pause_is_seconds_or_a_date_and_never_longer_than_an_hour() {
-        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("a date");
-        let pause = |text: &str| {
-            let headers = vec![("retry-after".to_owned(), text.as_bytes().to_vec())];
-            let answer =
-                WireResponse { status: 429, headers, body: Vec::new(), truncated: false, streamed: 0 };
-            retry_after(&answer, now).map(|pause| pause.as_secs())
-        };
-        assert_eq!(pause("7"), Some(7));
-        assert_eq!(pause("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10));
-        assert_eq!(pause("Sun, 06 Nov 1994 08:00:00 GMT"), Some(0));
-        assert_eq!(pause("99999999999"), Some(3600));
-        for nonsense in ["soon", "-1", "1.5", "99999999999999999999999"] {
-            assert_eq!(pause(nonsense), None, "{nonsense}");
-        }
-    }
 }

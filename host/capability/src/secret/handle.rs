@@ -1,7 +1,7 @@
 //! The `secret` interface of one call: references, never text.
 //!
 //! A reference is the name of an option of type `secret`, which is good in every call; or one that this call was given: captured from an
-//! output, made here, kept for its subject earlier, or handed over with a record. A reference that another call was given, of another
+//! output, made here, kept for its subject earlier, or brought by a security service. A reference that another call was given, of another
 //! backend, or made up, is denied.
 
 use super::hold::{Held, Purpose};
@@ -173,6 +173,13 @@ impl<'call> Secrets<'call> {
         if let Some(held) = self.call.held_secrets().get(reference) {
             return Ok(Some(held));
         }
+        if let Some(sealed) = self.call.target().passwords.get(reference) {
+            let secret = backend.vault()?.open_text(reference, sealed, backend.redactor());
+            let secret = secret.map_err(|error| unopened(&error))?;
+            let held = Held { purpose: Purpose::SecurityService, secret };
+            self.call.held_secrets().bring(reference, held.clone());
+            return Ok(Some(held));
+        }
         match super::hold::kept_name(reference) {
             Some(_) => Ok(None),
             None => Err(CapabilityError::denied(
@@ -235,7 +242,9 @@ impl<'call> Secrets<'call> {
                 format!("[[secret]] name = \"{name}\" keep = true in the driver's manifest")
             }
             Purpose::Option(_) => "no line; the operator keeps it already".to_owned(),
-            Purpose::Given => "no line; who handed it over keeps it".to_owned(),
+            Purpose::SecurityService => {
+                "no line; it comes with every call that brings its service".to_owned()
+            }
         };
         Err(CapabilityError::denied(format!("keeping a secret of {purpose}"), line))
     }
@@ -306,6 +315,17 @@ pub(crate) fn no_text(reference: &str) -> CapabilityError {
 
 fn limit(message: String) -> CapabilityError {
     CapabilityError::new(CapabilityCode::LimitExceeded, message)
+}
+
+/// A password that is no use is its tenant's to change; that one does not open is the operator's to mend.
+fn unopened(error: &VaultError) -> CapabilityError {
+    match error {
+        VaultError::Text { source, .. } => CapabilityError::new(
+            CapabilityCode::InvalidArgument,
+            format!("the password of the security service cannot be used: {source}"),
+        ),
+        _ => sealing(error),
+    }
 }
 
 fn sealing(error: &VaultError) -> CapabilityError {

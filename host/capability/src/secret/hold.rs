@@ -3,6 +3,7 @@
 use super::redactor::Secret;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::Label;
+use bulkhead_model::manifest::SECURITY_SERVICE;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,8 +22,8 @@ pub enum Purpose {
     Option(String),
     /// A purpose that the manifest declares as `[[secret]]`.
     Declared(Label),
-    /// What the record that it was handed over with is for.
-    Given,
+    /// A security service's: what a server of the tenant's network joins it with.
+    SecurityService,
 }
 
 impl Purpose {
@@ -31,7 +32,7 @@ impl Purpose {
         let name = match self {
             Self::Option(name) => name.as_str(),
             Self::Declared(name) => name.as_str(),
-            Self::Given => return false,
+            Self::SecurityService => SECURITY_SERVICE,
         };
         of.iter().any(|allowed| allowed == name)
     }
@@ -42,7 +43,7 @@ impl fmt::Display for Purpose {
         match self {
             Self::Option(name) => write!(formatter, "option '{name}'"),
             Self::Declared(name) => write!(formatter, "the purpose '{name}'"),
-            Self::Given => formatter.write_str("a record"),
+            Self::SecurityService => formatter.write_str("a security service"),
         }
     }
 }
@@ -90,6 +91,11 @@ impl HeldSecrets {
         let reference = format!("{kind}/{}", table.numbers);
         table.by_reference.insert(reference.clone(), held);
         Ok(reference)
+    }
+
+    /// Hold what a record of this call brought under a reference of its own.
+    pub(crate) fn bring(&self, reference: &str, held: Held) {
+        self.table().by_reference.insert(reference.to_owned(), held);
     }
 
     /// Hold what is kept under `name`; its reference, which is the same in every call.

@@ -5,6 +5,7 @@
 //! lines, effects in the ledger, what drivers say, and what commands and arrays answer to drivers.
 
 mod answer;
+mod capture;
 mod forms;
 mod handle;
 mod hold;
@@ -13,6 +14,7 @@ mod source;
 mod vault;
 mod view;
 
+pub(crate) use capture::Output;
 pub(crate) use handle::no_text;
 pub use handle::{MOST_KEPT, NAME_BYTES, Secrets};
 pub use hold::{Held, HeldSecrets, Purpose};

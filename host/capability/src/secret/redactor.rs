@@ -6,6 +6,7 @@
 use super::forms::{self, Form};
 use super::view::{Escape, View};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use bulkhead_model::secret::Cleaner;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -146,6 +147,16 @@ impl Redactor {
         }
         drop(guard);
         Ok(Secret(Arc::new(Held { bytes, redactor: self.clone() })))
+    }
+
+    /// The same knowledge for crates that see the model only.
+    #[must_use]
+    pub fn cleaner(&self) -> Cleaner {
+        let redactor = self.clone();
+        Cleaner::new(move |bytes| match redactor.redact_bytes(bytes) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(clean) => Some(clean),
+        })
     }
 
     /// `text` without secrets.
@@ -355,6 +366,19 @@ mod tests {
             assert!(matches!(redactor.redact(text), Cow::Borrowed(same) if same == text));
         }
         assert!(matches!(Redactor::default().redact("correct horse"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_cleaner_learns_what_its_redactor_learns() {
+        let redactor = Redactor::default();
+        let cleaner = redactor.cleaner();
+        let mut text = "a correct horse".to_owned();
+        cleaner.clean_text(&mut text);
+        assert_eq!(text, "a correct horse");
+        let _secret = redactor.secret(b"correct horse".to_vec()).expect("a secret");
+        cleaner.clean_text(&mut text);
+        assert_eq!(text, "a [secret]");
+        assert_eq!(cleaner.clean(text.as_bytes()), None);
     }
 
     #[test]

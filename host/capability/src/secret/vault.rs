@@ -1,9 +1,11 @@
 //! Secrets at rest: sealed under the host's key, each for one place. One that is moved to another place, or changed, does not open.
 
 use super::redactor::{Redactor, Secret, SecretError};
+use crate::seal::SealingKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bulkhead_model::id::Digest;
+use bulkhead_model::network::SealedText;
 use bulkhead_model::secret::SealedSecret;
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
@@ -21,6 +23,8 @@ const NONCE_BYTES: usize = 24;
 pub struct Vault {
     cipher: XChaCha20Poly1305,
     fingerprints: Hmac<Sha256>,
+    /// What sealed the texts that tenants entrusted: the key itself.
+    entrusted: Zeroizing<[u8; 32]>,
 }
 
 impl fmt::Debug for Vault {
@@ -59,19 +63,20 @@ pub enum VaultError {
 }
 
 impl Vault {
-    /// What is sealed under `key`, which must be random and kept as long as what it seals.
+    /// What is sealed under the key `entrusted`, which must be random and kept as long as what it seals.
     #[must_use]
-    pub fn new(key: &[u8; 32]) -> Self {
+    pub fn new(entrusted: &[u8; 32]) -> Self {
         // HMAC pads a short key with zeros to the length of a block.
         let mut block = Zeroizing::new([0; 64]);
-        for (place, byte) in block.iter_mut().zip(key) {
+        for (place, byte) in block.iter_mut().zip(entrusted) {
             *place = *byte;
         }
         // A key of its own for each use: the same bytes seal other things elsewhere.
         let derive = Hmac::<Sha256>::new(&(*block).into());
         let key = derive.clone().chain_update(b"bulkhead:vault").finalize().into_bytes();
         let fingerprints = derive.chain_update(b"bulkhead:secret-fingerprint");
-        Self { cipher: XChaCha20Poly1305::new(&key), fingerprints }
+        let cipher = XChaCha20Poly1305::new(&key);
+        Self { cipher, fingerprints, entrusted: Zeroizing::new(*entrusted) }
     }
 
     /// What tells one secret from another without telling either: for records of which one was in use. Only this key makes it.
@@ -114,6 +119,23 @@ impl Vault {
         let unfit = |source| VaultError::Text { place: place.to_owned(), source };
         redactor.secret(Zeroizing::new(text)).map_err(unfit)
     }
+
+    /// The secret in a text that the same key sealed for `place` where secrets are taken in; from now on `redactor` knows it.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub fn open_text(
+        &self,
+        place: &str,
+        sealed: &SealedText,
+        redactor: &Redactor,
+    ) -> Result<Secret, VaultError> {
+        let closed = |_| VaultError::Open { place: place.to_owned() };
+        let key = SealingKey::new(&self.entrusted).map_err(closed)?;
+        let text = key.open(place, sealed).map_err(closed)?;
+        let unfit = |source| VaultError::Text { place: place.to_owned(), source };
+        redactor.secret(Zeroizing::new(text.into_bytes())).map_err(unfit)
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +159,19 @@ mod tests {
         assert!(open(&vault, "kept/lab/other/admin").is_err(), "another place");
         let error = open(&Vault::new(&[8; 32]), "kept/lab/share/admin").expect_err("another key");
         assert!(error.to_string().contains("secrets.key"), "{error}");
+    }
+
+    #[test]
+    fn what_a_tenant_entrusted_opens_under_the_same_key_for_its_own_service() {
+        let (vault, redactor) = (Vault::new(&[7; 32]), Redactor::default());
+        let seal =
+            |text: &str| SealingKey::new(&[7; 32]).and_then(|key| key.seal("one", text)).expect("sealed");
+        let secret = vault.open_text("one", &seal("correct horse"), &redactor).expect("its place");
+        assert_eq!(secret.expose_text(), Some("correct horse"));
+        assert!(vault.open_text("two", &seal("correct horse"), &redactor).is_err(), "another service's");
+        let short = vault.open_text("one", &seal("abc"), &redactor).expect_err("too short");
+        assert!(matches!(short, VaultError::Text { .. }), "{short}");
+        assert!(Vault::new(&[8; 32]).open_text("one", &seal("correct horse"), &redactor).is_err());
     }
 
     #[test]

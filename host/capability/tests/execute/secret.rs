@@ -5,13 +5,14 @@ use bulkhead_capability::backend::{Backend, BackendParts};
 use bulkhead_capability::call::Call;
 use bulkhead_capability::intercept::{Interceptor, TapedAnswer, Verdict};
 use bulkhead_capability::record::Deed;
+use bulkhead_capability::seal::SealingKey;
 use bulkhead_capability::secret::{BackendSecrets, Redactor, Vault};
 use bulkhead_capability::slot::{Slot, SlotValue};
 use bulkhead_capability::testing::grant_everything;
 use bulkhead_helper::protocol::{Ending, Finished, SlotArgument};
 use bulkhead_model::error::CapabilityCode;
 use bulkhead_model::grant::Grant;
-use bulkhead_model::id::ShareInstanceId;
+use bulkhead_model::id::{ShareInstanceId, ShareServerId};
 use bulkhead_model::manifest::{Manifest, OptionValue};
 use bulkhead_model::target::CallTarget;
 use bulkhead_store::{Key, Transaction};
@@ -27,7 +28,7 @@ fn manifest() -> Manifest {
     let unlock = |name: &str, repeat: &str| {
         json!({
             "name": name, "reason": "a test", "effect": "change", "repeat": repeat, "program": "tool", "args": ["unlock"],
-            "stdin": "{key}", "slots": { "key": { "type": "secret", "of": ["password", "access-key"] } },
+            "stdin": "{key}", "slots": { "key": { "type": "secret", "of": ["password", "access-key", "security-service"] } },
         })
     };
     let print = |name: &str, captures: serde_json::Value| {
@@ -177,6 +178,28 @@ async fn a_secret_goes_to_standard_input_and_into_no_record() {
     let written = written_down(&lab).await;
     assert!(written.contains("key=the secret password") && written.contains("begun/"), "{written}");
     assert!(!lab.backend.redactor().finds_in(written.as_bytes()), "{written}");
+}
+
+#[tokio::test]
+async fn a_security_services_password_is_good_in_the_calls_that_bring_the_service() {
+    let lab = lab().await;
+    let sealing = SealingKey::new(&[7; 32]).expect("a key");
+    let seal = |name: &str, text: &str| (name.to_owned(), sealing.seal(name, text).expect("sealed"));
+    let passwords = BTreeMap::from([seal("domain", "joins the domain"), seal("short", "abc"), {
+        let (_, moved) = seal("another", "of another service");
+        ("moved".to_owned(), moved)
+    }]);
+    let call = lab.call_about(CallTarget { passwords, ..CallTarget::server(ShareServerId::random()) });
+    lab.fake.answer(Ok(printed("joined with 'joins the domain'")));
+    let output = call.execute().run("unlock", &key("domain")).await.expect("run");
+    assert_eq!(handed(&lab), "joins the domain");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "joined with '[secret]'");
+    assert_eq!(code(call.secrets().keep("mine", "domain").await), CapabilityCode::Denied);
+    let error = call.execute().run("unlock", &key("short")).await.expect_err("too short");
+    assert_eq!(error.code, CapabilityCode::InvalidArgument);
+    assert!(error.message.contains("fewer than 6 bytes") && !error.message.contains("abc"), "{error}");
+    assert_eq!(code(call.execute().run("unlock", &key("moved")).await), CapabilityCode::Io);
+    assert_eq!(code(lab.call().execute().run("unlock", &key("domain")).await), CapabilityCode::Denied);
 }
 
 /// Case T-S1.

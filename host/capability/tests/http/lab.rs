@@ -5,7 +5,7 @@ use bulkhead_capability::call::Call;
 use bulkhead_capability::execute::fake::FakeRunner;
 use bulkhead_capability::http::fake::{FakeTransport, answer};
 use bulkhead_capability::http::{Network, Transport, WireResponse};
-use bulkhead_capability::secret::BackendSecrets;
+use bulkhead_capability::secret::{BackendSecrets, Vault};
 use bulkhead_capability::slot::{Slot, SlotValue};
 use bulkhead_capability::testing::{TestHost, grant_everything, origin};
 use bulkhead_model::call::CallOrigin;
@@ -56,7 +56,10 @@ pub(crate) fn manifest() -> Manifest {
         "option": [
             { "name": "user", "type": "string", "default": "bulkhead", "help": "who" },
             { "name": "password", "type": "secret", "help": "a secret" },
+            { "name": "other", "type": "secret", "help": "a secret" },
+            { "name": "unset", "type": "secret", "help": "a secret" },
         ],
+        "secret": [{ "name": "access-key", "reason": "a test", "keep": true }],
         "root": [{ "name": "images", "use": "data", "reason": "images", "paths": ["{share}.img"] }],
         "endpoint": [{ "name": "array", "reason": "a test" }],
         "session": [{
@@ -83,6 +86,17 @@ pub(crate) fn manifest() -> Manifest {
             request("list", "read", "GET /volumes", scope.clone()),
             request("in-session", "read", "GET /system", json!({ "session": "session", "scope": "backend", "slots": {} })),
             request("small", "read", "GET /small", json!({ "capture": 8, "scope": "backend", "slots": {} })),
+            request("tell", "change", "POST /users", json!({
+                "scope": "backend", "body": "json", "text": "{\"password\":{secret}}", "headers": { "x-password": "Bearer {secret}" },
+                "returns": ["x-echo"], "slots": { "secret": { "type": "secret", "of": ["password", "unset", "access-key"] } },
+            })),
+            request("tell-briefly", "change", "POST /users", json!({
+                "scope": "backend", "body": "form", "text": "password={secret}", "capture": 16,
+                "slots": { "secret": { "type": "secret", "of": ["password"] } },
+            })),
+            request("make-key", "change", "POST /keys", json!({
+                "scope": "backend", "slots": {}, "captures": { "access-key": { "json": "/key" } }, "capture": 64,
+            })),
             request("not-granted", "read", "GET /volumes", scope),
             request("send-image", "change", "PUT /images/{volume}", json!({ "body": "file", "largest": 1_000_000 })),
             request("fetch-image", "read", "GET /images/{volume}", json!({ "answer": "file", "largest": 1_000_000 })),
@@ -135,6 +149,9 @@ impl Lab {
         let mut secrets = BackendSecrets::default();
         let password = secrets.redactor.secret(PASSWORD.as_bytes().to_vec()).expect("a secret");
         secrets.options.insert("password".to_owned(), password);
+        let other = secrets.redactor.secret(b"another password".to_vec()).expect("a secret");
+        secrets.options.insert("other".to_owned(), other);
+        secrets.vault = Some(Arc::new(Vault::new(&[7; 32])));
         parts.secrets = secrets;
         change(&mut parts);
         let backend = Backend::new(parts).expect("a backend");

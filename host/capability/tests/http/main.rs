@@ -17,6 +17,8 @@ mod lab;
 #[cfg(test)]
 mod rights;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod streams;

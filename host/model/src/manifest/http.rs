@@ -1,6 +1,6 @@
 //! `[[endpoint]]`, `[[request]]` and `[[session]]`: what a driver sends to its backend's management, and how the host logs in for it.
 
-use super::{CommandEffect, Repeat, SlotType, TemplateScope, one_mebibyte};
+use super::{Capture, CommandEffect, Repeat, SlotType, TemplateScope, one_mebibyte};
 use crate::id::{Digest, Label};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -133,6 +133,9 @@ pub struct RequestTemplate {
     /// The headers of the answer that the driver sees, by lower-case name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub returns: Vec<String>,
+    /// Secrets in the body of an answer with 2xx, by the purpose that they are for: taken out, and held for the call by reference.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub captures: BTreeMap<Label, Capture>,
     /// Where the body of the answer goes.
     #[serde(default, skip_serializing_if = "AnswerKind::is_bytes")]
     pub answer: AnswerKind,

@@ -3,6 +3,9 @@
 use crate::id::{Digest, Label};
 use serde::{Deserialize, Serialize};
 
+/// The purpose of passwords that tenants entrusted with their security services: nobody declares it, and a slot takes them if it names it.
+pub const SECURITY_SERVICE: &str = "security-service";
+
 /// `[[secret]]`: what a secret is for. A slot takes it only if it names the purpose in `of`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

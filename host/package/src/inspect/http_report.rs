@@ -3,8 +3,8 @@
 use super::report::{SlotReport, slots};
 use bulkhead_model::id::{Digest, Label};
 use bulkhead_model::manifest::{
-    AnswerKind, BodyFormat, CommandEffect, EndpointTemplate, Repeat, RequestTemplate, SessionRequest,
-    SessionTemplate, TemplateScope, TokenPlace, TokenSource, TokenTemplate, TokenUse,
+    AnswerKind, BodyFormat, Capture, CommandEffect, EndpointTemplate, Repeat, RequestTemplate,
+    SessionRequest, SessionTemplate, TemplateScope, TokenPlace, TokenSource, TokenTemplate, TokenUse,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -93,6 +93,9 @@ pub struct RequestReport {
     pub slots: Vec<SlotReport>,
     /// Headers of the answer that the driver sees.
     pub returns: Vec<String>,
+    /// Secrets in the body of the answer, by purpose.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub captures: BTreeMap<Label, Capture>,
     /// Where the body of the answer goes.
     pub answer: AnswerKind,
     /// How much of it is kept, in bytes.
@@ -174,6 +177,7 @@ pub(super) fn request(template: &RequestTemplate) -> RequestReport {
         text: template.text.clone(),
         slots: slots(&template.slots),
         returns: template.returns.clone(),
+        captures: template.captures.clone(),
         answer: template.answer,
         capture_bytes: template.capture,
         largest_bytes: template.largest,

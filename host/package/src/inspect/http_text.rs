@@ -1,7 +1,7 @@
 //! The part of the report about requests, as text for people.
 
 use super::http_report::{EndpointReport, RequestReport, SessionReport, SessionRequestReport};
-use super::text::{nature, slots};
+use super::text::{captures, nature, slots};
 use bulkhead_model::manifest::{AnswerKind, BodyFormat};
 use std::collections::BTreeMap;
 use std::fmt::{self, Formatter};
@@ -65,6 +65,7 @@ pub(super) fn request(request: &RequestReport, out: &mut Formatter<'_>) -> fmt::
     if !request.returns.is_empty() {
         writeln!(out, "    shows the driver the headers {}", request.returns.join(", "))?;
     }
+    captures("the answer", &request.captures, out)?;
     let (seconds, capture, largest) = (request.timeout_seconds, request.capture_bytes, request.largest_bytes);
     match (request.answer, request.body) {
         (AnswerKind::File, _) => writeln!(out, "    at most {seconds} s, {largest} bytes into a file")?,

@@ -4,9 +4,11 @@ use super::http_text;
 use super::process_text::{dbus, group, job, pipeline, service};
 use super::report::{CommandReport, FileReport, OptionReport, Report, RootReport, SecretReport, SlotReport};
 use bulkhead_model::call::DriverLimits;
+use bulkhead_model::id::Label;
 use bulkhead_model::manifest::{
     Capture, CommandEffect, FileFormat, OptionType, OptionValue, Repeat, RootUse, TemplateScope,
 };
+use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Report {
@@ -177,16 +179,26 @@ fn command(command: &CommandReport, out: &mut Formatter<'_>) -> fmt::Result {
             writeln!(out, "    {verb} {{{slot}}}")?;
         }
     }
-    for (purpose, capture) in &command.captures {
+    captures("its output", &command.captures, out)?;
+    let (seconds, bytes) = (command.timeout_seconds, command.capture_bytes);
+    writeln!(out, "    at most {seconds} s, {bytes} bytes of output")?;
+    writeln!(out, "    pinned as {}", command.digest)
+}
+
+/// The secrets in what comes back.
+pub(super) fn captures(
+    output: &str,
+    captures: &BTreeMap<Label, Capture>,
+    out: &mut Formatter<'_>,
+) -> fmt::Result {
+    for (purpose, capture) in captures {
         let place = match capture {
             Capture::Line(beginning) => format!("behind {} on a line", quoted(beginning)),
             Capture::Json(pointer) => format!("at {pointer} in JSON"),
         };
-        writeln!(out, "    its output holds a secret, {purpose}, {place}: taken out")?;
+        writeln!(out, "    {output} holds a secret, {purpose}, {place}: taken out")?;
     }
-    let (seconds, bytes) = (command.timeout_seconds, command.capture_bytes);
-    writeln!(out, "    at most {seconds} s, {bytes} bytes of output")?;
-    writeln!(out, "    pinned as {}", command.digest)
+    Ok(())
 }
 
 fn secret(SecretReport { declared, digest }: &SecretReport, out: &mut Formatter<'_>) -> fmt::Result {

@@ -159,4 +159,6 @@ mod request_tests;
 #[cfg(test)]
 mod running_tests;
 #[cfg(test)]
+mod secret_tests;
+#[cfg(test)]
 mod tests;

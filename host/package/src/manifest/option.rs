@@ -4,7 +4,7 @@ use super::{plain_text, reason, steps};
 use crate::options::misfit;
 use crate::toml_file::Finding;
 use bulkhead_model::base_option::share_opts;
-use bulkhead_model::manifest::{Manifest, OptionDeclaration, OptionType};
+use bulkhead_model::manifest::{Manifest, OptionDeclaration, OptionType, SECURITY_SERVICE};
 use std::collections::BTreeMap;
 
 pub(super) fn check(manifest: &Manifest, findings: &mut Vec<Finding>) {
@@ -82,6 +82,9 @@ fn default(option: &OptionDeclaration, place: usize, findings: &mut Vec<Finding>
     let is_secret = option.option_type == OptionType::Secret;
     if option.peer && is_secret {
         findings.push(Finding::new(steps!("option", place, "peer"), "a peer never reads a secret"));
+    }
+    if is_secret && option.name == SECURITY_SERVICE {
+        findings.push(super::secret::taken(steps!("option", place, "name")));
     }
     let Some(value) = &option.default else { return };
     let path = steps!("option", place, "default");

@@ -1,9 +1,11 @@
-//! `[[secret]]`, and what commands capture.
+//! `[[secret]]`, and what commands and requests capture.
 
 use super::{below, reason, steps};
 use crate::toml_file::{Finding, Step};
-use bulkhead_model::manifest::{Capture, Manifest};
+use bulkhead_model::id::Label;
+use bulkhead_model::manifest::{AnswerKind, Capture, Manifest, SECURITY_SERVICE};
 use bulkhead_model::suggestion::nearest;
+use std::collections::BTreeMap;
 
 /// How many letters a secret has: enough to be random, few enough for whatever takes it.
 const LENGTHS: std::ops::RangeInclusive<u32> = 8..=255;
@@ -16,6 +18,9 @@ pub(super) fn check(manifest: &Manifest, findings: &mut Vec<Finding>) {
             let message = format!("a secret has {} to {} letters", LENGTHS.start(), LENGTHS.end());
             findings.push(Finding::new(at("length"), message));
         }
+        if secret.name.as_str() == SECURITY_SERVICE {
+            findings.push(taken(at("name")));
+        }
         if manifest.is_secret_option(secret.name.as_str()) {
             let message = format!("'{}' is an option of type secret already", secret.name);
             findings
@@ -23,13 +28,36 @@ pub(super) fn check(manifest: &Manifest, findings: &mut Vec<Finding>) {
         }
     }
     for (place, command) in manifest.commands.iter().enumerate() {
-        for (purpose, capture) in &command.captures {
-            let path = steps!("execute", place, "captures", purpose.as_str());
-            if manifest.secret(purpose.as_str()).is_none() {
-                findings.push(undeclared(manifest, purpose.as_str(), path.clone()));
-            }
-            captured(capture, &path, findings);
+        captures(manifest, &command.captures, &steps!("execute", place, "captures"), findings);
+    }
+    for (place, request) in manifest.requests.iter().enumerate() {
+        let path = steps!("request", place, "captures");
+        captures(manifest, &request.captures, &path, findings);
+        if !request.captures.is_empty() && request.answer == AnswerKind::File {
+            let finding = Finding::new(path, "the answer goes into a file, so nothing is captured of it");
+            findings.push(finding.hint("leave out either `captures` or `answer = \"file\"`"));
         }
+    }
+}
+
+/// A name that a slot's `of` could not tell from the host's own.
+pub(super) fn taken(path: Vec<Step>) -> Finding {
+    let message = format!("'{SECURITY_SERVICE}' is what the passwords of security services are for");
+    Finding::new(path, message).hint("choose another name")
+}
+
+fn captures(
+    manifest: &Manifest,
+    captures: &BTreeMap<Label, Capture>,
+    path: &[Step],
+    findings: &mut Vec<Finding>,
+) {
+    for (purpose, capture) in captures {
+        let path = below!(path, purpose.as_str());
+        if manifest.secret(purpose.as_str()).is_none() {
+            findings.push(undeclared(manifest, purpose.as_str(), path.clone()));
+        }
+        captured(capture, &path, findings);
     }
 }
 

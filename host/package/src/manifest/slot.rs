@@ -3,7 +3,9 @@
 use super::{below, steps};
 use crate::toml_file::{Finding, Step};
 use bulkhead_model::id::Label;
-use bulkhead_model::manifest::{AccessRulesStyle, Manifest, OptionType, PathKind, RootUse, SlotType};
+use bulkhead_model::manifest::{
+    AccessRulesStyle, Manifest, OptionType, PathKind, RootUse, SECURITY_SERVICE, SlotType,
+};
 use bulkhead_model::pattern::{Part, Pattern, Variable, parts};
 use bulkhead_model::suggestion::nearest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -170,7 +172,8 @@ pub(super) fn types(
 fn secrets(manifest: &Manifest, of: &[String], path: Vec<Step>, findings: &mut Vec<Finding>) {
     let options = manifest.options.iter().filter(|option| option.option_type == OptionType::Secret);
     let purposes = manifest.secrets.iter().map(|purpose| purpose.name.as_str());
-    let known: Vec<&str> = options.map(|option| option.name.as_str()).chain(purposes).collect();
+    let known: Vec<&str> =
+        options.map(|option| option.name.as_str()).chain(purposes).chain([SECURITY_SERVICE]).collect();
     if of.is_empty() {
         let finding = Finding::new(path.clone(), "the slot does not say which secrets it takes");
         findings.push(finding.hint("name options of type secret, for example of = [\"password\"]"));

@@ -61,7 +61,7 @@ impl ServerDriver for Generation {
         network: &ServerNetwork,
         request: &ServerRequest,
     ) -> Result<ServerOutcome, CallError> {
-        let target = CallTarget::server(network.server_id);
+        let target = CallTarget::server(network.server_id).with_security_services(&network.security_services);
         let (network, request) = (network_to_wit(network), request_to_wit(request));
         self.call::<SetupServer, _>(reason, target, (&network, &request), outcome_from_wit).await
     }
@@ -72,7 +72,7 @@ impl ServerDriver for Generation {
         server: &ServerForDriver,
         services: &[SecurityService],
     ) -> Result<(), CallError> {
-        let target = CallTarget::server(server.id);
+        let target = CallTarget::server(server.id).with_security_services(services);
         let (server, services) = (server_to_wit(server), security_services_to_wit(services));
         self.call::<TeardownServer, _>(reason, target, (&server, &services[..]), Ok).await
     }
@@ -165,7 +165,7 @@ impl ServerDriver for Generation {
         server: &ServerForDriver,
         services: &[SecurityService],
     ) -> Result<(), CallError> {
-        let target = CallTarget::server(server.id);
+        let target = CallTarget::server(server.id).with_security_services(services);
         let (server, services) = (server_to_wit(server), security_services_to_wit(services));
         self.call::<UnmanageServer, _>(reason, target, (&server, &services[..]), Ok).await
     }

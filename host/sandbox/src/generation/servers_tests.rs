@@ -8,6 +8,7 @@ use bulkhead_model::error::CallError;
 use bulkhead_model::share_server::{
     ManagedServer, ServerChoice, ServerChoiceForGroup, ServerChoiceForShare, ServerOutcome, ServerRequest,
 };
+use bulkhead_model::target::CallTarget;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `err(not-implemented)`, with an empty message and no detail, at 4096.
@@ -50,6 +51,16 @@ async fn every_function_about_servers_is_called_and_silence_is_success() {
     assert_eq!(generation.share_server_network_info(&why, &server, &managed()).await, Ok(BTreeSet::new()));
     assert_eq!(generation.manage_server(&why, &server, &managed()).await, Ok(ServerOutcome::default()));
     assert_eq!(generation.unmanage_server(&why, &server, services).await, Ok(()));
+}
+
+#[test]
+fn a_call_that_brings_security_services_has_their_passwords_sealed_by_name() {
+    let network = fixture::server_network();
+    let target = CallTarget::server(network.server_id).with_security_services(&network.security_services);
+    let service = &network.security_services[0];
+    let (name, sealed) =
+        (service.secret_name().expect("a name"), service.password.clone().expect("a password"));
+    assert_eq!(target.passwords, BTreeMap::from([(name, sealed)]));
 }
 
 /// Contract D-16.

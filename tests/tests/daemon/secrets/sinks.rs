@@ -84,7 +84,6 @@ impl Sinks {
             (&operator, "/v1/backends/nas1/generations".to_owned()),
             (&operator, "/v1/drivers".to_owned()),
             (&operator, "/v1/ledger?limit=10000".to_owned()),
-            (&operator, "/metrics".to_owned()),
         ] {
             let answer = client.send("GET", &path, None).await.expect("an answer");
             let sink = if path.starts_with("/v1/ledger") { Sink::Ledger } else { Sink::Api };
