@@ -1,7 +1,7 @@
 //! The way of a request before and after its handler: bounds, who asks, which form, ids and headers.
 //!
-//! Order, from outside: panic → request id and log span → secrets taken out → `Host` and `Origin` → microversion → who asks → time and number of
-//! requests → size of the body → route.
+//! Order, from outside: panic → request id and log span → secrets taken out → `Host` and `Origin` → microversion → who asks → time and
+//! number of requests → size of the body → route.
 
 use crate::access_key::AccessKeyReader;
 use crate::authentication::{Authentication, socket_actor};

@@ -72,7 +72,7 @@ impl Http<'_> {
 }
 
 /// How long an answer asks to wait: seconds or a date (RFC 9110, 10.2.3). At most [`LONGEST_PAUSE`].
-fn retry_after(answer: &WireResponse, now: SystemTime) -> Option<Duration> {
+pub(super) fn retry_after(answer: &WireResponse, now: SystemTime) -> Option<Duration> {
     let text = answer.header("retry-after")?.trim();
     let pause = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),

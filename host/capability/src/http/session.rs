@@ -204,7 +204,7 @@ async fn log_in(
             return tokens(&account.template, &answer, &account.redactor)
                 .map_err(|reason| Refusal::ForAWhile(unavailable(controller, &reason)));
         }
-        match super::retry_after(&answer, std::time::SystemTime::now()) {
+        match super::answer::retry_after(&answer, std::time::SystemTime::now()) {
             Some(pause) if tries < MOST_TRIES && pause <= LONGEST_PAUSE => tokio::time::sleep(pause).await,
             Some(_) => {
                 return Err(Refusal::Now(LoginError::Failed(unavailable(

@@ -9,8 +9,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-/// An output, and what its template says of it.
-#[derive(Debug, Clone, Copy)]
+/// An output, and what its template says of it. Not to be printed.
+#[derive(Clone, Copy)]
 pub(crate) struct Output<'output> {
     /// The template's name.
     pub(crate) template: &'output Label,

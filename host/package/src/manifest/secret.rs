@@ -28,7 +28,8 @@ pub(super) fn check(manifest: &Manifest, findings: &mut Vec<Finding>) {
         }
     }
     for (place, command) in manifest.commands.iter().enumerate() {
-        captures(manifest, &command.captures, &steps!("execute", place, "captures"), findings);
+        let path = steps!("execute", place, "captures");
+        captures(manifest, &command.captures, &path, findings);
     }
     for (place, request) in manifest.requests.iter().enumerate() {
         let path = steps!("request", place, "captures");

@@ -4,8 +4,8 @@ use super::bench::Bench;
 use anyhow::{Context, bail};
 use bulkhead_capability::execute::{Abandoned, CommandRequest, CommandRunner, Directories};
 use bulkhead_helper::protocol::{
-    Before, Ending, FileKind, FilePath, FileReply, FileWork, FilesCall, Mounts, RootBinding, SlotArgument,
-    Unreviewed,
+    Before, Ending, FileKind, FilePath, FileReply, FileWork, FilesCall, Mounts, Readers, RootBinding,
+    SlotArgument, Unreviewed,
 };
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::Label;
@@ -123,7 +123,8 @@ pub(super) async fn write(bench: &Bench, at: &Spot, content: &[u8]) -> anyhow::R
         return Ok(std::fs::write(at.path(), content)?);
     }
     let path = file_path(at).context("no name for a file")?;
-    let replacing = FileWork::Replace { at: path, content: content.to_vec(), before: Before::Own };
+    let replacing =
+        FileWork::Replace { at: path, content: content.to_vec(), before: Before::Own, readers: Readers::All };
     ask(bench, at, replacing).await?;
     Ok(())
 }
