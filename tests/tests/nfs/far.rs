@@ -79,7 +79,7 @@ fn shares_are_served_from_a_machine_that_the_daemon_sees_nothing_of() -> anyhow:
         gone(&daemon.tenant(), &format!("/v2/snapshots/{snapshot}")).await?;
         daemon.tenant().delete(&share_path(&share)).await?;
         gone(&daemon.tenant(), &share_path(&share)).await?;
-        ensure!(far.shell("ls $AT/pool/shares $AT/config/exports | grep share || true")? == "");
+        ensure!(far.shell("ls $AT/pool/shares $AT/config/exports | grep share- || true")? == "");
         Ok(())
     })
 }
