@@ -34,7 +34,6 @@ answer() {
         show)
             printf 'volume: %s\nstate: online\nlayout: wide\nlamps: green\n' "$3"
             echo "size-gib: $(cat "$volume/size")"
-            echo "export: /vol/$3"
             sed 's/^/client: /' "$volume/clients" ;;
         delete) rm -r "$volume"; vanish_after delete; echo "deleted $3" ;;
         allow | deny)

@@ -21,7 +21,6 @@ bulkhead_sdk::export_driver!(Sample: access);
 #[derive(Debug, PartialEq)]
 struct Volume {
     size_gib: u64,
-    export: String,
     /// Networks, with `rw` or `ro`.
     clients: BTreeMap<String, String>,
 }
@@ -63,7 +62,7 @@ fn find(share: &Share) -> Result<Option<Volume>> {
         let (network, level) = client.rsplit_once(' ')?;
         Some((network.to_owned(), level.to_owned()))
     });
-    Ok(Some(Volume { size_gib, export: field(&text, "export")?.to_owned(), clients: clients.collect() }))
+    Ok(Some(Volume { size_gib, clients: clients.collect() }))
 }
 
 /// As the array writes it: an address is a network of one.
@@ -115,7 +114,8 @@ impl Driver for Sample {
             return Err(Error::conflict("a volume of another size has this name"));
         }
         let address = config::text("export-address")?.unwrap_or_default();
-        Ok(vec![ExportLocation::new(format!("{address}:{}", made.export))])
+        // This array exports every volume under its name.
+        Ok(vec![ExportLocation::new(format!("{address}:/vol/{}", share.name))])
     }
 
     fn delete_share(share: &Share) -> Result<()> {
@@ -182,7 +182,7 @@ mod tests {
                     _ => {}
                 }
                 let clients: String = clients.iter().map(|(client, level)| format!("client: {client} {level}\n")).collect();
-                said(format!("size-gib: {size}\nexport: /vol/{name}\n{clients}"))
+                said(format!("size-gib: {size}\n{clients}"))
             }
             _ => refused("unknown command"),
         }
