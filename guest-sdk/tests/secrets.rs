@@ -1,5 +1,7 @@
 //! The double's secrets: a driver holds names, and is refused what the real host refuses.
 
+#![expect(clippy::expect_used, reason = "test code: what is not as expected fails the test")]
+
 use bulkhead_sdk::execute::{self, Output};
 use bulkhead_sdk::http::{self, Response};
 use bulkhead_sdk::secret::{self, Secret};

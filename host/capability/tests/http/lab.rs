@@ -149,7 +149,7 @@ impl Lab {
         let mut secrets = BackendSecrets::default();
         let password = secrets.redactor.secret(PASSWORD.as_bytes().to_vec()).expect("a secret");
         secrets.options.insert("password".to_owned(), password);
-        let other = secrets.redactor.secret(b"another password".to_vec()).expect("a secret");
+        let other = secrets.redactor.secret(b"unlike the first".to_vec()).expect("a secret");
         secrets.options.insert("other".to_owned(), other);
         secrets.vault = Some(Arc::new(Vault::new(&[7; 32])));
         parts.secrets = secrets;

@@ -44,7 +44,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// The version that both sides must speak.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// The largest frame to a helper, in bytes: a template, its slots and standard input.
 pub const LARGEST_REQUEST: usize = 2 << 20;
 /// The largest frame from a helper, in bytes: what is kept of a command's output.

@@ -162,7 +162,6 @@ async fn twenty_secrets_leave_no_trace_whatever_a_driver_does_with_them() {
         Sink::Ledger,
         Sink::Api,
         Sink::Store,
-        Sink::Arguments,
         Sink::GuestMemory,
         Sink::GuestFiles,
         Sink::Configuration,

@@ -83,7 +83,7 @@ impl Sinks {
             (&operator, "/v1/backends/nas1".to_owned()),
             (&operator, "/v1/backends/nas1/generations".to_owned()),
             (&operator, "/v1/drivers".to_owned()),
-            (&operator, "/v1/ledger?limit=10000".to_owned()),
+            (&operator, "/v1/ledger?backend=nas1&most=1000".to_owned()),
         ] {
             let answer = client.send("GET", &path, None).await.expect("an answer");
             let sink = if path.starts_with("/v1/ledger") { Sink::Ledger } else { Sink::Api };
