@@ -15,6 +15,7 @@ use canary::canary;
 use serde_json::{Value, json};
 use sinks::{Search, Sink, Sinks, Watcher};
 use std::fs::Permissions;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -108,11 +109,15 @@ fn plant(lab: &Lab, secret: &str, sinks: &mut Sinks, daemon: u32) {
         std::fs::write(lab.path().join(place).join("planted"), secret).expect("written");
     }
     let mut child = Command::new("sh")
-        .args(["-c", "read line", secret])
+        .args(["-c", "echo there; read line", secret])
         .env("PLANTED", secret)
         .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .expect("a process");
+    // Before it says something its arguments may not be there to be read.
+    let mut word = [0; 6];
+    child.stdout.take().expect("its output").read_exact(&mut word).expect("a word");
     sinks.add_processes(daemon);
     drop(child.stdin.take());
     child.wait().expect("an end");
