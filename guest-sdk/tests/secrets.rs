@@ -97,7 +97,6 @@ impl ShareServers for Any {
 }
 
 /// Run `function` as one call about the share `number`.
-#[expect(clippy::expect_used, reason = "a test that cannot go on says why")]
 fn in_call(lab: &Lab, number: u32, function: fn()) {
     DO.with(|known| known.replace(Some(function)));
     lab.create_share::<Any>(&sample::share(number, 1)).expect("created");
@@ -116,7 +115,6 @@ fn unlock(secret: &Secret) -> std::result::Result<Output, CapabilityError> {
     execute::run("unlock", Slots::new().secret("key", secret.name()))
 }
 
-#[expect(clippy::expect_used, reason = "a test that cannot go on says why")]
 fn code<T: std::fmt::Debug>(result: std::result::Result<T, CapabilityError>) -> CapabilityCode {
     result.expect_err("refused").code()
 }
