@@ -17,6 +17,7 @@ mod check;
 mod checks;
 mod faults;
 mod finding;
+mod new_server;
 mod report;
 mod run;
 mod sample;
@@ -26,6 +27,7 @@ mod world;
 
 pub use check::{Check, all as all_checks};
 pub use faults::{Fault, Faults, HostCall};
+pub use new_server::{NewServer, NewServerError, ServerPlan};
 pub use report::{CheckReport, FaultCount, Report, Subject, Verdict};
 pub use run::{Budget, Plan, run};
 pub use sample::{Rules, Sample};

@@ -6,7 +6,6 @@ mod servers;
 
 pub(crate) use following::{Followed, creation_from, revert_to};
 pub(crate) use records::Side;
-pub(crate) use servers::NewServer;
 
 use crate::finding::{Finding, Found, Judge as _, told, unjudged};
 use crate::sample::Sample;

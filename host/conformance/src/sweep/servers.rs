@@ -2,7 +2,8 @@
 
 use super::{Facts, Prepared, Sweep, Trial, sweep};
 use crate::finding::{Found, told};
-use crate::stage::{NewServer, Stage};
+use crate::new_server::NewServer;
+use crate::stage::Stage;
 use async_trait::async_trait;
 use bulkhead_model::ability::Ability;
 use bulkhead_model::call::CallReason;

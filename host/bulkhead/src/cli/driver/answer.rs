@@ -8,6 +8,7 @@ use bulkhead_model::share::{
     Creation, EnsuredShare, HookAnswer, ManagedShare, Reversion, ShareProgress, ShareUsage, SuppliedMetadata,
 };
 use bulkhead_model::share_group::CreatedShare;
+use bulkhead_model::share_server::{ServerChoice, ServerForDriver};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::snapshot::{ManagedSnapshot, SnapshotOutcome};
 use serde_json::{Value, json};
@@ -153,6 +154,22 @@ pub(super) fn replicas(replicas: &[ReplicaOutcome]) -> Value {
         })
     };
     replicas.iter().map(one).collect()
+}
+
+/// A server as it is known once it is made.
+pub(super) fn server(server: &ServerForDriver) -> Value {
+    json!({
+        "identifier": server.identifier,
+        "backend-details": server.backend_details,
+        "addresses": server.addresses,
+    })
+}
+
+pub(super) fn server_choice(choice: ServerChoice) -> Value {
+    match choice {
+        ServerChoice::Existing(server) => json!({ "existing": server }),
+        ServerChoice::New => json!("new"),
+    }
 }
 
 /// What a failed call leaves behind that the host would keep.

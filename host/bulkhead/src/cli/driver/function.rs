@@ -83,6 +83,20 @@ functions! {
     CreateShareGroupFromSnapshot = ShareGroups "create-share-group-from-snapshot"
         [CreateShareGroup CreateShare CreateShareGroupSnapshot];
 
+    NetworkAllocationsNumber = ShareServers "network-allocations-number" [];
+    AdminNetworkAllocationsNumber = ShareServers "admin-network-allocations-number" [];
+    AfterAllocation = ShareServers "after-allocation" [];
+    SetupServer = ShareServers "setup-server" [AfterAllocation];
+    TeardownServer = ShareServers "teardown-server" [AfterAllocation SetupServer];
+    BeforeRelease = ShareServers "before-release" [AfterAllocation SetupServer TeardownServer];
+    ChooseShareServerForShare = ShareServers "choose-share-server-for-share" [AfterAllocation SetupServer];
+    ChooseShareServerForGroup = ShareServers "choose-share-server-for-group" [AfterAllocation SetupServer];
+    ShareServerPools = ShareServers "share-server-pools" [AfterAllocation SetupServer];
+    ShareServerNetworkInfo = ManageServers "share-server-network-info" [];
+    ManageServer = ManageServers "manage-server" [];
+    UnmanageServer = ManageServers "unmanage-server" [AfterAllocation SetupServer];
+    UpdateSubnetFromMetadata = MetadataUpdates "update-subnet-from-metadata" [AfterAllocation SetupServer];
+
     CreateReplica = Replication "create-replica" [CreateShare];
     DeleteReplica = Replication "delete-replica" [CreateShare CreateReplica];
     PromoteReplica = Replication "promote-replica" [CreateShare CreateReplica];
@@ -97,6 +111,22 @@ functions! {
 }
 
 impl Function {
+    /// Whether it is about share servers: it can be called only where the driver makes them.
+    pub(super) fn is_about_servers(self) -> bool {
+        matches!(self.interface(), Ability::ShareServers | Ability::ManageServers)
+            || self == Self::UpdateSubnetFromMetadata
+    }
+
+    /// As [`Function::before`] where shares live on share servers: where anything is about shares, their server is made first.
+    pub(super) fn before_on_servers(self) -> Vec<Self> {
+        let about_shares = |one: Self| !one.is_about_servers() && one.interface() != Ability::Lifecycle;
+        let mut before = self.before();
+        if about_shares(self) || before.iter().copied().any(about_shares) {
+            before.splice(0..0, [Self::AfterAllocation, Self::SetupServer]);
+        }
+        before
+    }
+
     /// The interfaces that have it: a driver needs one of them.
     pub(super) fn interfaces(self) -> Vec<Ability> {
         match self {
@@ -159,8 +189,8 @@ mod tests {
 
     #[test]
     fn what_comes_before_has_before_it_what_it_needs_itself() {
-        for function in Function::ALL {
-            let before = function.before();
+        let both = |function: &Function| [function.before(), function.before_on_servers()];
+        for (function, before) in Function::ALL.iter().flat_map(|one| both(one).map(|before| (one, before))) {
             assert!(!before.contains(function));
             for (place, one) in before.iter().enumerate() {
                 assert!(
@@ -171,20 +201,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_server_is_made_before_whatever_is_about_shares_and_before_nothing_else() {
+        let made_first = |function: Function| {
+            let before = function.before_on_servers();
+            before.iter().filter(|one| **one == Function::SetupServer).count()
+        };
+        for function in [Function::CreateShare, Function::PoolOf, Function::CreateShareGroup] {
+            assert_eq!(made_first(function), 1, "{function}");
+        }
+        for function in [Function::Stats, Function::SetupServer, Function::ManageServer] {
+            assert_eq!(made_first(function), 0, "{function}");
+        }
+        assert_eq!(Function::TeardownServer.before_on_servers(), Function::TeardownServer.before());
+    }
+
     /// Functions that are called by no command, and why.
     const NOT_CALLED: &[(&str, &str)] = &[
         ("allow-access", "update-access asks for it, rule by rule"),
         ("deny-access", "update-access asks for it, rule by rule"),
-        ("update-subnet-from-metadata", "it is about share servers"),
     ];
-    /// Interfaces about share servers: there is no network for them here.
-    const OF_SERVERS: &[Ability] = &[Ability::ShareServers, Ability::ManageServers];
 
     #[test]
     fn every_function_of_the_contract_that_this_host_drives_can_be_called() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
         let mut missing = Vec::new();
-        for ability in Ability::DRIVEN.iter().filter(|ability| !OF_SERVERS.contains(ability)) {
+        for ability in Ability::DRIVEN {
             let path = folder.join(format!("{ability}.wit"));
             let text = std::fs::read_to_string(&path).expect("the interface");
             let names = text.lines().filter_map(|line| line.trim().split_once(": func("));

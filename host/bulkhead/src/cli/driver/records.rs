@@ -110,8 +110,8 @@ impl Lab {
             share_types: vec![ShareTypeId::from_uuid(id(9, 1))],
             source_snapshot: None,
             asked_consistency: None,
-            share_network: None,
-            server: None,
+            share_network: self.share.server.as_ref().map(|server| server.share_network),
+            server: self.share.server.clone(),
             shares: shares.into_iter().map(|share| ShareForDriver { group: Some(group), ..share }).collect(),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::super::answer;
 use super::super::function::Function;
-use super::super::lab::Lab;
+use super::super::lab::{Lab, trial_networks};
 use crate::{config, daemon};
 use anyhow::Context;
 use async_trait::async_trait;
@@ -35,20 +35,23 @@ use std::sync::Arc;
 
 /// A backend with everything in memory but its roots.
 pub(super) struct Bench {
-    lab: Lab,
+    pub(super) lab: Lab,
     pub(super) name: BackendName,
     pub(super) ledger: Ledger,
     pub(super) locks: Arc<Locks>,
-    driver: Generation,
+    pub(super) driver: Generation,
 }
 
 impl Bench {
     pub(super) async fn set_up(
         engine: &Arc<Engine>,
         package: Package,
-        lab: Lab,
+        mut lab: Lab,
         scratch: &Path,
     ) -> anyhow::Result<Self> {
+        if lab.grant.networks.is_unsaid() {
+            lab.grant.networks = trial_networks()?;
+        }
         let name: BackendName = "lab".parse()?;
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         // Nothing of it outlives this process: the keys protect nothing.
@@ -80,12 +83,15 @@ impl Bench {
     }
 
     /// Call `function` about the lab's share and what is made of it.
-    pub(super) async fn call(&self, function: Function) -> Result<Value, CallError> {
+    pub(super) async fn call(&mut self, function: Function) -> Result<Value, CallError> {
         let reason = &CallReason {
             request: RequestId::random(),
             operation: Some(OperationId::next()),
             earlier_attempts: 0,
         };
+        if function.is_about_servers() {
+            return self.call_about_server(function, reason).await;
+        }
         match function.interface() {
             Ability::Lifecycle => self.call_about_backend(function, reason).await,
             Ability::Migration => self.call_about_migration(function, reason).await,
@@ -208,7 +214,7 @@ impl Bench {
             Function::DeleteShareGroup => json!(driver.delete_share_group(reason, &group).await?),
             Function::ConsistencyUnit => json!(driver.consistency_unit(reason).await?),
             Function::CreateShareGroupSnapshot => {
-                self.kept(&driver.create_share_group_snapshot(reason, &snapshot).await?)
+                self.kept_handles(&driver.create_share_group_snapshot(reason, &snapshot).await?)
             }
             Function::DeleteShareGroupSnapshot => {
                 json!(driver.delete_share_group_snapshot(reason, &snapshot).await?)
@@ -224,7 +230,7 @@ impl Bench {
     }
 
     /// An answer about several snapshots, whose handles are kept.
-    fn kept(&self, updates: &[SnapshotUpdate]) -> Value {
+    fn kept_handles(&self, updates: &[SnapshotUpdate]) -> Value {
         for update in updates {
             self.lab.handles.keep(update.id, update.provider_location.as_ref());
         }
@@ -243,7 +249,7 @@ impl Bench {
             }
             Function::CreateReplicatedSnapshot => {
                 let snapshot = lab.replicated_snapshot([InstanceStatus::Creating; 2]);
-                self.kept(&driver.create_replicated_snapshot(reason, &snapshot).await?)
+                self.kept_handles(&driver.create_replicated_snapshot(reason, &snapshot).await?)
             }
             Function::DeleteReplicatedSnapshot => {
                 let snapshot = lab.replicated_snapshot([InstanceStatus::Deleting; 2]);

@@ -1,6 +1,7 @@
 //! `bulkhead driver call`: one function of a driver in a real sandbox, with what it asks of the host printed beside it.
 
 mod bench;
+mod server;
 
 pub(super) use bench::{runner, secrets};
 
@@ -21,7 +22,8 @@ use tracing_subscriber::fmt::format;
 
 /// Call one function of a driver in a real sandbox, without a daemon
 ///
-/// Nothing is kept from call to call: what the function is about is made before by the driver's own create-share and create-snapshot.
+/// Nothing is kept from call to call: what the function is about is made before by the driver's own create-share, create-snapshot and
+/// setup-server.
 #[derive(Debug, clap::Args)]
 pub(super) struct Call {
     /// The component, as 'bulkhead driver build' writes it
@@ -49,9 +51,11 @@ impl Call {
         let mut lab = Lab::load(self.config.as_deref(), &package, scratch.path())?;
         lab.share.mount_snapshot_support = package.abilities.has(Ability::MountableSnapshots);
         log_to_stderr(if self.trace { "warn,driver=debug" } else { "driver=error" });
-        let before = lab.before.clone().unwrap_or_else(|| self.function.before());
+        check_mode(self.function, &lab)?;
+        let usual = if lab.on_servers { self.function.before_on_servers() } else { self.function.before() };
+        let before = lab.before.clone().unwrap_or(usual);
         let engine = self.compiled.engine()?;
-        let bench = Bench::set_up(&engine, package, lab, scratch.path()).await?;
+        let mut bench = Bench::set_up(&engine, package, lab, scratch.path()).await?;
         let mut trace = Trace::new(bench.ledger.clone(), bench.name.clone());
         for function in before {
             if self.trace {
@@ -75,6 +79,17 @@ impl Call {
         }
         printer.json(&outcome.map_err(|error| failed(self.function, error))?)
     }
+}
+
+/// Only a driver that makes share servers here is asked about them.
+fn check_mode(function: Function, lab: &Lab) -> anyhow::Result<()> {
+    if function.is_about_servers() && !lab.on_servers {
+        bail!(
+            "{function} is about share servers, and the driver makes none here\n\
+             hint: write driver_handles_share_servers = true under [options] in the file of --config"
+        );
+    }
+    Ok(())
 }
 
 fn check_exported(function: Function, package: &Package) -> anyhow::Result<()> {

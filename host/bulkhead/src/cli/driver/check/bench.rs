@@ -4,7 +4,7 @@ use super::place::FakePlace;
 use super::tape::Tape;
 use super::{NAMES, eye};
 use crate::cli::driver::call;
-use crate::cli::driver::lab::{Lab, bind_roots};
+use crate::cli::driver::lab::{Lab, bind_roots, trial_networks};
 use async_trait::async_trait;
 use bulkhead_capability::backend::{Backend, BackendParts};
 use bulkhead_capability::execute::CommandRunner;
@@ -21,7 +21,6 @@ use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::grant::{Ceiling, Grant};
 use bulkhead_model::id::{BackendName, GenerationNumber};
 use bulkhead_model::manifest::{Manifest, OptionValue};
-use bulkhead_model::network::{NetworkDeclaration, NetworkGrants};
 use bulkhead_model::target::Resource;
 use bulkhead_package::Package;
 use bulkhead_sandbox::{Component, Driver, Engine, Generation};
@@ -37,20 +36,6 @@ pub(super) struct Site {
     pub(super) name: BackendName,
     pub(super) grant: Grant,
     options: BTreeMap<String, OptionValue>,
-}
-
-/// Where the addresses of share servers come from on fakes: nobody is reached there. 198.18.0.0/15 is for trials (RFC 2544).
-fn networks() -> anyhow::Result<NetworkGrants> {
-    let of = |gateway: &str| -> anyhow::Result<Vec<NetworkDeclaration>> {
-        Ok(vec![serde_json::from_value(serde_json::json!({ "gateway": gateway, "mask": 16 }))?])
-    };
-    let most = usize::MAX;
-    Ok(NetworkGrants {
-        most_addresses: most,
-        most_addresses_per_project: most,
-        user: of("198.18.0.1")?,
-        admin: of("198.19.0.1")?,
-    })
 }
 
 /// The driver on its backends, and what the kit may see of them.
@@ -98,7 +83,7 @@ impl Bench {
         let [here, peer] = NAMES;
         lab.grant.roots = new_roots(here)?;
         if lab.grant.networks.is_unsaid() {
-            lab.grant.networks = networks()?;
+            lab.grant.networks = trial_networks()?;
         }
         let options = lab.peer.take().map_or_else(|| lab.options.clone(), |peer| peer.options);
         let grant = Grant { roots: new_roots(peer)?, ..lab.grant.clone() };

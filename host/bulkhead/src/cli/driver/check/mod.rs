@@ -17,7 +17,7 @@ use bulkhead_model::share::Protocol;
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::status::ReplicationType;
 use bulkhead_model::suggestion::nearest;
-use bulkhead_package::{Package, mode};
+use bulkhead_package::Package;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,7 +162,7 @@ fn sample(lab: &Lab, package: &Package, seed: u32) -> anyhow::Result<Sample> {
         extra_specs: lab.share.extra_specs.clone(),
         metadata: lab.share.metadata.clone(),
         rules: if by_user { Rules::User } else { Rules::Ip },
-        on_servers: mode::share_servers(&package.manifest.driver.dhss, &lab.options)?,
+        on_servers: lab.on_servers,
         replication: lab.replication.unwrap_or(ReplicationType::Readable),
         hosts: NAMES.map(str::to_owned),
     })

@@ -14,14 +14,14 @@ use bulkhead_model::call::DriverLimits;
 use bulkhead_model::grant::{Ceiling, EndpointGrant, Grant, RootGrant, Verification};
 use bulkhead_model::id::{AccessMappingId, AccessRuleId, Label, ProjectId, ShareId, ShareInstanceId};
 use bulkhead_model::manifest::{Manifest, OptionValue};
-use bulkhead_model::network::NetworkGrants;
+use bulkhead_model::network::{NetworkDeclaration, NetworkGrants};
 use bulkhead_model::place::Place;
 use bulkhead_model::share::{Protocol, ShareForDriver};
 use bulkhead_model::size::Gibibytes;
 use bulkhead_model::status::ReplicationType;
 use bulkhead_model::target::ManagedName;
 use bulkhead_package::toml_file::{Finding, Problem, Step, TomlFile};
-use bulkhead_package::{Package, options};
+use bulkhead_package::{Package, mode, options};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -44,11 +44,13 @@ struct LabFile {
     options: toml::Table,
     limits: DriverLimits,
     share: LabShare,
+    /// What a tenant wrote on the subnet of the share server.
+    subnet_metadata: BTreeMap<String, String>,
     new_size_gib: Option<Gibibytes>,
     #[serde(rename = "rule")]
     rules: Option<Vec<LabRule>>,
     before: Option<Vec<String>>,
-    /// What manage-existing and manage-existing-snapshot take over.
+    /// What manage-existing, manage-existing-snapshot and manage-server take over.
     managed: Option<ManagedName>,
     /// Where migrations go, `HOST@BACKEND#POOL`.
     destination: Option<String>,
@@ -138,6 +140,10 @@ pub(super) struct Lab {
     pub(super) share: ShareForDriver,
     /// A share to be made from a snapshot of it.
     pub(super) second_share: ShareForDriver,
+    /// Whether shares live on share servers that the driver makes.
+    pub(super) on_servers: bool,
+    /// What a tenant wrote on the subnet of the share server.
+    pub(super) subnet_metadata: BTreeMap<String, String>,
     /// Its size after extend-share.
     pub(super) larger: Gibibytes,
     /// Its size after shrink-share.
@@ -213,6 +219,8 @@ impl Lab {
         let smaller = written.new_size_gib.map_or_else(|| Gibibytes::new((size.get() / 2).max(1)), Ok)?;
         Ok(Self {
             ceiling: place::ceiling(&written.place, &grant),
+            on_servers: mode::share_servers(&manifest.driver.dhss, &options)?,
+            subnet_metadata: written.subnet_metadata.clone(),
             grant,
             options,
             limits: written.limits.clone(),
@@ -231,6 +239,21 @@ impl Lab {
             peer,
         })
     }
+}
+
+/// Where the addresses of share servers come from if the file does not say it: nobody is reached there. 198.18.0.0/15 is for trials
+/// (RFC 2544).
+pub(super) fn trial_networks() -> anyhow::Result<NetworkGrants> {
+    let of = |gateway: &str| -> anyhow::Result<Vec<NetworkDeclaration>> {
+        Ok(vec![serde_json::from_value(serde_json::json!({ "gateway": gateway, "mask": 16 }))?])
+    };
+    let most = usize::MAX;
+    Ok(NetworkGrants {
+        most_addresses: most,
+        most_addresses_per_project: most,
+        user: of("198.18.0.1")?,
+        admin: of("198.19.0.1")?,
+    })
 }
 
 fn told(problems: &[Problem]) -> anyhow::Error {
