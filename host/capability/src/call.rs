@@ -138,10 +138,11 @@ impl Call {
         Clock::new(self)
     }
 
-    /// End the call: its locks are released and its effects durable when this returns.
-    pub async fn end(self) -> Result<(), LedgerError> {
+    /// End the call: its locks are released. Its effects are on their way to the ledger: on the disk no later than what its operation
+    /// changes, and within 100 ms. Fails if the ledger cannot be written any more.
+    pub fn end(self) -> Result<(), LedgerError> {
         self.held.release_all();
-        self.backend.ledger().flush(self.backend.name()).await
+        self.backend.ledger().sound(self.backend.name())
     }
 
     /// The backend it runs on.

@@ -1,23 +1,23 @@
 //! Effects on their way to the disk: a bounded queue for each chain, written in groups.
 //!
-//! Whoever hands one over waits only while the queue is full. A timer that the first of a group starts writes it; so does a flush.
+//! Whoever hands one over waits only while the queue is full. The next commit of the chain carries what waits; so does a flush, and a
+//! timer that the first of a group starts. An effect leaves the queue once it is known to be on the disk, so that what a failed commit
+//! carried is carried again by the next, in its order.
 
-use crate::chain::Chain;
+use crate::chain::{Appended, Chain};
 use crate::error::LedgerError;
 use crate::record::Unplaced;
-use bulkhead_model::effect::Effect;
+use bulkhead_model::effect::{Effect, LedgerEntry};
+use bulkhead_model::id::OperationId;
 use bulkhead_model::time::Timestamp;
-use bulkhead_store::{Transaction, limits};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::{Mutex as TurnMutex, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 
 /// Effects of one chain that may wait; about 10 MiB at their largest.
 const QUEUE_LENGTH: usize = 4096;
-/// Effects in one commit: all writes but the head's.
-const GROUP_LENGTH: usize = limits::WRITES - 1;
-/// How long a group gathers. With the flush itself this stays below the promised 100 ms.
+/// How long a group gathers. With the commit itself this stays below the promised 100 ms.
 const GATHERING: Duration = Duration::from_millis(50);
 /// How long to wait when nothing could be written.
 const RETRY: Duration = Duration::from_secs(1);
@@ -26,13 +26,16 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct Effects {
     room: Semaphore,
     queue: Mutex<Queue>,
-    /// Held by the one that writes, so that a flush also waits for what is being written.
-    turn: TurnMutex<()>,
+    /// Told of every commit that ended.
+    ended: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: VecDeque<Unplaced>,
+    /// Those that are not known to be on the disk, in their order.
+    waiting: VecDeque<Arc<Unplaced>>,
+    /// How many there were before the first of them.
+    written: u64,
     timer: Timer,
     /// After this nothing more is written.
     failure: Option<LedgerError>,
@@ -47,7 +50,7 @@ enum Timer {
 
 impl Effects {
     pub(crate) fn new() -> Self {
-        Self { room: Semaphore::new(QUEUE_LENGTH), queue: Mutex::default(), turn: TurnMutex::default() }
+        Self { room: Semaphore::new(QUEUE_LENGTH), queue: Mutex::default(), ended: Notify::new() }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -55,22 +58,54 @@ impl Effects {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// At most a group of what waits.
-    fn take(&self, most: usize) -> Result<Vec<Unplaced>, LedgerError> {
-        let mut queue = self.queue();
-        if let Some(failure) = &queue.failure {
-            return Err(failure.clone());
-        }
-        let length = queue.waiting.len().min(GROUP_LENGTH).min(most);
-        Ok(queue.waiting.drain(..length).collect())
+    /// How many are on the disk, of all that were ever handed over.
+    pub(crate) fn written(&self) -> u64 {
+        self.queue().written
     }
 
-    fn put_back(&self, group: Vec<Unplaced>) {
-        let mut queue = self.queue();
-        for effect in group.into_iter().rev() {
-            queue.waiting.push_front(effect);
-        }
+    /// How many were ever handed over.
+    pub(crate) fn handed_over(&self) -> u64 {
+        let queue = self.queue();
+        queue.written.saturating_add(length(&queue.waiting))
     }
+
+    /// Whether any of those that wait is of `operation`.
+    pub(crate) fn wait_of(&self, operation: OperationId) -> bool {
+        let of = |effect: &Arc<Unplaced>| match &effect.entry {
+            LedgerEntry::Effect(effect) => effect.origin.operation == Some(operation),
+            LedgerEntry::StateChange(_) => false,
+        };
+        self.queue().waiting.iter().any(of)
+    }
+
+    /// At most `most` of those that wait, without the first `placed` of all that were ever handed over.
+    pub(crate) fn after(&self, placed: u64, most: usize) -> Vec<Arc<Unplaced>> {
+        let queue = self.queue();
+        let first = usize::try_from(placed.saturating_sub(queue.written)).unwrap_or(usize::MAX);
+        queue.waiting.iter().skip(first).take(most).cloned().collect()
+    }
+
+    /// The first `placed` of all that were ever handed over are on the disk.
+    pub(crate) fn are_written(&self, placed: u64) {
+        let mut queue = self.queue();
+        let new = usize::try_from(placed.saturating_sub(queue.written)).unwrap_or(usize::MAX);
+        let new = new.min(queue.waiting.len());
+        let written = queue.waiting.drain(..new).count();
+        queue.written = queue.written.saturating_add(written as u64);
+        drop(queue);
+        self.room.add_permits(written);
+        self.wake();
+    }
+
+    /// A commit has ended: whoever waits looks again.
+    pub(crate) fn wake(&self) {
+        self.ended.notify_waiters();
+    }
+}
+
+/// A length as a number of effects.
+fn length(waiting: &VecDeque<Arc<Unplaced>>) -> u64 {
+    waiting.len() as u64
 }
 
 impl Chain {
@@ -85,7 +120,7 @@ impl Chain {
         if let Some(failure) = &queue.failure {
             return Err(failure.clone());
         }
-        queue.waiting.push_back(effect);
+        queue.waiting.push_back(Arc::new(effect));
         if queue.timer == Timer::Stopped {
             queue.timer = Timer::Running;
             tokio::spawn(write_in_time(Arc::downgrade(self)));
@@ -93,10 +128,14 @@ impl Chain {
         Ok(())
     }
 
-    /// What a flush would answer if it had nothing to do; none if it has. Most calls leave no effect, and a task for each would cost as much
-    /// as the rest of the call.
+    /// Whether the chain can still be written; else why not.
+    pub(crate) fn sound(&self) -> Result<(), LedgerError> {
+        self.effects.queue().failure.clone().map_or(Ok(()), Err)
+    }
+
+    /// What a flush would answer if it had nothing to do; none if it has. Most of the time nothing waits, and a task for each flush would
+    /// cost more than the rest of it.
     pub(crate) fn at_rest(&self) -> Option<Result<(), LedgerError>> {
-        let _turn = self.effects.turn.try_lock().ok()?;
         let queue = self.effects.queue();
         match &queue.failure {
             Some(failure) => Some(Err(failure.clone())),
@@ -106,22 +145,25 @@ impl Chain {
 
     /// Write what was handed over before; on return it is on the disk.
     pub(crate) async fn flush(&self) -> Result<(), LedgerError> {
-        let _turn = self.effects.turn.lock().await;
-        let mut left = self.effects.queue().waiting.len();
+        let handed_over = self.effects.handed_over();
         loop {
-            let group = self.effects.take(left)?;
-            if group.is_empty() {
+            // Before the look: what ends after it is not missed.
+            let ended = self.effects.ended.notified();
+            self.sound()?;
+            if self.effects.written() >= handed_over {
                 return Ok(());
             }
-            left = left.saturating_sub(group.len());
-            if let Err(error) = self.append(&group, Transaction::new()).await {
-                self.effects.put_back(group);
-                if !error.passes() {
-                    self.fail(error.clone());
+            match self.append_effects().await {
+                // All of them are on their way, in commits of others.
+                Ok(Appended::Nothing) => ended.await,
+                Ok(_) => {}
+                Err(error) => {
+                    if !error.passes() {
+                        self.fail(error.clone());
+                    }
+                    return Err(error);
                 }
-                return Err(error);
             }
-            self.effects.room.add_permits(group.len());
         }
     }
 
@@ -136,7 +178,9 @@ impl Chain {
         );
         queue.waiting.clear();
         queue.failure = Some(error);
+        drop(queue);
         self.effects.room.close();
+        self.effects.wake();
     }
 
     /// Whether nothing waits any more; the timer stops with the last.

@@ -11,7 +11,7 @@ use bulkhead_model::effect::{Chain as ChainName, Effect, StateChange};
 use bulkhead_model::secret::Cleaner;
 use bulkhead_model::time::Timestamp;
 use bulkhead_store::{Key, Revision, Store, Transaction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The chain of what belongs to no backend, by the daemon's custom. No backend may have this name.
@@ -69,6 +69,9 @@ impl Ledger {
     /// The transaction, the changes and one write more must fit into one commit ([`bulkhead_store::limits`]). If a compare of
     /// `transaction` does not hold, neither it nor a record is written and [`LedgerError::is_conflict`] says so; that the chain has
     /// grown in the meantime is no conflict. Once polled it runs to its end even if the caller stops waiting.
+    ///
+    /// On success the effects of this chain that were handed over before are on the disk, and of other chains those of the operations
+    /// that `changes` name.
     pub async fn commit(
         &self,
         chain: &ChainName,
@@ -78,13 +81,28 @@ impl Ledger {
         if changes.is_empty() {
             return Ok(self.parts.store.commit(transaction).await?);
         }
+        let elsewhere = self.chains_with_effects(chain, &changes);
         let at = Timestamp::now();
         let entries: Vec<_> = changes
             .into_iter()
             .map(|change| Unplaced { at, entry: cut::state_change(change, &self.cleaner) })
             .collect();
         let chain = self.chain(chain);
-        to_the_end(async move { chain.append(&entries, transaction).await }).await
+        to_the_end(async move {
+            for other in elsewhere {
+                other.flush().await?;
+            }
+            chain.append(&entries, transaction).await
+        })
+        .await
+    }
+
+    /// Chains beside `own` in which effects wait of an operation that `changes` name: of one that calls drivers of two backends.
+    fn chains_with_effects(&self, own: &ChainName, changes: &[StateChange]) -> Vec<Arc<Chain>> {
+        let operations: BTreeSet<_> = changes.iter().filter_map(|change| change.operation).collect();
+        let waits = |chain: &Chain| operations.iter().any(|operation| chain.effects.wait_of(*operation));
+        let known = self.known();
+        known.values().filter(|chain| chain.name != *own && waits(chain)).cloned().collect()
     }
 
     /// Hand over an effect. Returns at once, unless so many wait that it has to wait itself; written within 100 ms.
@@ -95,7 +113,12 @@ impl Ledger {
         self.chain(chain).hand_over(effect).await
     }
 
-    /// Write the effects of `chain` that were handed over before: at the end of a call. On return they are on the disk.
+    /// Whether effects of `chain` can still be written: asked at the end of a call, whose effects the next commit carries.
+    pub fn sound(&self, chain: &ChainName) -> Result<(), LedgerError> {
+        self.reader(chain).sound()
+    }
+
+    /// Write the effects of `chain` that were handed over before. On return they are on the disk.
     pub async fn flush(&self, chain: &ChainName) -> Result<(), LedgerError> {
         let chain = self.chain(chain);
         match chain.at_rest() {
@@ -187,7 +210,7 @@ impl Ledger {
         chain
     }
 
-    /// For reading: a question about a name that nobody knows leaves nothing behind.
+    /// For questions: one about a name that nobody knows leaves nothing behind.
     fn reader(&self, name: &ChainName) -> Arc<Chain> {
         self.known().get(name).map_or_else(|| self.fresh(name), Arc::clone)
     }

@@ -1,8 +1,8 @@
 //! The ledger: every effect of a driver and every change of state, in one keyed hash chain for each backend.
 //!
 //! `manager` commits its changes of state through [`Ledger::commit`]: the change and its record are one transaction of the store.
-//! `capability` hands over effects with [`Ledger::effect`], which waits for no disk; they are written in groups within 100 ms, and
-//! by [`Ledger::flush`] at the end of a call.
+//! `capability` hands over effects with [`Ledger::effect`], which waits for no disk; they are written in groups within 100 ms, and no
+//! later than the next change of state: its commit carries them.
 //!
 //! ```text
 //! ledger/<chain>/<sequence, 20 digits>   {"sequence":7,…,"previous_hash":"…","hash":"…"}

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! slot -> deadline armed -> fresh store and instance -> guest, host calls -> answer | error | trap | time is up | panic of the host
-//!                                                                                             `-> everything dropped, effects flushed
+//!                                                                                             `-> everything dropped
 //! ```
 //!
 //! The deadline spans the guest and its host calls: the ticker makes even a guest in an endless loop give the executor a turn, and the
@@ -70,7 +70,7 @@ impl Caller {
         let deadline = Instant::now() + self.backend.limits().deadline(CallKind::Change);
         let call = self.backend.begin(origin, target, deadline, reason.earlier_attempts);
         let done = call.let_go().await;
-        let flushed = call.end().await;
+        let flushed = call.end();
         done.map_err(|error| CallError::Host {
             reason: format!("what was let go cannot be forgotten: {error}"),
         })?;
@@ -116,7 +116,7 @@ impl Caller {
         let guest = AssertUnwindSafe(self.guest::<E>(&mut store, function, arguments)).catch_unwind();
         let ended = tokio::time::timeout_at(deadline, guest).await;
         let bounds = Bounds { function: E::LABEL, limits, hit: store.data().limiter.hit() };
-        let flushed = store.into_data().call.end().await;
+        let flushed = store.into_data().call.end();
         let answer = match ended {
             Ok(ended) => of_guest(ended, &bounds)?,
             Err(_) => {

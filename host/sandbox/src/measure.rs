@@ -112,7 +112,7 @@ impl Generation {
             let ended = tokio::time::timeout_at(deadline, guest).await;
             let bounds =
                 Bounds { function: UpdateAccess::LABEL, limits, hit: kept.store.data().limiter.hit() };
-            before.end().await.map_err(|error| call::unrecorded(&error))?;
+            before.end().map_err(|error| call::unrecorded(&error))?;
             let ended = ended.map_err(|_| CallError::Host { reason: "too slow".to_owned() })?;
             call::of_guest(ended, &bounds)
         };

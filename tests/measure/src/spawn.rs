@@ -50,7 +50,7 @@ pub(crate) async fn measure(folder: &Path, rounds: u32) -> anyhow::Result<String
         let began = Instant::now();
         call.execute().run(TEMPLATE, &[]).await?;
         executed.add(began.elapsed());
-        call.end().await?;
+        call.end()?;
     }
     black_box(&resident);
     let peer = spawned.median();

@@ -68,7 +68,7 @@ async fn what_is_over_the_budget_of_a_call_is_counted_in_one_last_line() {
         call.log().write(Level::Info, &"x".repeat(1024));
     }
     call.log().write(Level::Info, "");
-    call.end().await.expect("ended");
+    call.end().expect("ended");
     let next = lab.call();
     next.log().write(Level::Info, "the next call has a budget of its own");
     drop(next);

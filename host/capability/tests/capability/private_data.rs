@@ -15,7 +15,7 @@ async fn a_value_is_kept_for_its_resource_and_outlives_the_call() {
     let call = lab.call();
     let revision = call.private_data().set(SUBJECT, "pool", "p1", Expected::Absent).await.expect("set");
     assert!(revision > 0);
-    call.end().await.expect("ended");
+    call.end().expect("ended");
     let call = lab.call();
     let found = call.private_data().get(SUBJECT, "pool").await.expect("a look").expect("a value");
     assert_eq!((found.value.as_str(), found.revision), ("p1", revision));

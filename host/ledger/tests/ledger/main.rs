@@ -1,6 +1,8 @@
 //! The ledger from outside: what it promises to those who change state, to those who audit, and when the store fails.
 #![cfg(test)]
 
+mod carried;
+
 use async_trait::async_trait;
 use bulkhead_ledger::{Break, Ledger, LedgerError, LedgerKey, LedgerRecord, Verification};
 use bulkhead_model::call::CallOrigin;
@@ -343,15 +345,21 @@ async fn another_key_or_a_cut_tail_is_refused_when_it_is_opened() {
     assert!(matches!(&error, LedgerError::Altered { sequence: 1, what: Break::Head, .. }), "{error:?}");
 }
 
-/// A store whose disk is full, or broken, for the next commits.
+/// A store whose disk is full, or broken, for the next commits, and that counts those it made.
 #[derive(Debug, Default)]
 struct FailingStore {
     inner: MemoryStore,
+    commits: AtomicUsize,
     failures: AtomicUsize,
     error: Mutex<Option<StoreError>>,
 }
 
 impl FailingStore {
+    /// How many commits there were.
+    fn commits(&self) -> usize {
+        self.commits.load(Ordering::SeqCst)
+    }
+
     fn fail(&self, times: usize, error: StoreError) {
         *self.error.lock().expect("not poisoned") = Some(error);
         self.failures.store(times, Ordering::SeqCst);
@@ -380,6 +388,7 @@ impl Store for FailingStore {
             let error = self.error.lock().expect("not poisoned").clone();
             return Err(error.expect("an error"));
         }
+        self.commits.fetch_add(1, Ordering::SeqCst);
         self.inner.commit(transaction).await
     }
 }
