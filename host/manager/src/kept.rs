@@ -1,5 +1,5 @@
-//! Secrets that drivers keep for a resource go with it by themselves: what is kept for a share, snapshot or group that has no record any
-//! more is removed.
+//! Secrets that drivers keep for a resource go with it by themselves: what is kept for a share, snapshot, group or share server that has
+//! no record any more is removed.
 //!
 //! Where a resource ends nothing is read for this: a backend's supervisor sweeps, as `begun` does, and for the same reasons. What is kept
 //! for a resource in the making stays, for its record stands before its driver is called.
@@ -9,7 +9,7 @@
 use crate::begun;
 use crate::manager::Inner;
 use crate::records::Tables;
-use bulkhead_model::id::{BackendName, ShareGroupId, ShareInstanceId, SnapshotInstanceId};
+use bulkhead_model::id::{BackendName, ShareGroupId, ShareInstanceId, ShareServerId, SnapshotInstanceId};
 use bulkhead_model::key::KEPT;
 use bulkhead_model::scope::Scope;
 use bulkhead_store::Key;
@@ -30,10 +30,12 @@ pub(crate) async fn sweep(inner: &Inner, backend: &BackendName) {
 /// Whether a resource, as keys name it, has a record. One of a kind that is not known is taken to have one.
 fn is_there(tables: &Tables, owner: &str) -> bool {
     let id = |prefix: &str| owner.strip_prefix(prefix).map(|id| id.parse::<Uuid>());
-    match (id("share-snapshot-"), id("share-group-"), id("share-")) {
-        (Some(Ok(id)), _, _) => tables.snapshot_instance(SnapshotInstanceId::from_uuid(id)).is_some(),
-        (_, Some(Ok(id)), _) => tables.group(&Scope::Everything, ShareGroupId::from_uuid(id)).is_some(),
-        (_, _, Some(Ok(id))) => tables.instance(ShareInstanceId::from_uuid(id)).is_some(),
+    let everything = &Scope::Everything;
+    match [id("share-snapshot-"), id("share-group-"), id("share-server-"), id("share-")] {
+        [Some(Ok(id)), ..] => tables.snapshot_instance(SnapshotInstanceId::from_uuid(id)).is_some(),
+        [_, Some(Ok(id)), ..] => tables.group(everything, ShareGroupId::from_uuid(id)).is_some(),
+        [_, _, Some(Ok(id)), _] => tables.server(everything, ShareServerId::from_uuid(id)).is_some(),
+        [.., Some(Ok(id))] => tables.instance(ShareInstanceId::from_uuid(id)).is_some(),
         _ => true,
     }
 }

@@ -6,7 +6,7 @@ use crate::error::ManagerError;
 use crate::manager::{Inner, Manager, Proposal};
 use crate::records::{Cause, Change};
 use crate::view::{ShareView, SnapshotView};
-use crate::{share, snapshot};
+use crate::{share, share_server, snapshot};
 use bulkhead_model::id::{ShareId, SnapshotId};
 use bulkhead_model::scope::Scope;
 use bulkhead_model::status::{ShareStatus, SnapshotStatus};
@@ -136,8 +136,10 @@ async fn forget_share(inner: &Arc<Inner>, context: &RequestContext, id: ShareId)
             }
             facts.require_no_snapshots()?;
             let backend = instance.placement.backend.clone();
+            let server = instance.share_server;
             let mut change = Change::default();
             change.remove_share(tables, id, &cause);
+            share_server::holds_unknown(tables, &mut change, server, &cause);
             change.note(&cause, format_args!("share/{id}"), "forgotten; its data stay at the backend");
             Ok(Proposal::Commit(backend, change, ()))
         })
@@ -165,6 +167,7 @@ async fn forget_snapshot(
             let mut change = Change::default();
             change.edit_instance(tables, snapshot.share, &cause, |_| {});
             change.remove_snapshot(tables, id, &cause);
+            share_server::holds_unknown(tables, &mut change, share.share_server, &cause);
             change.note(&cause, format_args!("snapshot/{id}"), "forgotten; its data stay at the backend");
             Ok(Proposal::Commit(share.placement.backend.clone(), change, ()))
         })

@@ -12,6 +12,7 @@ use crate::mountable::{state, write};
 use crate::operation::{Judgement, judge, snapshot_of};
 use crate::records::Change;
 use crate::runner::{Progress, Step, failed};
+use crate::share_server;
 use bulkhead_model::error::{CallError, DriverErrorCode};
 use bulkhead_model::id::OperationId;
 use bulkhead_model::operation::Verb;
@@ -51,12 +52,14 @@ pub(crate) async fn attempt(
     if let Err(error) = answer {
         return failed(inner, &attempt, progress, error).await;
     }
+    let server = snapshot.share.server.as_ref().map(|server| server.id);
     inner
         .conclude(&attempt, |tables, cause, change| {
             change.remove_snapshot(tables, snapshot.snapshot, cause);
             if matches!(attempt.operation.verb, Verb::UnmanageSnapshot { .. }) {
                 let words = "let go; its data stay at the backend";
                 change.note(cause, format_args!("snapshot/{}", snapshot.snapshot), words);
+                share_server::holds_unknown(tables, change, server, cause);
             }
             End::well()
         })

@@ -3,6 +3,7 @@
 use super::controller::EndpointError;
 use bulkhead_model::grant::{EndpointGrant, Verification};
 use bulkhead_model::id::Digest;
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
@@ -25,21 +26,16 @@ pub(super) fn config(grant: &EndpointGrant) -> Result<Arc<ClientConfig>, Endpoin
     let builder = match (grant.verify, is_known) {
         (Verification::Off, true) => return Err(EndpointError::Contradiction),
         (Verification::Full, false) => return Err(EndpointError::Unverified),
-        (Verification::Off, false) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Known { fingerprints: None, provider })),
-        (Verification::Full, true) if !grant.fingerprints.is_empty() => {
-            let known = Known { fingerprints: Some(grant.fingerprints.clone()), provider };
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(known))
-        }
+        (Verification::Off, false) => builder.dangerous().with_custom_certificate_verifier(Arc::new(Known {
+            chain: None,
+            fingerprints: None,
+            provider,
+        })),
         (Verification::Full, true) => {
-            let mut roots = RootCertStore::empty();
-            if let Some(file) = &grant.ca {
-                for certificate in certificates(file)? {
-                    roots.add(certificate).map_err(|error| unusable(file, error.to_string()))?;
-                }
-            }
-            builder.with_root_certificates(roots)
+            let chain = grant.ca.as_deref().map(|file| chain(file, &provider)).transpose()?;
+            let fingerprints = (!grant.fingerprints.is_empty()).then(|| grant.fingerprints.clone());
+            let known = Known { chain, fingerprints, provider };
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(known))
         }
     };
     let mut config = match (&grant.client_certificate, &grant.client_key) {
@@ -51,6 +47,17 @@ pub(super) fn config(grant: &EndpointGrant) -> Result<Arc<ClientConfig>, Endpoin
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// Knows controllers by their name and a chain that ends at a certificate of `file`.
+fn chain(file: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, EndpointError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(file)? {
+        roots.add(certificate).map_err(|error| unusable(file, error.to_string()))?;
+    }
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .map_err(|error| unusable(file, error.to_string()))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, EndpointError> {
@@ -78,6 +85,12 @@ fn check_file(file: &Path) -> Result<(), EndpointError> {
         return Err(unusable(file, "name the file by its absolute path".to_owned()));
     }
     let metadata = file.metadata().map_err(|error| unusable(file, error.to_string()))?;
+    let own = rustix::process::geteuid().as_raw();
+    if (metadata.uid() != 0 && metadata.uid() != own) || metadata.mode() & 0o022 != 0 {
+        let path = file.display();
+        let reason = format!("others may change whom it trusts; run: chown root {path} && chmod go-w {path}");
+        return Err(unusable(file, reason));
+    }
     // A pipe would be waited for without end.
     if !metadata.is_file() || metadata.len() > LARGEST_FILE {
         return Err(unusable(file, format!("it is no regular file of at most {LARGEST_FILE} bytes")));
@@ -94,9 +107,10 @@ fn fingerprint(certificate: &CertificateDer<'_>) -> Digest {
     Digest::from_bytes(Sha256::digest(certificate).into())
 }
 
-/// Knows a controller by its certificate alone, or takes any.
+/// Knows a controller by its chain, by its certificate itself, by both where both are given; or takes any.
 #[derive(Debug)]
 struct Known {
+    chain: Option<Arc<WebPkiServerVerifier>>,
     fingerprints: Option<Vec<Digest>>,
     provider: Arc<CryptoProvider>,
 }
@@ -105,11 +119,14 @@ impl ServerCertVerifier for Known {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        if let Some(chain) = &self.chain {
+            chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
+        }
         let found = fingerprint(end_entity);
         match &self.fingerprints {
             Some(known) if !known.contains(&found) => {

@@ -20,6 +20,8 @@ use zeroize::Zeroizing;
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 /// Bits that others than the owner hold.
 const OTHERS: u32 = 0o077;
+/// That the file's group may read it.
+const GROUP_READS: u32 = 0o040;
 
 /// Looks up a variable of the environment.
 pub type Environment = Arc<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
@@ -194,6 +196,9 @@ fn read(reference: &SecretReference, path: &Path) -> Result<Zeroizing<Vec<u8>>, 
     if let Some(kind) = kind {
         return Err(SourceError::NoFile { reference: reference(), path: shown(), kind });
     }
+    // systemd lets a service's own user read a credential through an access list; the mode shows that as the right of root's group.
+    let is_shared = matches!(reference(), SecretReference::Credential(_)) && status.st_uid == 0;
+    let others = if is_shared { OTHERS & !GROUP_READS } else { OTHERS };
     let own = rustix::process::geteuid().as_raw();
     if status.st_uid != 0 && status.st_uid != own {
         return Err(SourceError::Foreign {
@@ -203,7 +208,7 @@ fn read(reference: &SecretReference, path: &Path) -> Result<Zeroizing<Vec<u8>>, 
             own,
         });
     }
-    if status.st_mode & OTHERS != 0 {
+    if status.st_mode & others != 0 {
         return Err(SourceError::Open { reference: reference(), path: shown() });
     }
     // With all its room from the beginning: a buffer that grows leaves copies behind. One byte more tells a longer file.

@@ -222,7 +222,11 @@ impl<'call> Services<'call> {
     async fn change(&self, group: &GroupKey, asked: ServiceCall) -> Result<ServiceAnswer, CapabilityError> {
         self.call.check_time()?;
         let backend = Arc::clone(self.call.backend());
-        let subject = format!("group '{}'", group.group);
+        // Instances are apart: one share server that does not become ready holds up no other.
+        let subject = match &group.instance {
+            Some(instance) => format!("group '{}' of {instance}", group.group),
+            None => format!("group '{}'", group.group),
+        };
         let alone = backend.shared().path(&subject, self.call.deadline()).await?;
         let done = tokio::spawn(async move {
             let answer = backend.runner().service(asked).await;

@@ -114,6 +114,21 @@ fn a_text_that_is_empty_short_or_endless_is_refused_unseen() {
     assert!(source(&[]).resolve(&longest).is_ok(), "the newline does not count");
 }
 
+/// With `User=` systemd keeps a credential as root's and lets the service read it through an access list, which the mode shows as its group.
+#[test]
+fn a_credential_that_systemd_shares_with_the_services_user_is_read_and_one_that_others_may_change_is_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let own = source(&[("CREDENTIALS_DIRECTORY", directory.path())]);
+    let credential = reference("secret://credential/password");
+    let by_path = file(&directory, PASSWORD.as_bytes(), 0o440);
+    assert_eq!(own.resolve(&credential).is_ok(), rustix::process::geteuid().is_root());
+    assert!(own.resolve(&by_path).is_err());
+    for mode in [0o460, 0o444, 0o450] {
+        file(&directory, PASSWORD.as_bytes(), mode);
+        assert!(own.resolve(&credential).is_err(), "{mode:o}");
+    }
+}
+
 #[test]
 fn variables_and_credentials_are_found_where_the_environment_says() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -150,7 +150,8 @@ async fn a_controller_is_known_by_its_chain_or_by_its_own_certificate() {
     std::fs::write(&file, pem).expect("written");
     let by_chain = EndpointGrant { ca: Some(file), ..EndpointGrant::at([url.clone()]) };
     let by_itself = EndpointGrant { fingerprints: vec![digest], ..EndpointGrant::at([url]) };
-    for grant in [by_chain, by_itself] {
+    let by_both = EndpointGrant { fingerprints: by_itself.fingerprints.clone(), ..by_chain.clone() };
+    for grant in [by_chain, by_itself, by_both] {
         let lab = Lab::bound(grant).await;
         let answer = lab.call().http().send("list", &[]).await.expect("an answer");
         assert_eq!(answer.body, b"ok");
@@ -171,7 +172,13 @@ async fn somebody_else_is_denied_and_is_sent_nothing() {
     std::fs::write(folder.path().join("misnamed.pem"), pem).expect("written");
     let by_name =
         EndpointGrant { ca: Some(folder.path().join("misnamed.pem")), ..EndpointGrant::at([misnamed]) };
-    for grant in [by_chain, by_itself, by_name] {
+    let (url, own, digest) = encrypted("127.0.0.1").await;
+    std::fs::write(folder.path().join("own.pem"), own).expect("written");
+    let own = Some(folder.path().join("own.pem"));
+    let not_itself = EndpointGrant { ca: own, ..by_itself.clone() };
+    let not_itself = EndpointGrant { controllers: vec![url.clone()], ..not_itself };
+    let no_chain = EndpointGrant { ca: Some(file), fingerprints: vec![digest], ..EndpointGrant::at([url]) };
+    for grant in [by_chain, by_itself, by_name, not_itself, no_chain] {
         let lab = Lab::bound(grant).await;
         let error = lab.call().http().send("in-session", &[]).await.expect_err("somebody else");
         assert_eq!(error.code, CapabilityCode::Denied, "{error}");

@@ -134,9 +134,14 @@ fn configure(netlink: &mut Netlink, interface: &GroupInterface) -> Result<(), Ne
     let failed = |what: &str, error| NetworkError::system(format!("{what} of {}", interface.name), error);
     let found = device::find(netlink, &interface.name).map_err(|error| failed("the state", error))?;
     let Found::Other(index) = found else { return Err(failed("the state", Errno::NODEV)) };
-    // Whom a tenant lets speak for its router does not configure the server.
-    let _without_version_6 =
-        std::fs::write(format!("/proc/sys/net/ipv6/conf/{}/accept_ra", interface.name), "0").is_err();
+    // Whom a tenant lets speak for its router does not configure the server. Where there is no file there is no version 6.
+    match std::fs::write(format!("/proc/sys/net/ipv6/conf/{}/accept_ra", interface.name), "0") {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            let cause = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            return Err(failed("refusing what routers announce", cause));
+        }
+        _ => {}
+    }
     for address in &interface.addresses {
         device::add_address(netlink, index, *address)
             .map_err(|error| failed(&format!("address {address}"), error))?;

@@ -197,8 +197,10 @@ fn propose(inner: &Inner, asked: &Asked<'_>, tables: &Tables) -> Result<Proposal
     require_ability(inner, placement, ability_of(&verb))?;
     inner.admit(tables, &placement.backend)?;
     let share_type = share_type::find(tables, new.share_type.as_deref())?;
-    let share = new_share(inner, asked, &share_type)?;
     let server = server_of(inner, tables, new, &share_type)?;
+    // What is on a server belongs to the project of its network, whoever takes it over.
+    let project = server.map_or(&context.actor.project, |server| &server.project);
+    let share = Share { project: project.clone(), ..new_share(inner, asked, &share_type)? };
     let instance = ShareInstance {
         share_network: server.map(|server| server.share_network),
         share_server: server.map(|server| server.id),

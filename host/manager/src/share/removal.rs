@@ -66,10 +66,7 @@ pub(crate) async fn attempt(
                     if is_let_go(&attempt.operation.verb) {
                         let words = "let go; its data stay at the backend";
                         change.note(cause, format_args!("share/{id}"), words);
-                        // Its server holds what the host knows nothing of any more.
-                        if let Some(server) = server {
-                            change.edit_server(tables, server, cause, |one| one.is_auto_deletable = false);
-                        }
+                        share_server::holds_unknown(tables, change, server, cause);
                     }
                     End::well()
                 })

@@ -5,7 +5,7 @@ use super::{facts, policy};
 use crate::error::ManagerError;
 use crate::journal::{About, Freshness, Initiator};
 use crate::manager::{Inner, Proposal};
-use crate::records::{Change, Row, Tables};
+use crate::records::{Cause, Change, Row, Tables};
 use crate::runner::launch;
 use crate::wait::Waits;
 use bulkhead_model::call::CallReason;
@@ -75,6 +75,18 @@ fn is_unused(tables: &Tables, server: &ShareServer) -> bool {
 fn age(server: &ShareServer) -> Duration {
     let now = Timestamp::now().milliseconds();
     Duration::from_millis(now.saturating_sub(server.updated_at.milliseconds()))
+}
+
+/// From now on a server holds what the host knows nothing of any more: it is not torn down before an operator asks for it.
+pub(crate) fn holds_unknown(
+    tables: &Tables,
+    change: &mut Change,
+    server: Option<ShareServerId>,
+    cause: &Cause,
+) {
+    if let Some(server) = server {
+        change.edit_server(tables, server, cause, |server| server.is_auto_deletable = false);
+    }
 }
 
 /// Something that lived on a server is gone. If unused servers do not wait, it goes now; else the next look finds it.

@@ -39,7 +39,7 @@ mod teardown;
 mod verbs;
 
 pub(crate) use attempt::attempt;
-pub(crate) use cleanup::{left_alone, start};
+pub(crate) use cleanup::{holds_unknown, left_alone, start};
 pub use verbs::ManageServer;
 
 use crate::error::ManagerError;

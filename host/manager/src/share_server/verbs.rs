@@ -9,7 +9,7 @@ use crate::error::ManagerError;
 use crate::first_result::Identity;
 use crate::journal::{About, Freshness, Initiator};
 use crate::manager::{Inner, Manager, Proposal};
-use crate::records::{Cause, Change, Row, Stored, Tables};
+use crate::records::{Cause, Change, Expect, Row, Stored, Tables};
 use crate::request::{Force, check_metadata, check_text};
 use crate::runner::launch;
 use crate::view::ShareServerView;
@@ -229,6 +229,12 @@ fn propose_management(
     let operation = inner.new_operation(verb, about(&server), &context.request);
     let cause = Initiator::of(context).cause(operation.id);
     let mut change = Change::default();
+    if let Some(backend) = tables.backend(&new.backend) {
+        // The turnstile of what is taken over on one backend: two requests never both find an identifier free.
+        change.put(Expect::Unchanged(backend.revision), Row::Backend((*backend.value).clone()));
+    }
+    // The network's turnstile: it is not deleted between this look and the commit.
+    change.edit_share_network(tables, new.share_network, |_| {});
     let words = format_args!("none -> manage_starting, on {}", server.backend);
     change.note(&cause, format_args!("share-server/{}", server.id), words);
     identity.remember(tables, &mut change, server.id);

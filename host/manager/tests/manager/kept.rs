@@ -3,7 +3,7 @@
 use crate::fake::FakeDriver;
 use crate::house::{House, description, new_share, open_with, ready, settled, tenant, until};
 use bulkhead_manager::Force;
-use bulkhead_model::id::{ShareGroupId, ShareInstanceId, SnapshotInstanceId};
+use bulkhead_model::id::{ShareGroupId, ShareInstanceId, ShareServerId, SnapshotInstanceId};
 use bulkhead_model::target::Resource;
 use bulkhead_store::{Key, MemoryStore, Store, Transaction};
 use std::sync::Arc;
@@ -39,6 +39,7 @@ async fn secrets_stay_as_long_as_their_resource_and_not_longer() {
         Resource::Share(ShareInstanceId::random()),
         Resource::Snapshot(SnapshotInstanceId::random()),
         Resource::ShareGroup(ShareGroupId::random()),
+        Resource::ShareServer(ShareServerId::random()),
     ] {
         let key = keep(&store, "nas", &gone.to_string()).await;
         until("what was kept for nobody is gone", async || is_gone(&store, &key).await).await;

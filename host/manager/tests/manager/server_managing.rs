@@ -146,6 +146,44 @@ async fn a_share_is_taken_over_on_its_server() {
     assert_eq!(shown.instance.status, ShareStatus::Available);
     assert_eq!(shown.instance.share_network, Some(street.first));
     assert_eq!(shown.instance.share_server, Some(server));
+    assert_eq!(shown.share.project, tenant().actor.project, "it belongs to the project of its network");
+}
+
+#[tokio::test]
+async fn one_of_two_that_take_the_same_server_over_at_once_is_refused() {
+    let street = Street::with(|driver| found(driver, &[]), at_once).await;
+    let manager = &street.house.manager;
+    let (caller, other) = (operator(), operator());
+    let first = manager.manage_share_server(&caller, named(street.first));
+    let second = manager.manage_share_server(&other, named(street.first));
+    let (first, second) = tokio::join!(first, second);
+    let refused = if first.is_ok() { second } else { first };
+    assert_eq!(code(refused), "share-server-already-managed");
+    street.house.settled().await;
+}
+
+/// What is forgotten is at the backend still: the host must not remove what holds it.
+#[tokio::test]
+async fn a_server_is_not_removed_unasked_once_something_on_it_was_forgotten_or_let_go() {
+    let asked = |server: ShareServerId, street: &Street| {
+        let shown = street.house.manager.show_share_server(&Scope::Everything, server);
+        !shown.expect("shown").server.is_auto_deletable
+    };
+    let street = Street::new().await;
+    let manager = &street.house.manager;
+    let share = street.share(street.first).await;
+    let server = share.instance.share_server.expect("a server");
+    assert!(!asked(server, &street));
+    manager.forget_share(&operator(), share.share.id).await.expect("forgotten");
+    assert!(asked(server, &street), "a share was forgotten");
+
+    let share = street.share(street.second).await;
+    let server = share.instance.share_server.expect("a server");
+    let taken = manager.manage_snapshot(&operator(), taken_by_hand(share.share.id)).await.expect("accepted");
+    street.house.settled().await;
+    manager.unmanage_snapshot(&operator(), taken.snapshot.id).await.expect("accepted");
+    street.house.settled().await;
+    assert!(asked(server, &street), "a snapshot was let go");
 }
 
 #[tokio::test]

@@ -176,7 +176,7 @@ impl ServerDriver for Generation {
         server: &ServerForDriver,
         update: &SubnetMetadataUpdate,
     ) -> Result<(), CallError> {
-        let target = CallTarget::server(server.id);
+        let target = CallTarget::server(server.id).with_security_services(&update.security_services);
         let network = share_network_to_wit(&update.network, &update.security_services);
         let (subnet, metadata) = (subnet_to_wit(&update.subnet), pairs_to_wit(&update.metadata));
         let arguments = (&network, &subnet, &server_to_wit(server), &metadata[..]);
