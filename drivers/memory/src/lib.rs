@@ -4,9 +4,10 @@
 //! private data of a share or snapshot           private data of the backend
 //!   volume      pool, size, what it holds         pool/NAME               what is given out, and changes under way
 //!   rule/ID     a client that may come in         left/NAME               a share that nobody manages
-//! private data of a group                         left-snapshot/NAME      a snapshot that nobody manages
-//!   group       that it is there                  left-server/NAME        a share server that nobody manages
-//! private data of a share server                  taken/NAME              an object of an option that was taken over
+//!   own-address the server it has an address at   left-snapshot/NAME      a snapshot that nobody manages
+//! private data of a group                         left-server/NAME        a share server that nobody manages
+//!   group       that it is there                  taken/NAME              an object of an option that was taken over
+//! private data of a share server
 //!   server      its addresses
 //! ```
 //!
@@ -24,6 +25,7 @@ mod manage;
 mod metadata;
 mod migration;
 mod options;
+mod own_address;
 mod pending;
 mod place;
 mod pool;

@@ -3,7 +3,7 @@
 use crate::shelf::{self, Claim, Shelf};
 use crate::snapshot::Handle;
 use crate::volume::{self, Kind, Volume};
-use crate::{options, place, share, snapshot};
+use crate::{options, own_address, place, share, snapshot};
 use bulkhead_sdk::{Error, ManagedShare, ManagedSnapshot, Resource, Result, Share, Snapshot};
 
 /// Take over what the last component of the operator's path names.
@@ -106,7 +106,8 @@ fn not_of(name: &str, snapshot: &Snapshot) -> Error {
 /// Let a share go: it lies on the shelf under its name. The host forgets its private data afterwards.
 pub(crate) fn let_share_go(share: &Share) -> Result<()> {
     let Some(found) = volume::find(&Resource::from(share))? else { return Ok(()) };
-    shelf::put(Shelf::Shares, &share.name, &found.volume)
+    shelf::put(Shelf::Shares, &share.name, &found.volume)?;
+    own_address::give_back(share)
 }
 
 /// Let a snapshot go: it lies on the shelf under its name, with the name of its share.

@@ -7,7 +7,7 @@ use crate::options;
 use crate::pending::Unfinished;
 use crate::snapshot::{self, Handle};
 use crate::volume::{self, Kind, Volume};
-use crate::{place, share};
+use crate::{own_address, place, share};
 use bulkhead_sdk::{
     AccessMapping, AccessType, Connection, Error, FirstPhase, MigrationCompatibility, MigrationOutcome,
     Protocol, Resource, Result, Share, ShareMigration, SnapshotProgress, SnapshotUpdate,
@@ -104,6 +104,7 @@ pub(crate) fn complete(migration: &ShareMigration) -> Result<MigrationOutcome> {
         }
     }
     // Also where the record is gone: its pool may not have heard of it.
+    own_address::give_back(source)?;
     volume::remove(&Resource::from(source), source.pool.as_deref())?;
     let snapshots = migration.snapshots.iter().map(|mapping| {
         let snapshot = &mapping.destination;
@@ -135,6 +136,7 @@ fn remove_destination(migration: &ShareMigration) -> Result<()> {
         snapshot::delete(&mapping.destination)?;
     }
     let destination = &migration.destination_share;
+    own_address::give_back(destination)?;
     volume::remove(&Resource::from(destination), destination.pool.as_deref())
 }
 

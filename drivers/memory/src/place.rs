@@ -1,6 +1,6 @@
 //! Where clients would find a share or snapshot, if there were anything to mount.
 
-use crate::{options, server};
+use crate::{options, own_address, server};
 use bulkhead_sdk::{Error, ExportLocation, IpVersion, Protocol, Result, Share, config};
 use std::net::Ipv6Addr;
 
@@ -29,22 +29,27 @@ pub(crate) fn ip_versions() -> Result<Vec<IpVersion>> {
 }
 
 /// Where the object `name` of `share` is: the share itself or a snapshot of it. Fails with `invalid-share` for a protocol that is not
-/// served, with `invalid-share-server` if its server is not at the array.
+/// served, with `invalid-share-server` if its server is not at the array, with `no-address-left` if it shall have an address of its own and
+/// there is none.
 pub(crate) fn export_locations(share: &Share, name: &str) -> Result<Vec<ExportLocation>> {
+    if !matches!(share.protocol, Protocol::Nfs | Protocol::Cifs) {
+        return Err(Error::invalid_share(format!(
+            "{name} asks for {:?}; this driver serves NFS and CIFS only",
+            share.protocol
+        )));
+    }
     let address = match &share.share_server_id {
-        Some(server) => server::address(server)?,
+        Some(server) => {
+            let of_server = server::address(server)?;
+            own_address::of(share, server)?.unwrap_or(of_server)
+        }
         None => export_address()?,
     };
     let is_v6 = address.parse::<Ipv6Addr>().is_ok();
     let path = match share.protocol {
         Protocol::Nfs if is_v6 => format!("[{address}]:/{name}"),
-        Protocol::Nfs => format!("{address}:/{name}"),
         Protocol::Cifs => format!("\\\\{address}\\{name}"),
-        other => {
-            return Err(Error::invalid_share(format!(
-                "{name} asks for {other:?}; this driver serves NFS and CIFS only"
-            )));
-        }
+        _ => format!("{address}:/{name}"),
     };
     Ok(vec![ExportLocation::new(path)])
 }

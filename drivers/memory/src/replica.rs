@@ -7,7 +7,7 @@ use crate::access::{self, Client};
 use crate::options;
 use crate::snapshot::Handle;
 use crate::volume::{self, Kind, Volume};
-use crate::{place, snapshot};
+use crate::{own_address, place, snapshot};
 use bulkhead_sdk::{
     AccessRulesStatus, Error, ExportLocation, InstanceStatus, Promotion, Replica, ReplicaOutcome,
     ReplicaSnapshot, ReplicaState, ReplicaView, ReplicationType, Resource, Result, RuleState, Share,
@@ -134,6 +134,7 @@ pub(crate) fn promote(promotion: &Promotion) -> Result<Vec<ReplicaOutcome>> {
 /// Remove a replica with its snapshots.
 pub(crate) fn delete(replica: &Replica, snapshots: &[Snapshot]) -> Result<()> {
     snapshots.iter().try_for_each(snapshot::delete)?;
+    own_address::give_back(&replica.share)?;
     volume::remove(&Resource::from(&replica.share), replica.share.pool.as_deref())
 }
 

@@ -8,9 +8,9 @@
 //!
 //! As with shares, one value tells whether a server is there, its `server`: written last when it is made, removed last when it goes.
 
-use crate::options;
 use crate::record::{Fields, Writer};
 use crate::shelf::{self, Claim, Shelf};
+use crate::{options, own_address};
 use bulkhead_sdk::private_data::{self, Entry, Expected, Owner};
 use bulkhead_sdk::{
     Error, NetworkAllocation, Resource, Result, ServerChoiceForGroup, ServerChoiceForShare, ServerNetwork,
@@ -163,8 +163,8 @@ pub(crate) fn tear_down(server: &ShareServer) -> Result<()> {
 
 /// The server for a share: of its own if its type asks for that, else its group's, else the first.
 pub(crate) fn choose_for_share(choice: &ServerChoiceForShare) -> Option<String> {
-    let is_true = |value: &str| value.trim_start_matches("<is>").trim().eq_ignore_ascii_case("true");
-    if choice.share.extra_specs.iter().any(|(key, value)| key == OWN_SERVER && is_true(value)) {
+    let asks = |(key, value): &(String, String)| key == OWN_SERVER && own_address::is_true(value);
+    if choice.share.extra_specs.iter().any(asks) {
         return None;
     }
     let candidates = choice.candidates.iter();

@@ -5,7 +5,7 @@ use crate::pending::Unfinished;
 use crate::shelf::{self, Shelf};
 use crate::snapshot::Handle;
 use crate::volume::{self, Found, Kind, Volume};
-use crate::{place, replica};
+use crate::{own_address, place, replica};
 use bulkhead_sdk::{
     AfterEnsuring, Creation, EnsuredShare, Error, ExportLocation, Health, Resource, Result, Share, Snapshot,
 };
@@ -44,7 +44,6 @@ fn make(
     fill: impl FnOnce(&mut Volume) -> Result<()>,
 ) -> Result<(Vec<ExportLocation>, Volume)> {
     let resource = Resource::from(share);
-    let locations = place::export_locations(share, &share.name)?;
     let found = volume::find(&resource)?;
     let volume = match &found {
         Some(found) => as_asked(found, share)?,
@@ -56,7 +55,16 @@ fn make(
             volume
         }
     };
-    volume::put(&resource, found.as_ref(), &volume)?;
+    let put = |locations| {
+        volume::put(&resource, found.as_ref(), &volume)?;
+        Ok(locations)
+    };
+    let locations = place::export_locations(share, &share.name).and_then(put).inspect_err(|_| {
+        if found.is_none() {
+            // The first failure is the one to tell; what stays of this goes with the share.
+            own_address::give_back(share).ok();
+        }
+    })?;
     Ok((locations, volume))
 }
 
@@ -81,6 +89,7 @@ pub(crate) fn check_size(size_gib: u64, name: &str) -> Result<()> {
 /// Remove a share, or what there is of it; also what letting it go has put on the shelf, if that did not come to its end.
 pub(crate) fn delete(share: &Share) -> Result<()> {
     shelf::remove(Shelf::Shares, &share.name)?;
+    own_address::give_back(share)?;
     volume::remove(&Resource::from(share), share.pool.as_deref())
 }
 

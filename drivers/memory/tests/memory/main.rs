@@ -12,6 +12,7 @@ mod backend;
 mod groups;
 mod managed;
 mod migration;
+mod own_addresses;
 mod pending;
 mod pools;
 mod replicas;

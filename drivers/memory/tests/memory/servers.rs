@@ -10,13 +10,13 @@ use bulkhead_sdk::{
     ShareGroup, ShareServer,
 };
 
-fn server_lab() -> Lab {
+pub(crate) fn server_lab() -> Lab {
     let lab = lab();
     lab.set_option("driver_handles_share_servers", Value::Boolean(true));
     lab
 }
 
-fn set_up(lab: &Lab, number: u8, server: &ShareServer) -> ShareServer {
+pub(crate) fn set_up(lab: &Lab, number: u8, server: &ShareServer) -> ShareServer {
     let network = sample::server_network(number, server, 1, 0);
     let outcome = lab.setup_server::<Memory>(&network, &ServerRequest::default()).expect("made");
     ShareServer { backend_details: outcome.backend_details, ..server.clone() }

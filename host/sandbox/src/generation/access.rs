@@ -26,11 +26,11 @@ impl Generation {
         if abilities.has(Ability::Access) {
             let ((wit_share, server), wit_update) = (with_server(share), update_to_wit(update));
             let outcome = self
-                .call_with_keys::<UpdateAccess, _>(
-                    reason,
-                    target::access(share, update),
+                .call_at_with_keys::<UpdateAccess, _>(
+                    share.server.as_ref(),
+                    (reason, target::access(share, update)),
                     (&wit_share, &wit_update, server.as_ref()),
-                    |outcomes, keys| outcomes_from_wit(update, outcomes, keys),
+                    |(_, keys), outcomes| outcomes_from_wit(update, outcomes, keys),
                 )
                 .await;
             match outcome {

@@ -22,11 +22,9 @@ impl Generation {
         share: &ShareForDriver,
         work: &PendingWork,
     ) -> Result<ShareProgress, CallError> {
-        let rights = self.rights.at(share.server.as_ref());
-        let convert = |progress| progress_from_wit(&rights, progress);
-        let target = target::pending(share, work);
-        let (share, server) = with_server(share);
-        self.call::<ShareStatus, _>(reason, target, (&share, server.as_ref()), convert).await
+        let (arguments, server) = with_server(share);
+        let (why, arguments) = ((reason, target::pending(share, work)), (&arguments, server.as_ref()));
+        self.call_at::<ShareStatus, _>(share.server.as_ref(), why, arguments, progress_from_wit).await
     }
 
     pub(super) async fn periodic_hook_data_of(

@@ -54,14 +54,14 @@ impl Generation {
         (group, snapshot): (&ShareGroupForDriver, &ShareGroupSnapshotForDriver),
         sources: &[GroupShareSource],
     ) -> Result<Vec<CreatedShare>, CallError> {
-        let rights = self.rights.at(group.server.as_ref());
-        let convert = |answer| created_shares_from_wit(&rights, self.can_be_polled(), sources, answer);
-        let (target, server) =
-            (target::group_from_snapshot(group, sources), server_of(group.server.as_ref()));
-        let (group, snapshot) = (group_to_wit(group), group_snapshot_to_wit(snapshot));
+        let convert =
+            |rights: &_, answer| created_shares_from_wit(rights, self.can_be_polled(), sources, answer);
+        let (why, home) = ((reason, target::group_from_snapshot(group, sources)), group.server.as_ref());
+        let (group, snapshot, server) =
+            (group_to_wit(group), group_snapshot_to_wit(snapshot), server_of(home));
         let sources = sources_to_wit(sources);
         let arguments = (&group, &snapshot, &sources[..], server.as_ref());
-        self.call::<CreateShareGroupFromSnapshot, _>(reason, target, arguments, convert).await
+        self.call_at::<CreateShareGroupFromSnapshot, _>(home, why, arguments, convert).await
     }
 
     pub(super) async fn consistency_unit_of(
@@ -80,12 +80,11 @@ impl Generation {
         reason: &CallReason,
         snapshot: &ShareGroupSnapshotForDriver,
     ) -> Result<Vec<SnapshotUpdate>, CallError> {
-        let convert = |updates| taken_members_from_wit(&self.rights, snapshot, updates);
-        let (arguments, server) =
-            (group_snapshot_to_wit(snapshot), server_of(snapshot.group.server.as_ref()));
-        let target = target::group_snapshot(snapshot);
-        let arguments = (&arguments, server.as_ref());
-        self.call::<CreateShareGroupSnapshot, _>(reason, target, arguments, convert).await
+        let convert = |rights: &_, updates| taken_members_from_wit(rights, snapshot, updates);
+        let home = snapshot.group.server.as_ref();
+        let (arguments, server) = (group_snapshot_to_wit(snapshot), server_of(home));
+        let (why, arguments) = ((reason, target::group_snapshot(snapshot)), (&arguments, server.as_ref()));
+        self.call_at::<CreateShareGroupSnapshot, _>(home, why, arguments, convert).await
     }
 
     pub(super) async fn delete_share_group_snapshot_of(

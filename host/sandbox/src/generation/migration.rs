@@ -51,10 +51,10 @@ impl Generation {
         reason: &CallReason,
         migration: &ShareMigration,
     ) -> Result<MigrationOutcome, CallError> {
-        let (target, arguments) = (target::migration(migration), migration_to_wit(migration));
-        let rights = self.rights.at(migration.destination.server.as_ref());
-        let convert = |answer| outcome_from_wit(&rights, migration, answer);
-        self.call::<MigrationComplete, _>(reason, target, (&arguments,), convert).await
+        let (why, arguments) = ((reason, target::migration(migration)), migration_to_wit(migration));
+        let convert = |rights: &_, answer| outcome_from_wit(rights, migration, answer);
+        let home = migration.destination.server.as_ref();
+        self.call_at::<MigrationComplete, _>(home, why, (&arguments,), convert).await
     }
 
     pub(super) async fn cancel_migration_of(
@@ -80,10 +80,8 @@ impl Generation {
         reason: &CallReason,
         share: &ShareForDriver,
     ) -> Result<Connection, CallError> {
-        let rights = self.rights.at(share.server.as_ref());
-        let convert = |answer| connection_from_wit(&rights, answer);
         let (arguments, server) = with_server(share);
-        let arguments = (&arguments, server.as_ref());
-        self.call::<ConnectionInfo, _>(reason, target::share(share), arguments, convert).await
+        let (why, arguments) = ((reason, target::share(share)), (&arguments, server.as_ref()));
+        self.call_at::<ConnectionInfo, _>(share.server.as_ref(), why, arguments, connection_from_wit).await
     }
 }

@@ -13,6 +13,7 @@ use crate::bindings::convert::access::AccessKeys;
 use crate::bindings::convert::error::error_from_wit;
 use crate::bindings::convert::location::LocationRights;
 use crate::bindings::convert::share::CanBePolled;
+use crate::bindings::v0_1::bulkhead::driver::types::Error;
 use crate::call::Caller;
 use crate::component::Component;
 use crate::engine::Engine;
@@ -20,11 +21,16 @@ use crate::export::Export;
 use crate::load::{self, LoadError};
 use crate::slots::Slots;
 use bulkhead_capability::backend::Backend;
+use bulkhead_capability::network_allocation::AllocationError;
 use bulkhead_model::ability::Ability;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::CallError;
+use bulkhead_model::id::ShareServerId;
 use bulkhead_model::manifest::MetadataKeysDeclaration;
+use bulkhead_model::share_server::ServerForDriver;
 use bulkhead_model::target::CallTarget;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A generation of a backend in this process: a [`Driver`](crate::Driver). It keeps nothing between calls but what was fixed when it
@@ -64,53 +70,80 @@ impl Generation {
         arguments: E::Arguments<'_>,
         convert: impl FnOnce(E::Answer) -> Result<T, Breach> + Send,
     ) -> Result<T, CallError> {
-        let convert = |answer, _: &AccessKeys<'_>| convert(answer);
-        self.call_at_with_keys::<E, T>(&self.rights, (reason, target), arguments, convert).await
+        let (answer, _) = self.caller.call::<E>(reason, target, arguments).await?;
+        answered::<E, T>(answer, &self.rights, convert)
     }
 
-    /// As [`Self::call`], where locations that a failure leaves behind may be at the addresses of `rights`.
+    /// As [`Self::call`], for answers with export locations. They, and those that a failure leaves behind, may be at the addresses that
+    /// `server` has at the end of the call. Where an answer is about several servers there is none, and each one's rights are those
+    /// [at](LocationRights::at) it.
     async fn call_at<E: Export, T>(
         &self,
-        rights: &LocationRights,
-        (reason, target): (&CallReason, CallTarget),
+        server: Option<&ServerForDriver>,
+        why: (&CallReason, CallTarget),
         arguments: E::Arguments<'_>,
-        convert: impl FnOnce(E::Answer) -> Result<T, Breach> + Send,
+        convert: impl FnOnce(&LocationRights, E::Answer) -> Result<T, Breach> + Send,
     ) -> Result<T, CallError> {
-        let convert = |answer, _: &AccessKeys<'_>| convert(answer);
-        self.call_at_with_keys::<E, T>(rights, (reason, target), arguments, convert).await
+        let convert = |(rights, _): Judge<'_>, answer| convert(rights, answer);
+        self.call_at_with_keys::<E, T>(server, why, arguments, convert).await
     }
 
-    /// As [`Self::call`], for answers that hold references to secrets.
-    async fn call_with_keys<E: Export, T>(
-        &self,
-        reason: &CallReason,
-        target: CallTarget,
-        arguments: E::Arguments<'_>,
-        convert: impl FnOnce(E::Answer, &AccessKeys<'_>) -> Result<T, Breach> + Send,
-    ) -> Result<T, CallError> {
-        self.call_at_with_keys::<E, T>(&self.rights, (reason, target), arguments, convert).await
-    }
-
+    /// As [`Self::call_at`], for answers that hold references to secrets too.
     async fn call_at_with_keys<E: Export, T>(
         &self,
-        rights: &LocationRights,
+        server: Option<&ServerForDriver>,
         (reason, target): (&CallReason, CallTarget),
         arguments: E::Arguments<'_>,
-        convert: impl FnOnce(E::Answer, &AccessKeys<'_>) -> Result<T, Breach> + Send,
+        convert: impl FnOnce(Judge<'_>, E::Answer) -> Result<T, Breach> + Send,
     ) -> Result<T, CallError> {
-        let against = |Breach(reason)| CallError::InvalidAnswer { function: E::LABEL, reason };
+        let servers = target.servers.clone();
         let (answer, held) = self.caller.call::<E>(reason, target, arguments).await?;
-        match answer {
-            Ok(answer) => {
-                let keys = AccessKeys::of_call(&held, &self.caller.backend);
-                convert(answer, &keys).map_err(against)
+        let rights = self.rights_at_the_end(&servers).await?;
+        let rights = rights.at(server);
+        let keys = AccessKeys::of_call(&held, &self.caller.backend);
+        answered::<E, T>(answer, &rights, |answer| convert((&rights, &keys), answer))
+    }
+
+    /// The rights once a call about `servers` is over: it may have allocated addresses, and given others back.
+    async fn rights_at_the_end(
+        &self,
+        servers: &[ShareServerId],
+    ) -> Result<Cow<'_, LocationRights>, CallError> {
+        let mut kept = BTreeMap::new();
+        for server in servers {
+            match self.caller.backend.networks().allocations(*server).await {
+                Ok(all) => {
+                    kept.insert(*server, all.iter().map(|one| one.allocation.ip_address).collect());
+                }
+                // A replica's, on another backend: nothing of it may be named here.
+                Err(AllocationError::Foreign { .. }) => {}
+                Err(error) => {
+                    let reason = format!("the addresses of share server {server} cannot be read: {error}");
+                    return Err(CallError::Host { reason });
+                }
             }
-            Err(error) => Err(CallError::Answered(error_from_wit(rights, error).map_err(against)?)),
         }
+        Ok(self.rights.with_servers(&kept))
     }
 
     fn can_be_polled(&self) -> CanBePolled {
         if self.caller.component.has(Ability::ShareStatus) { CanBePolled::Yes } else { CanBePolled::No }
+    }
+}
+
+/// What the host judges an answer by: where export locations may be, and what references to secrets stand for.
+type Judge<'call> = (&'call LocationRights, &'call AccessKeys<'call>);
+
+/// What a driver answered, or its own error: both as far as the contract allows.
+fn answered<E: Export, T>(
+    answer: Result<E::Answer, Error>,
+    rights: &LocationRights,
+    convert: impl FnOnce(E::Answer) -> Result<T, Breach>,
+) -> Result<T, CallError> {
+    let against = |Breach(reason)| CallError::InvalidAnswer { function: E::LABEL, reason };
+    match answer {
+        Ok(answer) => convert(answer).map_err(against),
+        Err(error) => Err(CallError::Answered(error_from_wit(rights, error).map_err(against)?)),
     }
 }
 

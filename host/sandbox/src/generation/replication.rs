@@ -1,7 +1,6 @@
 //! Calls about replicas and their snapshots.
 
-use super::Generation;
-use crate::bindings::convert::access::AccessKeys;
+use super::{Generation, Judge};
 use crate::bindings::convert::replica::{
     created_from_wit, promoted_from_wit, promotion_to_wit, replica_snapshot_to_wit, replica_state_from_wit,
     replica_to_wit, replicas_to_wit, reversion_to_wit, siblings_to_wit, snapshots_to_wit, updates_from_wit,
@@ -30,10 +29,9 @@ impl Generation {
         reason: &CallReason,
         view: &ReplicaView,
     ) -> Result<ReplicaOutcome, CallError> {
-        let rights = self.rights.at(view.replica.share.server.as_ref());
-        let convert = |outcome, keys: &AccessKeys<'_>| created_from_wit((&rights, keys), view, outcome);
-        let arguments = view_to_wit(view);
-        self.call_with_keys::<CreateReplica, _>(reason, target::replica(view), (&arguments,), convert).await
+        let convert = |judge: Judge<'_>, outcome| created_from_wit(judge, view, outcome);
+        let (home, why) = (view.replica.share.server.as_ref(), (reason, target::replica(view)));
+        self.call_at_with_keys::<CreateReplica, _>(home, why, (&view_to_wit(view),), convert).await
     }
 
     pub(super) async fn delete_replica_of(
@@ -53,11 +51,9 @@ impl Generation {
         reason: &CallReason,
         promotion: &Promotion,
     ) -> Result<Vec<ReplicaOutcome>, CallError> {
-        let convert =
-            |outcomes, keys: &AccessKeys<'_>| promoted_from_wit((&self.rights, keys), promotion, outcomes);
-        let arguments = promotion_to_wit(promotion);
-        self.call_with_keys::<PromoteReplica, _>(reason, target::promotion(promotion), (&arguments,), convert)
-            .await
+        let convert = |judge: Judge<'_>, outcomes| promoted_from_wit(judge, promotion, outcomes);
+        let (why, arguments) = ((reason, target::promotion(promotion)), promotion_to_wit(promotion));
+        self.call_at_with_keys::<PromoteReplica, _>(None, why, (&arguments,), convert).await
     }
 
     pub(super) async fn update_replica_state_of(
@@ -88,9 +84,9 @@ impl Generation {
         let server = server_of_active(&snapshot.replicas);
         let (replicas, snapshots) =
             (replicas_to_wit(&snapshot.replicas), snapshots_to_wit(&snapshot.snapshots));
-        let convert = |updates| updates_from_wit(&self.rights, snapshot, updates);
+        let convert = |rights: &_, updates| updates_from_wit(rights, snapshot, updates);
         let arguments = (&replicas[..], &snapshots[..], server.as_ref());
-        self.call::<CreateReplicatedSnapshot, _>(reason, target, arguments, convert).await
+        self.call_at::<CreateReplicatedSnapshot, _>(None, (reason, target), arguments, convert).await
     }
 
     pub(super) async fn delete_replicated_snapshot_of(
@@ -102,9 +98,9 @@ impl Generation {
         let server = server_of_active(&snapshot.replicas);
         let (replicas, snapshots) =
             (replicas_to_wit(&snapshot.replicas), snapshots_to_wit(&snapshot.snapshots));
-        let convert = |updates| updates_from_wit(&self.rights, snapshot, updates);
+        let convert = |rights: &_, updates| updates_from_wit(rights, snapshot, updates);
         let arguments = (&replicas[..], &snapshots[..], server.as_ref());
-        self.call::<DeleteReplicatedSnapshot, _>(reason, target, arguments, convert).await
+        self.call_at::<DeleteReplicatedSnapshot, _>(None, (reason, target), arguments, convert).await
     }
 
     pub(super) async fn update_replicated_snapshot_of(
@@ -124,11 +120,11 @@ impl Generation {
         let server = server_of(subject.share.server.as_ref());
         let (subject, asked) = (replica_to_wit(subject), replica_snapshot_to_wit(instance));
         let only = ReplicatedSnapshot { replicas: Vec::new(), snapshots: vec![instance.clone()] };
-        let convert = |update: Option<_>| {
-            Ok(updates_from_wit(&self.rights, &only, update.into_iter().collect())?.into_iter().next())
+        let convert = |rights: &_, update: Option<_>| {
+            Ok(updates_from_wit(rights, &only, update.into_iter().collect())?.into_iter().next())
         };
         let arguments = (&replicas[..], &subject, &siblings[..], &asked, server.as_ref());
-        self.call::<UpdateReplicatedSnapshot, _>(reason, target, arguments, convert).await
+        self.call_at::<UpdateReplicatedSnapshot, _>(None, (reason, target), arguments, convert).await
     }
 
     pub(super) async fn revert_to_replicated_snapshot_of(

@@ -121,11 +121,9 @@ impl Driver for Generation {
         reason: &CallReason,
         share: &ShareForDriver,
     ) -> Result<Vec<ExportLocation>, CallError> {
-        let rights = self.rights.at(share.server.as_ref());
-        let convert = |locations| locations_from_wit(&rights, locations);
         let (arguments, server) = with_server(share);
-        let why = (reason, target::share(share));
-        self.call_at::<CreateShare, _>(&rights, why, (&arguments, server.as_ref()), convert).await
+        let (why, arguments) = ((reason, target::share(share)), (&arguments, server.as_ref()));
+        self.call_at::<CreateShare, _>(share.server.as_ref(), why, arguments, locations_from_wit).await
     }
 
     async fn delete_share(&self, reason: &CallReason, share: &ShareForDriver) -> Result<(), CallError> {
@@ -143,9 +141,10 @@ impl Driver for Generation {
                 format!("ensure-shares takes at most {ENSURE_BATCH} shares a call, not {}", shares.len());
             return Err(CallError::Host { reason });
         }
-        let convert = |answer| ensured_from_wit(&self.rights, shares, answer);
+        let convert = |rights: &_, answer| ensured_from_wit(rights, shares, answer);
         let arguments: Vec<_> = shares.iter().map(share_to_wit).collect();
-        self.call::<EnsureShares, _>(reason, target::shares(shares), (&arguments,), convert).await
+        let why = (reason, target::shares(shares));
+        self.call_at::<EnsureShares, _>(None, why, (&arguments,), convert).await
     }
 
     async fn update_access(
@@ -162,10 +161,11 @@ impl Driver for Generation {
         reason: &CallReason,
         snapshot: &SnapshotForDriver,
     ) -> Result<SnapshotOutcome, CallError> {
-        let convert = |outcome| outcome_from_wit(&self.rights, snapshot, outcome);
-        let (arguments, server) = (snapshot_to_wit(snapshot), server_of(snapshot.share.server.as_ref()));
-        let arguments = (&arguments, server.as_ref());
-        self.call::<CreateSnapshot, _>(reason, target::snapshot(snapshot), arguments, convert).await
+        let convert = |rights: &_, outcome| outcome_from_wit(rights, snapshot, outcome);
+        let home = snapshot.share.server.as_ref();
+        let (arguments, server) = (snapshot_to_wit(snapshot), server_of(home));
+        let (why, arguments) = ((reason, target::snapshot(snapshot)), (&arguments, server.as_ref()));
+        self.call_at::<CreateSnapshot, _>(home, why, arguments, convert).await
     }
 
     async fn delete_snapshot(
@@ -184,12 +184,11 @@ impl Driver for Generation {
         share: &ShareForDriver,
         source: &SnapshotForDriver,
     ) -> Result<Creation, CallError> {
-        let rights = self.rights.at(share.server.as_ref());
-        let convert = |creation| creation_from_wit(&rights, self.can_be_polled(), creation);
-        let why = (reason, target::share_from_snapshot(share, source));
+        let convert = |rights: &_, creation| creation_from_wit(rights, self.can_be_polled(), creation);
+        let (why, home) = ((reason, target::share_from_snapshot(share, source)), share.server.as_ref());
         let ((share, server), source) = (with_server(share), snapshot_to_wit(source));
         let arguments = (&share, &source, server.as_ref());
-        self.call_at::<CreateShareFromSnapshot, _>(&rights, why, arguments, convert).await
+        self.call_at::<CreateShareFromSnapshot, _>(home, why, arguments, convert).await
     }
 
     async fn revert_to_snapshot(
@@ -412,12 +411,10 @@ impl Driver for Generation {
         managed: &ManagedName,
         driver_options: &BTreeMap<String, String>,
     ) -> Result<ManagedShare, CallError> {
-        let rights = self.rights.at(share.server.as_ref());
-        let convert = |answer| managed_share_from_wit(&rights, answer);
-        let target = target::managed_share(share, managed);
+        let (why, home) = ((reason, target::managed_share(share, managed)), share.server.as_ref());
         let ((share, server), options) = (with_server(share), pairs_to_wit(driver_options));
         let arguments = (&share, &options[..], server.as_ref());
-        self.call::<ManageExisting, _>(reason, target, arguments, convert).await
+        self.call_at::<ManageExisting, _>(home, why, arguments, managed_share_from_wit).await
     }
 
     async fn unmanage(&self, reason: &CallReason, share: &ShareForDriver) -> Result<(), CallError> {
@@ -435,12 +432,12 @@ impl Driver for Generation {
         managed: &ManagedName,
         driver_options: &BTreeMap<String, String>,
     ) -> Result<ManagedSnapshot, CallError> {
-        let convert = |answer| managed_snapshot_from_wit(&self.rights, snapshot, answer);
-        let target = target::managed_snapshot(snapshot, managed);
-        let server = server_of(snapshot.share.server.as_ref());
+        let convert = |rights: &_, answer| managed_snapshot_from_wit(rights, snapshot, answer);
+        let home = snapshot.share.server.as_ref();
+        let (why, server) = ((reason, target::managed_snapshot(snapshot, managed)), server_of(home));
         let (snapshot, options) = (snapshot_to_wit(snapshot), pairs_to_wit(driver_options));
         let arguments = (&snapshot, &options[..], server.as_ref());
-        self.call::<ManageExistingSnapshot, _>(reason, target, arguments, convert).await
+        self.call_at::<ManageExistingSnapshot, _>(home, why, arguments, convert).await
     }
 
     async fn unmanage_snapshot(

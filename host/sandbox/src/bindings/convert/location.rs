@@ -5,34 +5,49 @@ use super::{Breach, check_count, check_text, pairs_from_wit, pairs_to_wit, shown
 use crate::bindings::v0_1::bulkhead::driver::types as wit;
 use bulkhead_capability::backend::Backend;
 use bulkhead_model::export::ExportLocation;
+use bulkhead_model::id::ShareServerId;
 use bulkhead_model::share_server::ServerForDriver;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// The most metadata of one location.
 const MOST_METADATA: usize = 32;
 
-/// Which export locations a backend may answer; fixed for a generation.
+/// Which export locations a backend may answer: fixed for a generation, but for the addresses of the share servers that a call is about.
 #[derive(Debug, Clone)]
 pub(crate) struct LocationRights {
     addresses: BTreeSet<Address>,
     metadata_keys: BTreeSet<String>,
+    servers: BTreeMap<ShareServerId, BTreeSet<Address>>,
 }
 
 impl LocationRights {
     /// The rights that grant, options and manifest leave.
     pub(crate) fn of(backend: &Backend) -> Self {
         let keys = backend.manifest().metadata_keys.iter().flat_map(|declared| &declared.export_location);
-        Self { addresses: address::allowed(backend), metadata_keys: keys.cloned().collect() }
+        Self {
+            addresses: address::allowed(backend),
+            metadata_keys: keys.cloned().collect(),
+            servers: BTreeMap::new(),
+        }
+    }
+
+    /// The same where these servers have these addresses now, those with them that the driver allocated itself.
+    pub(crate) fn with_servers(&self, kept: &BTreeMap<ShareServerId, BTreeSet<IpAddr>>) -> Cow<'_, Self> {
+        if kept.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let servers = kept.iter().map(|(server, kept)| (*server, addresses_in(kept).collect()));
+        Cow::Owned(Self { servers: servers.collect(), ..self.clone() })
     }
 
     /// The same for what lives on `server`: it is reached at the addresses of its server too, and of no other one.
     pub(crate) fn at(&self, server: Option<&ServerForDriver>) -> Cow<'_, Self> {
-        let Some(server) = server.filter(|server| !server.addresses.is_empty()) else {
-            return Cow::Borrowed(self);
-        };
+        let Some(server) = server else { return Cow::Borrowed(self) };
         let mut rights = self.clone();
-        rights.addresses.extend(server.addresses.iter().map(|address| Address::Ip(address.to_canonical())));
+        rights.addresses.extend(addresses_in(&server.addresses));
+        rights.addresses.extend(self.servers.get(&server.id).into_iter().flatten().cloned());
         Cow::Owned(rights)
     }
 
@@ -72,6 +87,10 @@ impl LocationRights {
             metadata,
         })
     }
+}
+
+fn addresses_in(addresses: &BTreeSet<IpAddr>) -> impl Iterator<Item = Address> {
+    addresses.iter().map(|address| Address::Ip(address.to_canonical()))
 }
 
 /// Locations in the driver's order.
@@ -114,6 +133,7 @@ pub(crate) mod tests {
         LocationRights {
             addresses: BTreeSet::from([Address::new("10.0.0.5")]),
             metadata_keys: BTreeSet::from(["colour".to_owned()]),
+            servers: BTreeMap::new(),
         }
     }
 
@@ -157,6 +177,22 @@ pub(crate) mod tests {
         assert!(found(other_address).is_err());
         let granted = vec![location("10.0.0.5:/a")];
         assert!(locations_from_wit(&rights().at(Some(&own)), granted).is_ok(), "granted ones stay");
+    }
+
+    #[test]
+    fn a_share_is_also_at_what_its_server_has_by_the_end_of_the_call_and_nothing_else_is() {
+        let (own, other) = (crate::fixture::server(), crate::fixture::server());
+        let extra: IpAddr = "10.9.0.7".parse().expect("an address");
+        let rights = rights();
+        let now = rights.with_servers(&BTreeMap::from([(own.id, BTreeSet::from([extra]))]));
+        let found = |rights: &LocationRights, server| {
+            locations_from_wit(&rights.at(server), vec![location(&format!("{extra}:/a"))]).is_ok()
+        };
+        assert!(found(&now, Some(&own)));
+        assert!(!found(&now, Some(&other)), "another server's");
+        assert!(!found(&now, None), "what lives on no server");
+        let given_back = rights.with_servers(&BTreeMap::from([(own.id, BTreeSet::new())]));
+        assert!(!found(&given_back, Some(&own)), "given back");
     }
 
     #[test]
