@@ -3,9 +3,10 @@
 use crate::denial::Denial;
 use crate::scheduler::RejectedPlace;
 use bulkhead_ledger::LedgerError;
-use bulkhead_model::id::BackendName;
+use bulkhead_model::id::{BackendName, ShareServerId};
 use bulkhead_store::StoreError;
 use std::fmt;
+use std::net::IpAddr;
 
 /// Why a verb was refused or failed. `Display` is a sentence for the caller; it never carries a driver's text.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +98,16 @@ pub enum ManagerError {
         /// How many operations are unfinished.
         unfinished: usize,
     },
+    /// The address cannot be given back by hand.
+    #[error("share server {server} has address {address}; {advice}")]
+    AddressInUse {
+        /// The address.
+        address: IpAddr,
+        /// Whose it is.
+        server: ShareServerId,
+        /// How it goes back.
+        advice: String,
+    },
     /// How far a migration is, is not known.
     #[error(
         "the driver of backend {backend} does not say how far the migration is; the daemon's log has the reason"
@@ -185,6 +196,7 @@ impl ManagerError {
             Self::ChangeRunning { .. } => "change-running",
             Self::BackendExists { .. } => "backend-exists",
             Self::BackendInUse { .. } => "backend-in-use",
+            Self::AddressInUse { .. } => "address-in-use",
             Self::ProgressUnknown { .. } => "progress-unknown",
             Self::LimitExceeded { .. } => "limit-exceeded",
             Self::KeyReused => "idempotency-key-reused",
@@ -209,7 +221,8 @@ impl ManagerError {
             | Self::Contended
             | Self::ChangeRunning { .. }
             | Self::BackendExists { .. }
-            | Self::BackendInUse { .. } => ErrorKind::Conflict,
+            | Self::BackendInUse { .. }
+            | Self::AddressInUse { .. } => ErrorKind::Conflict,
             Self::Invalid { .. } | Self::LimitExceeded { .. } => ErrorKind::Invalid,
             Self::Forbidden { .. } => ErrorKind::Forbidden,
             Self::NoBackend { .. }

@@ -63,10 +63,11 @@ mod view;
 mod wait;
 
 pub use backend::{
-    Asked, Candidate, ChangeState, ChangeView, ConfigurationIdentity, Detach, DriverLoader, EnsureReport,
-    EnsureView, GenerationState, GenerationView, HookShareView, HookView, Needed, Occasion, Offer,
-    PackageSource, Step, UsageView, Wanted, Written,
+    AddressView, AddressesView, Asked, Candidate, ChangeState, ChangeView, ConfigurationIdentity, Detach,
+    DriverLoader, EnsureReport, EnsureView, GenerationState, GenerationView, HookShareView, HookView,
+    MOST_ADDRESSES, Needed, NetworkView, Occasion, Offer, PackageSource, Step, UsageView, Wanted, Written,
 };
+pub use bulkhead_sandbox::GiveBack;
 pub use context::RequestContext;
 pub use denial::Denial;
 pub use error::{ErrorKind, ManagerError};

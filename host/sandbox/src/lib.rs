@@ -34,7 +34,8 @@ mod target;
 
 pub use bulkhead_capability::files::{CopyProgress, CopySummary, ShareDirectory};
 pub use bulkhead_capability::network_allocation::{
-    AddressRequest, AllocationError, KeptAddress, NetworkProvider, Purpose, Release, SubnetChoice, TakeOver,
+    AddressRequest, AllocationError, GiveBack, Holder, KeptAddress, NetworkProvider, NetworkUsage, Purpose,
+    Release, SubnetChoice, TakeOver, TakenAddress,
 };
 pub use bulkhead_capability::seal::{SealError, SealingKey};
 pub use component::Component;

@@ -10,7 +10,7 @@ fn bulkhead(words: &[&str]) -> Output {
     Command::new(programs::program("bulkhead").expect("built")).args(words).output().expect("started")
 }
 
-fn succeeded(lab: &Lab, words: &[&str]) -> String {
+pub(crate) fn succeeded(lab: &Lab, words: &[&str]) -> String {
     let state = lab.state().display().to_string();
     let output = bulkhead(&[words, &["--state", &state]].concat());
     let (text, notes) = (
@@ -21,7 +21,7 @@ fn succeeded(lab: &Lab, words: &[&str]) -> String {
     text
 }
 
-fn failed(lab: &Lab, words: &[&str]) -> String {
+pub(crate) fn failed(lab: &Lab, words: &[&str]) -> String {
     let state = lab.state().display().to_string();
     let output = bulkhead(&[words, &["--state", &state]].concat());
     assert_eq!(output.status.code(), Some(1), "{words:?}");

@@ -8,6 +8,7 @@
     reason = "test code: what is not there, or not as expected, fails the test"
 )]
 
+mod addresses;
 mod appliance;
 mod backup;
 mod bad_input;

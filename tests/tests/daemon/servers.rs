@@ -15,7 +15,7 @@ const OPTIONS: &str = "driver_handles_share_servers = true\nexisting_servers = {
 const NETWORKS: &str = "\n[[grant.networks.user]]\ngateway = \"10.77.0.1\"\nmask = 28\n";
 
 /// A daemon whose backend makes share servers in 10.77.0.0/28, and tears unused ones down after so many seconds.
-async fn served(unused_seconds: u32) -> (Lab, Daemon) {
+pub(crate) async fn served(unused_seconds: u32) -> (Lab, Daemon) {
     let lab = Lab::new().expect("a lab");
     let lab = lab.with_main(&format!("[intervals]\nunused-share-server-seconds = {unused_seconds}\n"));
     let driver = programs::guest("memory").expect("the driver");
@@ -28,7 +28,7 @@ async fn served(unused_seconds: u32) -> (Lab, Daemon) {
     (lab, daemon)
 }
 
-async fn network(client: &Client) -> String {
+pub(crate) async fn network(client: &Client) -> String {
     let made = client.post("/v2/share-networks", &json!({ "share_network": {} })).await.expect("made");
     text(&made["share_network"]["id"]).expect("an id")
 }
@@ -37,7 +37,7 @@ fn on(network: &str) -> Value {
     json!({ "share_proto": "NFS", "size": 1, "share_type": "served", "share_network_id": network })
 }
 
-async fn servers(operator: &Client) -> Vec<Value> {
+pub(crate) async fn servers(operator: &Client) -> Vec<Value> {
     let listed = operator.get("/v2/share-servers").await.expect("a list");
     listed["share_servers"].as_array().expect("servers").clone()
 }

@@ -2,6 +2,7 @@
 //!
 //! Reached through the unix socket in the state directory only.
 
+mod addresses;
 mod backends;
 mod ensuring;
 mod generations;
@@ -15,6 +16,7 @@ use bulkhead_manager::Manager;
 
 pub(crate) fn routes(manager: Manager) -> Router {
     Router::new()
+        .merge(addresses::routes())
         .merge(backends::routes())
         .merge(ensuring::routes())
         .merge(generations::routes())

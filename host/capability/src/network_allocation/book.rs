@@ -88,7 +88,7 @@ impl AddressBook {
         edit: Edit,
     ) -> Result<bool, AllocationError> {
         let transaction = self.transaction(&edit)?;
-        let words = edit.server.iter().map(|(server, _)| StateChange {
+        let words = edit.about.iter().map(|server| StateChange {
             actor: "host".to_owned(),
             request: reason.request.clone(),
             operation: reason.operation,
@@ -116,7 +116,7 @@ impl AddressBook {
     fn transaction(&self, edit: &Edit) -> Result<Transaction, AllocationError> {
         let memory = self.read();
         let mut transaction = Transaction::default();
-        if let Some((server, row)) = &edit.server {
+        if let Some((server, row)) = &edit.row {
             let key = rows::server_key(*server);
             transaction = match memory.server_revision(*server) {
                 Some(revision) => transaction.unchanged(key.clone(), revision),
@@ -149,7 +149,7 @@ impl AddressBook {
                 return Ok(());
             }
             let claims = rested.into_iter().map(|address| (address, None)).collect();
-            let edit = Edit { server: None, claims, words: String::new() };
+            let edit = Edit { about: None, row: None, claims, words: String::new() };
             let transaction = self.transaction(&edit)?;
             match self.store.commit(transaction).await {
                 Ok(revision) => {

@@ -97,6 +97,36 @@ pub enum AllocationError {
         /// Whose it is.
         server: ShareServerId,
     },
+    /// A driver counts on the address.
+    #[error(
+        "share server {server} has address {address} for '{purpose}', and its driver gives it back itself; once nothing answers there, say that it goes back although it is in use"
+    )]
+    InUse {
+        /// The address.
+        address: IpAddr,
+        /// Whose it is.
+        server: ShareServerId,
+        /// What the driver allocated it for.
+        purpose: String,
+    },
+    /// The host allocated the address.
+    #[error(
+        "share server {server} is reached at address {address}, which goes back when that server is deleted"
+    )]
+    OfServer {
+        /// The address.
+        address: IpAddr,
+        /// Whose it is.
+        server: ShareServerId,
+    },
+    /// No network of the backend has the address.
+    #[error("backend {backend} gives out no address {address}; look at its networks")]
+    NotGiven {
+        /// The backend.
+        backend: BackendName,
+        /// The address.
+        address: IpAddr,
+    },
     /// Others changed the same addresses again and again.
     #[error("others changed the addresses meanwhile; try again")]
     Contended,
@@ -141,8 +171,13 @@ impl AllocationError {
             }
             Self::Exhausted { .. } => CapabilityCode::NoSpace,
             Self::Quota { .. } => CapabilityCode::LimitExceeded,
-            Self::TooMany { .. } | Self::NoSubnet { .. } => CapabilityCode::InvalidArgument,
-            Self::OtherCount { .. } | Self::KeptForAnother { .. } => CapabilityCode::Conflict,
+            Self::TooMany { .. } | Self::NoSubnet { .. } | Self::NotGiven { .. } => {
+                CapabilityCode::InvalidArgument
+            }
+            Self::OtherCount { .. }
+            | Self::KeptForAnother { .. }
+            | Self::InUse { .. }
+            | Self::OfServer { .. } => CapabilityCode::Conflict,
             Self::Contended => CapabilityCode::Busy,
             Self::Store(_) | Self::Ledger(_) | Self::Corrupt { .. } | Self::Interrupted => {
                 tracing::error!(

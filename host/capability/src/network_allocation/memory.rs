@@ -14,8 +14,10 @@ use tokio::time::Instant;
 /// A change of what is kept, to be committed and then taken in.
 #[derive(Debug, Clone)]
 pub(super) struct Edit {
+    /// The server that the ledger tells of it; none where nobody has to know.
+    pub(super) about: Option<ShareServerId>,
     /// The server whose row changes; none takes it away.
-    pub(super) server: Option<(ShareServerId, Option<ServerRow>)>,
+    pub(super) row: Option<(ShareServerId, Option<ServerRow>)>,
     /// The claims that change; none frees the address.
     pub(super) claims: Vec<(IpAddr, Option<Claim>)>,
     /// What happened, for the ledger.
@@ -67,6 +69,11 @@ impl Memory {
         self.claims.get(&address).map(|(claim, _)| claim)
     }
 
+    /// Every address that is not free, in no order.
+    pub(super) fn claims(&self) -> impl Iterator<Item = (IpAddr, &Claim)> {
+        self.claims.iter().map(|(address, (claim, _))| (*address, claim))
+    }
+
     /// The commit that wrote a claim last.
     pub(super) fn claim_revision(&self, address: IpAddr) -> Option<Revision> {
         self.claims.get(&address).map(|(_, revision)| *revision)
@@ -101,7 +108,7 @@ impl Memory {
 
     /// Take in what was committed as `revision`.
     pub(super) fn apply(&mut self, edit: Edit, revision: Revision) {
-        if let Some((server, row)) = edit.server {
+        if let Some((server, row)) = edit.row {
             self.apply_row(server, row, revision);
         }
         for (address, claim) in edit.claims {

@@ -17,6 +17,7 @@
 //! longer managed stay out of use, and nothing that another server has, or that is reserved, can be taken over.
 
 mod book;
+mod by_hand;
 mod error;
 mod import;
 mod memory;
@@ -25,6 +26,7 @@ mod runs;
 mod standalone;
 
 pub use book::AddressBook;
+pub use by_hand::{GiveBack, Holder, TakenAddress};
 pub use error::AllocationError;
 pub use import::{Addresses, DriverRequest};
 pub use standalone::Standalone;
@@ -61,6 +63,17 @@ pub enum Purpose {
     Host,
     /// What a driver asked for, in its words.
     Driver(String),
+}
+
+impl Purpose {
+    /// The driver's words; none for what the host allocated.
+    #[must_use]
+    pub fn of_driver(&self) -> Option<&str> {
+        match self {
+            Self::Host => None,
+            Self::Driver(words) => Some(words),
+        }
+    }
 }
 
 /// For which subnet of the share network addresses are.
@@ -197,12 +210,25 @@ pub trait NetworkProvider: Send + Sync + Debug {
     /// Fails with [`AllocationError::Foreign`].
     async fn let_go(&self, server: ShareServerId, reason: &CallReason) -> Result<(), AllocationError>;
 
-    /// The addresses of servers that nobody manages any more, in order of address.
+    /// The addresses of this backend's servers that nobody manages any more, in order of address.
     async fn in_use_unmanaged(&self) -> Result<Vec<IpAddr>, AllocationError>;
 
-    /// Give back an address of a server that nobody manages any more: an operator says that it is gone. It rests first. Does nothing to any
-    /// other address.
-    async fn give_back(&self, address: IpAddr, reason: &CallReason) -> Result<(), AllocationError>;
+    /// Addresses that are not free, in order: those of this backend's servers, and everybody's in its networks. At most `most` of those
+    /// after `after`.
+    async fn taken(&self, after: Option<IpAddr>, most: usize) -> Result<Vec<TakenAddress>, AllocationError>;
+
+    /// Give back an address by hand: an operator says that nothing answers there any more. It rests first. Does nothing to one that is free
+    /// or rests.
+    ///
+    /// Fails with [`AllocationError::InUse`] for one that a driver counts on, unless that is meant; with [`AllocationError::OfServer`] for
+    /// one that the host allocated, which goes back with its server; with [`AllocationError::NotGiven`] for one that no network of the
+    /// backend has, and [`AllocationError::Foreign`].
+    async fn give_back(
+        &self,
+        address: IpAddr,
+        what: GiveBack,
+        reason: &CallReason,
+    ) -> Result<(), AllocationError>;
 
     /// The servers of this backend that have addresses or subnets here.
     async fn servers(&self) -> Result<Vec<ShareServerId>, AllocationError>;

@@ -7,7 +7,7 @@
 //!
 //! A claim is written on the condition that there is none, or that it is the one that was read; with it the server's row on the same terms.
 
-use super::KeptAddress;
+use super::{KeptAddress, Purpose};
 use bulkhead_model::id::{BackendName, ProjectId, ShareNetworkSubnetId, ShareServerId};
 use bulkhead_model::key::ADDRESS;
 use bulkhead_store::{Key, KeyPrefix};
@@ -53,6 +53,13 @@ pub(super) struct ServerRow {
     pub(super) subnets: Vec<ShareNetworkSubnetId>,
     /// Its addresses, in the order they came.
     pub(super) kept: Vec<KeptAddress>,
+}
+
+impl ServerRow {
+    /// What the server has an address for; none if it does not have it.
+    pub(super) fn purpose_of(&self, address: IpAddr) -> Option<&Purpose> {
+        self.kept.iter().find(|kept| kept.allocation.ip_address == address).map(|kept| &kept.purpose)
+    }
 }
 
 pub(super) fn claim_key(address: IpAddr) -> Key {

@@ -4,8 +4,8 @@ use super::book::{AddressBook, Plan};
 use super::memory::{Edit, Memory};
 use super::rows::{Claim, ServerRow};
 use super::{
-    AddressRequest, AllocationError, KeptAddress, MOST_AT_ONCE, MOST_OF_SERVER, NetworkProvider,
-    NetworkUsage, Purpose, REST, Release, SubnetChoice, TakeOver, runs,
+    AddressRequest, AllocationError, GiveBack, KeptAddress, MOST_AT_ONCE, MOST_OF_SERVER, NetworkProvider,
+    NetworkUsage, Purpose, REST, Release, SubnetChoice, TakeOver, TakenAddress, runs,
 };
 use async_trait::async_trait;
 use bulkhead_model::call::CallReason;
@@ -26,7 +26,7 @@ const SHOWN_RANGES: usize = 4;
 #[derive(Debug)]
 pub struct Standalone {
     book: AddressBook,
-    backend: BackendName,
+    pub(super) backend: BackendName,
     user: Vec<Network>,
     admin: Vec<Network>,
     most: usize,
@@ -52,7 +52,7 @@ impl Standalone {
         })
     }
 
-    fn networks(&self, label: AllocationLabel) -> &[Network] {
+    pub(super) fn networks(&self, label: AllocationLabel) -> &[Network] {
         match label {
             AllocationLabel::User => &self.user,
             AllocationLabel::Admin => &self.admin,
@@ -93,7 +93,7 @@ impl Standalone {
     }
 
     /// What this backend's server has; none if it has nothing.
-    fn known<'memory>(
+    pub(super) fn known<'memory>(
         &self,
         memory: &'memory Memory,
         server: ShareServerId,
@@ -140,7 +140,8 @@ impl Standalone {
         let edit = Edit {
             claims: claims.collect(),
             words: format!("{} addresses: {}", request.label, listed(&addresses)),
-            server: Some((row.server, Some(row))),
+            about: Some(row.server),
+            row: Some((row.server, Some(row))),
         };
         Ok(Plan { edit: Some(edit), answer })
     }
@@ -225,7 +226,7 @@ impl Standalone {
         }
         let addresses: Vec<_> = claims.iter().map(|(address, _)| *address).collect();
         let words = format!("{} addresses taken over: {}", take_over.label, listed(&addresses));
-        let edit = Edit { server: Some((row.server, Some(row))), claims, words };
+        let edit = Edit { about: Some(row.server), row: Some((row.server, Some(row))), claims, words };
         Ok(Plan { edit: Some(edit), answer: leftovers })
     }
 
@@ -253,7 +254,8 @@ impl Standalone {
         let addresses: Vec<_> = now.iter().map(|kept| kept.allocation.ip_address).collect();
         let how = if matches!(claim, Claim::Resting { .. }) { "released" } else { "left to it, unmanaged" };
         let edit = Edit {
-            server: Some((server, (!goes).then(|| ServerRow { kept: stays, ..row.clone() }))),
+            about: Some(server),
+            row: Some((server, (!goes).then(|| ServerRow { kept: stays, ..row.clone() }))),
             claims: addresses.iter().map(|address| (*address, Some(claim.clone()))).collect(),
             words: format!("addresses {how}: {}", listed(&addresses)),
         };
@@ -327,18 +329,17 @@ impl NetworkProvider for Standalone {
         Ok(self.book.read().unmanaged(&self.backend))
     }
 
-    async fn give_back(&self, address: IpAddr, reason: &CallReason) -> Result<(), AllocationError> {
-        let plan = |memory: &Memory| {
-            let edit = match memory.claim(address) {
-                Some(Claim::Unmanaged { backend, .. }) if *backend == self.backend => Some(Edit {
-                    server: None,
-                    claims: vec![(address, Some(Claim::Resting { until_ms: rest_ends() }))],
-                    words: format!("{address} given back"),
-                }),
-                _ => None,
-            };
-            Ok(Plan { edit, answer: () })
-        };
+    async fn taken(&self, after: Option<IpAddr>, most: usize) -> Result<Vec<TakenAddress>, AllocationError> {
+        Ok(self.taken_now(&self.book.read(), after, most))
+    }
+
+    async fn give_back(
+        &self,
+        address: IpAddr,
+        what: GiveBack,
+        reason: &CallReason,
+    ) -> Result<(), AllocationError> {
+        let plan = |memory: &Memory| self.plan_give_back(memory, address, what);
         self.book.change(&self.backend, reason, plan).await
     }
 
@@ -409,7 +410,7 @@ fn new_allocation(
     }
 }
 
-fn rest_ends() -> u64 {
+pub(super) fn rest_ends() -> u64 {
     Timestamp::after_now(REST).milliseconds()
 }
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod addresses;
 #[cfg(test)]
+mod addresses_by_hand;
+#[cfg(test)]
 mod claim;
 mod clock;
 #[cfg(test)]

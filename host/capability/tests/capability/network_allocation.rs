@@ -2,8 +2,8 @@
 
 use bulkhead_capability::execute::fake::FakeRunner;
 use bulkhead_capability::network_allocation::{
-    AddressBook, AddressRequest, AllocationError, NetworkProvider, Purpose, REST, Release, Standalone,
-    SubnetChoice, TakeOver,
+    AddressBook, AddressRequest, AllocationError, GiveBack, NetworkProvider, Purpose, REST, Release,
+    Standalone, SubnetChoice, TakeOver,
 };
 use bulkhead_capability::testing::TestHost;
 use bulkhead_model::call::CallReason;
@@ -52,22 +52,22 @@ pub(crate) fn host_request(server: ShareServerId, count: usize) -> AddressReques
     }
 }
 
-fn of_driver(request: &AddressRequest, purpose: &str, count: usize) -> AddressRequest {
+pub(crate) fn of_driver(request: &AddressRequest, purpose: &str, count: usize) -> AddressRequest {
     let purpose = Purpose::Driver(purpose.to_owned());
     AddressRequest { project: None, subnet: SubnetChoice::First, count, purpose, ..request.clone() }
 }
 
-async fn host() -> TestHost {
+pub(crate) async fn host() -> TestHost {
     TestHost::new(Arc::<FakeRunner>::default()).await.expect("a host")
 }
 
-fn backend(host: &TestHost, name: &str, networks: Value) -> Standalone {
+pub(crate) fn backend(host: &TestHost, name: &str, networks: Value) -> Standalone {
     let networks = serde_json::from_value(networks).expect("grants");
     let name = name.parse().expect("a backend");
     Standalone::new(host.addresses.clone(), name, &networks).expect("sound networks")
 }
 
-fn network(gateway: &str, mask: u8) -> Value {
+pub(crate) fn network(gateway: &str, mask: u8) -> Value {
     json!({ "gateway": gateway, "mask": mask })
 }
 
@@ -77,7 +77,7 @@ async fn usual() -> Standalone {
     backend(&host().await, "nas", json!({ "user": [user], "admin": [admin] }))
 }
 
-async fn allocate(networks: &Standalone, request: &AddressRequest) -> Vec<String> {
+pub(crate) async fn allocate(networks: &Standalone, request: &AddressRequest) -> Vec<String> {
     let kept = networks.allocate(request, &reason()).await.expect("allocated");
     kept.iter().map(|allocation| allocation.ip_address.to_string()).collect()
 }
@@ -296,10 +296,12 @@ async fn addresses_of_an_unmanaged_server_stay_out_of_use_until_it_is_managed_ag
     let three: IpAddr = "10.0.0.3".parse().expect("an address");
     assert_eq!(networks.in_use_unmanaged().await.expect("read"), [three]);
     let elsewhere = backend(&host, "other", grants);
-    elsewhere.give_back(three, &reason()).await.expect("nothing of its own");
+    let foreign = elsewhere.give_back(three, GiveBack::InUse, &reason()).await;
+    assert!(matches!(foreign, Err(AllocationError::Foreign { .. })), "{foreign:?}");
     assert_eq!(networks.in_use_unmanaged().await.expect("read"), [three]);
-    networks.give_back(three, &reason()).await.expect("given back");
-    networks.give_back("10.0.0.4".parse().expect("an address"), &reason()).await.expect("nothing happens");
+    for _ in 0..2 {
+        networks.give_back(three, GiveBack::Unmanaged, &reason()).await.expect("given back");
+    }
     tokio::time::advance(REST).await;
     assert_eq!(allocate(&networks, &host_request(ShareServerId::random(), 1)).await, ["10.0.0.3"]);
 }

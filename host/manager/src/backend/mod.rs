@@ -14,6 +14,7 @@
 //! a restart from the records ([`Manager::resume_backends`]). Each change goes through the steps of [`steps`], one at a time for each
 //! backend; [`generation`] keeps what is current in the records, [`change`] what people see.
 
+mod addresses;
 mod change;
 mod ensure;
 mod generation;
@@ -28,6 +29,7 @@ mod supervisor;
 mod usage;
 mod verbs;
 
+pub use addresses::{AddressView, AddressesView, MOST_ADDRESSES, NetworkView};
 pub use change::{Asked, ChangeState, ChangeView, Step};
 pub use ensure::EnsureReport;
 pub use generation::{GenerationState, GenerationView};

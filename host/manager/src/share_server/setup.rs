@@ -181,6 +181,9 @@ pub(super) fn unallocated(error: &AllocationError) -> CallError {
         | AllocationError::OtherCount { .. }
         | AllocationError::NoSubnet { .. }
         | AllocationError::Foreign { .. }
+        | AllocationError::InUse { .. }
+        | AllocationError::OfServer { .. }
+        | AllocationError::NotGiven { .. }
         | AllocationError::KeptForAnother { .. } => refused(DriverErrorCode::BadNetworkConfiguration, error),
         AllocationError::Contended
         | AllocationError::Store(_)

@@ -1,5 +1,6 @@
 //! `bulkhead backend`.
 
+mod addresses;
 mod ensuring;
 mod generations;
 mod init;
@@ -54,6 +55,10 @@ enum Verb {
     Usage(ensuring::Usage),
     /// Show what a driver tells of its shares
     HookData(ensuring::HookData),
+    /// Show how full a backend's networks are, and what has which of their addresses
+    Addresses(addresses::Addresses),
+    /// Give an address back by hand whose server is gone although nobody removed it
+    ReleaseAddress(addresses::ReleaseAddress),
     /// Write a backend's file for a driver, with every option, grant and its reason, for you to edit
     Init(init::Init),
     /// Make and mount a btrfs filesystem on a sparse file, for a driver that wants one; safe to repeat
@@ -103,6 +108,8 @@ impl BackendCommand {
             Verb::Ensure(ensure) => ensure.run(&self.connection, printer).await,
             Verb::Usage(usage) => usage.run(&self.connection, printer).await,
             Verb::HookData(told) => told.run(&self.connection, printer).await,
+            Verb::Addresses(addresses) => addresses.run(&self.connection, printer).await,
+            Verb::ReleaseAddress(release) => release.run(&self.connection, printer).await,
             Verb::Init(init) => init.run(printer),
             Verb::MakePool(make_pool) => make_pool.run(printer),
         }
