@@ -1,6 +1,7 @@
 //! Addresses for share servers, beside those that the host allocates from the driver's counts before `setup-server`.
 //!
 //! Only share servers that the call is about may be named. An address is never given out twice, and rests before somebody else gets it.
+//! Shares on a server may be exported at its addresses from the call on that allocates them, until they are given back.
 
 use crate::capability::CapabilityError;
 use crate::host::{Host, host};

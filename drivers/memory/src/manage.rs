@@ -2,25 +2,36 @@
 
 use crate::shelf::{self, Claim, Shelf};
 use crate::snapshot::Handle;
-use crate::volume::{self, Kind, Volume};
+use crate::volume::{self, Found, Kind, Volume};
 use crate::{options, own_address, place, share, snapshot};
 use bulkhead_sdk::{Error, ManagedShare, ManagedSnapshot, Resource, Result, Share, Snapshot};
 
 /// Take over what the last component of the operator's path names.
 pub(crate) fn take_share(share: &Share) -> Result<ManagedShare> {
-    let locations = place::export_locations(share, &share.name)?;
     let resource = Resource::from(share);
     let found = volume::find(&resource)?;
-    let volume = match &found {
-        Some(found) => found.volume.clone(),
-        None => unmanaged_share(share)?,
-    };
-    volume::put(&resource, found.as_ref(), &volume)?;
+    let locations = place::export_locations(share, &share.name)?;
+    let volume = adopt(share, found.as_ref()).inspect_err(|_| {
+        if found.is_none() {
+            // The first failure is the one to tell; what stays of this goes with the share.
+            own_address::give_back(share).ok();
+        }
+    })?;
     // Now that it has another name, nothing lies on the shelf under the old one.
     if let Some(name) = &volume.known_as {
         shelf::remove(Shelf::Shares, name)?;
     }
     Ok(ManagedShare { size_gib: volume.size_gib, export_locations: Some(locations) })
+}
+
+/// The share's record, written anew.
+fn adopt(share: &Share, found: Option<&Found>) -> Result<Volume> {
+    let volume = match found {
+        Some(found) => found.volume.clone(),
+        None => unmanaged_share(share)?,
+    };
+    volume::put(&Resource::from(share), found, &volume)?;
+    Ok(volume)
 }
 
 fn unmanaged_share(share: &Share) -> Result<Volume> {

@@ -64,6 +64,8 @@ fn a_share_that_was_not_made_keeps_no_address() {
     place(&lab, &share_on(&server, 1));
     let refused = lab.create_share::<Memory>(&share_on(&server, 2)).expect_err("full");
     assert_eq!(refused.code(), ErrorCode::NoSpace);
+    let nowhere = lab.manage_existing::<Memory>(&share_on(&server, 3), &[]).expect_err("nothing there");
+    assert_eq!(nowhere.code(), ErrorCode::ManageInvalidShare);
     assert_eq!(lab.addresses(&server.id), [OF_SERVER, "10.9.0.1"]);
 }
 
