@@ -39,6 +39,21 @@ fn the_memory_driver_keeps_the_contract_where_its_shares_live_on_servers() {
 }
 
 #[test]
+fn the_memory_driver_keeps_the_contract_where_each_share_has_an_address_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "[options]\ndriver_handles_share_servers = true\n[share.extra-specs]\n\"memory:own_address\" = \"True\"\n";
+    let file = config(folder.path(), text);
+    let (report, code) = report("memory", &["--budget", "20", "--config", &file]);
+    let broken = with_verdict(&report, "broken");
+    assert!(broken.is_empty() && code == Some(0), "{broken:?}");
+    let held = with_verdict(&report, "held");
+    for id in ["create-share", "create-share-again", "delete-share-leaves-nothing", "create-share-converges"]
+    {
+        assert!(names(&held).contains(id), "{id} did not hold: {report}");
+    }
+}
+
+#[test]
 fn the_memory_driver_keeps_the_contract() {
     let folder = tempfile::tempdir().expect("a folder");
     // Two pools of a backend that knows its name: shares move between them.

@@ -144,6 +144,13 @@ fn flaws_of_servers_are_named_where_shares_live_on_them() {
 }
 
 #[test]
+fn a_driver_that_keeps_an_address_of_a_share_that_is_gone_is_named() {
+    let flaw: &Flaw = &("keeps-an-address", &["delete-share-leaves-nothing"]);
+    let words = ["--budget", "0", "--only", "delete-share-leaves-nothing"];
+    reds_of(flaw, ON_SERVERS, &words).expect("it is named");
+}
+
+#[test]
 fn where_shares_live_on_no_server_the_report_says_what_would_let_them() {
     let (report, _) = report("pupils", &["--only", "set-up-server", "--budget", "0"]);
     let skipped = with_verdict(&report, "skipped");

@@ -3,6 +3,7 @@
 use crate::flaw::{self, fail_if, has, note_for_backend, once};
 use crate::pending;
 use crate::place::{self, MANAGED, NEW_SHARE, SHARE, SOURCE, is_there, of, path};
+use bulkhead_sdk::network_allocation::{self, Request};
 use bulkhead_sdk::private_data::{self, Expected};
 use bulkhead_sdk::{
     AfterEnsuring, Creation, EnsuredShare, Error, ExportLocation, Health, ManagedShare, Protocol, Result,
@@ -20,6 +21,11 @@ pub(crate) fn create(share: &Share) -> Result<Vec<ExportLocation>> {
         give_up();
     }
     let is_repeated = promise(share)?;
+    if has("keeps-an-address")?
+        && let Some(server) = &share.share_server_id
+    {
+        network_allocation::allocate(&Request::new(server, &share.name))?;
+    }
     if is_repeated && has("creates-once")? {
         return Err(Error::internal("the share is there already"));
     }

@@ -186,7 +186,7 @@ impl Bench {
         &self.strikes.tape
     }
 
-    fn generation(&self, place: usize) -> Option<Arc<dyn Driver>> {
+    pub(super) fn generation(&self, place: usize) -> Option<Arc<dyn Driver>> {
         self.generations.lock().unwrap_or_else(PoisonError::into_inner).get(place).cloned()
     }
 

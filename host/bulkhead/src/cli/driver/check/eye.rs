@@ -17,7 +17,8 @@ const DEEPEST: usize = 4;
 /// See [`bulkhead_conformance::World::holdings`].
 pub(super) async fn holdings(bench: &Bench) -> Result<Holdings, WorldError> {
     let mut held = Holdings::default();
-    for site in &bench.sites {
+    for (place, site) in bench.sites.iter().enumerate() {
+        held.of_resources.extend(allocated(bench, place).await?);
         for (key, _) in stored(bench, &[key::PRIVATE, site.name.as_str()]).await? {
             if let [_, backend, owner, name] = key.parts().as_slice() {
                 let line = format!("{backend}: private data of {owner}: {name}");
@@ -40,6 +41,24 @@ pub(super) async fn holdings(bench: &Bench) -> Result<Holdings, WorldError> {
         }
     }
     Ok(held)
+}
+
+/// The addresses that the driver has allocated itself. Those of the host go with their server.
+async fn allocated(bench: &Bench, place: usize) -> Result<Vec<String>, WorldError> {
+    let Some(networks) = bench.generation(place).and_then(|driver| driver.networks()) else {
+        return Ok(Vec::new());
+    };
+    let unread = |error| WorldError::new("the addresses cannot be read", error);
+    let mut lines = Vec::new();
+    for server in networks.servers().await.map_err(unread)? {
+        for kept in networks.allocations(server).await.map_err(unread)? {
+            if let Some(purpose) = kept.purpose.of_driver() {
+                let address = kept.allocation.ip_address;
+                lines.push(format!("address {address} of share server {server}: {purpose}"));
+            }
+        }
+    }
+    Ok(lines)
 }
 
 /// See [`bulkhead_conformance::World::mentions`].
