@@ -38,6 +38,7 @@ pub use connection::{Channel, ServeError};
 pub use job::{KeepError, keep as keep_job};
 pub use keeper::{Runtime, keep as keep_group, keep_inside};
 pub use lock::Lock;
+pub use network::{PlugState, look_at_plug};
 pub use policy::{Policy, PolicyError};
 pub use server::Server;
 pub use tree::{Trees, ending_method};

@@ -42,3 +42,63 @@ fn a_pool_that_is_not_there_is_told_with_the_command_that_makes_one() {
     assert_eq!(found.matches("LACKS    root pool").count(), 1, "{found}");
     assert!(found.contains("/sys/fs/btrfs/UUID"), "{found}");
 }
+
+/// What a configuration with a backend of `btrfs-netns` is told whose networks are these, on a machine whose network is made by `script`.
+fn told_of_networks(script: &str, networks: &str) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (bulkhead, driver) = (program("bulkhead").expect("built"), guest("btrfs-netns").expect("built"));
+    std::fs::create_dir(folder.path().join("backends")).expect("a folder");
+    let configuration = folder.path().join("bulkhead.toml");
+    std::fs::write(&configuration, "state-directory = \"state\"\nbackend-directory = \"backends\"\n")
+        .expect("written");
+    let text = format!("driver = {:?}\n{networks}", driver.display().to_string());
+    std::fs::write(folder.path().join("backends/nas1.toml"), text).expect("written");
+    let script = format!("set -e; mount -t tmpfs tmpfs /run; {script}; exec \"$0\" doctor --config \"$1\"");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--net", "--propagation", "private", "sh", "-c", &script]);
+    told(&command.args([&bulkhead, &configuration]).output().expect("started"))
+}
+
+#[test]
+fn a_bridge_that_share_servers_cannot_use_is_told_with_what_to_type() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root makes bridges");
+        return;
+    }
+    let script = "ip netns add blue; ip -n blue link add br0 type bridge; ip -n blue link set br0 up; \
+                  ip link add br1 type bridge; ip link add plain type veth peer name other";
+    let bound = |label: &str, gateway: &str, mask: u8, plug: &str| {
+        format!("[[grant.networks.{label}]]\ngateway = \"{gateway}\"\nmask = {mask}\n{plug}\n")
+    };
+    let networks = [
+        bound("user", "10.0.0.1", 24, "bridge = \"br0\"\nnamespace = \"blue\""),
+        bound("user", "fd00::1", 64, "bridge = \"br1\""),
+        bound("admin", "10.1.0.1", 24, "bridge = \"plain\""),
+        bound("admin", "fd01::1", 64, "bridge = \"br0\"\nnamespace = \"red\""),
+    ];
+    let found = told_of_networks(script, &networks.concat());
+    for line in [
+        "ok       bridge 'br0' of network namespace 'blue' is there for 10.0.0.0/24",
+        "LACKS    bridge 'br1' for fd00::/64: it is down",
+        "type: ip link set br1 up",
+        "LACKS    bridge 'plain' for 10.1.0.0/24: that device is no bridge",
+        "LACKS    network namespace red",
+        "ip netns add red && ip -n red link add br0 type bridge && ip -n red link set br0 up",
+    ] {
+        assert!(found.contains(line), "{line} is missing in {found}");
+    }
+    let networks = [
+        bound("user", "10.0.0.1", 24, "bridge = \"br0\"\nnamespace = \"blue\"\nmtu = 9000"),
+        bound("admin", "10.1.0.1", 24, "bridge = \"br9\""),
+    ];
+    let found = told_of_networks(script, &networks.concat());
+    for line in [
+        "it takes packets of 1500 bytes, the network has 9000",
+        "ip -n blue link set br0 mtu 9000",
+        "ip link add br9 type bridge && ip link set br9 up",
+    ] {
+        assert!(found.contains(line), "{line} is missing in {found}");
+    }
+    let found = told_of_networks(script, &networks[1]);
+    assert!(found.contains("LACKS    a bridge for share servers"), "{found}");
+}

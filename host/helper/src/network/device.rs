@@ -1,6 +1,7 @@
 //! What is asked of the kernel about network devices, each a message or two.
 
 use super::Pair;
+use super::look::PlugState;
 use super::socket::Netlink;
 use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
@@ -35,19 +36,41 @@ fn named(name: &str) -> LinkMessage {
 }
 
 pub(super) fn find(netlink: &mut Netlink, name: &str) -> Result<Found, Errno> {
-    let answers = match netlink.ask(RouteNetlinkMessage::GetLink(named(name)), 0) {
-        Err(Errno::NODEV) => return Ok(Found::Nothing),
-        answers => answers?,
-    };
-    let device = answers.into_iter().find_map(|answer| match answer {
-        RouteNetlinkMessage::NewLink(device) => Some(device),
+    let Some(device) = described(netlink, name)? else { return Ok(Found::Nothing) };
+    let index = device.header.index;
+    Ok(if is_bridge(&device) { Found::Bridge(index) } else { Found::Other(index) })
+}
+
+/// How a device is that servers may be plugged into.
+pub(super) fn look(netlink: &mut Netlink, name: &str) -> Result<PlugState, Errno> {
+    let Some(device) = described(netlink, name)? else { return Ok(PlugState::Nothing) };
+    if !is_bridge(&device) {
+        return Ok(PlugState::NoBridge);
+    }
+    let mtu = device.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Mtu(mtu) => Some(*mtu),
         _ => None,
     });
-    let Some(device) = device else { return Ok(Found::Nothing) };
-    let is_bridge = device.attributes.iter().any(|attribute| {
+    let mtu = mtu.ok_or(Errno::BADMSG)?;
+    Ok(if device.header.flags.contains(LinkFlags::Up) { PlugState::Up { mtu } } else { PlugState::Down })
+}
+
+/// What the kernel says of a device; none if there is no such one.
+fn described(netlink: &mut Netlink, name: &str) -> Result<Option<LinkMessage>, Errno> {
+    let answers = match netlink.ask(RouteNetlinkMessage::GetLink(named(name)), 0) {
+        Err(Errno::NODEV) => return Ok(None),
+        answers => answers?,
+    };
+    Ok(answers.into_iter().find_map(|answer| match answer {
+        RouteNetlinkMessage::NewLink(device) => Some(device),
+        _ => None,
+    }))
+}
+
+fn is_bridge(device: &LinkMessage) -> bool {
+    device.attributes.iter().any(|attribute| {
         matches!(attribute, LinkAttribute::LinkInfo(infos) if infos.contains(&LinkInfo::Kind(InfoKind::Bridge)))
-    });
-    Ok(if is_bridge { Found::Bridge(device.header.index) } else { Found::Other(device.header.index) })
+    })
 }
 
 /// Remove a device, and the other end of its pair with it. Nothing there is success.

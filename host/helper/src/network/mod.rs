@@ -12,6 +12,7 @@
 //! it hears clients and routers, but no other group.
 
 mod device;
+mod look;
 mod socket;
 
 use crate::child;
@@ -20,6 +21,7 @@ use crate::protocol::{GroupInterface, Refusal};
 use bulkhead_model::manifest::{GroupNetwork, GroupTemplate};
 use bulkhead_model::network::NetworkPlug;
 use device::Found;
+pub use look::{PlugState, look_at_plug};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;

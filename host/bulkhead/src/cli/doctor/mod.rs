@@ -1,5 +1,7 @@
 //! `bulkhead doctor`: what this machine lacks, for which driver. Looks, changes nothing.
 
+mod networks;
+
 use super::printer::Printer;
 use crate::config::{self, BackendConfiguration};
 use crate::daemon::helper_program;
@@ -158,6 +160,7 @@ fn look_at_backend(findings: &mut Findings<'_>, name: &BackendName, backend: &Ba
         look_at_endpoint(findings, endpoint.name.as_str(), backend.grant.endpoints.get(&endpoint.name));
     }
     look_at_groups(findings, &package);
+    networks::look_at_networks(findings, &package, backend);
     let wants_pool = package.manifest.programs().contains("btrfs");
     for root in &package.manifest.roots {
         match backend.grant.roots.get(&root.name) {
