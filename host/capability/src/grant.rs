@@ -158,7 +158,7 @@ pub(crate) fn check_apart(roots: &BTreeMap<Label, Arc<Root>>) -> Result<(), Gran
     Ok(())
 }
 
-/// Bind the granted endpoints: parse their controllers, read the certificates they are known by.
+/// Bind the granted endpoints: parse their controllers, read the certificates they are known by, and see that share servers can have them.
 pub(crate) fn bind_endpoints(
     manifest: &Manifest,
     grant: &Grant,
@@ -169,7 +169,9 @@ pub(crate) fn bind_endpoints(
         if granted.verify == Verification::Off {
             tracing::warn!(endpoint = %name, "an endpoint is not verified: whoever is on the way to it reads and changes everything");
         }
-        Ok((name.clone(), Arc::new(BoundEndpoint::new(granted).map_err(failed)?)))
+        let bound = BoundEndpoint::new(granted).map_err(failed)?;
+        bound.check_fits(manifest, &grant.networks).map_err(failed)?;
+        Ok((name.clone(), Arc::new(bound)))
     };
     declared.map(bind).collect()
 }

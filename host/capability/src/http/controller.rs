@@ -1,7 +1,10 @@
 //! Endpoints as they are bound: which addresses, how they are known, what is shown to them. Read when a generation is loaded.
 
+use super::share_server::ServerEndpoint;
 use super::tls;
-use bulkhead_model::grant::{EndpointGrant, Verification};
+use bulkhead_model::grant::{EndpointGrant, EndpointScheme, Verification};
+use bulkhead_model::manifest::Manifest;
+use bulkhead_model::network::{AllocationLabel, NetworkGrants};
 use hyper::Uri;
 use ipnet::IpNet;
 use rustls::ClientConfig;
@@ -12,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The most controllers of an endpoint.
-const MOST_CONTROLLERS: usize = 16;
+pub(super) const MOST_CONTROLLERS: usize = 16;
 /// The longest name of a host.
 const LONGEST_NAME: usize = 253;
 
@@ -24,6 +27,25 @@ pub enum EndpointError {
         "it has {0} controllers; name 1 to {MOST_CONTROLLERS}, as in controllers = [\"https://10.0.0.5\"]"
     )]
     Controllers(usize),
+    /// Controllers, or networks that their names lead to, beside share servers.
+    #[error(
+        "it is at the addresses of each share server, so it has no controllers, and no names that addresses narrows; take them or \
+         share-server out"
+    )]
+    Both,
+    /// Share servers without TLS that is given up in as many words.
+    #[error("share-server.scheme = \"http\" protects nothing; use https, or say verify = \"off\"")]
+    Unprotected,
+    /// The driver makes no share servers.
+    #[error(
+        "the driver makes no share servers that it could be at; name its controllers instead of share-server"
+    )]
+    NoShareServers,
+    /// No network gives share servers such an address.
+    #[error(
+        "no share server has an address of network '{0}': bind one as [[grant.networks.{0}]], or name the other in share-server.network"
+    )]
+    NoNetwork(AllocationLabel),
     /// A controller that is no address.
     #[error("'{text}' is no controller: {reason}")]
     Controller {
@@ -88,7 +110,22 @@ impl fmt::Display for Controller {
 }
 
 impl Controller {
-    /// As the operator wrote it.
+    /// What listens at `address`, known by `config` if it speaks TLS.
+    pub(super) fn at(address: IpAddr, port: u16, config: Option<&Arc<ClientConfig>>) -> Self {
+        let scheme = if config.is_some() { EndpointScheme::Https } else { EndpointScheme::Http };
+        let name = ServerName::IpAddress(address.into());
+        let mut controller = Self {
+            url: String::new(),
+            host: Host::Address(address),
+            port,
+            tls: config.map(|config| (Arc::clone(config), name)),
+            addresses: Arc::default(),
+        };
+        controller.url = format!("{}://{}", scheme.as_str(), controller.authority());
+        controller
+    }
+
+    /// As the operator wrote it, or would have.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -114,8 +151,8 @@ impl Controller {
             Host::Address(address) => address.to_string(),
             Host::Name(name) => name.clone(),
         };
-        let own = if self.tls.is_some() { 443 } else { 80 };
-        if self.port == own { host } else { format!("{host}:{}", self.port) }
+        let scheme = if self.tls.is_some() { EndpointScheme::Https } else { EndpointScheme::Http };
+        if self.port == scheme.port() { host } else { format!("{host}:{}", self.port) }
     }
 
     pub(super) const fn tls(&self) -> Option<&(Arc<ClientConfig>, ServerName<'static>)> {
@@ -153,18 +190,47 @@ impl Controller {
     }
 }
 
+/// Where an endpoint is.
+#[derive(Debug, Clone)]
+pub enum EndpointPlace {
+    /// At these controllers, in order.
+    Controllers(Vec<Controller>),
+    /// At the share server that a call is about.
+    ShareServer(ServerEndpoint),
+}
+
 /// An endpoint as it is bound.
 #[derive(Debug, Clone)]
 pub struct BoundEndpoint {
-    /// The controllers, in order.
-    pub controllers: Vec<Controller>,
-    /// How many requests are under way at once.
+    /// Where it is.
+    pub place: EndpointPlace,
+    /// How many requests are under way at once; at share servers, to each of them.
     pub concurrency: u32,
 }
 
 impl BoundEndpoint {
     /// Check a binding and read the files it names.
     pub fn new(grant: &EndpointGrant) -> Result<Self, EndpointError> {
+        let place = match &grant.share_server {
+            Some(at) => EndpointPlace::ShareServer(ServerEndpoint::new(grant, at)?),
+            None => EndpointPlace::Controllers(Self::controllers(grant)?),
+        };
+        Ok(Self { place, concurrency: grant.concurrency.clamp(1, 256) })
+    }
+
+    /// Whether anything can be there: share servers of the driver with addresses in the networks that `networks` binds.
+    pub fn check_fits(&self, manifest: &Manifest, networks: &NetworkGrants) -> Result<(), EndpointError> {
+        let EndpointPlace::ShareServer(at) = &self.place else { return Ok(()) };
+        if !manifest.driver.dhss.contains(&true) {
+            return Err(EndpointError::NoShareServers);
+        }
+        if networks.of(at.network()).is_empty() {
+            return Err(EndpointError::NoNetwork(at.network()));
+        }
+        Ok(())
+    }
+
+    fn controllers(grant: &EndpointGrant) -> Result<Vec<Controller>, EndpointError> {
         let count = grant.controllers.len();
         if !(1..=MOST_CONTROLLERS).contains(&count) {
             return Err(EndpointError::Controllers(count));
@@ -182,11 +248,7 @@ impl BoundEndpoint {
             let addresses = Arc::clone(&addresses);
             Ok(Controller { url: url.clone(), host: address.host, port: address.port, tls, addresses })
         };
-        let controllers = parsed.into_iter().zip(&grant.controllers).map(bind);
-        Ok(Self {
-            controllers: controllers.collect::<Result<_, EndpointError>>()?,
-            concurrency: grant.concurrency.clamp(1, 256),
-        })
+        parsed.into_iter().zip(&grant.controllers).map(bind).collect()
     }
 }
 
@@ -222,14 +284,14 @@ fn parse(text: &str, verify: Verification) -> Result<Address, EndpointError> {
         Err(_) if is_name(bare) => Host::Name(bare.to_ascii_lowercase()),
         Err(_) => return Err(wrong("its host is neither an address nor a name")),
     };
-    let default = if is_encrypted { 443 } else { 80 };
+    let scheme = if is_encrypted { EndpointScheme::Https } else { EndpointScheme::Http };
     // What is no number of a port, the parser passes over as if there were none.
     let has_port = authority.as_str().strip_prefix(name).is_some_and(|rest| !rest.is_empty());
     let port = match authority.port_u16() {
         Some(0) => return Err(wrong("its port is from 1 to 65535")),
         None if has_port => return Err(wrong("its port is from 1 to 65535")),
         Some(port) => port,
-        None => default,
+        None => scheme.port(),
     };
     Ok(Address { host, port, is_encrypted })
 }
@@ -263,8 +325,8 @@ mod tests {
 
     fn open(url: &str) -> Result<Controller, String> {
         let grant = EndpointGrant { verify: Verification::Off, ..EndpointGrant::at([url.to_owned()]) };
-        let mut bound = BoundEndpoint::new(&grant).map_err(|error| error.to_string())?;
-        Ok(bound.controllers.remove(0))
+        let mut bound = BoundEndpoint::controllers(&grant).map_err(|error| error.to_string())?;
+        Ok(bound.remove(0))
     }
 
     #[test]
@@ -328,8 +390,8 @@ mod tests {
             ..EndpointGrant::at(["https://array.example".to_owned()])
         };
         grant.addresses = vec!["127.0.0.0/8".parse().expect("a network")];
-        let bound = BoundEndpoint::new(&grant).expect("bound");
-        let narrowed = bound.controllers.first().expect("one");
+        let bound = BoundEndpoint::controllers(&grant).expect("bound");
+        let narrowed = bound.first().expect("one");
         assert!(narrowed.may_lead_to("127.0.0.1".parse().expect("an address")));
         assert!(!narrowed.may_lead_to("10.0.0.5".parse().expect("an address")));
         let written = open("https://127.0.0.1").expect("a controller");

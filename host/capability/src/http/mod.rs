@@ -1,7 +1,7 @@
 //! Requests to the management of a backend's storage: the guest names a template and fills its slots, the host sends it.
 //!
 //! The right: a request, its endpoint and its session that the manifest declares and the grant pins by their hashes, an endpoint that the
-//! grant binds to controllers, slots of the call's target. No other address is reachable: what is asked for is a path, redirects are
+//! grant binds to controllers or to the share server at hand, slots of the call's target. No other address is reachable: what is asked for is a path, redirects are
 //! answers, and a name leads nowhere its binding does not allow. `policy` decides, `render` encodes, a [`Transport`] sends, `session`
 //! logs in.
 //!
@@ -17,12 +17,14 @@ mod network;
 mod policy;
 mod render;
 mod session;
+mod share_server;
 mod shared;
 mod tls;
 
-pub use controller::{BoundEndpoint, Controller, EndpointError, Host};
+pub use controller::{BoundEndpoint, Controller, EndpointError, EndpointPlace, Host};
 pub use exchange::{ExchangeError, Payload, Sink, Transport, WireRequest, WireResponse};
 pub use network::Network;
+pub use share_server::ServerEndpoint;
 pub(crate) use shared::HttpShared;
 
 use crate::backend::Backend;
@@ -195,7 +197,10 @@ impl<'call> Http<'call> {
     ) -> Result<(Result<Prepared<'call>, CapabilityError>, Deed), CapabilityError> {
         let deed = Deed::new(function, GuestText::new(template, SHOWN).as_str());
         let taken = self.call.secrets().take_out(slots).await;
-        let prepared = taken.and_then(|()| policy::prepare(self.call, template, slots, direction));
+        let prepared = match taken {
+            Ok(()) => policy::prepare(self.call, template, slots, direction).await,
+            Err(error) => Err(error),
+        };
         if let Ok(prepared) = &prepared {
             self.call.record(&deed, EffectOutcome::Begun, &prepared.detail).await?;
         }
@@ -205,7 +210,7 @@ impl<'call> Http<'call> {
     async fn perform(&self, prepared: &Prepared<'_>, cargo: Cargo<'_>) -> Result<Done, CapabilityError> {
         let call = self.call;
         let template = prepared.template;
-        let state = call.backend().shared().http().endpoint(&template.endpoint);
+        let state = call.backend().shared().http().endpoint(&template.endpoint, prepared.server());
         let _permit = self.permit(&state, prepared).await?;
         let begun = once::begin(call, (&template.name, template.repeat), &prepared.slots).await?;
         let outcome = self.over_controllers(prepared, &state, cargo).await;
@@ -231,7 +236,7 @@ impl<'call> Http<'call> {
         state: &EndpointState,
         cargo: Cargo<'_>,
     ) -> Result<Done, Failure> {
-        let controllers = &prepared.endpoint.controllers;
+        let controllers = prepared.controllers();
         let urls: Vec<&str> = controllers.iter().map(Controller::url).collect();
         let mut reasons = Vec::new();
         for place in state.order(&urls, Instant::now()) {
@@ -267,6 +272,7 @@ impl<'call> Http<'call> {
         };
         let key = SessionKey {
             template: account.template.digest(),
+            server: prepared.server(),
             controller: controller.url().to_owned(),
             credentials: *credentials,
         };
@@ -442,11 +448,14 @@ fn failure(prepared: &Prepared<'_>, error: ExchangeError) -> Failure {
 /// What the ledger says of an answer.
 fn told(prepared: &Prepared<'_>, done: &Done) -> String {
     let separator = if prepared.detail.is_empty() { "" } else { "; " };
+    let by = match (prepared.server(), prepared.controllers().get(done.controller)) {
+        (Some(server), Some(controller)) => format!("share server {server} at {controller}"),
+        _ => format!("controller {}", done.controller),
+    };
     format!(
-        "{}{separator}{} answered by controller {} with {} in {} ms",
+        "{}{separator}{} answered by {by} with {} in {} ms",
         prepared.detail,
         prepared.template.method.as_str(),
-        done.controller,
         done.answer.status,
         milliseconds(done.duration)
     )

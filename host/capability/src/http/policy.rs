@@ -1,6 +1,6 @@
 //! Whether a request may be sent, and what is sent then. Nothing is sent here.
 
-use super::controller::BoundEndpoint;
+use super::controller::{BoundEndpoint, Controller, EndpointPlace};
 use super::render::{self, Value, Values};
 use super::session::{Account, Credential};
 use crate::backend::Backend;
@@ -10,7 +10,7 @@ use crate::slot::{self, Filled, Slot, SlotValue};
 use bulkhead_helper::protocol::SlotArgument;
 use bulkhead_model::ability::Capability;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
-use bulkhead_model::id::{Digest, Label};
+use bulkhead_model::id::{Digest, Label, ShareServerId};
 use bulkhead_model::manifest::{
     AnswerKind, BodyFormat, CommandEffect, OptionValue, RequestTemplate, SessionTemplate, SlotType,
     TemplateScope,
@@ -42,6 +42,8 @@ pub(super) enum Direction {
 pub(super) struct Prepared<'call> {
     pub(super) template: &'call RequestTemplate,
     pub(super) endpoint: Arc<BoundEndpoint>,
+    /// The share server it is for and where that is, where the endpoint is at share servers.
+    at_server: Option<(ShareServerId, Vec<Controller>)>,
     pub(super) account: Option<(Account, Digest)>,
     pub(super) target: String,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
@@ -52,10 +54,25 @@ pub(super) struct Prepared<'call> {
     pub(super) detail: String,
 }
 
+impl Prepared<'_> {
+    /// The share server it is for, where the endpoint is at share servers.
+    pub(super) fn server(&self) -> Option<ShareServerId> {
+        self.at_server.as_ref().map(|(server, _)| *server)
+    }
+
+    /// Whom it may be sent to, in order.
+    pub(super) fn controllers(&self) -> &[Controller] {
+        match (&self.at_server, &self.endpoint.place) {
+            (Some((_, controllers)), _) | (None, EndpointPlace::Controllers(controllers)) => controllers,
+            (None, EndpointPlace::ShareServer(_)) => &[],
+        }
+    }
+}
+
 /// Check the template `name` and its slots, and put the request together.
 ///
 /// Fails with `invalid-argument` for what is not declared and slots outside their types, `denied` for what is not granted.
-pub(super) fn prepare<'call>(
+pub(super) async fn prepare<'call>(
     call: &'call Call,
     name: &str,
     given: &[Slot],
@@ -78,6 +95,10 @@ pub(super) fn prepare<'call>(
     }
     call.check_time()?;
     let filled = fill(call, template, given)?;
+    let at_server = match &endpoint.place {
+        EndpointPlace::ShareServer(at) => Some(at.reach(call, &template.endpoint, given).await?),
+        EndpointPlace::Controllers(_) => None,
+    };
     let mut values = Values::new();
     for (label, value) in &filled {
         let value = match value {
@@ -90,6 +111,7 @@ pub(super) fn prepare<'call>(
     Ok(Prepared {
         template,
         endpoint,
+        at_server,
         account,
         target: render::target(&template.path, &values)?,
         headers: render::headers(&template.headers, template.body, &values)?,

@@ -1,4 +1,4 @@
-//! Sessions that the host keeps: one for each backend, session template, controller and credentials, shared by all calls.
+//! Sessions that the host keeps: one for each backend, session template, share server, controller and credentials, shared by all calls.
 //!
 //! Whoever finds no tokens logs in, and all who come meanwhile wait for that one login. An answer that says the session has expired ends
 //! just the tokens it was asked with: who comes late with old ones finds the new. The login runs as a task of its own, so that a call that
@@ -9,7 +9,7 @@ use super::exchange::{ExchangeError, Payload, Transport, WireRequest, WireRespon
 use super::render::{self, Value, Values};
 use crate::secret::{Redactor, Secret};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
-use bulkhead_model::id::{Digest, Label};
+use bulkhead_model::id::{Digest, Label, ShareServerId};
 use bulkhead_model::manifest::{
     HttpMethod, SessionRequest, SessionTemplate, TokenPlace, TokenSource, TokenTemplate, TokenUse,
 };
@@ -35,6 +35,8 @@ const MOST_TRIES: u32 = 5;
 pub(super) struct SessionKey {
     /// The hash of the template.
     pub(super) template: Digest,
+    /// The share server that the controller is an address of: whoever gets that address next is somebody else.
+    pub(super) server: Option<ShareServerId>,
     /// The controller.
     pub(super) controller: String,
     /// Which credentials, by a hash that does not leave the process.

@@ -1,9 +1,10 @@
 //! What all generations of a backend share of its endpoints: which controller is in use, which did not answer, how many requests are
-//! under way, and the sessions. In memory only: a session is never written down.
+//! under way, and the sessions. What is at share servers is kept for each of them, and ends with it. In memory only: a session is never
+//! written down.
 
 use super::session::{Session, SessionKey};
 use crate::lock::CommandSlots;
-use bulkhead_model::id::Label;
+use bulkhead_model::id::{Label, ShareServerId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,13 +16,28 @@ const SICK_FOR: Duration = Duration::from_secs(30);
 /// The endpoints and sessions of one backend.
 #[derive(Debug, Default)]
 pub(crate) struct HttpShared {
-    endpoints: Mutex<BTreeMap<Label, Arc<EndpointState>>>,
+    endpoints: Mutex<Endpoints>,
     sessions: Mutex<BTreeMap<SessionKey, Arc<Session>>>,
 }
 
+#[derive(Debug, Default)]
+struct Endpoints {
+    /// How many requests are under way at once, as the newest generation says.
+    concurrency: BTreeMap<Label, u32>,
+    /// Each endpoint; of one at share servers each of those.
+    states: BTreeMap<(Label, Option<ShareServerId>), Arc<EndpointState>>,
+}
+
 impl HttpShared {
-    pub(super) fn endpoint(&self, name: &Label) -> Arc<EndpointState> {
-        Arc::clone(locked(&self.endpoints).entry(name.clone()).or_default())
+    /// The endpoint `name`, at `server` if it is at share servers.
+    pub(super) fn endpoint(&self, name: &Label, server: Option<ShareServerId>) -> Arc<EndpointState> {
+        let Endpoints { concurrency, states } = &mut *locked(&self.endpoints);
+        let state = states.entry((name.clone(), server)).or_insert_with(|| {
+            let state = EndpointState::default();
+            state.slots.set_size(concurrency.get(name).copied().unwrap_or_default());
+            Arc::new(state)
+        });
+        Arc::clone(state)
     }
 
     pub(super) fn session(&self, key: SessionKey) -> Arc<Session> {
@@ -36,9 +52,26 @@ impl HttpShared {
         }
     }
 
-    /// As many requests as the newest generation says.
+    /// Forget what is at a share server that is gone or that nobody manages any more, and log out of it, without waiting for that. Best
+    /// effort: what fails is left to expire.
+    pub(crate) fn end_server(&self, server: ShareServerId) {
+        locked(&self.endpoints).states.retain(|(_, of), _| *of != Some(server));
+        let is_there = |key: &SessionKey, _: &mut Arc<Session>| key.server == Some(server);
+        let sessions: Vec<_> = locked(&self.sessions).extract_if(.., is_there).collect();
+        for (_, session) in sessions {
+            tokio::spawn(async move { session.end().await });
+        }
+    }
+
+    /// As many requests as the newest generation says, to each share server where the endpoint is at those.
     pub(crate) fn set_concurrency(&self, endpoint: &Label, concurrency: u32) {
-        self.endpoint(endpoint).slots.set_size(concurrency);
+        let mut endpoints = locked(&self.endpoints);
+        endpoints.concurrency.insert(endpoint.clone(), concurrency);
+        for ((name, _), state) in &endpoints.states {
+            if name == endpoint {
+                state.slots.set_size(concurrency);
+            }
+        }
     }
 }
 
@@ -117,5 +150,20 @@ mod tests {
         );
         state.unreachable("https://c", later);
         assert_eq!(state.order(&urls, later), [0, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn each_share_server_has_permits_of_its_own_as_many_as_the_newest_generation_says() {
+        let (shared, name): (_, Label) = (HttpShared::default(), "array".parse().expect("a label"));
+        let free = |state: &EndpointState| state.slots.permits().available_permits();
+        shared.set_concurrency(&name, 2);
+        let [one, other] = [(); 2].map(|()| ShareServerId::random());
+        let state = shared.endpoint(&name, Some(one));
+        let _busy = state.slots.permits().try_acquire().expect("a permit");
+        assert_eq!((free(&state), free(&shared.endpoint(&name, Some(other)))), (1, 2));
+        shared.set_concurrency(&name, 3);
+        assert_eq!((free(&state), free(&shared.endpoint(&name, None))), (2, 3));
+        shared.end_server(one);
+        assert!(!Arc::ptr_eq(&state, &shared.endpoint(&name, Some(one))), "nothing is left of it");
     }
 }

@@ -21,4 +21,6 @@ mod secrets;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
+mod share_server;
+#[cfg(test)]
 mod streams;

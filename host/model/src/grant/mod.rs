@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 mod endpoint;
 
-pub use endpoint::{EndpointGrant, Verification};
+pub use endpoint::{EndpointGrant, EndpointScheme, ShareServerEndpoint, Verification};
 
 /// What the operator allows one backend. Empty by default: nothing is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct Grant {
     pub roots: BTreeMap<Label, RootGrant>,
     /// Programs by name, each an absolute file.
     pub programs: BTreeMap<String, PathBuf>,
-    /// Endpoints by name, each bound to the addresses of its controllers.
+    /// Endpoints by name, each bound to the addresses of its controllers, or to those of each share server.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub endpoints: BTreeMap<Label, EndpointGrant>,
     /// Templates of every kind by name, each pinned by the hash of its canonical form: the same name with other words is another
@@ -82,5 +82,33 @@ mod tests {
         }
         let error = serde_json::from_str::<Grant>(r#"{ "roots": { "shares": { "path": "/srv" } } }"#);
         assert!(error.expect_err("no pin").to_string().contains("pin"));
+    }
+
+    #[test]
+    fn an_endpoint_at_share_servers_says_which_of_their_addresses_and_the_rest_is_as_usual() {
+        let read =
+            |text: &str| serde_json::from_str::<EndpointGrant>(text).map_err(|error| error.to_string());
+        let bound = read(r#"{ "share-server": { "network": "admin" } }"#).expect("a binding");
+        assert_eq!(
+            bound.share_server,
+            Some(ShareServerEndpoint {
+                network: crate::network::AllocationLabel::Admin,
+                port: None,
+                scheme: EndpointScheme::Https
+            })
+        );
+        let written = serde_json::to_string(&bound).expect("JSON");
+        assert_eq!(read(&written), Ok(bound), "{written}");
+        for (text, told) in [
+            (r#"{ "share-server": true }"#, r#"{ network = "admin", port = 8443 }"#),
+            (r#"{ "share-server": {} }"#, "network"),
+            (r#"{ "share-server": { "network": "storage" } }"#, "admin"),
+            (r#"{ "share-server": { "network": "user", "port": 0 } }"#, "nonzero"),
+            (r#"{ "share-server": { "network": "user", "port": 65536 } }"#, "65536"),
+            (r#"{ "share-server": { "network": "user", "address": "10.0.0.1" } }"#, "address"),
+        ] {
+            let error = read(text).expect_err(text);
+            assert!(error.contains(told), "{text}: {error}");
+        }
     }
 }

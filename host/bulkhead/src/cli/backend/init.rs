@@ -202,6 +202,17 @@ fn write_endpoints(text: &mut String, manifest: &Manifest) -> anyhow::Result<()>
             "{} = {{ controllers = [\"https://array.example\"], ca = \"/etc/ssl/certs/ca-certificates.crt\" }}",
             endpoint.name
         )?;
+        if manifest.driver.dhss.contains(&true) {
+            writeln!(
+                text,
+                "# or, if each share server is managed at its own address in [[grant.networks.user]] or [[grant.networks.admin]]:"
+            )?;
+            writeln!(
+                text,
+                "# {} = {{ share-server = {{ network = \"admin\", port = 443 }}, ca = \"/absolute/file.pem\" }}",
+                endpoint.name
+            )?;
+        }
     }
     Ok(())
 }

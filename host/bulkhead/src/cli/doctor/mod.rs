@@ -6,11 +6,11 @@ use super::printer::Printer;
 use crate::config::{self, BackendConfiguration};
 use crate::daemon::helper_program;
 use anyhow::bail;
-use bulkhead_capability::http::{BoundEndpoint, Controller};
+use bulkhead_capability::http::{BoundEndpoint, Controller, EndpointPlace};
 use bulkhead_helper::protocol::EndingMethod;
-use bulkhead_model::grant::{EndpointGrant, Verification};
-use bulkhead_model::id::BackendName;
-use bulkhead_model::manifest::RootUse;
+use bulkhead_model::grant::{Grant, Verification};
+use bulkhead_model::id::{BackendName, Label};
+use bulkhead_model::manifest::{Manifest, RootUse};
 use bulkhead_package::{Package, mode, options};
 use std::error::Error;
 use std::io::IsTerminal as _;
@@ -157,7 +157,7 @@ fn look_at_backend(findings: &mut Findings<'_>, name: &BackendName, backend: &Ba
         look_at_program(findings, program, backend.grant.programs.get(program));
     }
     for endpoint in &package.manifest.endpoints {
-        look_at_endpoint(findings, endpoint.name.as_str(), backend.grant.endpoints.get(&endpoint.name));
+        look_at_endpoint(findings, &endpoint.name, &package.manifest, &backend.grant);
     }
     look_at_groups(findings, &package);
     networks::look_at_networks(findings, &package, backend);
@@ -225,14 +225,20 @@ fn look_at_program(findings: &mut Findings<'_>, program: &str, bound: Option<&Pa
 }
 
 /// Whether an endpoint's binding is sound, and how its controllers are known. Nobody is connected to.
-fn look_at_endpoint(findings: &mut Findings<'_>, name: &str, granted: Option<&EndpointGrant>) {
-    let Some(granted) = granted else {
+fn look_at_endpoint(findings: &mut Findings<'_>, name: &Label, manifest: &Manifest, grant: &Grant) {
+    let Some(granted) = grant.endpoints.get(name) else {
         return findings.worth_knowing(&format!("  endpoint {name} is not granted"));
     };
-    match BoundEndpoint::new(granted) {
+    let bound = BoundEndpoint::new(granted);
+    match bound.and_then(|bound| bound.check_fits(manifest, &grant.networks).map(|()| bound)) {
         Ok(bound) => {
-            let urls: Vec<&str> = bound.controllers.iter().map(Controller::url).collect();
-            findings.good(&format!("  endpoint {name} is {}", urls.join(", ")));
+            let place = match &bound.place {
+                EndpointPlace::Controllers(controllers) => {
+                    controllers.iter().map(Controller::url).collect::<Vec<_>>().join(", ")
+                }
+                EndpointPlace::ShareServer(at) => format!("at {at}"),
+            };
+            findings.good(&format!("  endpoint {name} is {place}"));
         }
         Err(error) => findings.lacks(&format!("  endpoint {name}: {error}"), "correct grant.endpoints"),
     }
