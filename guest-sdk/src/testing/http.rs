@@ -1,14 +1,15 @@
 //! Requests: their slots are checked and encoded, then the test answers. Nobody logs in, and nothing is sent.
 
 use super::command::Command;
-use super::denial::{Answer, fail, invalid};
+use super::denial::{Answer, deny, fail, invalid};
 use super::lab::State;
-use super::manifest::{BodyFormat, RequestTemplate, SlotType};
-use super::slots::{Filled, json_text};
+use super::manifest::{BodyFormat, Effect, RequestTemplate, SlotType};
+use super::slots::{Filled, Printed, json_text};
 use crate::capability::CapabilityCode;
 use crate::files::Path;
 use crate::http::{Moved, Response};
-use crate::slots::Slots;
+use crate::slots::{SlotValue, Slots};
+use std::collections::BTreeMap;
 
 impl State {
     pub(super) fn send_request(&self, template: &str, slots: Slots) -> Answer<Response> {
@@ -55,10 +56,46 @@ impl State {
         )
     }
 
+    /// The slots, those that name what the call's new share is made from among them.
+    fn fill_request(&self, name: &str, declared: &RequestTemplate, slots: Slots) -> Answer<Filled> {
+        let target = self.target();
+        let mut sources = BTreeMap::new();
+        for (slot, value) in slots.clone().into_values() {
+            if let (SlotValue::NameOf(resource), Some(SlotType::Name)) =
+                (&value, declared.template.slots.get(&slot))
+                && let Some(source) = target.name_of_source(resource)
+                && sources.insert(slot.clone(), Printed::name(source)).is_some()
+            {
+                return invalid(format!("slot {slot} of template {name} is filled twice"));
+            }
+        }
+        let own = slots.only(|slot| !sources.contains_key(slot));
+        if !declared.is_of_backend {
+            let may = match declared.effect {
+                Effect::Read => true,
+                Effect::Change => own.resources().next().is_some(),
+                Effect::Destroy => false,
+            };
+            if !sources.is_empty() && !may {
+                return deny(&format!("{name} would change what a new share is made from"), "nothing");
+            }
+            target.check_one_share(own.resources())?;
+        }
+        let mut template = declared.template.clone();
+        template.slots.retain(|slot, _| !sources.contains_key(slot));
+        let mut filled = self.fill(name, &template, own)?;
+        filled.values.extend(sources);
+        Ok(filled)
+    }
+
     fn answer_request(&self, template: &str, declared: &RequestTemplate, slots: Slots) -> Answer<Response> {
-        let filled = self.fill(template, &declared.template, slots)?;
+        let filled = self.fill_request(template, declared, slots)?;
         let (path, query) = declared.path.split_once('?').unwrap_or((&declared.path, ""));
         let mut target = written(path, declared, &filled, percent_encoded);
+        // A literal may join a value to another step: `{a}` beside `.`.
+        if target.split('/').any(|step| matches!(step, "." | "..")) {
+            return invalid("a path of a request has no steps '.' and '..'");
+        }
         if !query.is_empty() {
             target = format!("{target}?{}", written(query, declared, &filled, percent_encoded));
         }

@@ -30,6 +30,8 @@ pub(super) struct Target {
     pub(super) passwords: Vec<String>,
     /// Each share that lives on a server, with it.
     hosts: Vec<(String, String)>,
+    /// Those of the shares that count as one: replicas of each other, or both sides of one that moves.
+    replicas: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -102,6 +104,7 @@ impl Target {
         Self {
             subject: Some(subject),
             shares: replicas.iter().map(|replica| replica.share.id.clone()).collect(),
+            replicas: replicas.iter().map(|replica| replica.share.id.clone()).collect(),
             snapshots: snapshots.into_iter().map(SnapshotIds::of).collect(),
             servers: servers(replicas.iter().map(|replica| &replica.share)),
             hosts: hosts(replicas.iter().map(|replica| &replica.share)),
@@ -116,6 +119,7 @@ impl Target {
         Self {
             subject: Some(Resource::from(source_share)),
             shares: vec![source_share.id.clone(), destination_share.id.clone()],
+            replicas: vec![source_share.id.clone(), destination_share.id.clone()],
             snapshots: sides.map(SnapshotIds::of).collect(),
             servers: servers([source_share, destination_share]),
             hosts: hosts([source_share, destination_share]),
@@ -238,12 +242,34 @@ impl Target {
 
     /// The name of a resource at the backend.
     pub(super) fn name_of(&self, resource: &Resource) -> Answer<String> {
-        Ok(match self.resource(Some(resource))? {
-            Resource::Share(id) => format!("share-{id}"),
-            Resource::Snapshot(id) => format!("share-snapshot-{id}"),
-            Resource::ShareGroup(id) => format!("share-group-{id}"),
-            Resource::ShareServer(id) => format!("share-server-{id}"),
-        })
+        self.resource(Some(resource)).map(|resource| derived_name(&resource))
+    }
+
+    /// The name of what a new share is made from; none if `resource` is nothing of that kind.
+    pub(super) fn name_of_source(&self, resource: &Resource) -> Option<String> {
+        let mut sources = self.source.iter().chain(self.sources.iter().map(|(_, source)| source));
+        let is_source = sources.any(|source| match resource {
+            Resource::Share(id) => source.share == *id,
+            Resource::Snapshot(id) => source.snapshot == *id,
+            Resource::ShareGroup(_) | Resource::ShareServer(_) => false,
+        });
+        is_source.then(|| derived_name(resource))
+    }
+
+    /// Fails if these resources are of two shares. What is not of the call is denied elsewhere.
+    pub(super) fn check_one_share<'all>(&self, named: impl Iterator<Item = &'all Resource>) -> Answer<()> {
+        let of: Vec<Option<String>> =
+            named.filter_map(|resource| self.names(Some(resource)).ok()).map(|names| names.share).collect();
+        let is_replica = |id: &Option<String>| id.as_ref().is_some_and(|id| self.replicas.contains(id));
+        let are_one = of.windows(2).all(|pair| match pair {
+            [one, other] => one == other || (is_replica(one) && is_replica(other)),
+            _ => true,
+        });
+        if are_one {
+            Ok(())
+        } else {
+            invalid("the slots name resources of two shares; a request is about one")
+        }
     }
 
     /// Fill a pattern.
@@ -277,6 +303,15 @@ impl Target {
             is_managed: pattern.contains("{managed}"),
             owner,
         })
+    }
+}
+
+fn derived_name(resource: &Resource) -> String {
+    match resource {
+        Resource::Share(id) => format!("share-{id}"),
+        Resource::Snapshot(id) => format!("share-snapshot-{id}"),
+        Resource::ShareGroup(id) => format!("share-group-{id}"),
+        Resource::ShareServer(id) => format!("share-server-{id}"),
     }
 }
 

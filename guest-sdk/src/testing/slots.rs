@@ -53,6 +53,11 @@ pub(super) enum Look {
 }
 
 impl Printed {
+    /// The name of a resource.
+    pub(super) const fn name(text: String) -> Self {
+        Self { text, form: Form::Text }
+    }
+
     /// As it stands in a file, behind the text `before`. What its format has no place for is refused.
     pub(super) fn in_file(&self, slot: &str, format: FileFormat, before: &str) -> Answer<String> {
         let in_quotes = before.matches('"').count() % 2 == 1;
@@ -132,6 +137,9 @@ impl State {
     fn print(&self, slot: &str, declared: &SlotType, value: SlotValue) -> Answer<String> {
         match (declared, value) {
             (SlotType::Unsigned, SlotValue::Unsigned(number)) => Ok(number.to_string()),
+            (SlotType::Port, SlotValue::Unsigned(port)) if (1..=65_535).contains(&port) => {
+                Ok(port.to_string())
+            }
             (SlotType::Signed { min, max }, SlotValue::Signed(number)) if (*min..=*max).contains(&number) => {
                 Ok(number.to_string())
             }
@@ -175,6 +183,7 @@ impl From<&SlotType> for Form {
             SlotType::AccessRules { .. } => Self::Rules,
             SlotType::Opaque { .. } | SlotType::Secret { .. } => Self::Free,
             SlotType::Unsigned
+            | SlotType::Port
             | SlotType::Signed { .. }
             | SlotType::Word { .. }
             | SlotType::Ip

@@ -13,8 +13,19 @@ pub(in crate::testing) enum BodyFormat {
     Other,
 }
 
+/// What a request does to what it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::testing) enum Effect {
+    Read,
+    Change,
+    Destroy,
+}
+
 #[derive(Debug)]
 pub(in crate::testing) struct RequestTemplate {
+    pub(in crate::testing) effect: Effect,
+    /// Whether it is about the backend as a whole, and not about one share.
+    pub(in crate::testing) is_of_backend: bool,
     pub(in crate::testing) method: String,
     pub(in crate::testing) path: String,
     pub(in crate::testing) body: BodyFormat,
@@ -30,6 +41,12 @@ pub(in crate::testing) struct RequestTemplate {
 pub(super) fn request_of(table: &Table) -> RequestTemplate {
     let body = text_of(table, "body");
     RequestTemplate {
+        effect: match text_of(table, "effect").as_str() {
+            "read" => Effect::Read,
+            "destroy" => Effect::Destroy,
+            _ => Effect::Change,
+        },
+        is_of_backend: text_of(table, "scope") == "backend",
         method: text_of(table, "method"),
         path: text_of(table, "path"),
         body: match body.as_str() {

@@ -4,7 +4,7 @@
 mod http;
 mod running;
 
-pub(super) use http::{BodyFormat, RequestTemplate};
+pub(super) use http::{BodyFormat, Effect, RequestTemplate};
 pub(super) use running::{Bind, Group, Running};
 
 use crate::config::Value;
@@ -25,7 +25,7 @@ pub(super) struct Root {
     pub(super) paths: Vec<String>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Template {
     /// For commands: the program and its words; of a pipeline those of each stage.
     pub(super) stages: Vec<Vec<String>>,
@@ -43,7 +43,7 @@ pub(super) struct Template {
     pub(super) is_repeatable: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct TemplateFile {
     pub(super) root: String,
     pub(super) path: String,
@@ -61,6 +61,7 @@ pub(super) enum FileFormat {
 #[derive(Debug, Clone)]
 pub(super) enum SlotType {
     Unsigned,
+    Port,
     Signed { min: i64, max: i64 },
     Word { choices: Vec<String> },
     Uuid,
@@ -222,7 +223,8 @@ fn slots_of(table: &Table) -> BTreeMap<String, SlotType> {
 fn slot_type(slot: &Table) -> SlotType {
     let number = |key: &str| slot.get(key).and_then(toml::Value::as_integer);
     match text_of(slot, "type").as_str() {
-        "bytes" | "gib" | "port" => SlotType::Unsigned,
+        "bytes" | "gib" => SlotType::Unsigned,
+        "port" => SlotType::Port,
         "integer" => SlotType::Signed {
             min: number("min").unwrap_or(i64::MIN),
             max: number("max").unwrap_or(i64::MAX),
