@@ -37,3 +37,4 @@ pub mod secret;
 pub mod service;
 pub mod slot;
 pub mod testing;
+mod xml;

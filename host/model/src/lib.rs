@@ -37,3 +37,4 @@ pub mod target;
 pub mod tenure;
 pub mod text;
 pub mod time;
+pub mod xml_path;

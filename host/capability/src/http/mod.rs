@@ -20,6 +20,7 @@ mod session;
 mod share_server;
 mod shared;
 mod tls;
+mod token;
 
 pub use controller::{BoundEndpoint, Controller, EndpointError, EndpointPlace, Host};
 pub use exchange::{ExchangeError, Payload, Sink, Transport, WireRequest, WireResponse};
@@ -38,10 +39,11 @@ use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::text::GuestText;
 use policy::{Direction, Prepared};
 use serde::{Deserialize, Serialize};
-use session::{LoginError, Session, SessionKey, Tokens};
+use session::{LoginError, Session, SessionKey};
 use shared::EndpointState;
 use std::sync::Arc;
 use std::time::Duration;
+use token::Tokens;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -281,7 +283,7 @@ impl<'call> Http<'call> {
         loop {
             let tokens = self.tokens(&session, (account, controller), stale.as_ref()).await?;
             let done = self.exchange(prepared, (place, controller), Some(&tokens), cargo).await?;
-            if !session::is_expired(&account.template, &done.answer) {
+            if !token::is_expired(&account.template, &done.answer) {
                 return Ok(done);
             }
             if stale.is_some() {

@@ -5,21 +5,17 @@
 //! is dropped meanwhile leaves no session behind that nobody knows of. Tokens are [`Secret`]s: whatever echoes them is redacted.
 
 use super::controller::Controller;
-use super::exchange::{ExchangeError, Payload, Transport, WireRequest, WireResponse};
+use super::exchange::{ExchangeError, Payload, Transport, WireRequest};
 use super::render::{self, Value, Values};
+use super::token::{Tokens, tokens};
 use crate::secret::{Redactor, Secret};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::{Digest, Label, ShareServerId};
-use bulkhead_model::manifest::{
-    HttpMethod, SessionRequest, SessionTemplate, TokenPlace, TokenSource, TokenTemplate, TokenUse,
-};
-use hyper::header::{HeaderName, HeaderValue};
+use bulkhead_model::manifest::{SessionRequest, SessionTemplate};
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 /// How much of an answer to a login is kept, in bytes.
 const LOGIN_CAPTURE: usize = 64 << 10;
@@ -72,16 +68,6 @@ struct State {
     refused: Option<(Instant, CapabilityError)>,
     /// How to log out.
     end: Option<(Arc<dyn Transport>, Controller, Account)>,
-}
-
-/// What a login brought.
-pub(super) struct Tokens(Vec<(TokenTemplate, Secret)>);
-
-/// How many there are, and nothing of them.
-impl fmt::Debug for Tokens {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Tokens").field(&self.0.len()).finish()
-    }
 }
 
 /// Why there is no session.
@@ -267,170 +253,4 @@ fn request(
         largest: 0,
         deadline: Instant::now().checked_add(timeout).unwrap_or_else(Instant::now),
     })
-}
-
-/// The tokens in the answer to a login.
-fn tokens(template: &SessionTemplate, answer: &WireResponse, redactor: &Redactor) -> Result<Tokens, String> {
-    let found = template.tokens.iter().map(|token| {
-        let text = find(token, answer)
-            .ok_or_else(|| format!("its answer to the login has no {}", describe(token)))?;
-        let secret = redactor
-            .secret(Zeroizing::new(text.as_bytes().to_vec()))
-            .map_err(|error| format!("the {} of its answer to the login: {error}", describe(token)))?;
-        Ok((token.clone(), secret))
-    });
-    found.collect::<Result<Vec<_>, String>>().map(Tokens)
-}
-
-fn describe(token: &TokenTemplate) -> String {
-    match token.from {
-        TokenSource::Header => format!("header '{}'", token.key),
-        TokenSource::Cookie => format!("cookie '{}'", token.key),
-        TokenSource::Json => format!("value at '{}'", token.key),
-    }
-}
-
-fn find(token: &TokenTemplate, answer: &WireResponse) -> Option<Zeroizing<String>> {
-    let found = match token.from {
-        TokenSource::Header => answer.header(&token.key).map(str::to_owned),
-        TokenSource::Cookie => answer.headers("set-cookie").find_map(|line| {
-            let (name, value) = line.split(';').next()?.split_once('=')?;
-            (name.trim() == token.key).then(|| value.trim().trim_matches('"').to_owned())
-        }),
-        TokenSource::Json => {
-            let body: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
-            match body.pointer(&token.key)? {
-                serde_json::Value::String(text) => Some(text.clone()),
-                serde_json::Value::Number(number) => Some(number.to_string()),
-                _ => None,
-            }
-        }
-    };
-    found.map(Zeroizing::new).filter(|text| !text.is_empty())
-}
-
-impl Tokens {
-    /// The headers that carry them on a request with this method.
-    pub(super) fn headers(
-        &self,
-        method: HttpMethod,
-    ) -> Result<Vec<(HeaderName, HeaderValue)>, CapabilityError> {
-        let mut headers = Vec::new();
-        let mut cookies = Zeroizing::new(String::new());
-        let carried = |token: &TokenTemplate| token.used_on == TokenUse::All || !method.only_reads();
-        for (token, secret) in self.0.iter().filter(|(token, _)| carried(token)) {
-            let text = secret.expose_text().unwrap_or_default();
-            match token.to {
-                TokenPlace::Header => {
-                    let value = Zeroizing::new(format!("{}{text}", token.prefix));
-                    headers.push(render::header(&token.name, &value)?);
-                }
-                TokenPlace::Cookie => {
-                    // A cookie that an array hands out may not end itself.
-                    if text.contains([';', ',', ' ', '"', '\\']) {
-                        return Err(CapabilityError::new(
-                            CapabilityCode::Unavailable,
-                            format!("the token '{}' cannot stand in a cookie", token.name),
-                        ));
-                    }
-                    let separator = if cookies.is_empty() { "" } else { "; " };
-                    let _never_fails = write!(cookies, "{separator}{}={text}", token.name).is_err();
-                }
-            }
-        }
-        if !cookies.is_empty() {
-            headers.push(render::header("cookie", &cookies)?);
-        }
-        Ok(headers)
-    }
-}
-
-/// Whether an answer says that it was given to no session.
-pub(super) fn is_expired(template: &SessionTemplate, answer: &WireResponse) -> bool {
-    let expired = &template.expired;
-    if expired.status.contains(&answer.status) {
-        return true;
-    }
-    let (Some(pointer), Some(value)) = (&expired.pointer, &expired.value) else { return false };
-    let body: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
-    body.and_then(|body| {
-        Some(match body.pointer(pointer)? {
-            serde_json::Value::String(text) => text == value,
-            // A number or a truth value, as JSON writes it.
-            other => serde_json::from_str::<serde_json::Value>(value).is_ok_and(|value| value == *other),
-        })
-    })
-    .unwrap_or(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn template() -> SessionTemplate {
-        serde_json::from_value(serde_json::json!({
-            "name": "session", "reason": "a test", "endpoint": "array",
-            "login": { "method": "POST", "path": "/session" },
-            "token": [
-                { "from": "cookie", "key": "sid", "to": "cookie", "name": "sid" },
-                { "from": "header", "key": "x-csrf", "to": "header", "name": "x-csrf", "on": "changes" },
-                { "from": "json", "key": "/data/token", "to": "header", "name": "x-auth", "prefix": "Bearer " },
-            ],
-            "expired": { "status": [401], "pointer": "/error", "value": "EXPIRED" },
-        }))
-        .expect("a session")
-    }
-
-    fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> WireResponse {
-        WireResponse {
-            status,
-            headers: headers
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
-                .collect(),
-            body: body.as_bytes().to_vec(),
-            truncated: false,
-            streamed: 0,
-        }
-    }
-
-    #[test]
-    fn tokens_are_found_where_they_are_declared_and_carried_where_they_belong() {
-        let headers = [
-            ("set-cookie", "theme=dark; Path=/"),
-            ("set-cookie", "sid=abcdef123; Path=/; HttpOnly"),
-            ("x-csrf", "csrf-token"),
-        ];
-        let answer = answer(201, &headers, r#"{"data":{"token":"json-token"}}"#);
-        let tokens = tokens(&template(), &answer, &Redactor::default()).expect("tokens");
-        let sent = |method| {
-            let headers = tokens.headers(method).expect("headers");
-            let pair = |(name, value): (HeaderName, HeaderValue)| {
-                format!("{name}: {}", value.to_str().unwrap_or_default())
-            };
-            headers.into_iter().map(pair).collect::<Vec<_>>()
-        };
-        assert_eq!(sent(HttpMethod::Get), ["x-auth: Bearer json-token", "cookie: sid=abcdef123"]);
-        assert_eq!(
-            sent(HttpMethod::Post),
-            ["x-csrf: csrf-token", "x-auth: Bearer json-token", "cookie: sid=abcdef123"]
-        );
-        assert!(!format!("{tokens:?}").contains("token\""), "tokens are never printed");
-    }
-
-    #[test]
-    fn a_login_without_its_tokens_says_which_is_missing() {
-        let answer = answer(200, &[("set-cookie", "sid=abcdef123")], "{}");
-        let told = tokens(&template(), &answer, &Redactor::default()).expect_err("no tokens");
-        assert!(told.contains("header 'x-csrf'"), "{told}");
-    }
-
-    #[test]
-    fn expiry_is_a_status_or_a_value() {
-        let template = template();
-        assert!(is_expired(&template, &answer(401, &[], "")));
-        assert!(is_expired(&template, &answer(200, &[], r#"{"error":"EXPIRED"}"#)));
-        assert!(!is_expired(&template, &answer(200, &[], r#"{"error":"OTHER"}"#)));
-        assert!(!is_expired(&template, &answer(403, &[], "no JSON")));
-    }
 }

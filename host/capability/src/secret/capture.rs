@@ -5,8 +5,10 @@ use super::redactor::{Redactor, Secret};
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::Label;
 use bulkhead_model::manifest::Capture;
+use bulkhead_model::xml_path::XmlPath;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt;
 use zeroize::Zeroizing;
 
 /// An output, and what its template says of it. Not to be printed.
@@ -42,6 +44,7 @@ impl Output<'_> {
             let text = match capture {
                 Capture::Line(beginning) => line(self.bytes, beginning.as_bytes()),
                 Capture::Json(pointer) => json(self.bytes, pointer),
+                Capture::Xml(path) => self.xml(purpose, path)?,
             };
             let Some(text) = text else { continue };
             let secret = redactor.secret(text).map_err(|error| {
@@ -53,6 +56,25 @@ impl Output<'_> {
             found.push((purpose.clone(), secret));
         }
         Ok(found)
+    }
+
+    /// The text at a path; none where nothing was printed. What cannot be read as a document may hold a secret that nobody knows.
+    fn xml(&self, purpose: &Label, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>, CapabilityError> {
+        if self.bytes.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        let unread = |reason: &dyn fmt::Display| {
+            CapabilityError::new(
+                CapabilityCode::Io,
+                format!(
+                    "the '{purpose}' at {path} in what '{}' gives cannot be read: {reason}",
+                    self.template
+                ),
+            )
+        };
+        let path: XmlPath = path.parse().map_err(|error| unread(&error))?;
+        let found = crate::xml::find(self.bytes, &path).map_err(|error| unread(&error))?;
+        Ok(found.map(|text| Zeroizing::new(text.as_bytes().to_vec())))
     }
 }
 
@@ -88,6 +110,30 @@ mod tests {
         assert_eq!(text(json(output, "/0/key")).as_deref(), Some("AQD3=="));
         assert_eq!(text(json(output, "/1/key")), None);
         assert_eq!(text(json(b"no JSON", "/0/key")), None);
+    }
+
+    #[test]
+    fn a_key_in_xml_is_found_and_a_document_that_cannot_be_read_is_told() {
+        let (template, purpose): (Label, Label) =
+            ("print".parse().expect("a label"), "key".parse().expect("a label"));
+        let captures = BTreeMap::from([(purpose, Capture::Xml("/keys/blue/@key".to_owned()))]);
+        let redactor = Redactor::default();
+        let secrets = |bytes: &[u8]| {
+            let output = Output { template: &template, captures: &captures, bytes, truncated: false };
+            output.secrets(&redactor)
+        };
+        let printed = b"<keys><blue key='AQD4&amp;=='/></keys>";
+        let found = secrets(printed).expect("found");
+        assert_eq!(found[0].1.expose(), b"AQD4&==");
+        assert_eq!(&*redactor.redact_bytes(printed), b"<keys><blue key='[secret]'/></keys>");
+        for nothing in ["", " \n", "<keys/>", "<keys><red key='AQD5=='/></keys>"] {
+            assert!(secrets(nothing.as_bytes()).expect("nothing to find").is_empty(), "{nothing}");
+        }
+        for unread in ["<keys>", "AQD6==", "<keys><blue key='AQD7=='/><blue key='AQD8=='/></keys>"] {
+            let error = secrets(unread.as_bytes()).expect_err("cannot be read");
+            assert_eq!(error.code, CapabilityCode::Io);
+            assert!(!error.message.contains("AQD"), "{error}");
+        }
     }
 
     #[test]

@@ -221,6 +221,8 @@ pub enum TokenSource {
     Cookie,
     /// A text or number of a JSON body, by JSON pointer (RFC 6901).
     Json,
+    /// The text of an element of an XML body, or one of its attributes, by [its path](crate::xml_path::XmlPath). Just one stands there.
+    Xml,
 }
 
 /// Where in a request a token stands.
@@ -256,7 +258,7 @@ impl TokenUse {
 pub struct TokenTemplate {
     /// Where it is found.
     pub from: TokenSource,
-    /// The header, cookie or pointer there.
+    /// The header, cookie, pointer or path there.
     pub key: String,
     /// Where it goes.
     pub to: TokenPlace,
@@ -270,7 +272,7 @@ pub struct TokenTemplate {
     pub used_on: TokenUse,
 }
 
-/// `expired`: an answer that has one of these statuses, or that holds this value at this pointer, was not given to a session.
+/// `expired`: an answer that has one of these statuses, or that holds this value at this pointer or path, was not given to a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ExpiredTemplate {
@@ -279,6 +281,9 @@ pub struct ExpiredTemplate {
     /// A JSON pointer (RFC 6901) into the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
+    /// Instead of a pointer, a [path](crate::xml_path::XmlPath) into a body that is XML.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xml: Option<String>,
     /// The text that stands there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
@@ -286,7 +291,7 @@ pub struct ExpiredTemplate {
 
 impl Default for ExpiredTemplate {
     fn default() -> Self {
-        Self { status: vec![401], pointer: None, value: None }
+        Self { status: vec![401], pointer: None, xml: None, value: None }
     }
 }
 

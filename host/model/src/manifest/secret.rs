@@ -72,4 +72,6 @@ pub enum Capture {
     Line(String),
     /// `{ json = "/user/key" }`: the text at this JSON pointer of an output that is JSON.
     Json(String),
+    /// `{ xml = "/answer/user/@key" }`: the text at this [path](crate::xml_path::XmlPath) of an output that is XML.
+    Xml(String),
 }

@@ -139,6 +139,7 @@ fn token(token: &TokenTemplate) -> String {
         TokenSource::Header => "header",
         TokenSource::Cookie => "cookie",
         TokenSource::Json => "value at",
+        TokenSource::Xml => "text in XML at",
     };
     let to = match token.to {
         TokenPlace::Header => "header",
@@ -156,7 +157,7 @@ fn expired(template: &SessionTemplate) -> String {
     let expired = &template.expired;
     let statuses: Vec<String> = expired.status.iter().map(u16::to_string).collect();
     let status = (!statuses.is_empty()).then(|| format!("status {}", statuses.join(", ")));
-    let value = expired.pointer.as_ref().zip(expired.value.as_ref());
+    let value = expired.pointer.as_ref().or(expired.xml.as_ref()).zip(expired.value.as_ref());
     let value = value.map(|(pointer, value)| format!("{value:?} at {pointer} of the body"));
     status.into_iter().chain(value).collect::<Vec<_>>().join(" or ")
 }

@@ -195,6 +195,7 @@ pub(super) fn captures(
         let place = match capture {
             Capture::Line(beginning) => format!("behind {} on a line", quoted(beginning)),
             Capture::Json(pointer) => format!("at {pointer} in JSON"),
+            Capture::Xml(path) => format!("at {path} in XML"),
         };
         writeln!(out, "    {output} holds a secret, {purpose}, {place}: taken out")?;
     }

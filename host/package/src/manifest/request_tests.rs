@@ -143,3 +143,29 @@ fn a_session_says_what_it_carries_and_when_it_has_ended() {
         "come together",
     );
 }
+
+#[test]
+fn what_stands_in_xml_is_named_by_its_path_in_a_body_that_is_nothing_else() {
+    let expired = "[session.expired]\nstatus = [401]";
+    let sound = sound().replace("from = \"cookie\"\nkey = \"sid\"", "from = \"xml\"\nkey = \"/answer/@sid\"");
+    let sound =
+        sound.replace(expired, "[session.expired]\nstatus = []\nxml = \"/fault/code\"\nvalue = \"17\"");
+    let manifest = parse(&sound, "driver.toml").unwrap_or_else(|error| panic!("{error}"));
+    let session = manifest.session("array-session").expect("a session");
+    assert_eq!(session.expired.xml.as_deref(), Some("/fault/code"));
+    let cookie = "from = \"cookie\"\nkey = \"sid\"";
+    for path in ["answer/sid", "/a:answer/sid", "//sid", "/answer/sid[1]"] {
+        refuses(cookie, &format!("from = \"xml\"\nkey = \"{path}\""), "is not a path in XML");
+    }
+    let second = "\nto = \"cookie\"\nname = \"sid\"\n\n[[session.token]]\nfrom = ";
+    let twice = |from: &str, key: &str| {
+        let first = format!("from = \"xml\"\nkey = \"/answer/@sid\"{second}\"{from}\"\nkey = \"{key}\"");
+        first.replace("name = \"sid\"", "name = \"other\"")
+    };
+    refuses(cookie, &twice("json", "/sid"), "JSON or XML, not both");
+    refuses(cookie, &twice("xml", "/other/@sid"), "the one outermost element");
+    let with = |more: &str| format!("{expired}\n{more}");
+    refuses(expired, &with("xml = \"/fault\""), "come together");
+    refuses(expired, &with("xml = \"fault\"\nvalue = \"17\""), "a path in XML is '/'");
+    refuses(expired, &with("xml = \"/fault\"\npointer = \"/fault\"\nvalue = \"17\""), "`pointer` or `xml`");
+}

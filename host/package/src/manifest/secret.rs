@@ -5,6 +5,7 @@ use crate::toml_file::{Finding, Step};
 use bulkhead_model::id::Label;
 use bulkhead_model::manifest::{AnswerKind, Capture, Manifest, SECURITY_SERVICE};
 use bulkhead_model::suggestion::nearest;
+use bulkhead_model::xml_path::XmlPath;
 use std::collections::BTreeMap;
 
 /// How many letters a secret has: enough to be random, few enough for whatever takes it.
@@ -72,12 +73,15 @@ fn undeclared(manifest: &Manifest, purpose: &str, path: Vec<Step>) -> Finding {
 }
 
 fn captured(capture: &Capture, path: &[Step], findings: &mut Vec<Finding>) {
-    let (key, text, sound, wanted) = match capture {
-        Capture::Line(text) => ("line", text, true, ""),
-        Capture::Json(text) => ("json", text, text.starts_with('/'), "a JSON pointer begins with '/'"),
+    let (key, text, error) = match capture {
+        Capture::Line(text) => ("line", text, None),
+        Capture::Json(text) => {
+            ("json", text, (!text.starts_with('/')).then(|| "a JSON pointer begins with '/'".to_owned()))
+        }
+        Capture::Xml(text) => ("xml", text, text.parse::<XmlPath>().err().map(|error| error.to_string())),
     };
-    if !sound {
-        findings.push(Finding::new(below!(path, key), wanted));
+    if let Some(error) = error {
+        findings.push(Finding::new(below!(path, key), error));
     }
     super::plain_text(text, below!(path, key), findings);
 }

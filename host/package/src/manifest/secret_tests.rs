@@ -99,6 +99,7 @@ fn what_is_captured_is_for_a_declared_purpose_and_stands_somewhere() {
         refuses(output, &other, "did you mean 'access-key'?");
     }
     refuses("{ json = \"/key\" }", "{ json = \"key\" }", "a JSON pointer begins with '/'");
+    refuses("{ json = \"/key\" }", "{ xml = \"key\" }", "a path in XML is '/'");
     refuses("{ json = \"/key\" }", "{ header = \"x-key\" }", "header");
 }
 

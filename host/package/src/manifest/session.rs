@@ -9,6 +9,7 @@ use bulkhead_model::manifest::{
 };
 use bulkhead_model::pattern::{Part, parts};
 use bulkhead_model::suggestion::nearest;
+use bulkhead_model::xml_path::XmlPath;
 use std::collections::BTreeSet;
 
 /// The longest a login may take, in seconds.
@@ -111,6 +112,7 @@ fn tokens(template: &SessionTemplate, table: &[Step], findings: &mut Vec<Finding
         let message = format!("a session has 1 to {MOST_TOKENS} tokens");
         findings.push(Finding::new(below!(table, "token"), message).hint("[[session.token]]"));
     }
+    bodies(template, table, findings);
     let mut seen = BTreeSet::new();
     for (number, token) in template.tokens.iter().enumerate() {
         let at = below!(table, "token", number);
@@ -127,11 +129,30 @@ fn tokens(template: &SessionTemplate, table: &[Step], findings: &mut Vec<Finding
     }
 }
 
+/// The body of one answer is JSON or XML, and of XML has one outermost element.
+fn bodies(template: &SessionTemplate, table: &[Step], findings: &mut Vec<Finding>) {
+    let is_json = template.tokens.iter().any(|token| token.from == TokenSource::Json);
+    let in_xml = template.tokens.iter().filter(|token| token.from == TokenSource::Xml);
+    let paths: Vec<XmlPath> = in_xml.filter_map(|token| token.key.parse().ok()).collect();
+    let outermost: BTreeSet<_> = paths.iter().filter_map(|path| path.elements().first()).collect();
+    let message = if is_json && !paths.is_empty() {
+        "the answer to a login is JSON or XML, not both"
+    } else if outermost.len() > 1 {
+        "all paths in XML begin with the one outermost element of the answer"
+    } else {
+        return;
+    };
+    findings.push(Finding::new(below!(table, "token"), message));
+}
+
 fn source(token: &TokenTemplate, at: &[Step], findings: &mut Vec<Finding>) {
     let (sound, what) = match token.from {
         TokenSource::Header => (is_header_name(&token.key), "a header's name in lower case"),
         TokenSource::Cookie => (is_cookie_name(&token.key), "a cookie's name"),
         TokenSource::Json => (is_pointer(&token.key), "a JSON pointer, for example \"/data/token\""),
+        TokenSource::Xml => {
+            (token.key.parse::<XmlPath>().is_ok(), "a path in XML, for example \"/answer/session/@token\"")
+        }
     };
     if !sound {
         findings.push(Finding::new(below!(at, "key"), format!("'{}' is not {what}", token.key)));
@@ -158,12 +179,18 @@ fn destination(token: &TokenTemplate, at: &[Step], findings: &mut Vec<Finding>) 
 fn expired(template: &SessionTemplate, table: &[Step], findings: &mut Vec<Finding>) {
     let expired = &template.expired;
     if expired.status.iter().any(|status| !(300..=599).contains(status)) {
-        let message =
-            "an answer without a session has a status from 300 to 599; for others use pointer and value";
+        let message = "an answer without a session has a status from 300 to 599; for others use pointer or xml, and value";
         findings.push(Finding::new(below!(table, "expired", "status"), message));
     }
-    match (&expired.pointer, &expired.value) {
-        (Some(pointer), Some(_)) if !is_pointer(pointer) => {
+    if expired.pointer.is_some() && expired.xml.is_some() {
+        let message = "a body is JSON or XML: `pointer` or `xml`";
+        findings.push(Finding::new(below!(table, "expired", "xml"), message));
+    }
+    if let Some(Err(error)) = expired.xml.as_ref().map(|path| path.parse::<XmlPath>()) {
+        findings.push(Finding::new(below!(table, "expired", "xml"), error.to_string()));
+    }
+    match (expired.pointer.as_ref().or(expired.xml.as_ref()), &expired.value) {
+        (Some(pointer), Some(_)) if expired.xml.is_none() && !is_pointer(pointer) => {
             let message = format!("'{pointer}' is not a JSON pointer, for example \"/error/code\"");
             findings.push(Finding::new(below!(table, "expired", "pointer"), message));
         }
@@ -175,7 +202,7 @@ fn expired(template: &SessionTemplate, table: &[Step], findings: &mut Vec<Findin
         }
         (None, None) => {}
         (Some(_), None) | (None, Some(_)) => {
-            let message = "`pointer` and `value` come together";
+            let message = "`pointer` or `xml`, and `value`, come together";
             findings.push(Finding::new(below!(table, "expired"), message));
         }
     }

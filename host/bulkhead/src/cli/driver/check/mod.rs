@@ -2,6 +2,7 @@
 
 mod bench;
 mod eye;
+mod login;
 mod place;
 mod sight;
 mod tape;

@@ -4,6 +4,7 @@
 //! A template that creates a path makes a directory there, or a copy where it has a source; one that destroys a path removes it. What a
 //! command writes is known only where the lab's file says so: an empty answer to one that only reads is a guess, and told as such.
 
+use super::login::logged_in;
 use crate::cli::driver::lab::LabAnswer;
 use async_trait::async_trait;
 use bulkhead_capability::execute::fake::FakeRunner;
@@ -15,7 +16,7 @@ use bulkhead_helper::protocol::{
 };
 use bulkhead_model::error::CapabilityCode;
 use bulkhead_model::id::Label;
-use bulkhead_model::manifest::{CommandEffect, PathKind, SessionTemplate, SlotType, TokenSource};
+use bulkhead_model::manifest::{CommandEffect, PathKind, SessionTemplate, SlotType};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -141,33 +142,6 @@ impl Transport for FakePlace {
         }
         Ok(answer)
     }
-}
-
-/// The answer to a login, with a token wherever one is looked for.
-fn logged_in(session: &SessionTemplate) -> WireResponse {
-    const TOKEN: &str = "a-token-of-the-fake";
-    let mut answer = fake::answer(200, "");
-    let mut body = serde_json::Value::Null;
-    for token in &session.tokens {
-        match token.from {
-            TokenSource::Header => answer.headers.push((token.key.clone(), TOKEN.into())),
-            TokenSource::Cookie => {
-                answer.headers.push(("set-cookie".to_owned(), format!("{}={TOKEN}", token.key).into_bytes()));
-            }
-            TokenSource::Json => {
-                let steps = token.key.split('/').skip(1);
-                let place = steps.fold(&mut body, |place, step| {
-                    if !place.is_object() {
-                        *place = serde_json::json!({});
-                    }
-                    &mut place[step.replace("~1", "/").replace("~0", "~")]
-                });
-                *place = TOKEN.into();
-            }
-        }
-    }
-    answer.body = body.to_string().into_bytes();
-    answer
 }
 
 /// Do to the directories what the template declares. Refuses what the helper would refuse before it starts a command.
