@@ -124,6 +124,12 @@ optional_export!(
     "export_manage_servers",
     "bulkhead_sdk::__internal::manage_servers"
 );
+optional_export!(
+    server_updates,
+    "bulkhead:driver/with-server-updates",
+    "export_server_updates",
+    "bulkhead_sdk::__internal::server_updates"
+);
 optional_export!(usage, "bulkhead:driver/with-usage", "export_usage", "bulkhead_sdk::__internal::usage");
 optional_export!(
     replication,

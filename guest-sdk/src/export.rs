@@ -4,7 +4,8 @@
 ///
 /// Abilities are `access`, `access_by_rule`, `snapshots`, `share_from_snapshot`, `revert`, `mountable_snapshots`, `extend`, `shrink`,
 /// `manage`, `manage_snapshots`, `share_servers`, `manage_servers`, `migration`, `share_groups`, `group_snapshots`, `replication`,
-/// `replicated_snapshots`, `replicated_revert`, `usage`, `periodic_hook`, `share_status`, `metadata_updates`; `access` or `access_by_rule` must be among them.
+/// `replicated_snapshots`, `replicated_revert`, `usage`, `periodic_hook`, `share_status`, `metadata_updates`, `server_updates`;
+/// `access` or `access_by_rule` must be among them.
 /// What is not named is not in the component, and the host does not report it.
 ///
 /// A trait that is missing for a named ability is an error that names both, on every target; the exports themselves exist only in a
@@ -131,6 +132,9 @@ macro_rules! __export_ability {
     };
     (manage_servers $driver:ty) => {
         $crate::__export_checked!(ManageServers, $driver, manage_servers, export_manage_servers);
+    };
+    (server_updates $driver:ty) => {
+        $crate::__export_checked!(ServerUpdates, $driver, server_updates, export_server_updates);
     };
     (mountable_snapshots $driver:ty) => {
         $crate::__export_checked!(

@@ -48,6 +48,7 @@ pub mod private_data;
 pub mod replication;
 mod resource;
 pub mod secret;
+pub mod server_updates;
 pub mod service;
 pub mod share;
 pub mod share_server;
@@ -86,6 +87,10 @@ pub use replication::{
     Replication, ReplicationType, ShareAccessRule, SnapshotProgress, SnapshotUpdate,
 };
 pub use resource::Resource;
+pub use server_updates::{
+    AllocationOutcome, AllocationUpdate, ReexportedShare, SecurityServiceUpdate, ServerUpdates,
+    ShareRuleOutcomes, ShareRules, SubnetAddition,
+};
 pub use share::{
     AfterEnsuring, Creation, EnsuredShare, ExportLocation, Health, Protocol, ReplicaState, Share,
 };
@@ -105,8 +110,8 @@ pub mod __internal {
     pub use crate::bindings::{
         access, access_by_rule, base, extend, group_snapshots, manage, manage_servers, manage_snapshots,
         metadata_updates, migration, mountable_snapshots, periodic_hook, replicated_revert,
-        replicated_snapshots, replication, revert, share_from_snapshot, share_groups, share_servers,
-        share_status, shrink, snapshots, usage,
+        replicated_snapshots, replication, revert, server_updates, share_from_snapshot, share_groups,
+        share_servers, share_status, shrink, snapshots, usage,
     };
     pub use crate::export::names_access;
     pub use crate::glue::Glue;

@@ -215,7 +215,7 @@ pub struct SecurityService {
 }
 
 impl SecurityService {
-    fn from_wit(service: wit::SecurityService) -> Self {
+    pub(crate) fn from_wit(service: wit::SecurityService) -> Self {
         Self {
             id: service.id,
             service_type: match service.service_type {

@@ -1,20 +1,21 @@
 //! What the driver can do beyond the required: each ability in a line, the work in the module of its noun.
 
 use crate::{
-    Memory, access, group, manage, metadata, migration, options, pending, replica, server, share, size,
-    snapshot,
+    Memory, access, group, manage, metadata, migration, options, pending, replica, server, server_update,
+    share, size, snapshot,
 };
 use bulkhead_sdk::{
-    AccessRule, Connection, Consistency, CreatedShare, Creation, Extend, FirstPhase, GroupShareSource,
-    GroupSnapshots, HookData, Manage, ManageServers, ManageSnapshots, ManagedShare, ManagedSnapshot,
-    MetadataUpdates, Migration, MigrationCompatibility, MigrationOutcome, MountableSnapshots,
-    NetworkAllocation, PeriodicHook, Promotion, Replica, ReplicaOutcome, ReplicaSnapshot, ReplicaState,
-    ReplicaView, ReplicatedReversion, ReplicatedRevert, ReplicatedSnapshots, Replication, Result, Reversion,
-    Revert, SecurityService, ServerChoiceForGroup, ServerChoiceForShare, ServerNetwork, ServerOutcome,
-    ServerRequest, Share, ShareFromSnapshot, ShareGroup, ShareGroupSnapshot, ShareGroups, ShareMigration,
-    ShareNetwork, ShareNetworkSubnet, ShareProgress, ShareServer, ShareServers, ShareStatus, ShareUsage,
+    AccessRule, AllocationOutcome, AllocationUpdate, Connection, Consistency, CreatedShare, Creation, Extend,
+    FirstPhase, GroupShareSource, GroupSnapshots, HookData, Manage, ManageServers, ManageSnapshots,
+    ManagedShare, ManagedSnapshot, MetadataUpdates, Migration, MigrationCompatibility, MigrationOutcome,
+    MountableSnapshots, NetworkAllocation, PeriodicHook, Promotion, Replica, ReplicaOutcome, ReplicaSnapshot,
+    ReplicaState, ReplicaView, ReplicatedReversion, ReplicatedRevert, ReplicatedSnapshots, Replication,
+    Result, Reversion, Revert, SecurityService, SecurityServiceUpdate, ServerChoiceForGroup,
+    ServerChoiceForShare, ServerNetwork, ServerOutcome, ServerRequest, ServerUpdates, Share,
+    ShareFromSnapshot, ShareGroup, ShareGroupSnapshot, ShareGroups, ShareMigration, ShareNetwork,
+    ShareNetworkSubnet, ShareProgress, ShareRuleOutcomes, ShareServer, ShareServers, ShareStatus, ShareUsage,
     Shrink, Snapshot, SnapshotAccessRule, SnapshotAccessUpdate, SnapshotOutcome, SnapshotUpdate, Snapshots,
-    Usage,
+    SubnetAddition, Usage,
 };
 
 impl Snapshots for Memory {
@@ -159,6 +160,24 @@ impl ShareServers for Memory {
     fn before_release(_server: &ShareServer, _allocations: &[NetworkAllocation]) -> Result<()> {
         // Nothing at the array knows of them any more.
         Ok(())
+    }
+}
+
+impl ServerUpdates for Memory {
+    fn check_security_service_update(update: &SecurityServiceUpdate) -> Result<bool> {
+        server_update::check_service(update)
+    }
+
+    fn update_security_service(update: &SecurityServiceUpdate) -> Result<Vec<ShareRuleOutcomes>> {
+        server_update::update_service(update)
+    }
+
+    fn check_network_allocations_update(addition: &SubnetAddition) -> Result<bool> {
+        Ok(server_update::check_subnet(addition))
+    }
+
+    fn update_network_allocations(update: &AllocationUpdate) -> Result<AllocationOutcome> {
+        server_update::update_addresses(update)
     }
 }
 

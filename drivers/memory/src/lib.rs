@@ -32,6 +32,7 @@ mod pool;
 mod record;
 mod replica;
 mod server;
+mod server_update;
 mod share;
 mod shelf;
 mod size;
@@ -51,7 +52,8 @@ pub struct Memory;
 bulkhead_sdk::export_driver!(
     Memory: access, snapshots, share_from_snapshot, revert, mountable_snapshots, extend, shrink, manage, manage_snapshots,
     share_groups, group_snapshots, replication, replicated_snapshots, replicated_revert, usage, share_status,
-    periodic_hook, metadata_updates, migration, share_servers, manage_servers
+    periodic_hook, metadata_updates, migration, share_servers, manage_servers,
+    server_updates
 );
 
 impl Driver for Memory {

@@ -158,6 +158,11 @@ fn addresses(option: &str) -> Result<u32> {
     Ok(u32::try_from(count).unwrap_or(64))
 }
 
+/// The domain whose directory no share server joins while it is in service; none if all are welcome.
+pub(crate) fn refused_domain() -> Result<Option<String>> {
+    Ok(config::text("refused_domain")?.filter(|domain| !domain.is_empty()))
+}
+
 /// The network where no share server can be made; none if all are welcome.
 pub(crate) fn refused_network() -> Result<Option<String>> {
     Ok(config::text("refused_network")?.filter(|cidr| !cidr.is_empty()))

@@ -38,18 +38,22 @@ pub(crate) fn export_locations(share: &Share, name: &str) -> Result<Vec<ExportLo
             share.protocol
         )));
     }
-    let address = match &share.share_server_id {
+    let addresses = match &share.share_server_id {
         Some(server) => {
-            let of_server = server::address(server)?;
-            own_address::of(share, server)?.unwrap_or(of_server)
+            let of_server = server::entrances(server)?;
+            own_address::of(share, server)?.map_or(of_server, |own| vec![own])
         }
-        None => export_address()?,
+        None => vec![export_address()?],
     };
+    addresses.iter().map(|address| export_location(share, name, address)).collect()
+}
+
+fn export_location(share: &Share, name: &str, address: &str) -> Result<ExportLocation> {
     let is_v6 = address.parse::<Ipv6Addr>().is_ok();
     let path = match share.protocol {
         Protocol::Nfs if is_v6 => format!("[{address}]:/{name}"),
         Protocol::Cifs => format!("\\\\{address}\\{name}"),
         _ => format!("{address}:/{name}"),
     };
-    Ok(vec![ExportLocation::new(path)])
+    Ok(ExportLocation::new(path))
 }

@@ -34,15 +34,32 @@ struct Server {
     known_as: Option<String>,
     /// How many MiB a second its clients may move; none is as many as it can.
     bandwidth_mib: Option<u64>,
+    /// The addresses in each further subnet that shares are reached at too: the first there.
+    further_entrances: Vec<String>,
+    /// The security services it uses, by id.
+    services: Vec<String>,
 }
 
 impl Server {
+    /// A server with these addresses and nothing else said.
+    const fn at(addresses: Vec<String>) -> Self {
+        Self {
+            addresses,
+            known_as: None,
+            bandwidth_mib: None,
+            further_entrances: Vec::new(),
+            services: Vec::new(),
+        }
+    }
+
     fn text(&self) -> String {
         let known_as = self.known_as.as_ref();
         Writer::default()
             .with("addresses", self.addresses.join(","))
             .with_some("known-as", known_as)
             .with_some("bandwidth-mib", self.bandwidth_mib)
+            .with_some("further-entrances", joined(&self.further_entrances))
+            .with_some("services", joined(&self.services))
             .text()
     }
 
@@ -50,10 +67,17 @@ impl Server {
         let fields = Fields::parse(text);
         let addresses: String = fields.get("addresses")?;
         Ok(Self {
-            addresses: addresses.split(',').map(str::to_owned).collect(),
+            addresses: list(Some(addresses)),
             known_as: fields.find("known-as")?,
             bandwidth_mib: fields.find("bandwidth-mib")?,
+            further_entrances: list(fields.find("further-entrances")?),
+            services: list(fields.find("services")?),
         })
+    }
+
+    /// The addresses that shares are reached at: one in each subnet.
+    fn entrances(self) -> Vec<String> {
+        self.addresses.into_iter().take(1).chain(self.further_entrances).collect()
     }
 
     fn outcome(&self) -> ServerOutcome {
@@ -73,21 +97,66 @@ fn find(id: &str) -> Result<Option<Server>> {
     private_data::get(&owner(id), KEY)?.map(|entry| Server::parse(&entry.value)).transpose()
 }
 
-/// The address that shares on a server are reached at. Fails with `invalid-share-server` if it is not at the array.
-pub(crate) fn address(id: &str) -> Result<String> {
-    let server = find(id)?.ok_or_else(|| {
+fn joined(list: &[String]) -> Option<String> {
+    (!list.is_empty()).then(|| list.join(","))
+}
+
+fn list(joined: Option<String>) -> Vec<String> {
+    joined.map(|text| text.split(',').map(str::to_owned).collect()).unwrap_or_default()
+}
+
+fn get(id: &str) -> Result<Server> {
+    find(id)?.ok_or_else(|| {
         Error::invalid_share_server(format!(
             "share server {id} is not at the array; delete it, it serves nothing"
         ))
-    })?;
-    Ok(server.addresses.into_iter().next().unwrap_or_default())
+    })
+}
+
+/// The addresses that shares on a server are reached at, at least one. Fails with `invalid-share-server` if it is not at the array.
+pub(crate) fn entrances(id: &str) -> Result<Vec<String>> {
+    get(id).map(Server::entrances)
+}
+
+/// Let a server use the service `new` instead of `current`.
+pub(crate) fn use_service(id: &str, new: &str, current: Option<&str>) -> Result<()> {
+    let mut server = get(id)?;
+    server.services.retain(|one| one != new && Some(one.as_str()) != current);
+    server.services.push(new.to_owned());
+    private_data::set(&owner(id), KEY, &server.text(), Expected::Anything)?;
+    Ok(())
+}
+
+/// Let a server have all addresses of `network`, the first of each further subnet as an entrance.
+pub(crate) fn spread(network: &ServerNetwork) -> Result<()> {
+    let server = get(&network.server_id)?;
+    let firsts = network.networks.iter().skip(1).filter_map(|info| info.network_allocations.first());
+    let spread = Server {
+        addresses: addresses_in(network),
+        further_entrances: firsts.map(|allocation| allocation.ip_address.clone()).collect(),
+        ..server
+    };
+    plug(&owner(&network.server_id), &spread.addresses)?;
+    private_data::set(&owner(&network.server_id), KEY, &spread.text(), Expected::Anything)?;
+    Ok(())
+}
+
+fn addresses_in(network: &ServerNetwork) -> Vec<String> {
+    let of_tenant = network.networks.iter().flat_map(|info| &info.network_allocations);
+    let all = of_tenant.chain(&network.admin_network_allocations);
+    all.map(|allocation| allocation.ip_address.clone()).collect()
+}
+
+fn plug(owner: &Owner, addresses: &[String]) -> Result<()> {
+    for address in addresses {
+        private_data::set(owner, &format!("{INTERFACE}{address}"), "up", Expected::Anything)?;
+    }
+    Ok(())
 }
 
 /// Make a server, or find it as an earlier attempt made it.
 pub(crate) fn set_up(network: &ServerNetwork) -> Result<ServerOutcome> {
-    let of_tenant = network.networks.iter().flat_map(|info| &info.network_allocations);
-    let all = of_tenant.chain(&network.admin_network_allocations);
-    let addresses: Vec<String> = all.map(|allocation| allocation.ip_address.clone()).collect();
+    let addresses = addresses_in(network);
     if addresses.is_empty() {
         return Err(Error::bad_network_configuration(format!(
             "share server {} got no address; set option server_addresses to 1 or more",
@@ -97,10 +166,9 @@ pub(crate) fn set_up(network: &ServerNetwork) -> Result<ServerOutcome> {
     let of_subnets = network.networks.iter().flat_map(|info| info.subnet.metadata.clone());
     let bandwidth_mib = bandwidth(&of_subnets.collect::<Vec<_>>())?;
     let owner = owner(&network.server_id);
-    let wanted = Server { addresses, known_as: None, bandwidth_mib };
-    for address in &wanted.addresses {
-        private_data::set(&owner, &format!("{INTERFACE}{address}"), "up", Expected::Anything)?;
-    }
+    let services = network.security_services.iter().map(|service| service.id.clone()).collect();
+    let wanted = Server { bandwidth_mib, services, ..Server::at(addresses) };
+    plug(&owner, &wanted.addresses)?;
     let refused = options::refused_network()?;
     if refused.is_some_and(|cidr| network.networks.iter().any(|info| info.subnet.cidr == Some(cidr.clone())))
     {
@@ -137,9 +205,7 @@ const FASTEST: u64 = 100_000;
 /// Fails with `invalid-parameter` if it makes no sense, having changed nothing.
 pub(crate) fn follow(id: &str, metadata: &[(String, String)]) -> Result<()> {
     let Some(bandwidth_mib) = bandwidth(metadata)? else { return Ok(()) };
-    let found = find(id)?
-        .ok_or_else(|| Error::invalid_share_server(format!("share server {id} is not at the array")))?;
-    let faster = Server { bandwidth_mib: Some(bandwidth_mib), ..found };
+    let faster = Server { bandwidth_mib: Some(bandwidth_mib), ..get(id)? };
     private_data::set(&owner(id), KEY, &faster.text(), Expected::Anything)?;
     Ok(())
 }
@@ -203,11 +269,9 @@ fn unmanaged(identifier: &str) -> Result<Server> {
     }
     let declared = options::existing_servers()?.into_iter().find(|(name, _)| name == identifier);
     match declared {
-        Some((_, address)) => Ok(Server {
-            addresses: vec![address],
-            known_as: Some(identifier.to_owned()),
-            bandwidth_mib: None,
-        }),
+        Some((_, address)) => {
+            Ok(Server { known_as: Some(identifier.to_owned()), ..Server::at(vec![address]) })
+        }
         None => Err(Error::invalid_share_server(format!(
             "the array has no server '{identifier}' that nobody manages; name one that was let go, or one of option \
              existing_servers"
@@ -231,9 +295,7 @@ pub(crate) fn take(server: &ShareServer, identifier: &str) -> Result<ServerOutco
         )));
     }
     let owner = owner(&server.id);
-    for address in &found.addresses {
-        private_data::set(&owner, &format!("{INTERFACE}{address}"), "up", Expected::Anything)?;
-    }
+    plug(&owner, &found.addresses)?;
     private_data::set(&owner, KEY, &found.text(), Expected::Anything)?;
     shelf::remove(Shelf::Servers, identifier)?;
     Ok(found.outcome())

@@ -65,7 +65,7 @@ pub struct ServerNetwork {
 }
 
 impl ServerNetwork {
-    pub(super) fn from_wit(network: wit::ServerNetwork) -> Self {
+    pub(crate) fn from_wit(network: wit::ServerNetwork) -> Self {
         let info = |info: wit::NetworkInfo| NetworkInfo {
             subnet: ShareNetworkSubnet::from_wit(info.subnet),
             network_allocations: NetworkAllocation::list_from_wit(info.network_allocations),

@@ -54,6 +54,7 @@ mod private_data;
 mod replication;
 pub mod sample;
 mod secret;
+mod server_updates;
 mod servers;
 mod service;
 mod slots;

@@ -83,6 +83,16 @@ impl Target {
         }
     }
 
+    /// One share server with everything on it, which may be named beside it.
+    pub(super) fn server_with(server: &str, shares: &[Share], snapshots: &[Snapshot]) -> Self {
+        Self {
+            shares: shares.iter().map(|share| share.id.clone()).collect(),
+            snapshots: snapshots.iter().map(SnapshotIds::of).collect(),
+            hosts: hosts(shares),
+            ..Self::server(server)
+        }
+    }
+
     /// The same, with the passwords of these security services.
     pub(super) fn with_security_services(mut self, services: &[SecurityService]) -> Self {
         self.passwords.extend(services.iter().filter_map(|service| service.password.clone()));

@@ -3,7 +3,9 @@
 use crate::access::{AccessLevel, AccessRule, AccessType};
 use crate::group::{ShareGroup, ShareGroupSnapshot};
 use crate::migration::{ShareMigration, SnapshotMapping};
-use crate::network::{AllocationLabel, NetworkAllocation, ShareNetworkSubnet};
+use crate::network::{
+    AllocationLabel, NetworkAllocation, SecurityService, SecurityServiceType, ShareNetworkSubnet,
+};
 use crate::replication::{AccessRulesStatus, InstanceStatus, Replica, ReplicationType};
 use crate::share::{Protocol, ReplicaState, Share};
 use crate::share_server::{NetworkInfo, ServerNetwork, ShareServer};
@@ -104,6 +106,24 @@ pub fn share_server(number: u32) -> ShareServer {
 #[must_use]
 pub fn on_server(share: &Share, server: &ShareServer) -> Share {
     Share { share_server_id: Some(server.id.clone()), server: Some(server.clone()), ..share.clone() }
+}
+
+/// An Active Directory of a tenant, without a password.
+#[must_use]
+pub fn security_service(number: u32) -> SecurityService {
+    SecurityService {
+        id: id(16, number),
+        service_type: SecurityServiceType::ActiveDirectory,
+        project_id: "project".to_owned(),
+        name: None,
+        dns_ip: None,
+        server: None,
+        domain: Some(format!("ad{number}.example.org")),
+        user: Some("joiner".to_owned()),
+        password: None,
+        organizational_unit: None,
+        default_ad_site: None,
+    }
 }
 
 /// The network of `server`: one subnet `10.NUMBER.0.0/24`, where it has `addresses` addresses from `.10` on, and as many of administrators

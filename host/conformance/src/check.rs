@@ -57,6 +57,7 @@ pub fn all() -> Vec<Check> {
         checks::migration::CHECKS,
         checks::moved::CHECKS,
         checks::servers::CHECKS,
+        checks::server_updates::CHECKS,
     ]
     .concat()
 }

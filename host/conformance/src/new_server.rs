@@ -70,7 +70,7 @@ impl NewServer {
         let admin = driver.admin_network_allocations_number(reason).await;
         let admin = admin.map_err(counted("admin-network-allocations-number"))?;
         let provider = driver.networks().ok_or(NewServerError::NoNetworks)?;
-        let mut subnet = plan.new_subnet();
+        let mut subnet = bare_subnet(plan.subnet, plan.share_network);
         match provider.describe(&subnet).await {
             Ok(data) => subnet.describe(&data),
             Err(AllocationError::NoNetwork { .. }) if user == 0 => {}
@@ -127,34 +127,44 @@ impl ServerPlan {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let request = AddressRequest {
-            server: self.id,
-            project: Some(self.project.clone()),
-            label,
-            version: None,
-            subnet: SubnetChoice::Given(Box::new(subnet.clone())),
-            count: usize::try_from(count).unwrap_or(usize::MAX),
-            purpose: Purpose::Host,
-        };
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let request = for_server((self.id, &self.project), (subnet, label, count));
         provider.allocate(&request, reason).await
     }
+}
 
-    fn new_subnet(&self) -> ShareNetworkSubnet {
-        let now = Timestamp::now();
-        ShareNetworkSubnet {
-            id: self.subnet,
-            share_network_id: self.share_network,
-            neutron_net_id: None,
-            neutron_subnet_id: None,
-            network_type: None,
-            segmentation_id: None,
-            cidr: None,
-            gateway: None,
-            mtu: None,
-            availability_zone: None,
-            metadata: BTreeMap::new(),
-            created_at: now,
-            updated_at: now,
-        }
+/// What the share manager asks of the address book for a server in one of its subnets.
+pub(crate) fn for_server(
+    (server, project): (ShareServerId, &ProjectId),
+    (subnet, label, count): (&ShareNetworkSubnet, AllocationLabel, usize),
+) -> AddressRequest {
+    AddressRequest {
+        server,
+        project: Some(project.clone()),
+        label,
+        version: None,
+        subnet: SubnetChoice::Given(Box::new(subnet.clone())),
+        count,
+        purpose: Purpose::Host,
+    }
+}
+
+/// A subnet of which nothing is known but whose it is.
+pub(crate) fn bare_subnet(id: ShareNetworkSubnetId, share_network_id: ShareNetworkId) -> ShareNetworkSubnet {
+    let now = Timestamp::now();
+    ShareNetworkSubnet {
+        id,
+        share_network_id,
+        neutron_net_id: None,
+        neutron_subnet_id: None,
+        network_type: None,
+        segmentation_id: None,
+        cidr: None,
+        gateway: None,
+        mtu: None,
+        availability_zone: None,
+        metadata: BTreeMap::new(),
+        created_at: now,
+        updated_at: now,
     }
 }

@@ -341,6 +341,12 @@ pub enum Denial {
         /// How many shares with their replicas, share groups and share servers.
         count: usize,
     },
+    /// It is not known that the share servers could follow.
+    #[error("share servers are in the share network, and whether they could follow {found}")]
+    NotChecked {
+        /// What is known, and what to do, in words.
+        found: &'static str,
+    },
     /// The share lives on a share server.
     #[error("the share lives on a share server, which does not allow {what} here")]
     OnServer {
@@ -425,6 +431,7 @@ impl Denial {
             Self::SecurityServiceOfType { .. } => "security-service-of-type",
             Self::SecurityServiceInUse { .. } => "security-service-in-use",
             Self::NetworkInUse { .. } => "share-network-in-use",
+            Self::NotChecked { .. } => "network-change-not-checked",
             Self::OnServer { .. } => "on-share-server",
             Self::OperationState { .. } => "operation-state",
         }

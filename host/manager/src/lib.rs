@@ -76,7 +76,8 @@ pub use manage::{ManageShare, ManageSnapshot};
 pub use manager::{Event, Manager};
 pub use migration::{ConnectionView, MigrationProgress, StartMigration, Started};
 pub use network::{
-    NewSecurityService, NewShareNetwork, NewSubnet, Password, SecurityServiceUpdate, ShareNetworkUpdate,
+    NetworkChange, NetworkCheck, NetworkUpdates, NewSecurityService, NewShareNetwork, NewSubnet, Password,
+    Recheck, SecurityServiceUpdate, ShareNetworkUpdate, WhileInUse,
 };
 pub use records::Origin;
 pub use replica::NewReplica;

@@ -6,6 +6,7 @@
 use crate::backend::{Backends, DriverLoader};
 use crate::error::ManagerError;
 use crate::gate::Gates;
+use crate::network::NetworkChecks;
 use crate::records::{Change, CommitError, Records, Tables};
 use crate::recovery::Inherited;
 use crate::replica::follow::Followers;
@@ -64,6 +65,8 @@ pub(crate) struct Inner {
     /// What seals what tenants entrust to this host.
     pub(crate) sealing_key: OnceLock<SealingKey>,
     pub(crate) inherited: Inherited,
+    /// Whether share servers could follow changes of their networks.
+    pub(crate) network_checks: NetworkChecks,
 }
 
 /// What a request came to after looking at the records.
@@ -97,6 +100,7 @@ impl Manager {
             followers: Followers::default(),
             share_types: tokio::sync::Mutex::default(),
             sealing_key: OnceLock::new(),
+            network_checks: NetworkChecks::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -17,6 +17,7 @@ use crate::replica;
 use crate::request::{Force, NewSnapshot, Update, check_metadata, check_text};
 use crate::runner::launch;
 use crate::share::{self, METADATA_BYTES, require_ability};
+use crate::share_server::network_change;
 use crate::view::SnapshotView;
 use bulkhead_model::id::{OperationId, ShareId, SnapshotId, SnapshotInstanceId};
 use bulkhead_model::operation::Verb;
@@ -270,7 +271,8 @@ pub(crate) fn facts(tables: &Tables, snapshot: &Snapshot) -> Option<SnapshotFact
                 || matches!(operation.verb, Verb::MigrateShare { .. })
         })
         .map(|operation| operation.verb.name())
-        .next();
+        .next()
+        .or_else(|| network_change::in_flight_under(tables, share));
     let is_source = tables
         .unfinished_of_backend(&share.placement.backend)
         .any(|operation| operation.verb == Verb::CreateShareFromSnapshot { snapshot: id });

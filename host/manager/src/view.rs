@@ -91,6 +91,8 @@ pub struct ShareServerView {
     pub share_network_name: Option<String>,
     /// How many share instances are on it.
     pub shares: usize,
+    /// Whether its driver can let it use another security service and serve one more subnet while it is in service.
+    pub can_be_changed: bool,
     /// The unfinished operation on it.
     pub operation: Option<Arc<Operation>>,
 }

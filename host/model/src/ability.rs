@@ -169,6 +169,7 @@ impl Ability {
         Self::ManageSnapshots,
         Self::ManageServers,
         Self::ShareServers,
+        Self::ServerUpdates,
         Self::Usage,
         Self::ShareStatus,
         Self::MetadataUpdates,

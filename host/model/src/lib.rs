@@ -25,6 +25,7 @@ pub mod place;
 pub mod replica;
 pub mod scope;
 pub mod secret;
+pub mod server_update;
 pub mod share;
 pub mod share_group;
 pub mod share_server;

@@ -2,8 +2,8 @@
 
 use crate::error::Blame;
 use crate::id::{
-    BackendName, GenerationNumber, OperationId, ProjectId, RequestId, ShareGroupId, ShareGroupSnapshotId,
-    ShareId, ShareInstanceId, ShareNetworkSubnetId, ShareServerId, SnapshotId,
+    BackendName, GenerationNumber, OperationId, ProjectId, RequestId, SecurityServiceId, ShareGroupId,
+    ShareGroupSnapshotId, ShareId, ShareInstanceId, ShareNetworkSubnetId, ShareServerId, SnapshotId,
 };
 use crate::share::Placement;
 use crate::share_server::ManagedServer;
@@ -175,6 +175,22 @@ pub enum Verb {
         /// The server.
         server: ShareServerId,
     },
+    /// Let a share server use another security service.
+    UpdateSecurityService {
+        /// The server.
+        server: ShareServerId,
+        /// The service it shall use.
+        new: SecurityServiceId,
+        /// The one that is replaced; none when one is added.
+        current: Option<SecurityServiceId>,
+    },
+    /// Let a share server serve a subnet that was added to its network: allocate its addresses there, then tell its driver.
+    AddServerSubnet {
+        /// The server.
+        server: ShareServerId,
+        /// The subnet.
+        subnet: ShareNetworkSubnetId,
+    },
     /// Take over as a share server what somebody made at its backend.
     ManageShareServer {
         /// The server.
@@ -206,6 +222,12 @@ impl Verb {
             || matches!(self, Self::UpdateShareMetadata { .. } | Self::UpdateSubnetMetadata { .. })
     }
 
+    /// Whether it changes the network of a share server in service: nothing else is done to what lives there meanwhile.
+    #[must_use]
+    pub const fn changes_servers_network(&self) -> bool {
+        matches!(self, Self::UpdateSecurityService { .. } | Self::AddServerSubnet { .. })
+    }
+
     /// The share group it is about; none for those about a share.
     #[must_use]
     pub const fn group(&self) -> Option<ShareGroupId> {
@@ -226,6 +248,8 @@ impl Verb {
             Self::SetUpShareServer { server }
             | Self::TearDownShareServer { server }
             | Self::UpdateSubnetMetadata { server, .. }
+            | Self::UpdateSecurityService { server, .. }
+            | Self::AddServerSubnet { server, .. }
             | Self::ManageShareServer { server, .. }
             | Self::UnmanageShareServer { server, .. } => Some(*server),
             _ => None,
@@ -273,6 +297,8 @@ impl Verb {
             Self::DeleteShareGroupSnapshot { .. } => "delete-share-group-snapshot",
             Self::SetUpShareServer { .. } => "set-up-share-server",
             Self::TearDownShareServer { .. } => "tear-down-share-server",
+            Self::UpdateSecurityService { .. } => "update-security-service",
+            Self::AddServerSubnet { .. } => "add-server-subnet",
             Self::ManageShareServer { .. } => "manage-share-server",
             Self::UnmanageShareServer { .. } => "unmanage-share-server",
         }

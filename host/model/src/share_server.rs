@@ -4,6 +4,7 @@
 //!   creating --set-up--> active --tear-down--> deleting --> gone
 //!       |                                         |
 //!       +--> error <------------------------------+
+//!   active --update--> network_change --> active | error
 //!   manage_starting --> active | manage_error        unmanage_starting --> gone | unmanage_error
 //! ```
 
@@ -40,6 +41,8 @@ words!(
         ManageError = "manage_error",
         /// Taken out of use; operators may set it.
         Inactive = "inactive",
+        /// Getting another security service, or more addresses.
+        NetworkChange = "network_change",
     }
 );
 
@@ -47,7 +50,14 @@ impl ShareServerStatus {
     /// Whether an operation is at work on it.
     #[must_use]
     pub const fn is_transient(self) -> bool {
-        matches!(self, Self::Deleting | Self::Creating | Self::ManageStarting | Self::UnmanageStarting)
+        matches!(
+            self,
+            Self::Deleting
+                | Self::Creating
+                | Self::ManageStarting
+                | Self::UnmanageStarting
+                | Self::NetworkChange
+        )
     }
 
     /// Whether a share may be put on it: it serves, or soon will.
@@ -70,6 +80,9 @@ pub struct ShareServer {
     pub share_network: ShareNetworkId,
     /// The subnet of that network it is in.
     pub subnet: ShareNetworkSubnetId,
+    /// The subnets that were added under it since, in their order. Its driver may have been told of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_subnets: Vec<ShareNetworkSubnetId>,
     /// Its status.
     pub status: ShareServerStatus,
     /// The driver's own name for it; none takes the id.
@@ -104,6 +117,17 @@ impl ShareServer {
     #[must_use]
     pub fn identifier(&self) -> String {
         self.identifier.clone().unwrap_or_else(|| self.id.to_string())
+    }
+
+    /// All its subnets: the one it was made in, then those that were added.
+    pub fn subnets(&self) -> impl Iterator<Item = ShareNetworkSubnetId> {
+        std::iter::once(self.subnet).chain(self.further_subnets.iter().copied())
+    }
+
+    /// Whether it serves a subnet.
+    #[must_use]
+    pub fn serves(&self, subnet: ShareNetworkSubnetId) -> bool {
+        self.subnets().any(|one| one == subnet)
     }
 
     /// As a driver call carries it.

@@ -116,6 +116,8 @@ pub struct CallTarget {
     pub replicas: Vec<ShareInstanceId>,
     /// The group that a call about one is about: the subject. Its shares and the members of its snapshots are named beside it.
     pub group: Option<ShareGroupId>,
+    /// The server that a call is about together with everything on it: the subject. Its shares and their snapshots are named beside it.
+    pub whole_server: Option<ShareServerId>,
     /// What each share of a new group is made from; may be read, never changed.
     pub sources: BTreeMap<ShareInstanceId, TargetSnapshot>,
     /// Share servers. The first is the subject of a call that is about nothing else; in one about a share or group those it lives on are
@@ -171,6 +173,9 @@ impl CallTarget {
     pub fn subject(&self) -> Option<Resource> {
         if let Some(group) = self.group {
             return Some(Resource::ShareGroup(group));
+        }
+        if let Some(server) = self.whole_server {
+            return Some(Resource::ShareServer(server));
         }
         // A call about a replica, and one about a share that is being reverted, has snapshots beside it.
         let snapshot = || self.snapshots.first().map(|target| Resource::Snapshot(target.snapshot));
@@ -307,6 +312,20 @@ mod tests {
         }
         assert!(target.names(Some(Resource::Share(sources[&made[0]].share))).is_err(), "read only");
         assert!(target.names(Some(Resource::ShareGroup(foreign))).is_err());
+    }
+
+    #[test]
+    fn a_server_in_change_is_the_subject_and_what_is_on_it_is_named_beside_it() {
+        let (server, share) = (ShareServerId::random(), ShareInstanceId::random());
+        let target = CallTarget {
+            shares: vec![share],
+            servers: vec![server],
+            whole_server: Some(server),
+            ..CallTarget::default()
+        };
+        assert_eq!(target.subject(), Some(Resource::ShareServer(server)));
+        assert!(target.names(Some(Resource::Share(share))).is_ok());
+        assert!(target.names(Some(Resource::Share(ShareInstanceId::random()))).is_err());
     }
 
     #[test]

@@ -15,6 +15,9 @@ use crate::bindings::v0_1::bulkhead::driver::periodic_hook::HookData;
 use crate::bindings::v0_1::bulkhead::driver::replicated_revert::ReplicatedReversion;
 use crate::bindings::v0_1::bulkhead::driver::replication::{Promotion, ReplicaOutcome, ReplicaView};
 use crate::bindings::v0_1::bulkhead::driver::revert::Reversion;
+use crate::bindings::v0_1::bulkhead::driver::server_updates::{
+    AllocationOutcome, AllocationUpdate, SecurityServiceUpdate, ShareRuleOutcomes, SubnetAddition,
+};
 use crate::bindings::v0_1::bulkhead::driver::share_groups::{CreatedShare, GroupShareSource};
 use crate::bindings::v0_1::bulkhead::driver::share_servers::{
     ServerChoiceForGroup, ServerChoiceForShare, ServerRequest,
@@ -202,6 +205,15 @@ exports! {
         (&'a ShareServer, &'a [NetworkAllocation]) -> ();
     BeforeRelease<'a> = ShareServers "share-servers" "before-release" Server
         (&'a ShareServer, &'a [NetworkAllocation]) -> ();
+
+    CheckSecurityServiceUpdate<'a> = ServerUpdates "server-updates" "check-security-service-update" Statistics
+        (&'a SecurityServiceUpdate) -> bool;
+    UpdateSecurityService<'a> = ServerUpdates "server-updates" "update-security-service" Server
+        (&'a SecurityServiceUpdate) -> Vec<ShareRuleOutcomes>;
+    CheckNetworkAllocationsUpdate<'a> = ServerUpdates "server-updates" "check-network-allocations-update" Statistics
+        (&'a SubnetAddition) -> bool;
+    UpdateNetworkAllocations<'a> = ServerUpdates "server-updates" "update-network-allocations" Server
+        (&'a AllocationUpdate) -> AllocationOutcome;
 
     ShareStatus<'a> = ShareStatus "share-status" "share-status" Statistics
         (&'a Share, Option<&'a ShareServer>) -> ShareProgress;

@@ -6,6 +6,9 @@ use bulkhead_model::ability::Ability;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::CallError;
 use bulkhead_model::network::{NetworkAllocation, SecurityService, ServerNetwork, SubnetMetadataUpdate};
+use bulkhead_model::server_update::{
+    AllocationChange, AllocationOutcome, RulesOfShares, ServiceChange, SubnetAddition,
+};
 use bulkhead_model::share_server::{
     ManagedServer, ServerChoice, ServerChoiceForGroup, ServerChoiceForShare, ServerForDriver, ServerOutcome,
     ServerRequest,
@@ -132,6 +135,44 @@ pub trait ServerDriver {
         _services: &[SecurityService],
     ) -> Result<(), CallError> {
         Err(CallError::NotExported { interface: Ability::ManageServers.interface() })
+    }
+
+    /// `server-updates.check-security-service-update`: whether [`ServerDriver::update_security_service`] could do it. A driver without a
+    /// function of its own could not.
+    async fn check_security_service_update(
+        &self,
+        _reason: &CallReason,
+        _change: &ServiceChange,
+    ) -> Result<bool, CallError> {
+        Err(CallError::NotExported { interface: Ability::ServerUpdates.interface() })
+    }
+
+    /// `server-updates.update-security-service`: what became of rules that are not all in force.
+    async fn update_security_service(
+        &self,
+        _reason: &CallReason,
+        _change: &ServiceChange,
+    ) -> Result<RulesOfShares, CallError> {
+        Err(CallError::NotExported { interface: Ability::ServerUpdates.interface() })
+    }
+
+    /// `server-updates.check-network-allocations-update`: whether [`ServerDriver::update_network_allocations`] could do it. A driver without
+    /// a function of its own could not.
+    async fn check_network_allocations_update(
+        &self,
+        _reason: &CallReason,
+        _addition: &SubnetAddition,
+    ) -> Result<bool, CallError> {
+        Err(CallError::NotExported { interface: Ability::ServerUpdates.interface() })
+    }
+
+    /// `server-updates.update-network-allocations`. Locations are at the addresses of the changed server, which has the new ones.
+    async fn update_network_allocations(
+        &self,
+        _reason: &CallReason,
+        _change: &AllocationChange,
+    ) -> Result<AllocationOutcome, CallError> {
+        Err(CallError::NotExported { interface: Ability::ServerUpdates.interface() })
     }
 
     /// `metadata-updates.update-subnet-from-metadata`: the keys are of [`Driver::updatable_subnet_metadata`](crate::Driver).

@@ -71,6 +71,22 @@ pub(crate) fn server_for_group(choice: &ServerChoiceForGroup) -> CallTarget {
     CallTarget { servers: choice.candidates.iter().map(|server| server.id).collect(), ..group(&choice.group) }
 }
 
+/// A server with everything on it, for a change of its network: each share and snapshot is named beside it.
+pub(crate) fn server_with(
+    server: &ServerForDriver,
+    shares: &[ShareForDriver],
+    snapshots: &[SnapshotForDriver],
+) -> CallTarget {
+    CallTarget {
+        shares: shares.iter().map(|share| share.id).collect(),
+        snapshots: snapshots.iter().map(instance).collect(),
+        servers: vec![server.id],
+        whole_server: Some(server.id),
+        hosts: hosts(shares),
+        ..CallTarget::default()
+    }
+}
+
 /// A server, and what the operator named for it, if that can be a part of a path.
 pub(crate) fn managed_server(server: &ServerForDriver, managed: &ManagedServer) -> CallTarget {
     CallTarget { managed: managed.identifier.parse().ok(), ..CallTarget::server(server.id) }

@@ -110,6 +110,58 @@ async fn a_share_in_a_full_network_tells_its_tenant_why_and_nothing_of_servers()
     assert_eq!(failure["code"], "no-address-left", "{failure}");
 }
 
+/// Ask until it is known whether servers could follow.
+async fn could(client: &Client, action: &str, check: &Value) -> bool {
+    let answer = async || client.post(action, check).await.expect("asked")["compatible"].as_bool();
+    until("the check is answered", SETTLE, async || Ok(answer().await.is_some())).await.expect("answered");
+    answer().await.expect("known")
+}
+
+#[tokio::test]
+async fn a_network_in_use_gets_a_security_service_and_a_subnet_which_its_server_follows() {
+    let (lab, mut daemon) = served(600).await;
+    let tenant = daemon.tenant();
+    let network = network(&tenant).await;
+    let share = create_share(&tenant, on(&network)).await.expect("a share");
+    let (at, action) =
+        (format!("/v2/share-networks/{network}"), format!("/v2/share-networks/{network}/action"));
+    let service = json!({ "security_service": { "type": "ldap", "domain": "example.org" } });
+    let service = tenant.post("/v2/security-services", &service).await.expect("made");
+    let service = text(&service["security_service"]["id"]).expect("an id");
+    let add = json!({ "add_security_service": { "security_service_id": service } });
+    let unasked = refusal(&tenant, "POST", &action, Some(&add)).await;
+    assert!(unasked.0 == 409 && unasked.1.contains("_check"), "{unasked:?}");
+    let old = daemon.tenant().header("x-openstack-manila-api-version", "2.62");
+    assert_eq!(refusal(&old, "POST", &action, Some(&add)).await.0, 409, "it is in use");
+    let check = json!({ "add_security_service_check": { "security_service_id": service } });
+    let first = tenant.post(&action, &check).await.expect("asked");
+    assert!(first.get("compatible").is_some() && first.get("hosts_check_result").is_none(), "{first}");
+    assert_eq!(first["requested_operation"]["new_security_service"], json!(service));
+    assert_eq!(refusal(&old, "POST", &action, Some(&check)).await.0, 400, "not in 2.62");
+    assert!(could(&tenant, &action, &check).await);
+    let seen = daemon.operator().post(&action, &check).await.expect("asked");
+    assert_eq!(seen["hosts_check_result"], json!({ "bulkhead@nas1": true }), "{seen}");
+    tenant.post(&action, &add).await.expect("taken");
+    settle(&tenant, &at, "share_network", &["active"]).await.expect("active");
+    let check = json!({ "share_network_subnet_create_check": {} });
+    assert!(could(&tenant, &action, &check).await);
+    tenant.post(&format!("{at}/subnets"), &json!({ "share-network-subnet": {} })).await.expect("taken");
+    daemon.kill().expect("killed");
+    let daemon = Daemon::start(&lab).await.expect("started again");
+    daemon.ready().await.expect("a ready backend");
+    let tenant = daemon.tenant();
+    let shown = settle(&tenant, &at, "share_network", &["active"]).await.expect("active");
+    assert_eq!(shown["share_network_subnets"].as_array().map(Vec::len), Some(2), "{shown}");
+    assert_eq!(shown["network_allocation_update_support"], json!(true));
+    let found = tenant.get(&format!("{}/export_locations", share_path(&share))).await.expect("locations");
+    let paths: Vec<_> =
+        found["export_locations"].as_array().expect("a list").iter().map(|one| text(&one["path"])).collect();
+    assert_eq!(paths.len(), 2, "one in each subnet: {found}");
+    let all = servers(&daemon.operator()).await;
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(all[0]["share_network_subnet_ids"].as_array().map(Vec::len), Some(2), "{all:?}");
+}
+
 #[tokio::test]
 async fn an_operator_takes_a_server_over_lets_it_go_and_survives_a_kill_in_between() {
     let (lab, mut daemon) = served(0).await;

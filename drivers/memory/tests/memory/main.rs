@@ -16,6 +16,7 @@ mod own_addresses;
 mod pending;
 mod pools;
 mod replicas;
+mod server_updates;
 mod servers;
 mod shares;
 mod sizes;

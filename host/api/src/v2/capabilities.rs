@@ -75,6 +75,9 @@ fn room(backend: &BackendView, pool: &Pool) -> Value {
 fn abilities(backend: &BackendView, pool: &Pool) -> Value {
     let support = backend.loaded.as_ref().map(|loaded| loaded.abilities.share_support()).unwrap_or_default();
     let consistency = backend.statistics.as_ref().and_then(|statistics| statistics.consistency);
+    let updates = backend.loaded.as_ref().is_some_and(|loaded| {
+        loaded.description.handles_share_servers && loaded.abilities.has(Ability::ServerUpdates)
+    });
     json!({
         "qos": pool.qos,
         "thin_provisioning": either(pool.thin_provisioning),
@@ -87,8 +90,8 @@ fn abilities(backend: &BackendView, pool: &Pool) -> Value {
         "sg_consistent_snapshot_support": consistency,
         "mount_point_name_support": false,
         "snapshot_inherit_share_access_support": false,
-        "security_service_update_support": false,
-        "network_allocation_update_support": false,
+        "security_service_update_support": updates,
+        "network_allocation_update_support": updates,
         "share_server_multiple_subnet_support": false,
         "share_replicas_migration_support": false,
     })

@@ -56,10 +56,11 @@ fn require_version(caller: &Caller) -> Result<(), ApiError> {
 }
 
 /// What is told of an operation; nothing of one that has not failed, or failed long ago. Nothing of share servers, which tenants do not
-/// see: what was to live on one tells of it, and what one did not follow is told of the subnet.
+/// see: what was to live on one tells of it, and what one did not follow is told of the subnet or the security service.
 fn message(operation: &Operation) -> Option<Value> {
-    let is_of_subnet = matches!(operation.verb, Verb::UpdateSubnetMetadata { .. });
-    if operation.verb.server().is_some() && !is_of_subnet {
+    let is_of_network = matches!(operation.verb, Verb::UpdateSubnetMetadata { .. })
+        || operation.verb.changes_servers_network();
+    if operation.verb.server().is_some() && !is_of_network {
         return None;
     }
     let failure = operation.failure.as_ref().filter(|_| operation.state == OperationState::Failed)?;
@@ -99,7 +100,10 @@ fn resource(operation: &Operation) -> (&'static str, String) {
         Verb::CreateReplica { replica }
         | Verb::DeleteReplica { replica, .. }
         | Verb::PromoteReplica { replica, .. } => ("SHARE_REPLICA", replica.to_string()),
-        Verb::UpdateSubnetMetadata { subnet, .. } => ("SHARE_NETWORK_SUBNET", subnet.to_string()),
+        Verb::UpdateSubnetMetadata { subnet, .. } | Verb::AddServerSubnet { subnet, .. } => {
+            ("SHARE_NETWORK_SUBNET", subnet.to_string())
+        }
+        Verb::UpdateSecurityService { new, .. } => ("SECURITY_SERVICE", new.to_string()),
         verb => match verb.group() {
             Some(group) => ("SHARE_GROUP", group.to_string()),
             None => ("SHARE", operation.share.to_string()),
@@ -122,10 +126,12 @@ const fn action(verb: &Verb) -> Told {
         Verb::UpdateAccess | Verb::UpdateSnapshotAccess { .. } => ("010", "update access rules"),
         Verb::RevertShare { .. } => ("006", "revert to snapshot"),
         Verb::PromoteReplica { .. } => ("004", "promote"),
+        Verb::UpdateSecurityService { .. } => ("011", "add or update security service"),
         Verb::UpdateShareMetadata { .. } | Verb::UpdateSubnetMetadata { .. } => ("027", "update_metadata"),
-        Verb::UnmanageShare { .. } | Verb::UnmanageSnapshot { .. } | Verb::MigrateShare { .. } => {
-            ("005", "update")
-        }
+        Verb::UnmanageShare { .. }
+        | Verb::UnmanageSnapshot { .. }
+        | Verb::MigrateShare { .. }
+        | Verb::AddServerSubnet { .. } => ("005", "update"),
         _ => ("002", "create"),
     }
 }
@@ -207,6 +213,20 @@ mod tests {
             created_at: now,
             updated_at: now,
         }
+    }
+
+    #[test]
+    fn a_server_that_does_not_follow_its_network_is_told_of_the_service_or_the_subnet() {
+        let (server, subnet) = (ShareServerId::random(), ShareNetworkSubnetId::random());
+        let told = |verb, code| message(&failed(verb, code)).expect("told");
+        let service = bulkhead_model::id::SecurityServiceId::random();
+        let joined = Verb::UpdateSecurityService { server, new: service, current: None };
+        let shown = told(joined, "security-service-failed");
+        let expected = (&json!("SECURITY_SERVICE"), &json!(service), &json!("023"));
+        assert_eq!((&shown["resource_type"], &shown["resource_id"], &shown["detail_id"]), expected);
+        let shown = told(Verb::AddServerSubnet { server, subnet }, "no-address-left");
+        let expected = (&json!("SHARE_NETWORK_SUBNET"), &json!(subnet), &json!("033"));
+        assert_eq!((&shown["resource_type"], &shown["resource_id"], &shown["detail_id"]), expected);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod share_group_snapshots;
 mod share_group_types;
 mod share_groups;
 mod share_migration;
+mod share_network_checks;
 mod share_network_subnets;
 mod share_networks;
 mod share_replicas;

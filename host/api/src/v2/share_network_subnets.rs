@@ -1,6 +1,6 @@
 //! Subnets of share networks. The last one may go; then no share is made in it.
 
-use super::share_networks::{id, refuse_zone, subnet};
+use super::share_networks::{UPDATES, id, refuse_zone, subnet};
 use crate::body;
 use crate::error::ApiError;
 use crate::request::{Caller, Path};
@@ -10,7 +10,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use bulkhead_manager::{Manager, NewSubnet};
+use bulkhead_manager::{Manager, NewSubnet, WhileInUse};
 use bulkhead_model::network::{ShareNetwork, ShareNetworkSubnet};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -57,7 +57,8 @@ async fn create(
         neutron_subnet_id: body::display_text(asked.neutron_subnet_id),
         metadata: body::metadata(asked.metadata)?,
     };
-    let made = manager.add_share_network_subnet(&caller.context(), network, new).await?;
+    let while_in_use = if caller.version.at_least(UPDATES) { WhileInUse::Follow } else { WhileInUse::Refuse };
+    let made = manager.add_share_network_subnet(&caller.context(), network, new, while_in_use).await?;
     let found = manager.show_share_network(&caller.scope_by_id(), network)?;
     let made =
         found.subnet(made).ok_or_else(|| ApiError::not_found("share network subnet", &made.to_string()))?;

@@ -5,6 +5,7 @@
 
 use super::pages::ListQuery;
 use super::share_actions::{StatusBody, convert, only_entry, unknown_status};
+use super::share_network_checks;
 use super::view::into_map;
 use crate::body;
 use crate::error::ApiError;
@@ -17,8 +18,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use bulkhead_manager::{Manager, NewShareNetwork, ShareNetworkUpdate};
-use bulkhead_model::id::ShareNetworkId;
+use bulkhead_manager::{Manager, NewShareNetwork, ShareNetworkUpdate, WhileInUse};
+use bulkhead_model::id::{SecurityServiceId, ShareNetworkId};
 use bulkhead_model::network::{ShareNetwork, ShareNetworkSubnet};
 use bulkhead_model::statistics::IpVersion;
 use serde::Deserialize;
@@ -33,10 +34,10 @@ const MTU: u16 = 20;
 const NOVA: u16 = 25;
 /// The first in which a network has subnets of its own.
 const SUBNETS: u16 = 51;
-/// The first that shows a status.
+/// The first that shows a status, and in which security services may change under share servers.
 const STATUS: u16 = 63;
-/// The first that shows whether subnets may be added under share servers.
-const UPDATES: u16 = 70;
+/// The first in which subnets may be added under share servers.
+pub(super) const UPDATES: u16 = 70;
 
 pub(crate) fn routes() -> Router<Manager> {
     Router::new()
@@ -79,7 +80,7 @@ async fn create(
         neutron_subnet_id: body::display_text(asked.neutron_subnet_id),
     };
     let made = manager.create_share_network(&caller.context(), new).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "share_network": full(&caller, &made) }))))
+    Ok((StatusCode::ACCEPTED, Json(json!({ "share_network": full(&manager, &caller, &made) }))))
 }
 
 /// A field that the stock client can send and nothing here can serve.
@@ -107,7 +108,7 @@ async fn list_detail(
     caller: Caller,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, ApiError> {
-    listed(&manager, &caller, &query, |network| full(&caller, network))
+    listed(&manager, &caller, &query, |network| full(&manager, &caller, network))
 }
 
 fn listed(
@@ -118,7 +119,7 @@ fn listed(
 ) -> Result<Json<Value>, ApiError> {
     let mut found = manager.list_share_networks(&caller.scope(query.reach()));
     let filters = query.filters()?;
-    found.retain(|network| filters.admit(|| full(caller, network)));
+    found.retain(|network| filters.admit(|| full(manager, caller, network)));
     found.sort_by_key(|network| Reverse((network.created_at, network.id)));
     let networks: Vec<_> = query.page(found)?.iter().map(|network| show(network)).collect();
     Ok(Json(json!({ "share_networks": networks })))
@@ -130,7 +131,7 @@ async fn show(
     Path(network): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let found = manager.show_share_network(&caller.scope_by_id(), id(&network)?)?;
-    Ok(Json(json!({ "share_network": full(&caller, &found) })))
+    Ok(Json(json!({ "share_network": full(&manager, &caller, &found) })))
 }
 
 pub(super) fn id(network: &str) -> Result<ShareNetworkId, ApiError> {
@@ -165,7 +166,7 @@ async fn update(
         description: asked.description.map(body::display_text),
     };
     let changed = manager.update_share_network(&caller.context(), id, update).await?;
-    Ok(Json(json!({ "share_network": full(&caller, &changed) })))
+    Ok(Json(json!({ "share_network": full(&manager, &caller, &changed) })))
 }
 
 async fn delete(
@@ -183,6 +184,13 @@ struct ServiceBody {
     security_service_id: String,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
+struct ReplacementBody {
+    current_service_id: String,
+    new_service_id: String,
+}
+
 async fn act(
     State(manager): State<Manager>,
     caller: Caller,
@@ -195,7 +203,19 @@ async fn act(
     let changed = match verb.as_str() {
         "add_security_service" => {
             let service = service(arguments)?;
-            manager.add_security_service(&context, id, service).await?
+            let while_in_use =
+                if caller.version.at_least(STATUS) { WhileInUse::Follow } else { WhileInUse::Refuse };
+            manager.add_security_service(&context, id, service, while_in_use).await?
+        }
+        "update_security_service" if caller.version.at_least(STATUS) => {
+            let asked: ReplacementBody = convert(arguments)?;
+            let (current, new) = (service_id(&asked.current_service_id)?, service_id(&asked.new_service_id)?);
+            let changed = manager.replace_security_service(&context, id, current, new).await?;
+            let shown = Json(json!({ "share_network": full(&manager, &caller, &changed) }));
+            return Ok((StatusCode::ACCEPTED, shown).into_response());
+        }
+        check if share_network_checks::is_one(check, caller.version) => {
+            return share_network_checks::check(&manager, &caller, id, check, arguments).await;
         }
         "remove_security_service" => {
             let service = service(arguments)?;
@@ -214,17 +234,22 @@ async fn act(
             )));
         }
     };
-    Ok(Json(json!({ "share_network": full(&caller, &changed) })).into_response())
+    Ok(Json(json!({ "share_network": full(&manager, &caller, &changed) })).into_response())
 }
 
-fn service(arguments: Value) -> Result<bulkhead_model::id::SecurityServiceId, ApiError> {
+fn service(arguments: Value) -> Result<SecurityServiceId, ApiError> {
     let asked: ServiceBody = convert(arguments)?;
-    body::id("security service", &asked.security_service_id)
+    service_id(&asked.security_service_id)
+}
+
+pub(super) fn service_id(text: &str) -> Result<SecurityServiceId, ApiError> {
+    body::id("security service", text)
 }
 
 /// A share network, in full.
-fn full(caller: &Caller, network: &ShareNetwork) -> Value {
+fn full(manager: &Manager, caller: &Caller, network: &ShareNetwork) -> Value {
     let version = caller.version;
+    let updates = manager.network_updates(network.id);
     let mut fields = into_map(json!({
         "id": network.id,
         "project_id": network.project_id,
@@ -241,10 +266,10 @@ fn full(caller: &Caller, network: &ShareNetwork) -> Value {
     }
     if version.at_least(STATUS) {
         fields.insert("status".to_owned(), json!(network.status));
-        fields.insert("security_service_update_support".to_owned(), json!(false));
+        fields.insert("security_service_update_support".to_owned(), json!(updates.are_supported));
     }
     if version.at_least(UPDATES) {
-        fields.insert("network_allocation_update_support".to_owned(), json!(false));
+        fields.insert("network_allocation_update_support".to_owned(), json!(updates.are_supported));
     }
     Value::Object(fields)
 }

@@ -214,10 +214,10 @@ fn everything(found: &ShareServerView) -> Value {
         "is_auto_deletable": server.is_auto_deletable,
         "identifier": server.identifier(),
         "share_network_subnet_id": server.subnet,
-        "share_network_subnet_ids": [server.subnet],
+        "share_network_subnet_ids": server.subnets().collect::<Vec<_>>(),
         "task_state": Value::Null,
         "source_share_server_id": Value::Null,
-        "security_service_update_support": false,
-        "network_allocation_update_support": false,
+        "security_service_update_support": found.can_be_changed,
+        "network_allocation_update_support": found.can_be_changed,
     })
 }

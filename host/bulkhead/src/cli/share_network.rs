@@ -6,6 +6,7 @@ use super::share::pair;
 use crate::client::{Client, part};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Share networks: where tenants want their shares to be reached
 #[derive(Debug, clap::Args)]
@@ -77,9 +78,15 @@ struct Set {
     /// Words about it
     #[arg(long)]
     description: Option<String>,
-    /// A security service whose directory its servers shall join, by name or id
+    /// A security service whose directory its servers shall join, by name or id; those in service follow if their drivers could
     #[arg(long, value_name = "SERVICE")]
     security_service: Option<String>,
+    /// The security service of the same type that is replaced by it, by name or id
+    #[arg(long, value_name = "SERVICE", requires = "security_service")]
+    replacing: Option<String>,
+    /// Only ask whether servers in service could follow
+    #[arg(long, requires = "security_service")]
+    check_only: bool,
     /// Overrule its status: active or error; for operators
     #[arg(long)]
     status: Option<String>,
@@ -87,10 +94,13 @@ struct Set {
 
 #[derive(Debug, clap::Subcommand)]
 enum Subnet {
-    /// Add a subnet
+    /// Add a subnet; servers in service get addresses in it if their drivers could serve it
     Create {
         /// The network's name or id
         network: String,
+        /// Only ask whether servers in service could serve it
+        #[arg(long)]
+        check_only: bool,
         #[command(flatten)]
         output: OutputOptions,
     },
@@ -149,7 +159,7 @@ impl ShareNetworkCommand {
                 let found = client.get(&path(&id)).await.map_err(look_in("bulkhead share-network list"))?;
                 show(&client, found.get("share_network").unwrap_or(&Value::Null), output, printer).await
             }
-            Verb::Set(set) => set.run(&client).await,
+            Verb::Set(set) => set.run(&client, printer).await,
             Verb::Unset { network, security_service } => {
                 let id = find_network(&client, &network).await?;
                 let service = super::security_service::find_service(&client, &security_service).await?;
@@ -166,7 +176,7 @@ impl ShareNetworkCommand {
 }
 
 impl Set {
-    async fn run(self, client: &Client) -> anyhow::Result<()> {
+    async fn run(self, client: &Client, printer: &Printer) -> anyhow::Result<()> {
         let id = find_network(client, &self.network).await?;
         let given = [("name", self.name), ("description", self.description)];
         let fields: Map<String, Value> =
@@ -177,8 +187,20 @@ impl Set {
         let action = format!("{}/action", path(&id));
         if let Some(service) = self.security_service {
             let service = super::security_service::find_service(client, &service).await?;
-            let asked = json!({ "add_security_service": { "security_service_id": service } });
-            client.post(&action, &asked).await?;
+            let (verb, asked) = match self.replacing {
+                None => ("add_security_service", json!({ "security_service_id": service })),
+                Some(current) => {
+                    let current = super::security_service::find_service(client, &current).await?;
+                    let asked = json!({ "current_service_id": current, "new_service_id": service });
+                    ("update_security_service", asked)
+                }
+            };
+            check(client, &action, &format!("{verb}_check"), &asked).await?;
+            if self.check_only {
+                printer.pairs(&[("compatible".to_owned(), "true".to_owned())]);
+                return Ok(());
+            }
+            client.post(&action, &json!({ verb: asked })).await?;
         }
         if let Some(status) = self.status {
             client.post(&action, &json!({ "reset_status": { "status": status } })).await?;
@@ -190,8 +212,15 @@ impl Set {
 impl Subnet {
     async fn run(self, client: &Client, printer: &Printer) -> anyhow::Result<()> {
         match self {
-            Self::Create { network, output } => {
-                let at = format!("{}/subnets", path(&find_network(client, &network).await?));
+            Self::Create { network, check_only, output } => {
+                let network = path(&find_network(client, &network).await?);
+                let action = format!("{network}/action");
+                check(client, &action, "share_network_subnet_create_check", &json!({})).await?;
+                if check_only {
+                    printer.pairs(&[("compatible".to_owned(), "true".to_owned())]);
+                    return Ok(());
+                }
+                let at = format!("{network}/subnets");
                 let made = client.post(&at, &json!({ "share-network-subnet": {} })).await?;
                 let subnet = made.get("share_network_subnet").cloned().unwrap_or_default();
                 if output.json {
@@ -213,6 +242,30 @@ impl Subnet {
                 let hint = "bulkhead share-network show NETWORK";
                 client.delete(&at).await.map(drop).map_err(look_in(hint))
             }
+        }
+    }
+}
+
+/// How often it is asked whether servers could follow.
+const CHECK_PERIOD: Duration = Duration::from_millis(500);
+
+/// Wait until it is known whether the servers of a network could follow, and fail unless they could. Asked anew, whatever was known.
+async fn check(client: &Client, action: &str, name: &str, asked: &Value) -> anyhow::Result<()> {
+    let mut asked = asked.clone();
+    if let Some(fields) = asked.as_object_mut() {
+        fields.insert("reset_operation".to_owned(), json!(true));
+    }
+    loop {
+        let answer = client.post(action, &json!({ name: asked })).await?;
+        match answer.get("compatible").and_then(Value::as_bool) {
+            Some(true) => return Ok(()),
+            Some(false) => anyhow::bail!(
+                "a share server of the network could not follow; its backend's log says why ('bulkhead share-server list' names them)"
+            ),
+            None => tokio::time::sleep(CHECK_PERIOD).await,
+        }
+        if let Some(fields) = asked.as_object_mut() {
+            fields.remove("reset_operation");
         }
     }
 }

@@ -128,6 +128,8 @@ pub enum Release {
     Everything,
     /// What was allocated for this purpose.
     Purpose(Purpose),
+    /// What the host allocated for this subnet: the server does not come to serve it.
+    Subnet(ShareNetworkSubnetId),
 }
 
 /// An address that is kept for a server, and what for.

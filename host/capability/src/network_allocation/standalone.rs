@@ -243,6 +243,9 @@ impl Standalone {
         let is_meant = |kept: &KeptAddress| match what {
             Release::Everything => true,
             Release::Purpose(purpose) => kept.purpose == *purpose,
+            Release::Subnet(subnet) => {
+                kept.purpose == Purpose::Host && kept.allocation.subnet_id == Some(*subnet)
+            }
         };
         let (meant, mut stays): (Vec<_>, Vec<_>) = row.kept.iter().cloned().partition(is_meant);
         let (now, later) = meant.split_at(meant.len().min(MOST_AT_ONCE));

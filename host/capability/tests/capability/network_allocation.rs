@@ -189,6 +189,14 @@ async fn a_repeat_finds_what_it_had_and_another_count_is_a_conflict() {
     networks.release(request.server, &what, &reason()).await.expect("released");
     networks.release(request.server, &what, &reason()).await.expect("again");
     assert_eq!(all(&networks, request.server).await, ["10.0.0.2", "10.0.0.3", "10.0.0.4"]);
+    let kept = networks.allocations(request.server).await.expect("read");
+    let second = kept.last().and_then(|kept| kept.allocation.subnet_id).expect("a subnet");
+    networks.release(request.server, &Release::Subnet(second), &reason()).await.expect("released");
+    assert_eq!(
+        all(&networks, request.server).await,
+        ["10.0.0.2", "10.0.0.3"],
+        "those of the other subnet stay"
+    );
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ pub(crate) mod moved;
 pub(crate) mod pending;
 pub(crate) mod replicated;
 pub(crate) mod replication;
+pub(crate) mod server_updates;
 pub(crate) mod servers;
 pub(crate) mod shares;
 pub(crate) mod sizes;

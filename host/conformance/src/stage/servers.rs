@@ -2,11 +2,16 @@
 
 use super::{Made, Stage};
 use crate::finding::{Finding, Found, Judge as _, told, unjudged};
-use crate::new_server::{NewServer, ServerPlan};
+use crate::new_server::{NewServer, ServerPlan, bare_subnet, for_server};
 use bulkhead_model::ability::Ability;
 use bulkhead_model::error::CallError;
-use bulkhead_model::id::{ShareNetworkId, ShareNetworkSubnetId, ShareServerId};
+use bulkhead_model::id::{SecurityServiceId, ShareNetworkId, ShareNetworkSubnetId, ShareServerId};
+use bulkhead_model::network::{
+    AllocationLabel, NetworkInfo, SecurityService, SecurityServiceType, ServerNetwork, ShareNetworkSubnet,
+};
+use bulkhead_model::server_update::{AllocationChange, ServiceChange};
 use bulkhead_model::share_server::ServerForDriver;
+use bulkhead_model::time::Timestamp;
 use bulkhead_sandbox::{AllocationError, Release};
 
 impl Stage {
@@ -49,6 +54,75 @@ impl Stage {
         ready.map_err(|error| Finding::Unjudged(format!("{}, which has to come before", told(&error))))
     }
 
+    /// A server that is there, and a security service that it shall use. Nobody has the service's domain: the driver is asked, and may refuse.
+    pub(crate) async fn service_change(&self) -> Found<ServiceChange> {
+        let new = self.new_server().await?;
+        let server = self.set_up(&new).await.prepare("setup-server")?;
+        let now = Timestamp::now();
+        let new_service = SecurityService {
+            id: SecurityServiceId::from_uuid(self.sample.id(14, self.number())),
+            service_type: SecurityServiceType::Ldap,
+            project_id: self.sample.project.clone(),
+            name: None,
+            description: None,
+            dns_ip: None,
+            server: None,
+            domain: Some("directory.invalid".to_owned()),
+            user: None,
+            password: None,
+            organizational_unit: None,
+            default_ad_site: None,
+            created_at: now,
+            updated_at: now,
+        };
+        Ok(ServiceChange {
+            network: ServerNetwork { backend_details: server.backend_details.clone(), ..new.network },
+            server,
+            shares: Vec::new(),
+            rules: BTreeMap::new(),
+            new_service,
+            current_service: None,
+        })
+    }
+
+    /// One more subnet of a server's network, without addresses.
+    pub(crate) fn another_subnet(&self, network: &ServerNetwork) -> ShareNetworkSubnet {
+        let id = ShareNetworkSubnetId::from_uuid(self.sample.id(12, self.number()));
+        let own = || ShareNetworkId::from_uuid(self.sample.id(13, self.number()));
+        bare_subnet(id, network.networks.first().map_or_else(own, |info| info.subnet.share_network_id))
+    }
+
+    /// A server that is there, and one more subnet with as many addresses as it has in the first.
+    pub(crate) async fn allocation_change(&self) -> Found<AllocationChange> {
+        let new = self.new_server().await?;
+        let server = self.set_up(&new).await.prepare("setup-server")?;
+        let mut subnet = self.another_subnet(&new.network);
+        let count = new.network.networks.first().map_or(0, |info| info.network_allocations.len());
+        let mut network_allocations = Vec::new();
+        if count > 0 {
+            let networks = self.driver().networks();
+            let provider = networks.ok_or_else(|| Finding::Unjudged("no networks are bound".to_owned()))?;
+            let request =
+                for_server((server.id, &self.sample.project), (&subnet, AllocationLabel::User, count));
+            let kept = provider.allocate(&request, &self.reason()).await;
+            network_allocations = kept.map_err(|error| unallocated(&error))?;
+            subnet.describe(&provider.describe(&subnet).await.map_err(|error| unallocated(&error))?);
+        }
+        let mut addresses = server.addresses.clone();
+        addresses.extend(network_allocations.iter().map(|one| one.ip_address));
+        let current_network =
+            ServerNetwork { backend_details: server.backend_details.clone(), ..new.network };
+        let mut new_network = current_network.clone();
+        new_network.networks.push(NetworkInfo { subnet, network_allocations });
+        Ok(AllocationChange {
+            server: ServerForDriver { addresses, ..server },
+            current_network,
+            new_network,
+            shares: Vec::new(),
+            snapshots: Vec::new(),
+        })
+    }
+
     /// Make `new`, and answer it as it is known afterwards.
     pub(crate) async fn set_up(&self, new: &NewServer) -> Result<ServerForDriver, CallError> {
         self.will_make(Made::Server(new.server.clone()));
@@ -78,4 +152,8 @@ impl Stage {
         driver.before_release(&reason, server, &kept).await?;
         provider.release(server.id, &Release::Everything, &reason).await.map_err(host)
     }
+}
+
+fn unallocated(error: &AllocationError) -> Finding {
+    Finding::Unjudged(format!("no addresses for a share server: {error}"))
 }

@@ -22,8 +22,9 @@ use crate::records::{Cause, Change, Row, Tables};
 use crate::request::{NewAccessRule, check_metadata};
 use crate::runner::launch;
 use crate::share::find;
+use crate::share_server::network_change;
 use crate::view::StoredAccessRule;
-use bulkhead_model::access::{AccessLevel, AccessRule};
+use bulkhead_model::access::{AccessLevel, AccessOutcome, AccessRule};
 use bulkhead_model::id::{AccessMappingId, AccessRuleId, OperationId, ShareId, ShareInstanceId};
 use bulkhead_model::operation::Verb;
 use bulkhead_model::scope::Scope;
@@ -163,6 +164,7 @@ async fn allow(
             }
             let (share, instance) = find(tables, &context.scope(), share)?;
             operation::change_access(instance.status)?;
+            network_change::require_no_change(tables, instance)?;
             let mut rules = RuleList::read(tables, instance.id);
             check_new(inner, share, instance, &rules, &new)?;
             let rule = new_rule(share, &new);
@@ -249,6 +251,7 @@ async fn change_rule(
                 return Err(ManagerError::not_found("access rule", rule));
             }
             operation::change_access(instance.status)?;
+            network_change::require_no_change(tables, instance)?;
             match wish(&mut rules) {
                 Wish::Nothing => return Ok(Proposal::Settled(None)),
                 Wish::Refused(denial) => return Err(denial.into()),
@@ -349,6 +352,30 @@ pub(crate) async fn give_up(
             return Ok(());
         }
     }
+}
+
+/// Whether everything that a driver said of rules was taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reported {
+    /// It was.
+    Wholly,
+    /// One transaction takes no more: the same again takes in more of it.
+    InPart,
+}
+
+/// Take in what a driver said of rules in force on an instance, in a call that was not about them alone.
+pub(crate) fn report(
+    tables: &Tables,
+    instance: ShareInstanceId,
+    outcomes: &[AccessOutcome],
+    (cause, change): (&Cause, &mut Change),
+) -> Reported {
+    let mut rules = RuleList::read(tables, instance);
+    state::report(&mut rules, outcomes);
+    let (status, is_full) = (rules.status(), rules.is_full());
+    rules.write(cause, change);
+    change.edit_replica(tables, instance, cause, |instance| instance.access_rules_status = status);
+    if is_full { Reported::InPart } else { Reported::Wholly }
 }
 
 /// The same in the transaction that ends the operation, for rules that were queued after [`give_up`].

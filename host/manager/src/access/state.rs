@@ -182,6 +182,24 @@ pub(crate) fn settle(
     Ok(())
 }
 
+/// Take in what a driver said of rules in force in a call about something else.
+pub(crate) fn report(rules: &mut RuleList, outcomes: &[AccessOutcome]) {
+    let outcomes: BTreeMap<AccessRuleId, &AccessOutcome> =
+        outcomes.iter().map(|outcome| (outcome.rule, outcome)).collect();
+    let is_news = |rule: &StoredAccessRule, outcome: &AccessOutcome| {
+        let has_failed = rule.state == State::Active && outcome.state == State::Error;
+        has_failed || (outcome.access_key.is_some() && outcome.access_key != rule.access_key)
+    };
+    rules.edit(
+        |rule| outcomes.get(&rule.rule.id).is_some_and(|outcome| is_news(rule, outcome)),
+        |rule| {
+            if let Some(outcome) = outcomes.get(&rule.rule.id) {
+                take_in(rule, outcome);
+            }
+        },
+    );
+}
+
 fn take_in(rule: &mut StoredAccessRule, outcome: &AccessOutcome) {
     if outcome.access_key.is_some() {
         rule.access_key.clone_from(&outcome.access_key);

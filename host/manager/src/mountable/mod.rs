@@ -17,11 +17,12 @@ use crate::operation::{self, ability_of};
 use crate::records::{Cause, Change, Row, Stored, Tables};
 use crate::runner::launch;
 use crate::share::require_ability;
+use crate::share_server::network_change;
 use bulkhead_model::access::AccessTo;
 use bulkhead_model::id::{AccessRuleId, OperationId, SnapshotId};
 use bulkhead_model::operation::{Operation, Verb};
 use bulkhead_model::scope::Scope;
-use bulkhead_model::share::{Placement, Share};
+use bulkhead_model::share::{Placement, Share, ShareInstance};
 use bulkhead_model::snapshot::{Snapshot, SnapshotInstance, StoredSnapshotRule};
 use bulkhead_model::statistics::IpVersion;
 use std::sync::Arc;
@@ -63,6 +64,7 @@ struct Found<'a> {
     instance: &'a Stored<SnapshotInstance>,
     share: &'a Stored<Share>,
     placement: &'a Placement,
+    share_instance: &'a ShareInstance,
 }
 
 fn find<'a>(tables: &'a Tables, scope: &Scope, id: SnapshotId) -> Result<Found<'a>, ManagerError> {
@@ -70,8 +72,8 @@ fn find<'a>(tables: &'a Tables, scope: &Scope, id: SnapshotId) -> Result<Found<'
     let snapshot = tables.snapshot(scope, id).ok_or_else(missing)?;
     let instance = tables.snapshot_instance_of(id).ok_or_else(missing)?;
     let share = tables.share(&Scope::Everything, snapshot.share).ok_or_else(missing)?;
-    let placement = &tables.instance(instance.share_instance).ok_or_else(missing)?.placement;
-    Ok(Found { snapshot, instance, share, placement })
+    let share_instance = &*tables.instance(instance.share_instance).ok_or_else(missing)?.value;
+    Ok(Found { snapshot, instance, share, placement: &share_instance.placement, share_instance })
 }
 
 #[instrument(name = "snapshot.allow", skip_all, fields(request.id = %context.request, snapshot.id = %id))]
@@ -90,6 +92,7 @@ async fn allow(
             }
             let found = find(tables, &context.scope(), id)?;
             operation::change_snapshot_access(found.share.support, found.instance.status)?;
+            network_change::require_no_change(tables, found.share_instance)?;
             require_ability(
                 inner,
                 found.placement,
@@ -148,6 +151,7 @@ async fn deny(
                 return Err(ManagerError::not_found("access rule", rule));
             }
             operation::change_snapshot_access(found.share.support, found.instance.status)?;
+            network_change::require_no_change(tables, found.share_instance)?;
             if !state::queue_denial(&mut rules, rule) {
                 return Ok(Proposal::Settled(None));
             }

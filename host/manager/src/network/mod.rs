@@ -1,20 +1,28 @@
 //! Share networks, their subnets and security services (contract 2.7, 2.10).
 //!
-//! Records of the host alone: no backend learns of them before a share server is made in a network. What is in use is not changed: a driver
-//! that could follow would have to say so (`server-updates`), and none is asked yet.
+//! Records of the host alone: no backend learns of them before a share server is made in a network. What is in use gets a security service
+//! or a subnet more where the drivers of all its share servers export `server-updates` and have said that they could follow (`check`,
+//! `in_use`); nothing else of it is changed.
 //!
 //! Where we differ from Manila on purpose: a network is never taken away under its share servers, which are deleted first; a password is
 //! kept sealed and never shown again, not even to its tenant.
 
+mod check;
+mod in_use;
 mod policy;
 mod request;
 mod service;
 mod subnet;
 mod verbs;
 
+pub(crate) use check::NetworkChecks;
+pub use check::{NetworkCheck, Recheck};
+pub use in_use::{NetworkChange, NetworkUpdates, WhileInUse};
 pub use request::{
     NewSecurityService, NewShareNetwork, NewSubnet, Password, SecurityServiceUpdate, ShareNetworkUpdate,
 };
+
+pub(crate) use verbs::new_subnet;
 
 use crate::context::RequestContext;
 use crate::error::ManagerError;
@@ -25,7 +33,7 @@ use bulkhead_model::network::{SecurityService, ShareNetwork};
 use bulkhead_model::scope::Scope;
 
 /// The ledger's chain for what belongs to no backend.
-fn chain() -> Result<BackendName, ManagerError> {
+pub(crate) fn chain() -> Result<BackendName, ManagerError> {
     HOST_CHAIN.parse().map_err(|error| ManagerError::invalid("chain", error))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::denial::Denial;
 use crate::records::Tables;
+use bulkhead_model::id::SecurityServiceId;
 use bulkhead_model::network::{SecurityService, ShareNetwork, ShareNetworkStatus};
 use bulkhead_model::scope::Scope;
 
@@ -25,9 +26,20 @@ pub(super) fn add_service(
     service: &SecurityService,
 ) -> Result<(), Denial> {
     change(tables, network, "adding a security service")?;
+    one_of_each_type(tables, network, service, None)
+}
+
+/// Whether a network would still have one security service of each type with this one, without `replaced`.
+pub(super) fn one_of_each_type(
+    tables: &Tables,
+    network: &ShareNetwork,
+    service: &SecurityService,
+    replaced: Option<SecurityServiceId>,
+) -> Result<(), Denial> {
     let of_type = network
         .security_services
         .iter()
+        .filter(|id| Some(**id) != replaced)
         .filter_map(|id| tables.security_service(&Scope::Everything, *id))
         .find(|other| other.service_type == service.service_type);
     match of_type {

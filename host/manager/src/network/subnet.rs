@@ -1,8 +1,9 @@
 //! Subnets of share networks with their metadata, and which security services a network has.
 
+use super::in_use::{change_services, require_checked};
 use super::request::METADATA_BYTES;
 use super::verbs::{alter, new_subnet};
-use super::{NewSubnet, find, find_service, policy};
+use super::{NetworkChange, NewSubnet, WhileInUse, find, find_service, policy};
 use crate::context::RequestContext;
 use crate::error::ManagerError;
 use crate::first_result::Identity;
@@ -11,9 +12,10 @@ use crate::manager::{Inner, Manager, Proposal};
 use crate::records::Change;
 use crate::request::check_metadata;
 use crate::runner::launch;
-use crate::share_server::subnet_metadata;
+use crate::share_server::{network_change, subnet_metadata};
 use bulkhead_model::id::{SecurityServiceId, ShareNetworkId, ShareNetworkSubnetId};
-use bulkhead_model::network::ShareNetwork;
+use bulkhead_model::network::{ShareNetwork, ShareNetworkStatus};
+use bulkhead_model::operation::Verb;
 use bulkhead_model::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,17 +25,20 @@ use tracing::instrument;
 const MOST_SUBNETS: usize = 16;
 
 impl Manager {
-    /// Add a subnet to a share network. Answers its id.
+    /// Add a subnet to a share network. Answers its id. Where share servers are in the network each gets addresses in it, by an operation of
+    /// its own, if `while_in_use` says so and their drivers have said that they could ([`Manager::check_share_network_change`]).
     ///
-    /// Fails with [`ManagerError::Conflict`] while the network is not `active` or something is on it.
+    /// Fails with [`ManagerError::Conflict`] while the network or something on it is not at rest, or the servers may or can not follow.
     pub async fn add_share_network_subnet(
         &self,
         context: &RequestContext,
         network: ShareNetworkId,
         new: NewSubnet,
+        while_in_use: WhileInUse,
     ) -> Result<ShareNetworkSubnetId, ManagerError> {
         let context = context.clone();
-        self.detached(async move |inner| add_subnet(&inner, &context, network, new).await).await
+        self.detached(async move |inner| add_subnet(&inner, &context, network, (new, while_in_use)).await)
+            .await
     }
 
     /// Set the metadata of a subnet, all of it. Share servers in it whose backend follows a key that was set or changed are told, each by an
@@ -66,18 +71,24 @@ impl Manager {
         self.detached(async move |inner| remove_subnet(&inner, &context, network, subnet).await).await
     }
 
-    /// Let share servers in a network join the directory of a security service. Idempotent.
+    /// Let share servers in a network join the directory of a security service. Idempotent. Those that are there follow, each by an operation
+    /// of its own, if `while_in_use` says so and their drivers have said that they could ([`Manager::check_share_network_change`]).
     ///
-    /// Fails with [`ManagerError::NotFound`] for either, and with [`ManagerError::Conflict`] if the network has one of that type already,
-    /// is not `active`, or something is on it.
+    /// Fails with [`ManagerError::NotFound`] for either, and with [`ManagerError::Conflict`] if the network has one of that type already, it
+    /// or something on it is not at rest, or the servers may or can not follow.
     pub async fn add_security_service(
         &self,
         context: &RequestContext,
         network: ShareNetworkId,
         service: SecurityServiceId,
+        while_in_use: WhileInUse,
     ) -> Result<Arc<ShareNetwork>, ManagerError> {
-        let context = context.clone();
-        self.detached(async move |inner| add_service(&inner, &context, network, service).await).await
+        let (context, change) = (context.clone(), NetworkChange::AddService { service });
+        self.detached(async move |inner| match while_in_use {
+            WhileInUse::Refuse => add_service(&inner, &context, network, service).await,
+            WhileInUse::Follow => change_services(&inner, &context, network, &change).await,
+        })
+        .await
     }
 
     /// Let share servers in a network join that directory no more.
@@ -99,35 +110,62 @@ async fn add_subnet(
     inner: &Arc<Inner>,
     context: &RequestContext,
     id: ShareNetworkId,
-    new: NewSubnet,
+    (new, while_in_use): (NewSubnet, WhileInUse),
 ) -> Result<ShareNetworkSubnetId, ManagerError> {
     context.require_change()?;
     new.check()?;
     let identity = Identity::of(context, "add-share-network-subnet", &(id, &new))?;
+    let wanted = NetworkChange::AddSubnet {
+        neutron_net_id: new.neutron_net_id.clone(),
+        neutron_subnet_id: new.neutron_subnet_id.clone(),
+    };
     let subnet = new_subnet(id, (new.neutron_net_id, new.neutron_subnet_id), new.metadata);
     let (cause, chain) = (super::cause_of(context), super::chain()?);
-    inner
+    let (added, started) = inner
         .transact(|tables| {
             let network = find(tables, &context.scope(), id)?;
             if let Some(first) = identity.first::<ShareNetworkSubnetId>(tables)? {
-                return Ok(Proposal::Settled(first));
+                return Ok(Proposal::Settled((first, Vec::new())));
             }
-            policy::change(tables, network, "adding a subnet")?;
+            let servers = match while_in_use {
+                WhileInUse::Refuse => {
+                    policy::change(tables, network, wanted.words())?;
+                    Vec::new()
+                }
+                WhileInUse::Follow => wanted.servers(inner, tables, context, id)?,
+            };
             if network.subnets.len() >= MOST_SUBNETS {
                 let what = "subnets of a share network";
                 return Err(ManagerError::LimitExceeded { what, limit: MOST_SUBNETS });
             }
+            require_checked(inner, id, &wanted, &servers)?;
             let mut change = Change::default();
+            let verb = |server| Verb::AddServerSubnet { server, subnet: subnet.id };
+            let told = (&context.request, &cause, &mut change);
+            let started = network_change::begin(inner, tables, (network, &servers), verb, told)?;
             change.note(
                 &cause,
                 format_args!("share-network/{id}"),
                 format_args!("subnet {} added", subnet.id),
             );
-            change.edit_share_network(tables, id, |network| network.subnets.push(subnet.clone()));
+            change.edit_share_network(tables, id, |network| {
+                network.subnets.push(subnet.clone());
+                if !started.is_empty() {
+                    network.status = ShareNetworkStatus::NetworkChange;
+                    network.added_subnet = Some(subnet.id);
+                }
+            });
             identity.remember(tables, &mut change, subnet.id);
-            Ok(Proposal::Commit(chain.clone(), change, subnet.id))
+            Ok(Proposal::Commit(chain.clone(), change, (subnet.id, started)))
         })
-        .await
+        .await?;
+    if !started.is_empty() {
+        inner.network_checks.forget(id);
+    }
+    for operation in started {
+        launch(inner, operation, Freshness::Journalled);
+    }
+    Ok(added)
 }
 
 #[instrument(name = "share_network.update_subnet", skip_all, fields(request.id = %context.request, share_network.id = %id))]

@@ -96,7 +96,7 @@ impl Manager {
 }
 
 /// A subnet of `network` that no addresses were taken for yet.
-pub(super) fn new_subnet(
+pub(crate) fn new_subnet(
     network: ShareNetworkId,
     (neutron_net_id, neutron_subnet_id): (Option<String>, Option<String>),
     metadata: BTreeMap<String, String>,
@@ -139,6 +139,7 @@ async fn create(
         description: new.description,
         status: ShareNetworkStatus::Active,
         subnets: vec![new_subnet(fresh, neutron, BTreeMap::new())],
+        added_subnet: None,
         security_services: Vec::new(),
         created_at: now,
         updated_at: now,

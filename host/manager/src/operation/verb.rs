@@ -36,6 +36,8 @@ pub(crate) const fn share_status_during(verb: &Verb) -> Option<ShareStatus> {
         | Verb::DeleteShareGroupSnapshot { .. }
         | Verb::SetUpShareServer { .. }
         | Verb::TearDownShareServer { .. }
+        | Verb::UpdateSecurityService { .. }
+        | Verb::AddServerSubnet { .. }
         | Verb::ManageShareServer { .. }
         | Verb::UnmanageShareServer { .. } => None,
     }
@@ -70,6 +72,8 @@ pub(crate) const fn share_status_after_failure(verb: &Verb) -> Option<ShareStatu
         | Verb::DeleteShareGroupSnapshot { .. }
         | Verb::SetUpShareServer { .. }
         | Verb::TearDownShareServer { .. }
+        | Verb::UpdateSecurityService { .. }
+        | Verb::AddServerSubnet { .. }
         | Verb::ManageShareServer { .. }
         | Verb::UnmanageShareServer { .. } => None,
     }
@@ -151,6 +155,10 @@ pub(crate) const fn step_of(verb: &Verb) -> &'static str {
         Verb::TearDownShareServer { .. } => {
             "calling share-servers.teardown-server, then giving back its addresses"
         }
+        Verb::UpdateSecurityService { .. } => "calling server-updates.update-security-service",
+        Verb::AddServerSubnet { .. } => {
+            "allocating addresses, then calling server-updates.update-network-allocations"
+        }
         Verb::ManageShareServer { .. } => "calling manage-servers.manage-server",
         Verb::UnmanageShareServer { .. } => "calling manage-servers.unmanage-server",
     }
@@ -196,6 +204,8 @@ pub(crate) const fn ability_of(verb: &Verb) -> Option<(Ability, &'static str)> {
         | Verb::DeleteShareGroupSnapshot { .. }
         | Verb::SetUpShareServer { .. }
         | Verb::TearDownShareServer { .. }
+        | Verb::UpdateSecurityService { .. }
+        | Verb::AddServerSubnet { .. }
         | Verb::ManageShareServer { .. }
         | Verb::UnmanageShareServer { .. } => None,
     }

@@ -25,7 +25,7 @@ use crate::records::{Change, Expect, Row, Stored, Tables};
 use crate::request::{Force, NewShare, Update, check_metadata, check_text};
 use crate::runner::launch;
 use crate::scheduler::{self, AskedShare, Wish};
-use crate::share_server::{self, network::NetworkWish};
+use crate::share_server::{self, network::NetworkWish, network_change};
 use crate::share_type;
 use crate::view::{ShareTypeView, ShareView};
 use bulkhead_model::ability::Ability;
@@ -413,7 +413,8 @@ pub(crate) fn facts(tables: &Tables, share: &Share, instance: &ShareInstance) ->
         .unfinished_of_share(share.id)
         .find(|operation| !operation.verb.runs_beside_others())
         .map(|operation| operation.verb.name())
-        .or_else(|| group::in_flight_on(tables, share));
+        .or_else(|| group::in_flight_on(tables, share))
+        .or_else(|| network_change::in_flight_under(tables, instance));
     ShareFacts {
         status: instance.status,
         rules_status: instance.access_rules_status,

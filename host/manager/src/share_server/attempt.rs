@@ -1,6 +1,6 @@
 //! One attempt at an operation on a share server: its gate, then the calls of its verb.
 
-use super::{managing, setup, subnet_metadata, teardown};
+use super::{managing, service_update, setup, subnet_addition, subnet_metadata, teardown};
 use crate::error::ManagerError;
 use crate::manager::Inner;
 use crate::runner::{Progress, Step, enter};
@@ -31,6 +31,12 @@ pub(crate) async fn attempt(
         Verb::UnmanageShareServer { server, .. } => managing::let_go(inner, &attempt, progress, server).await,
         Verb::UpdateSubnetMetadata { server, subnet, keys } => {
             subnet_metadata::run(inner, &attempt, progress, (server, subnet, &keys)).await
+        }
+        Verb::UpdateSecurityService { server, new, current } => {
+            service_update::run(inner, &attempt, progress, (server, new, current)).await
+        }
+        Verb::AddServerSubnet { server, subnet } => {
+            subnet_addition::run(inner, &attempt, progress, (server, subnet)).await
         }
         // Whoever calls this looks at the verb first.
         _ => Ok(Step::Ended),

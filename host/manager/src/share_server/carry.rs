@@ -1,10 +1,12 @@
 //! What driver calls about share servers are told, put together from the records.
 
+use crate::access::list::RuleList;
 use crate::group;
 use crate::records::Tables;
 use crate::share::for_driver;
+use bulkhead_model::access::AccessRule;
 use bulkhead_model::error::{CallError, DriverErrorCode};
-use bulkhead_model::id::{ShareNetworkId, ShareServerId};
+use bulkhead_model::id::{ShareInstanceId, ShareNetworkId, ShareNetworkSubnetId, ShareServerId};
 use bulkhead_model::network::{
     AllocationLabel, NetworkAllocation, NetworkInfo, SecurityService, ServerNetwork, ShareNetworkSubnet,
 };
@@ -14,6 +16,8 @@ use bulkhead_model::share::ShareForDriver;
 use bulkhead_model::share_group::{ShareGroupForDriver, ShareGroupSnapshotForDriver};
 use bulkhead_model::share_server::ShareServer;
 use bulkhead_model::snapshot::SnapshotForDriver;
+use bulkhead_model::status::AccessRuleState;
+use std::collections::BTreeMap;
 
 fn missing(what: &str, id: impl std::fmt::Display) -> CallError {
     CallError::Host { reason: format!("{what} {id} has no record") }
@@ -25,12 +29,21 @@ pub(super) fn server(tables: &Tables, id: ShareServerId) -> Result<ShareServer, 
     Ok((*server.value).clone())
 }
 
-/// The subnet a server is in.
+/// The subnet a server was made in.
 pub(super) fn subnet(tables: &Tables, server: &ShareServer) -> Result<ShareNetworkSubnet, CallError> {
+    subnet_of(tables, server, server.subnet)
+}
+
+/// A subnet of a server's network.
+pub(super) fn subnet_of(
+    tables: &Tables,
+    server: &ShareServer,
+    id: ShareNetworkSubnetId,
+) -> Result<ShareNetworkSubnet, CallError> {
     let network = tables.share_network(&Scope::Everything, server.share_network);
-    let subnet = network.and_then(|network| network.subnet(server.subnet).cloned());
+    let subnet = network.and_then(|network| network.subnet(id).cloned());
     subnet.ok_or_else(|| {
-        let gone = format!("share network subnet {} is not there any more", server.subnet);
+        let gone = format!("share network subnet {id} is not there any more");
         super::setup::refused(DriverErrorCode::BadNetworkConfiguration, &gone)
     })
 }
@@ -44,23 +57,76 @@ pub(super) fn security_services(tables: &Tables, network: ShareNetworkId) -> Vec
         .collect()
 }
 
-/// The network of a server with these addresses.
+/// The network of a server with these addresses, each in its subnet. Those of no known subnet are in the first.
 pub(super) fn network(
     server: &ShareServer,
-    subnet: ShareNetworkSubnet,
+    subnets: Vec<ShareNetworkSubnet>,
     allocations: &[NetworkAllocation],
 ) -> ServerNetwork {
-    let of = |label| {
-        let wanted = move |one: &&NetworkAllocation| one.label == label;
-        allocations.iter().filter(wanted).cloned().collect::<Vec<_>>()
-    };
+    let (admin, mut user): (Vec<_>, Vec<_>) =
+        allocations.iter().cloned().partition(|one| one.label == AllocationLabel::Admin);
+    let mut networks = Vec::with_capacity(subnets.len());
+    for subnet in subnets.into_iter().rev() {
+        let is_first = subnet.id == server.subnet;
+        let (here, elsewhere) =
+            user.into_iter().partition(|one| is_first || one.subnet_id == Some(subnet.id));
+        user = elsewhere;
+        networks.push(NetworkInfo { subnet, network_allocations: here });
+    }
+    networks.reverse();
     ServerNetwork {
         server_id: server.id,
-        networks: vec![NetworkInfo { subnet, network_allocations: of(AllocationLabel::User) }],
-        admin_network_allocations: of(AllocationLabel::Admin),
+        networks,
+        admin_network_allocations: admin,
         security_services: server.security_services.clone(),
         backend_details: server.backend_details.clone(),
     }
+}
+
+/// The network of a server in service, as its record has it.
+pub(super) fn network_of(tables: &Tables, server: &ShareServer) -> Result<ServerNetwork, CallError> {
+    let subnets = server.subnets().map(|id| subnet_of(tables, server, id)).collect::<Result<_, _>>()?;
+    Ok(network(server, subnets, &server.network_allocations))
+}
+
+/// All share instances on a server.
+pub(super) fn shares_on(tables: &Tables, server: ShareServerId) -> Vec<ShareForDriver> {
+    let of = |instance: &crate::records::Stored<_>| {
+        let instance: &bulkhead_model::share::ShareInstance = &instance.value;
+        let share = tables.share(&Scope::Everything, instance.share)?;
+        Some(for_driver(tables, share, instance))
+    };
+    tables.instances_on_server(server).filter_map(of).collect()
+}
+
+/// The rules in force of all share instances on a server. Those in error are not: nothing at the backend follows from them.
+pub(super) fn rules_on(tables: &Tables, server: ShareServerId) -> BTreeMap<ShareInstanceId, Vec<AccessRule>> {
+    let rules = |instance| {
+        let all = RuleList::read(tables, instance);
+        let active = all.iter().filter(|rule| rule.state == AccessRuleState::Active);
+        active.map(|rule| rule.rule.clone()).collect()
+    };
+    tables.instances_on_server(server).map(|instance| (instance.id, rules(instance.id))).collect()
+}
+
+/// All snapshot instances of share instances on a server.
+pub(super) fn snapshots_on(tables: &Tables, server: ShareServerId) -> Vec<SnapshotForDriver> {
+    let mut found = Vec::new();
+    for instance in tables.instances_on_server(server) {
+        let Some(share) = tables.share(&Scope::Everything, instance.share) else { continue };
+        for snapshot in tables.snapshots_of(instance.share) {
+            let on_it =
+                tables.snapshot_instances_of(snapshot.id).find(|one| one.share_instance == instance.id);
+            found.extend(on_it.map(|on_it| SnapshotForDriver {
+                id: on_it.id,
+                snapshot: snapshot.id,
+                size: snapshot.size,
+                provider_location: on_it.provider_location.clone(),
+                share: for_driver(tables, share, instance),
+            }));
+        }
+    }
+    found
 }
 
 /// A share that needs a server, with what it is made from and its group.

@@ -12,7 +12,8 @@
 //! server waits for it without holding a slot. `provide` chooses, under one lock for the subnet, and commits the choice; `setup` and
 //! `teardown` make the driver's calls, `managing` those of servers that were made outside, `subnet_metadata` those by which they follow a
 //! subnet; `cleanup` looks for servers that nothing is on;
-//! `policy` says what is accepted when, `room` how much a server holds, `verbs` is what people ask for.
+//! `network_change` begins and ends what servers in service do when their network changes, `service_update` and `subnet_addition` call the
+//! driver for that; `policy` says what is accepted when, `room` how much a server holds, `verbs` is what people ask for.
 //!
 //! Addresses: the record of a server is committed before any is allocated, and goes after all have been given back, so that none is ever
 //! kept for a server that is not there. Once the driver may have been told of a server ([`ShareServer::may_exist`]) its addresses stay
@@ -28,12 +29,15 @@ mod carry;
 mod cleanup;
 mod managing;
 pub(crate) mod network;
+pub(crate) mod network_change;
 mod policy;
 pub(crate) mod provide;
 pub(crate) mod recovery;
 mod room;
+mod service_update;
 pub(crate) mod settle;
 mod setup;
+mod subnet_addition;
 pub(crate) mod subnet_metadata;
 mod teardown;
 mod verbs;

@@ -22,6 +22,13 @@ pub(crate) struct NetworkWish<'a> {
     pub(crate) extra_specs: &'a BTreeMap<String, String>,
 }
 
+/// What is denied of a network that is not active.
+const MAKING: &str = "making something on it";
+
+fn status_of(tables: &Tables, id: ShareNetworkId) -> Option<ShareNetworkStatus> {
+    Some(tables.share_network(&Scope::Everything, id)?.status)
+}
+
 /// The network that something new is on; none where no share server is asked for.
 ///
 /// Fails with [`ManagerError::NotFound`] for a network that is not the caller's project's, and with the reason for one that does not fit.
@@ -33,6 +40,11 @@ pub(crate) fn of_new(
     if let Some((of, inherited)) = wish.inherited {
         if wish.named.is_some() && wish.named != inherited {
             return Err(Denial::OtherNetwork { of }.into());
+        }
+        if let Some(status) =
+            inherited.and_then(|id| status_of(tables, id)).filter(|one| *one != ShareNetworkStatus::Active)
+        {
+            return Err(Denial::NetworkStatus { what: MAKING, status }.into());
         }
         return match (wants_share_servers(wish.extra_specs), inherited) {
             (true, None) => Err(Denial::ServersWithoutNetwork.into()),
@@ -51,7 +63,7 @@ pub(crate) fn of_new(
     let network =
         tables.share_network(&own, id).ok_or_else(|| ManagerError::not_found("share network", id))?;
     if network.status != ShareNetworkStatus::Active {
-        return Err(Denial::NetworkStatus { what: "making something on it", status: network.status }.into());
+        return Err(Denial::NetworkStatus { what: MAKING, status: network.status }.into());
     }
     if subnet_of(tables, id).is_none() {
         return Err(Denial::NoDefaultSubnet.into());

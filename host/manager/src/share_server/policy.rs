@@ -69,7 +69,10 @@ pub(super) fn rests(status: ShareServerStatus) -> Result<(), ManagerError> {
 /// The status a server has once `verb` has failed; none if the verb is about no server.
 pub(super) const fn status_after_failure(verb: &Verb) -> Option<ShareServerStatus> {
     match verb {
-        Verb::SetUpShareServer { .. } | Verb::TearDownShareServer { .. } => Some(ShareServerStatus::Error),
+        Verb::SetUpShareServer { .. }
+        | Verb::TearDownShareServer { .. }
+        | Verb::UpdateSecurityService { .. }
+        | Verb::AddServerSubnet { .. } => Some(ShareServerStatus::Error),
         Verb::ManageShareServer { .. } => Some(ShareServerStatus::ManageError),
         Verb::UnmanageShareServer { .. } => Some(ShareServerStatus::UnmanageError),
         _ => None,

@@ -292,6 +292,7 @@ fn move_into_new(
         backend: needy.placement.backend.clone(),
         share_network: needy.network,
         subnet,
+        further_subnets: Vec::new(),
         status: ShareServerStatus::Creating,
         identifier: None,
         is_auto_deletable: true,

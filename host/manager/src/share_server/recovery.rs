@@ -1,10 +1,12 @@
 //! Servers that are transient without an operation, which cannot come from this program (see [`crate::recovery`]), and addresses that are
 //! kept for servers that are not there.
 
+use super::network_change;
 use crate::error::ManagerError;
 use crate::manager::{Inner, Proposal};
+use crate::network::chain;
 use crate::records::{Cause, Change, Tables};
-use bulkhead_model::id::ShareServerId;
+use bulkhead_model::id::{ShareNetworkId, ShareServerId};
 use bulkhead_model::scope::Scope;
 use bulkhead_model::share_server::ShareServerStatus;
 
@@ -15,7 +17,23 @@ pub(crate) async fn repair(inner: &Inner) -> Result<(), ManagerError> {
         tracing::error!(share_server.id = %id, "the share server was in a transient status without an operation; it is put in error");
         repair_server(inner, id).await?;
     }
+    let networks = network_change::left_in_change(&inner.records.read());
+    for id in networks {
+        tracing::error!(share_network.id = %id, "the share network was in change without a server that is; it goes on");
+        release_network(inner, id).await?;
+    }
     Ok(())
+}
+
+async fn release_network(inner: &Inner, id: ShareNetworkId) -> Result<(), ManagerError> {
+    let chain = chain()?;
+    inner
+        .transact(|tables| {
+            let mut change = Change::default();
+            network_change::release(tables, id, &mut change);
+            Ok(Proposal::Commit(chain.clone(), change, ()))
+        })
+        .await
 }
 
 fn without_owner(tables: &Tables) -> Vec<ShareServerId> {

@@ -1,5 +1,6 @@
 //! What the end of an operation on a server does to the records, and to those who wait for it.
 
+use super::network_change;
 use super::policy::status_after_failure;
 use crate::error::ManagerError;
 use crate::journal::{End, cause_of, unfinished};
@@ -21,6 +22,9 @@ pub(crate) fn fail(
     let (Some(id), Some(status)) = (operation.verb.server(), status_after_failure(&operation.verb)) else {
         return;
     };
+    if operation.verb.changes_servers_network() {
+        return network_change::fail(tables, operation, cause, change);
+    }
     let is_set_up = matches!(operation.verb, Verb::SetUpShareServer { .. });
     change.edit_server(tables, id, cause, |server| {
         server.status = status;

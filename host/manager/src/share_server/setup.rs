@@ -95,7 +95,7 @@ async fn prepare(
         Err(error) => return Ok(Err(error)),
         Ok(()) => {}
     }
-    let network = carry::network(&server, subnet, &kept.allocations);
+    let network = carry::network(&server, vec![subnet], &kept.allocations);
     if let Err(invalid) = network.check_segmentation() {
         return Ok(Err(refused(DriverErrorCode::BadNetworkConfiguration, &invalid)));
     }
@@ -257,7 +257,7 @@ async fn alter(
 }
 
 /// What a failed set-up tells of what is there: its tear-down gets it (contract 0.3, 10).
-async fn keep_details(
+pub(super) async fn keep_details(
     inner: &Inner,
     attempt: &Attempt,
     id: ShareServerId,

@@ -35,7 +35,7 @@ pub(crate) fn begin(
     let changed: BTreeSet<String> =
         wanted.iter().filter(|(key, value)| is_changed(key, value)).map(|(key, _)| key.clone()).collect();
     let mut started = Vec::new();
-    for server in tables.all_servers(&Scope::Everything).filter(|server| server.subnet == subnet.id) {
+    for server in tables.all_servers(&Scope::Everything).filter(|server| server.serves(subnet.id)) {
         let keys = followed(inner, server, &changed);
         if keys.is_empty() {
             continue;
@@ -57,13 +57,18 @@ pub(crate) fn begin(
 /// The changed keys that a server's backend is told of. Before its driver was loaded for the first time nobody knows which it follows: then
 /// all of them, and the call decides.
 fn followed(inner: &Inner, server: &Stored<ShareServer>, changed: &BTreeSet<String>) -> BTreeSet<String> {
-    if !matches!(server.status, ShareServerStatus::Active | ShareServerStatus::Creating) {
+    if server.status != ShareServerStatus::Active && !soon_serves(server.status) {
         return BTreeSet::new();
     }
     let loaded = inner.backends.get(&server.backend).and_then(|backend| backend.loaded());
     let is_followed =
         |key: &&String| loaded.as_ref().is_none_or(|one| one.updatable_subnet_metadata.contains(key));
     changed.iter().filter(is_followed).cloned().collect()
+}
+
+/// Whether an operation is at work after which a server follows.
+const fn soon_serves(status: ShareServerStatus) -> bool {
+    matches!(status, ShareServerStatus::Creating | ShareServerStatus::NetworkChange)
 }
 
 /// One attempt at letting a server follow.
@@ -74,11 +79,11 @@ pub(super) async fn run(
     (server, subnet, keys): (ShareServerId, ShareNetworkSubnetId, &BTreeSet<String>),
 ) -> Result<Step, ManagerError> {
     let status = inner.records.read().server(&Scope::Everything, server).map(|server| server.status);
-    if status == Some(ShareServerStatus::Creating) {
+    if status.is_some_and(soon_serves) {
         let waits = OperationFailure {
             code: "busy".to_owned(),
             blame: Blame::Host,
-            message: "the share server is being made; it follows the metadata then".to_owned(),
+            message: "the share server is being made or changed; it follows the metadata then".to_owned(),
         };
         inner.wait(attempt.operation.id, "waiting for the share server", waits).await?;
         return Ok(Step::Wait);

@@ -50,14 +50,15 @@ impl Manager {
         id: ShareServerId,
     ) -> Result<ShareServerView, ManagerError> {
         let tables = self.inner.records.read();
-        Ok(view_of(&tables, find(&tables, scope, id)?))
+        Ok(view_of(&self.inner, &tables, find(&tables, scope, id)?))
     }
 
     /// All share servers inside `scope`, oldest first.
     #[must_use]
     pub fn list_share_servers(&self, scope: &Scope) -> Vec<ShareServerView> {
         let tables = self.inner.records.read();
-        let mut views: Vec<_> = tables.all_servers(scope).map(|server| view_of(&tables, server)).collect();
+        let mut views: Vec<_> =
+            tables.all_servers(scope).map(|server| view_of(&self.inner, &tables, server)).collect();
         views.sort_by_key(|view| (view.server.created_at, view.server.id));
         views
     }
@@ -113,12 +114,13 @@ impl Manager {
     }
 }
 
-fn view_of(tables: &Tables, server: &Stored<ShareServer>) -> ShareServerView {
+fn view_of(inner: &Inner, tables: &Tables, server: &Stored<ShareServer>) -> ShareServerView {
     let network = tables.share_network(&Scope::Everything, server.share_network);
     ShareServerView {
         server: Arc::clone(&server.value),
         share_network_name: network.and_then(|network| network.name.clone()),
         shares: tables.instances_on_server(server.id).count(),
+        can_be_changed: inner.changes_servers(&server.backend),
         operation: tables
             .unfinished_of_share(server.id.queue())
             .next()
@@ -179,7 +181,7 @@ async fn manage(
         launch(inner, operation, Freshness::Journalled);
     }
     let tables = inner.records.read();
-    Ok(view_of(&tables, find(&tables, &Scope::Everything, id)?))
+    Ok(view_of(inner, &tables, find(&tables, &Scope::Everything, id)?))
 }
 
 type Started = (ShareServerId, Option<OperationId>);
@@ -211,6 +213,7 @@ fn propose_management(
         backend: new.backend.clone(),
         share_network: new.share_network,
         subnet,
+        further_subnets: Vec::new(),
         status: ShareServerStatus::ManageStarting,
         identifier: Some(new.identifier.clone()),
         is_auto_deletable: false,
@@ -305,7 +308,7 @@ async fn reset(
         })
         .await?;
     let tables = inner.records.read();
-    Ok(view_of(&tables, find(&tables, &Scope::Everything, id)?))
+    Ok(view_of(inner, &tables, find(&tables, &Scope::Everything, id)?))
 }
 
 /// What an operation on a server is about.

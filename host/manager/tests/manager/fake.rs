@@ -9,8 +9,11 @@ use bulkhead_model::access::{AccessLevel, AccessOutcome, AccessTo, AccessUpdate}
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::{CallError, DriverError, DriverErrorCode};
 use bulkhead_model::export::ExportLocation;
-use bulkhead_model::id::{AccessRuleId, ShareGroupId, ShareInstanceId, ShareServerId, SnapshotInstanceId};
+use bulkhead_model::id::{
+    AccessRuleId, SecurityServiceId, ShareGroupId, ShareInstanceId, ShareServerId, SnapshotInstanceId,
+};
 use bulkhead_model::migration::Compatibility;
+use bulkhead_model::server_update::RulesOfShares;
 use bulkhead_model::share::{EnsuredShare, ShareForDriver, ShareProgress};
 use bulkhead_model::share_group::Consistency;
 use bulkhead_model::size::Gibibytes;
@@ -57,6 +60,10 @@ pub struct World {
     pub followed: Vec<BTreeMap<String, String>>,
     /// What servers were told of the metadata of their subnets.
     pub followed_subnets: Vec<(ShareServerId, BTreeMap<String, String>)>,
+    /// The security services that servers came to use while they were in service.
+    pub services: BTreeMap<ShareServerId, Vec<SecurityServiceId>>,
+    /// What it says of rules when a server uses another security service.
+    pub rules_after_update: RulesOfShares,
     /// What it goes on with by itself.
     pub pending: BTreeMap<ShareInstanceId, Work>,
     /// How far the shares that move are.

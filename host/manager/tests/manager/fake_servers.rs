@@ -4,13 +4,19 @@ use crate::fake::{FakeDriver, World, answered};
 use async_trait::async_trait;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::{CallError, DriverErrorCode};
+use bulkhead_model::export::ExportLocation;
 use bulkhead_model::id::{ShareInstanceId, ShareServerId};
 use bulkhead_model::network::{NetworkAllocation, SecurityService, ServerNetwork, SubnetMetadataUpdate};
+use bulkhead_model::replica::{SnapshotProgress, SnapshotUpdate};
+use bulkhead_model::server_update::{
+    AllocationChange, AllocationOutcome, RulesOfShares, ServiceChange, SubnetAddition,
+};
 use bulkhead_model::share::ShareForDriver;
 use bulkhead_model::share_server::{
     ManagedServer, ServerChoice, ServerChoiceForGroup, ServerChoiceForShare, ServerForDriver, ServerOutcome,
     ServerRequest, choice_for_group, choice_for_share,
 };
+use bulkhead_model::snapshot::SnapshotForDriver;
 use bulkhead_sandbox::{NetworkProvider, ServerDriver};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -29,6 +35,8 @@ pub struct ServerWays {
     pub keeps: bool,
     /// The pools that each reaches.
     pub pools: BTreeSet<String>,
+    /// Whether it says that none could be changed in service.
+    pub denies: bool,
 }
 
 /// A server at the backend.
@@ -125,6 +133,86 @@ impl ServerDriver for FakeDriver {
             world.servers.remove(&server.id);
             world.torn_down.insert(server.id, server.backend_details.clone());
             Ok(())
+        })
+        .await
+    }
+
+    async fn check_security_service_update(
+        &self,
+        reason: &CallReason,
+        change: &ServiceChange,
+    ) -> Result<bool, CallError> {
+        assert_eq!(change.network.server_id, change.server.id, "the network is the server's");
+        let could = !self.servers.denies;
+        self.perform(("check-security-service-update", reason), (None, ""), |_| Ok(could)).await
+    }
+
+    async fn update_security_service(
+        &self,
+        reason: &CallReason,
+        change: &ServiceChange,
+    ) -> Result<RulesOfShares, CallError> {
+        let (id, new) = (change.server.id, change.new_service.id);
+        let current = change.current_service.as_ref().map(|service| service.id);
+        let known: BTreeSet<_> = change.shares.iter().map(|share| share.id).collect();
+        assert_eq!(change.rules.keys().copied().collect::<BTreeSet<_>>(), known, "rules of each share");
+        self.perform(("update-security-service", reason), gate(id), |world| {
+            assert_eq!(world.servers.get(&id).map(|held| held.shares.clone()), Some(known), "all shares");
+            let used = world.services.entry(id).or_default();
+            used.retain(|one| *one != new && Some(*one) != current);
+            used.push(new);
+            Ok(world.rules_after_update.clone())
+        })
+        .await
+    }
+
+    async fn check_network_allocations_update(
+        &self,
+        reason: &CallReason,
+        addition: &SubnetAddition,
+    ) -> Result<bool, CallError> {
+        assert_eq!(addition.new_subnet.cidr, None, "nothing is allocated in it yet");
+        let could = !self.servers.denies;
+        self.perform(("check-network-allocations-update", reason), (None, ""), |_| Ok(could)).await
+    }
+
+    async fn update_network_allocations(
+        &self,
+        reason: &CallReason,
+        change: &AllocationChange,
+    ) -> Result<AllocationOutcome, CallError> {
+        let (id, network) = (change.server.id, &change.new_network);
+        let of_tenant = network.networks.iter().flat_map(|info| addresses(&info.network_allocations));
+        let entrances: Vec<IpAddr> = of_tenant.collect();
+        let all: BTreeSet<IpAddr> =
+            entrances.iter().copied().chain(addresses(&network.admin_network_allocations)).collect();
+        let located = |share: &ShareForDriver| {
+            let at = |address: &IpAddr| ExportLocation {
+                path: format!("{address}:/{}", share.id),
+                admin_only: false,
+                preferred: false,
+                metadata: BTreeMap::new(),
+            };
+            (share.id, entrances.iter().map(at).collect())
+        };
+        let snapshot = |snapshot: &SnapshotForDriver| SnapshotUpdate {
+            id: snapshot.id,
+            progress: SnapshotProgress::Available,
+            provider_location: Some("elsewhere".to_owned()),
+            export_locations: None,
+        };
+        self.perform(("update-network-allocations", reason), gate(id), |world| {
+            let held = world.servers.get_mut(&id).expect("it is at the backend");
+            assert!(
+                held.addresses.is_subset(&all) && change.server.addresses == all,
+                "the host has them all"
+            );
+            held.addresses = all;
+            Ok(AllocationOutcome {
+                export_locations: change.shares.iter().map(located).collect(),
+                snapshots: change.snapshots.iter().map(snapshot).collect(),
+                backend_details: Some(BTreeMap::from([("port".to_owned(), "8".to_owned())])),
+            })
         })
         .await
     }

@@ -42,6 +42,8 @@ mod server;
 mod server_crash;
 mod server_managing;
 mod server_room;
+mod server_updates;
+mod server_updates_subnet;
 mod share;
 mod share_type;
 mod shelf;

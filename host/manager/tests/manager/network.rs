@@ -3,6 +3,7 @@
 use crate::house::{House, code, open, operator, other_tenant, reviewer, tenant, with_key};
 use bulkhead_manager::{
     NewSecurityService, NewShareNetwork, NewSubnet, Password, SecurityServiceUpdate, ShareNetworkUpdate,
+    WhileInUse,
 };
 use bulkhead_model::id::SecurityServiceId;
 use bulkhead_model::network::{SecurityService, SecurityServiceType, ShareNetwork, ShareNetworkStatus};
@@ -61,9 +62,16 @@ async fn a_request_with_the_same_key_makes_one_network_and_one_subnet() {
     assert_eq!(code(other), "idempotency-key-reused");
     let context = with_key("two");
     let new = NewSubnet::default;
-    let first_subnet =
-        house.manager.add_share_network_subnet(&context, first.id, new()).await.expect("added");
-    let again = house.manager.add_share_network_subnet(&context, first.id, new()).await.expect("found");
+    let first_subnet = house
+        .manager
+        .add_share_network_subnet(&context, first.id, new(), WhileInUse::Refuse)
+        .await
+        .expect("added");
+    let again = house
+        .manager
+        .add_share_network_subnet(&context, first.id, new(), WhileInUse::Refuse)
+        .await
+        .expect("found");
     assert_eq!(first_subnet, again);
     assert_eq!(house.manager.show_share_network(&House::scope(), first.id).expect("there").subnets.len(), 2);
 }
@@ -81,13 +89,23 @@ async fn nobody_reaches_the_networks_and_services_of_another_project() {
     let words = ShareNetworkUpdate::default;
     assert_eq!(code(house.manager.update_share_network(&stranger, made.id, words()).await), "not-found");
     assert_eq!(code(house.manager.delete_share_network(&stranger, made.id).await), "not-found");
-    let subnet = house.manager.add_share_network_subnet(&stranger, made.id, NewSubnet::default()).await;
+    let subnet = house
+        .manager
+        .add_share_network_subnet(&stranger, made.id, NewSubnet::default(), WhileInUse::Refuse)
+        .await;
     assert_eq!(code(subnet), "not-found");
-    assert_eq!(code(house.manager.add_security_service(&stranger, made.id, own.id).await), "not-found");
+    assert_eq!(
+        code(house.manager.add_security_service(&stranger, made.id, own.id, WhileInUse::Refuse).await),
+        "not-found"
+    );
     assert_eq!(code(house.manager.delete_security_service(&stranger, own.id).await), "not-found");
     let theirs = house.manager.create_security_service(&stranger, ldap("theirs")).await.expect("made");
-    assert_eq!(code(house.manager.add_security_service(&tenant(), made.id, theirs.id).await), "not-found");
-    let crossed = house.manager.add_security_service(&operator(), made.id, theirs.id).await;
+    assert_eq!(
+        code(house.manager.add_security_service(&tenant(), made.id, theirs.id, WhileInUse::Refuse).await),
+        "not-found"
+    );
+    let crossed =
+        house.manager.add_security_service(&operator(), made.id, theirs.id, WhileInUse::Refuse).await;
     assert_eq!(code(crossed), "not-found", "not even for an operator");
     assert_eq!(code(house.manager.create_share_network(&reviewer(), named("x")).await), "forbidden");
 }
@@ -98,7 +116,9 @@ async fn a_network_has_one_security_service_of_each_type_which_stays_while_it_is
     let made = network(&house).await;
     let (one, other) = (service(&house, ldap("one")).await, service(&house, ldap("other")).await);
     let kerberos = service(&house, NewSecurityService::of_type(SecurityServiceType::Kerberos)).await;
-    let add = async |id: SecurityServiceId| house.manager.add_security_service(&tenant(), made.id, id).await;
+    let add = async |id: SecurityServiceId| {
+        house.manager.add_security_service(&tenant(), made.id, id, WhileInUse::Refuse).await
+    };
     add(one.id).await.expect("added");
     assert_eq!(add(one.id).await.expect("again").security_services, [one.id]);
     assert_eq!(code(add(other.id).await), "security-service-of-type");
@@ -123,15 +143,18 @@ async fn a_network_in_error_is_left_as_it_is_until_an_operator_says_otherwise() 
     let (made, own) = (network(&house).await, service(&house, ldap("own")).await);
     let reset = async |status| house.manager.reset_share_network_status(&operator(), made.id, status).await;
     reset(ShareNetworkStatus::Error).await.expect("reset");
-    let added = house.manager.add_security_service(&tenant(), made.id, own.id).await;
+    let added = house.manager.add_security_service(&tenant(), made.id, own.id, WhileInUse::Refuse).await;
     assert_eq!(code(added), "share-network-status");
-    let subnet = house.manager.add_share_network_subnet(&tenant(), made.id, NewSubnet::default()).await;
+    let subnet = house
+        .manager
+        .add_share_network_subnet(&tenant(), made.id, NewSubnet::default(), WhileInUse::Refuse)
+        .await;
     assert_eq!(code(subnet), "share-network-status");
     let by_tenant =
         house.manager.reset_share_network_status(&tenant(), made.id, ShareNetworkStatus::Active).await;
     assert_eq!(code(by_tenant), "forbidden");
     reset(ShareNetworkStatus::Active).await.expect("reset");
-    house.manager.add_security_service(&tenant(), made.id, own.id).await.expect("added");
+    house.manager.add_security_service(&tenant(), made.id, own.id, WhileInUse::Refuse).await.expect("added");
 }
 
 #[tokio::test]
@@ -139,21 +162,34 @@ async fn subnets_come_and_go() {
     let house = House::new().await;
     let made = network(&house).await;
     let new = NewSubnet { neutron_net_id: Some("n".to_owned()), ..NewSubnet::default() };
-    assert_eq!(code(house.manager.add_share_network_subnet(&tenant(), made.id, new).await), "invalid");
+    assert_eq!(
+        code(house.manager.add_share_network_subnet(&tenant(), made.id, new, WhileInUse::Refuse).await),
+        "invalid"
+    );
     let new = NewSubnet {
         neutron_net_id: Some("n".to_owned()),
         neutron_subnet_id: Some("s".to_owned()),
         ..NewSubnet::default()
     };
-    let added = house.manager.add_share_network_subnet(&tenant(), made.id, new).await.expect("added");
+    let added = house
+        .manager
+        .add_share_network_subnet(&tenant(), made.id, new, WhileInUse::Refuse)
+        .await
+        .expect("added");
     let remove = async || house.manager.remove_share_network_subnet(&tenant(), made.id, added).await;
     remove().await.expect("removed");
     assert_eq!(code(remove().await), "not-found");
     for _ in 0..15 {
-        let more = house.manager.add_share_network_subnet(&tenant(), made.id, NewSubnet::default()).await;
+        let more = house
+            .manager
+            .add_share_network_subnet(&tenant(), made.id, NewSubnet::default(), WhileInUse::Refuse)
+            .await;
         more.expect("added");
     }
-    let full = house.manager.add_share_network_subnet(&tenant(), made.id, NewSubnet::default()).await;
+    let full = house
+        .manager
+        .add_share_network_subnet(&tenant(), made.id, NewSubnet::default(), WhileInUse::Refuse)
+        .await;
     assert_eq!(code(full), "limit-exceeded");
 }
 

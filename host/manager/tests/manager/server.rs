@@ -67,6 +67,7 @@ async fn network_with(
         description: None,
         status: ShareNetworkStatus::Active,
         subnets: vec![subnet],
+        added_subnet: None,
         security_services: Vec::new(),
         created_at: now,
         updated_at: now,
@@ -82,7 +83,7 @@ pub async fn provider(store: Arc<dyn Store>) -> Arc<dyn NetworkProvider> {
     provider_of(store, &["10.0.0.1"], 24).await
 }
 
-async fn provider_of(store: Arc<dyn Store>, user: &[&str], mask: u8) -> Arc<dyn NetworkProvider> {
+pub async fn provider_of(store: Arc<dyn Store>, user: &[&str], mask: u8) -> Arc<dyn NetworkProvider> {
     let declared = |gateway: &str, mask: u8| -> NetworkDeclaration {
         serde_json::from_value(serde_json::json!({ "gateway": gateway, "mask": mask }))
             .expect("a declaration")
@@ -147,7 +148,7 @@ impl Street {
     }
 
     /// With addresses from `networks`, and the subnet of the second network as it is altered.
-    async fn at(
+    pub async fn at(
         networks: Arc<dyn NetworkProvider>,
         prepare: impl FnOnce(&mut FakeDriver),
         adjust: impl FnOnce(&mut ManagerSettings),

@@ -4,9 +4,11 @@ use crate::crash::{Death, MortalStore, at_every_point};
 use crate::fake::{Act, FakeDriver, World, answered};
 use crate::house::{open_with, operator, ready, settled, tenant, until};
 use crate::server::{makes_servers, network, on_servers, provider, share_on};
-use bulkhead_manager::{Force, ManageServer, Manager};
+use crate::server_updates::{answer, service};
+use bulkhead_manager::{Force, ManageServer, Manager, NetworkChange, NewSubnet, WhileInUse};
 use bulkhead_model::error::DriverErrorCode;
 use bulkhead_model::id::{ShareId, ShareNetworkId};
+use bulkhead_model::network::ShareNetworkStatus;
 use bulkhead_model::operation::OperationState;
 use bulkhead_model::scope::Scope;
 use bulkhead_model::share_server::ShareServerStatus;
@@ -33,6 +35,8 @@ enum Story {
     Failing,
     /// A server is taken over and let go.
     Managing,
+    /// A server in service uses another security service, then serves one more subnet.
+    Changing,
 }
 
 struct Home {
@@ -91,6 +95,36 @@ async fn follows(manager: &Manager, network: ShareNetworkId) {
     settled(manager).await;
 }
 
+/// A security service and a subnet come to a network whose servers are asked first.
+async fn changes(manager: &Manager, network: ShareNetworkId) {
+    let service = service(manager).await;
+    assert!(answer(manager, network, &NetworkChange::AddService { service }).await);
+    manager.add_security_service(&tenant(), network, service, WhileInUse::Follow).await.expect("accepted");
+    settled(manager).await;
+    let subnet = NetworkChange::AddSubnet { neutron_net_id: None, neutron_subnet_id: None };
+    assert!(answer(manager, network, &subnet).await);
+    let new = NewSubnet::default();
+    manager.add_share_network_subnet(&tenant(), network, new, WhileInUse::Follow).await.expect("accepted");
+    settled(manager).await;
+}
+
+/// Every network is active, and its servers use all its services and serve all its subnets.
+fn assert_followed(manager: &Manager, world: &Mutex<World>, told: &str) {
+    for network in manager.list_share_networks(&Scope::Everything) {
+        assert_eq!(network.status, ShareNetworkStatus::Active, "{told}");
+        let servers = manager.list_share_servers(&Scope::Everything);
+        for view in servers.iter().filter(|view| view.server.share_network == network.id) {
+            let server = &view.server;
+            assert!(network.subnets.iter().all(|subnet| server.serves(subnet.id)), "{told}: {server:#?}");
+            let used: Vec<_> = server.security_services.iter().map(|service| service.id).collect();
+            assert_eq!(used, network.security_services, "{told}");
+            let world = world.lock().expect("the world");
+            let told_to_driver = world.services.get(&server.id).cloned().unwrap_or_default();
+            assert_eq!(told_to_driver, network.security_services, "{told}");
+        }
+    }
+}
+
 async fn gone(manager: &Manager, share: ShareId) {
     manager.delete_share(&tenant(), share, Force::No).await.expect("accepted");
     settled(manager).await;
@@ -111,6 +145,10 @@ async fn tell(manager: &Manager, story: Story, networks: [ShareNetworkId; 2]) {
         Story::Failing => {
             let share = made(manager, first).await;
             gone(manager, share).await;
+        }
+        Story::Changing => {
+            made(manager, first).await;
+            changes(manager, first).await;
         }
         Story::Managing => {
             let named = ManageServer {
@@ -178,7 +216,7 @@ fn put_right(durable: &Durable, story: Story, told: &str) {
         let home = durable.open(&Death::never(), Story::Usual).await;
         let manager = &home.manager;
         let in_use = home.networks.in_use_unmanaged().await.expect("read").len();
-        if story == Story::Usual {
+        if matches!(story, Story::Usual | Story::Changing) {
             for view in manager.list_shares(&Scope::Everything) {
                 assert_eq!(view.instance.status, ShareStatus::Available, "{told}: {view:#?}");
             }
@@ -201,7 +239,10 @@ fn put_right(durable: &Durable, story: Story, told: &str) {
             let all = manager.list_share_servers(&Scope::Everything);
             all.iter().all(|view| view.shares > 0) && all.iter().all(|view| view.operation.is_none())
         };
-        if story == Story::Usual {
+        if story == Story::Changing {
+            assert_followed(manager, &durable.world, told);
+        }
+        if matches!(story, Story::Usual | Story::Changing) {
             until("unused servers are gone", async || is_served()).await;
             assert_agreement(&home, &durable.world, told).await;
         }
@@ -235,6 +276,11 @@ fn a_crash_at_any_step_of_a_life_on_share_servers_is_put_right() {
 #[test]
 fn a_crash_at_any_step_of_a_set_up_that_fails_leaves_nothing() {
     at_every_step(Story::Failing);
+}
+
+#[test]
+fn a_crash_at_any_step_of_a_change_of_a_network_in_use_is_put_right() {
+    at_every_step(Story::Changing);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::fake::{Act, FakeDriver, answered};
 use crate::house::{House, code, operator, tenant, until};
 use crate::managing::taken_by_hand;
 use crate::server::{Street, at_once};
-use bulkhead_manager::{Force, ManageServer, ManageShare, ManagerSettings, NewSubnet};
+use bulkhead_manager::{Force, ManageServer, ManageShare, ManagerSettings, NewSubnet, WhileInUse};
 use bulkhead_model::ability::Ability;
 use bulkhead_model::error::DriverErrorCode;
 use bulkhead_model::id::{ShareNetworkId, ShareServerId};
@@ -208,7 +208,9 @@ async fn a_network_that_something_is_on_is_neither_changed_nor_removed() {
     let share = street.share(street.first).await;
     let manager = &street.house.manager;
     assert_eq!(code(manager.delete_share_network(&tenant(), street.first).await), "share-network-in-use");
-    let more = manager.add_share_network_subnet(&tenant(), street.first, NewSubnet::default()).await;
+    let more = manager
+        .add_share_network_subnet(&tenant(), street.first, NewSubnet::default(), WhileInUse::Refuse)
+        .await;
     assert_eq!(code(more), "share-network-in-use");
     street.delete(share.share.id).await;
     assert_eq!(code(manager.delete_share_network(&tenant(), street.first).await), "share-network-in-use");

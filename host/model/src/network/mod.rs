@@ -270,6 +270,9 @@ pub struct ShareNetwork {
     pub status: ShareNetworkStatus,
     /// Its subnets, in the order they were made; no two in one availability zone.
     pub subnets: Vec<ShareNetworkSubnet>,
+    /// The subnet that its share servers come to serve just now, one of `subnets`; none at other times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added_subnet: Option<ShareNetworkSubnetId>,
     /// Its security services, in the order they were added; no two of one type.
     pub security_services: Vec<SecurityServiceId>,
     /// When it was made.
@@ -376,6 +379,7 @@ mod tests {
             description: None,
             status: ShareNetworkStatus::Active,
             subnets: vec![subnet(None), subnet(Some("east"))],
+            added_subnet: None,
             security_services: Vec::new(),
             created_at: Timestamp::now(),
             updated_at: Timestamp::now(),

@@ -51,6 +51,7 @@ wasmtime::component::bindgen!({
             import bulkhead:driver/manage-snapshots@0.1.0;
             import bulkhead:driver/manage-servers@0.1.0;
             import bulkhead:driver/share-servers@0.1.0;
+            import bulkhead:driver/server-updates@0.1.0;
             import bulkhead:driver/usage@0.1.0;
             import bulkhead:driver/periodic-hook@0.1.0;
             import bulkhead:driver/share-status@0.1.0;

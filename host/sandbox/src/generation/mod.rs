@@ -6,6 +6,7 @@ mod groups;
 mod migration;
 mod replication;
 mod serve;
+mod server_updates;
 mod servers;
 
 use crate::bindings::convert::Breach;

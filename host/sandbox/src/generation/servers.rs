@@ -21,6 +21,9 @@ use bulkhead_capability::network_allocation::NetworkProvider;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::CallError;
 use bulkhead_model::network::{NetworkAllocation, SecurityService, ServerNetwork, SubnetMetadataUpdate};
+use bulkhead_model::server_update::{
+    AllocationChange, AllocationOutcome, RulesOfShares, ServiceChange, SubnetAddition,
+};
 use bulkhead_model::share_server::{
     ManagedServer, ServerChoice, ServerChoiceForGroup, ServerChoiceForShare, ServerForDriver, ServerOutcome,
     ServerRequest, choice_for_group, choice_for_share,
@@ -168,6 +171,38 @@ impl ServerDriver for Generation {
         let target = CallTarget::server(server.id).with_security_services(services);
         let (server, services) = (server_to_wit(server), security_services_to_wit(services));
         self.call::<UnmanageServer, _>(reason, target, (&server, &services[..]), Ok).await
+    }
+
+    async fn check_security_service_update(
+        &self,
+        reason: &CallReason,
+        change: &ServiceChange,
+    ) -> Result<bool, CallError> {
+        or_base(self.check_service_of(reason, change).await, || false)
+    }
+
+    async fn update_security_service(
+        &self,
+        reason: &CallReason,
+        change: &ServiceChange,
+    ) -> Result<RulesOfShares, CallError> {
+        self.update_service_of(reason, change).await
+    }
+
+    async fn check_network_allocations_update(
+        &self,
+        reason: &CallReason,
+        addition: &SubnetAddition,
+    ) -> Result<bool, CallError> {
+        or_base(self.check_allocations_of(reason, addition).await, || false)
+    }
+
+    async fn update_network_allocations(
+        &self,
+        reason: &CallReason,
+        change: &AllocationChange,
+    ) -> Result<AllocationOutcome, CallError> {
+        self.update_allocations_of(reason, change).await
     }
 
     async fn update_subnet_from_metadata(

@@ -220,7 +220,12 @@ mod tests {
     const NOT_CALLED: &[(&str, &str)] = &[
         ("allow-access", "update-access asks for it, rule by rule"),
         ("deny-access", "update-access asks for it, rule by rule"),
+        ("check-security-service-update", OF_SERVERS_IN_SERVICE),
+        ("update-security-service", OF_SERVERS_IN_SERVICE),
+        ("check-network-allocations-update", OF_SERVERS_IN_SERVICE),
+        ("update-network-allocations", OF_SERVERS_IN_SERVICE),
     ];
+    const OF_SERVERS_IN_SERVICE: &str = "driver check does, with servers that have shares";
 
     #[test]
     fn every_function_of_the_contract_that_this_host_drives_can_be_called() {

@@ -87,6 +87,25 @@ impl Tables {
         self.servers.of_backend.get(backend).into_iter().flatten().filter_map(|id| self.servers.all.get(id))
     }
 
+    /// The share servers of a network, in the order of their ids.
+    pub(crate) fn servers_of(&self, network: ShareNetworkId) -> impl Iterator<Item = &Stored<ShareServer>> {
+        self.servers.of_network.get(&network).into_iter().flatten().filter_map(|id| self.servers.all.get(id))
+    }
+
+    /// The share instances in a network, with a server or before they have one, in the order of their ids.
+    pub(crate) fn instances_in_network(
+        &self,
+        network: ShareNetworkId,
+    ) -> impl Iterator<Item = &Stored<ShareInstance>> {
+        let ids = self.servers.instances_in.get(&network).into_iter().flatten();
+        ids.filter_map(|id| self.instances.get(id))
+    }
+
+    /// The groups in a network, in the order of their ids.
+    pub(crate) fn groups_in_network(&self, network: ShareNetworkId) -> impl Iterator<Item = ShareGroupId> {
+        self.servers.groups_in.get(&network).into_iter().flatten().copied()
+    }
+
     /// How many share servers, share instances and share groups are on a share network.
     pub(crate) fn count_uses_of_network(&self, network: ShareNetworkId) -> usize {
         let count = |index: Option<&BTreeSet<_>>| index.map_or(0, BTreeSet::len);

@@ -127,8 +127,17 @@ pub(crate) fn outcomes_from_wit(
     keys: &AccessKeys<'_>,
 ) -> Result<Vec<AccessOutcome>, Breach> {
     let asked = [&update.rules, &update.add, &update.remove, &update.update];
-    let mut open: BTreeSet<AccessRuleId> = asked.into_iter().flatten().map(|rule| rule.id).collect();
-    check_count("the answer of update-access", &outcomes, open.len())?;
+    rules_from_wit(asked.into_iter().flatten(), outcomes, keys)
+}
+
+/// What became of these rules, each at most once.
+pub(crate) fn rules_from_wit<'rule>(
+    asked: impl IntoIterator<Item = &'rule AccessRule>,
+    outcomes: Vec<wit::RuleOutcome>,
+    keys: &AccessKeys<'_>,
+) -> Result<Vec<AccessOutcome>, Breach> {
+    let mut open: BTreeSet<AccessRuleId> = asked.into_iter().map(|rule| rule.id).collect();
+    check_count("the outcomes of access rules", &outcomes, open.len())?;
     let mut found = Vec::with_capacity(outcomes.len());
     for outcome in outcomes {
         let rule =

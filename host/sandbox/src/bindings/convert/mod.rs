@@ -14,6 +14,7 @@ pub(crate) mod migration;
 pub(crate) mod network;
 pub(crate) mod replica;
 pub(crate) mod server;
+pub(crate) mod server_update;
 pub(crate) mod share;
 pub(crate) mod snapshot;
 pub(crate) mod statistics;

@@ -136,7 +136,8 @@ pub(crate) fn security_services_to_wit(services: &[SecurityService]) -> Vec<wit:
     services.iter().map(security_service_to_wit).collect()
 }
 
-fn security_service_to_wit(service: &SecurityService) -> wit::SecurityService {
+/// A security service; its password crosses as the name it is known by.
+pub(crate) fn security_service_to_wit(service: &SecurityService) -> wit::SecurityService {
     wit::SecurityService {
         id: service.id.to_string(),
         service_type: match service.service_type {
@@ -172,8 +173,16 @@ pub(crate) fn outcome_from_wit(outcome: wit::ServerOutcome) -> Result<ServerOutc
             return Err(Breach::new("server-outcome.identifier is none rather than empty"));
         }
     }
-    let details = pairs_from_wit("server-outcome.backend-details", outcome.backend_details, MOST_DETAILS)?;
+    let details = details_from_wit("server-outcome.backend-details", outcome.backend_details)?;
     Ok(ServerOutcome { identifier: outcome.identifier, backend_details: details })
+}
+
+/// Details of a server that are kept.
+pub(crate) fn details_from_wit(
+    what: &str,
+    details: Vec<wit::KeyValue>,
+) -> Result<BTreeMap<String, String>, Breach> {
+    pairs_from_wit(what, details, MOST_DETAILS)
 }
 
 /// What a failed set-up leaves: the pairs that can be kept. Those that cannot are passed over, so that tear-down gets as much as there is.

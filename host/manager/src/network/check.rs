@@ -1,0 +1,274 @@
+//! Whether the share servers of a network could follow a change of it: asked of their drivers before anything is changed.
+//!
+//! The answer takes its time, so the first question begins the asking and says that nothing is known yet; the same question asked again
+//! tells what is known by then. It is kept in memory alone: it reads only and promises nothing for later, and after a restart it is asked
+//! anew.
+
+use super::in_use::NetworkChange;
+use crate::context::RequestContext;
+use crate::denial::Denial;
+use crate::error::ManagerError;
+use crate::manager::{Inner, Manager};
+use crate::share_server::network_change::{addition_of, service_change_of};
+use bulkhead_model::call::CallReason;
+use bulkhead_model::error::CallError;
+use bulkhead_model::id::{BackendName, ShareNetworkId, ShareServerId};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tracing::{Instrument as _, instrument};
+
+/// The most questions whose answers are kept; beyond it any that was answered is forgotten, and asked anew when somebody needs it.
+const MOST_CHECKS: usize = 10_000;
+
+const NOT_ASKED: &str = "was not asked: check it first (the same action with `_check`, or `--check-only`)";
+const BEING_ASKED: &str = "is still being asked: wait until the check says so";
+const COULD_NOT: &str = "was denied by one: ask for something else, or check again (`reset_operation`, `--restart-check`) once it could";
+
+/// What is known of whether a change could be made: of each backend that has share servers in the network, none as long as it is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NetworkCheck {
+    /// Of each backend.
+    pub backends: BTreeMap<BackendName, Option<bool>>,
+}
+
+impl NetworkCheck {
+    /// Whether all could follow; none as long as that is not known.
+    #[must_use]
+    pub fn is_compatible(&self) -> Option<bool> {
+        if self.backends.values().any(|one| *one == Some(false)) {
+            return Some(false);
+        }
+        self.backends.values().all(Option::is_some).then_some(true)
+    }
+}
+
+/// Whether what is known already is asked anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recheck {
+    /// It is.
+    Yes,
+    /// It is told.
+    No,
+}
+
+/// A question: which network, and what would change.
+type Question = (ShareNetworkId, NetworkChange);
+
+/// What is known, and which asking says so: an older one that answers late is not heard.
+#[derive(Debug)]
+struct Known {
+    asking: u64,
+    check: NetworkCheck,
+}
+
+/// What was asked since the daemon started.
+#[derive(Debug, Default)]
+pub(crate) struct NetworkChecks(Mutex<Asked>);
+
+#[derive(Debug, Default)]
+struct Asked {
+    known: HashMap<Question, Known>,
+    askings: u64,
+}
+
+impl NetworkChecks {
+    fn lock(&self) -> MutexGuard<'_, Asked> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known; or that asking these backends begins now, as number so and so.
+    fn begin(
+        &self,
+        question: &Question,
+        backends: impl Iterator<Item = BackendName>,
+        recheck: Recheck,
+    ) -> (NetworkCheck, Option<u64>) {
+        let mut asked = self.lock();
+        if let Some(known) = asked.known.get(question)
+            && (recheck == Recheck::No || known.check.is_compatible().is_none())
+        {
+            return (known.check.clone(), None);
+        }
+        if asked.known.len() >= MOST_CHECKS {
+            asked.known.retain(|_, known| known.check.is_compatible().is_none());
+        }
+        asked.askings = asked.askings.wrapping_add(1);
+        let asking = asked.askings;
+        let check = NetworkCheck { backends: backends.map(|name| (name, None)).collect() };
+        asked.known.insert(question.clone(), Known { asking, check: check.clone() });
+        (check, Some(asking))
+    }
+
+    fn answer(&self, question: &Question, asking: u64, (backend, could): (&BackendName, bool)) {
+        let mut asked = self.lock();
+        if let Some(known) = asked.known.get_mut(question).filter(|known| known.asking == asking) {
+            known.check.backends.insert(backend.clone(), Some(could));
+        }
+    }
+
+    /// Fail unless it is known that all could follow.
+    pub(super) fn require(&self, network: ShareNetworkId, change: &NetworkChange) -> Result<(), Denial> {
+        let found =
+            self.lock().known.get(&(network, change.clone())).map(|known| known.check.is_compatible());
+        match found {
+            Some(Some(true)) => Ok(()),
+            Some(Some(false)) => Err(Denial::NotChecked { found: COULD_NOT }),
+            Some(None) => Err(Denial::NotChecked { found: BEING_ASKED }),
+            None => Err(Denial::NotChecked { found: NOT_ASKED }),
+        }
+    }
+
+    /// What was known of a network holds no more: it is being changed.
+    pub(super) fn forget(&self, network: ShareNetworkId) {
+        self.lock().known.retain(|(of, _), _| *of != network);
+    }
+}
+
+impl Manager {
+    /// Ask whether the share servers of a network could follow a change of it, or what is known of that. Where nothing is on the network
+    /// there is nobody to ask, and the change can be made.
+    ///
+    /// Fails as the change itself would, but for not having been checked: with [`ManagerError::Conflict`] for a network that is not at rest
+    /// with everything on it, [`ManagerError::Unsupported`] where a driver changes no servers in service, and with
+    /// [`ManagerError::BackendUnreachable`].
+    pub async fn check_share_network_change(
+        &self,
+        context: &RequestContext,
+        network: ShareNetworkId,
+        change: NetworkChange,
+        recheck: Recheck,
+    ) -> Result<NetworkCheck, ManagerError> {
+        let context = context.clone();
+        self.detached(async move |inner| check(&inner, &context, (network, change), recheck)).await
+    }
+}
+
+#[instrument(name = "share_network.check", skip_all, fields(request.id = %context.request, share_network.id = %question.0))]
+fn check(
+    inner: &Arc<Inner>,
+    context: &RequestContext,
+    question: Question,
+    recheck: Recheck,
+) -> Result<NetworkCheck, ManagerError> {
+    context.require_change()?;
+    let mut servers: BTreeMap<BackendName, Vec<ShareServerId>> = BTreeMap::new();
+    for server in question.1.servers(inner, &inner.records.read(), context, question.0)? {
+        servers.entry(server.backend.clone()).or_default().push(server.id);
+    }
+    if servers.is_empty() {
+        return Ok(NetworkCheck::default());
+    }
+    let (check, begun) = inner.network_checks.begin(&question, servers.keys().cloned(), recheck);
+    let Some(asking) = begun else { return Ok(check) };
+    for (backend, servers) in servers {
+        let (inner, question) = (Arc::clone(inner), question.clone());
+        let reason = CallReason { request: context.request.clone(), operation: None, earlier_attempts: 0 };
+        tokio::spawn(
+            async move {
+                let could = all_could(&inner, &reason, &question, &backend, &servers).await;
+                inner.network_checks.answer(&question, asking, (&backend, could));
+            }
+            .in_current_span(),
+        );
+    }
+    Ok(check)
+}
+
+/// Whether all these servers of a backend could follow. One that does not answer could not.
+async fn all_could(
+    inner: &Inner,
+    reason: &CallReason,
+    (_, change): &Question,
+    backend: &BackendName,
+    servers: &[ShareServerId],
+) -> bool {
+    for server in servers {
+        match could(inner, reason, change, backend, *server).await {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(error) => {
+                tracing::warn!(
+                    share_server.id = %server, backend.name = %backend,
+                    "whether the share server could follow a change of its network is not known: {error}"
+                );
+                return false;
+            }
+        }
+    }
+    true
+}
+
+async fn could(
+    inner: &Inner,
+    reason: &CallReason,
+    change: &NetworkChange,
+    backend: &BackendName,
+    server: ShareServerId,
+) -> Result<bool, CallError> {
+    let none = || CallError::Host { reason: "the backend does not serve".to_owned() };
+    let driver = Arc::clone(&inner.serving(backend).ok_or_else(none)?.driver);
+    match change {
+        NetworkChange::AddService { service } => {
+            let wanted = inner.read(|tables| service_change_of(tables, (server, *service, None)))?;
+            driver.check_security_service_update(reason, &wanted).await
+        }
+        NetworkChange::ReplaceService { current, new } => {
+            let wanted = inner.read(|tables| service_change_of(tables, (server, *new, Some(*current))))?;
+            driver.check_security_service_update(reason, &wanted).await
+        }
+        NetworkChange::AddSubnet { neutron_net_id, neutron_subnet_id } => {
+            let neutron = (neutron_net_id.clone(), neutron_subnet_id.clone());
+            let addition = inner.read(|tables| addition_of(tables, server, neutron))?;
+            driver.check_network_allocations_update(reason, &addition).await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question() -> Question {
+        (ShareNetworkId::random(), NetworkChange::AddSubnet { neutron_net_id: None, neutron_subnet_id: None })
+    }
+
+    fn names() -> [BackendName; 2] {
+        ["east", "west"].map(|name| name.parse().expect("a name"))
+    }
+
+    #[test]
+    fn a_change_can_be_made_once_every_backend_has_said_so_and_not_once_one_has_denied_it() {
+        let (checks, question, [east, west]) = (NetworkChecks::default(), question(), names());
+        let require = || checks.require(question.0, &question.1);
+        assert_eq!(require(), Err(Denial::NotChecked { found: NOT_ASKED }));
+        let (check, begun) = checks.begin(&question, names().into_iter(), Recheck::No);
+        let asking = begun.expect("it begins");
+        assert_eq!(
+            (check.is_compatible(), require()),
+            (None, Err(Denial::NotChecked { found: BEING_ASKED }))
+        );
+        checks.answer(&question, asking, (&east, true));
+        assert_eq!(require(), Err(Denial::NotChecked { found: BEING_ASKED }));
+        checks.answer(&question, asking, (&west, true));
+        assert_eq!(require(), Ok(()));
+        checks.answer(&question, asking, (&west, false));
+        assert_eq!(require(), Err(Denial::NotChecked { found: COULD_NOT }));
+        checks.forget(question.0);
+        assert_eq!(require(), Err(Denial::NotChecked { found: NOT_ASKED }));
+    }
+
+    #[test]
+    fn what_is_being_asked_is_not_asked_twice_and_an_older_asking_is_not_heard() {
+        let (checks, question, [east, _]) = (NetworkChecks::default(), question(), names());
+        let begin = |recheck| checks.begin(&question, std::iter::once(east.clone()), recheck).1;
+        let first = begin(Recheck::No).expect("it begins");
+        assert_eq!(begin(Recheck::Yes), None, "it is at work");
+        checks.answer(&question, first, (&east, false));
+        assert_eq!(begin(Recheck::No), None, "it is known");
+        let second = begin(Recheck::Yes).expect("asked anew");
+        checks.answer(&question, first, (&east, true));
+        assert_eq!(checks.require(question.0, &question.1), Err(Denial::NotChecked { found: BEING_ASKED }));
+        checks.answer(&question, second, (&east, true));
+        assert_eq!(checks.require(question.0, &question.1), Ok(()));
+    }
+}
