@@ -13,6 +13,7 @@ use bulkhead_model::server_update::{AllocationChange, ServiceChange};
 use bulkhead_model::share_server::ServerForDriver;
 use bulkhead_model::time::Timestamp;
 use bulkhead_sandbox::{AllocationError, Release};
+use std::collections::BTreeMap;
 
 impl Stage {
     /// Make the server that the shares live on which `function` is about, where the driver makes servers. What is about servers makes its own.

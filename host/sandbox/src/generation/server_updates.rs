@@ -1,6 +1,7 @@
 //! Calls about servers in service that get another security service or more addresses.
 
-use super::Generation;
+use super::{Generation, Judge};
+use crate::bindings::convert::location::LocationRights;
 use crate::bindings::convert::server_update::{
     addition_to_wit, allocation_to_wit, outcome_from_wit, rules_of_shares_from_wit, service_to_wit,
 };
@@ -39,13 +40,9 @@ impl Generation {
         change: &ServiceChange,
     ) -> Result<RulesOfShares, CallError> {
         let arguments = service_to_wit(change);
-        self.call_with_keys::<UpdateSecurityService, _>(
-            reason,
-            target_of(change),
-            (&arguments,),
-            |answer, keys| rules_of_shares_from_wit(change, answer, keys),
-        )
-        .await
+        let why = (reason, target_of(change));
+        let convert = |(_, keys): Judge<'_>, answer| rules_of_shares_from_wit(change, answer, keys);
+        self.call_at_with_keys::<UpdateSecurityService, _>(None, why, (&arguments,), convert).await
     }
 
     pub(super) async fn check_allocations_of(
@@ -66,9 +63,9 @@ impl Generation {
     ) -> Result<AllocationOutcome, CallError> {
         let target = target::server_with(&change.server, &change.shares, &change.snapshots)
             .with_security_services(&change.new_network.security_services);
-        let rights = self.rights.at(Some(&change.server));
         let arguments = allocation_to_wit(change);
-        let convert = |answer| outcome_from_wit(&rights, change, answer);
-        self.call::<UpdateNetworkAllocations, _>(reason, target, (&arguments,), convert).await
+        let convert = |rights: &LocationRights, answer| outcome_from_wit(rights, change, answer);
+        let server = Some(&change.server);
+        self.call_at::<UpdateNetworkAllocations, _>(server, (reason, target), (&arguments,), convert).await
     }
 }
