@@ -86,7 +86,7 @@ pub enum ManagerError {
     },
     /// The backend cannot be let go.
     #[error(
-        "backend {backend} holds {shares} shares and {groups} share groups, and has {unfinished} unfinished operations; delete or forget them first, or let them wait: 'bulkhead backend unload {backend} --detach'"
+        "backend {backend} holds {shares} shares, {groups} share groups and {servers} share servers, and has {unfinished} unfinished operations; delete or forget them first, or let them wait: 'bulkhead backend unload {backend} --detach'"
     )]
     BackendInUse {
         /// The backend.
@@ -95,6 +95,8 @@ pub enum ManagerError {
         shares: usize,
         /// How many share groups.
         groups: usize,
+        /// How many share servers.
+        servers: usize,
         /// How many operations are unfinished.
         unfinished: usize,
     },

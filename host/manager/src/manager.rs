@@ -62,6 +62,9 @@ pub(crate) struct Inner {
     pub(crate) followers: Followers,
     /// Held by the one request that makes a share type or a type of share groups, or removes a share type.
     pub(crate) share_types: tokio::sync::Mutex<()>,
+    /// Shared by whoever makes something on a network, of a type or at a backend, from the look to the commit; held alone by whoever
+    /// changes a network or takes one of these away. So nothing ever names what is gone.
+    pub(crate) ties: tokio::sync::RwLock<()>,
     /// What seals what tenants entrust to this host.
     pub(crate) sealing_key: OnceLock<SealingKey>,
     pub(crate) inherited: Inherited,
@@ -99,6 +102,7 @@ impl Manager {
             runners: Runners::default(),
             followers: Followers::default(),
             share_types: tokio::sync::Mutex::default(),
+            ties: tokio::sync::RwLock::default(),
             sealing_key: OnceLock::new(),
             network_checks: NetworkChecks::default(),
         };

@@ -63,7 +63,7 @@ async fn act(
         }
         "reset_status" => {
             let asked: StatusBody = convert(arguments)?;
-            let status = asked.status.parse().map_err(|_| unknown_status(&asked.status))?;
+            let status = asked.status.parse().map_err(|_| unknown_status(&asked.status, "available"))?;
             manager.reset_share_status(&context, id, status).await?;
             Ok(StatusCode::ACCEPTED.into_response())
         }
@@ -159,7 +159,8 @@ pub(super) fn convert<T: DeserializeOwned>(arguments: Value) -> Result<T, ApiErr
     })
 }
 
-pub(super) fn unknown_status(status: &str) -> ApiError {
+/// The usual ones are those that a person sets: the one of what serves, and that of what needs help.
+pub(super) fn unknown_status(status: &str, serves: &str) -> ApiError {
     let shown: String = status.chars().take(64).collect();
-    ApiError::BadRequest(format!("there is no status '{shown}'; 'available' and 'error' are the usual ones"))
+    ApiError::BadRequest(format!("there is no status '{shown}'; '{serves}' and 'error' are the usual ones"))
 }

@@ -196,7 +196,7 @@ async fn act(
         "force_delete" => manager.delete_share_group(&context, id, Force::Yes).await?,
         "reset_status" => {
             let asked: StatusBody = convert(arguments)?;
-            let status = asked.status.parse().map_err(|_| unknown_status(&asked.status))?;
+            let status = asked.status.parse().map_err(|_| unknown_status(&asked.status, "available"))?;
             manager.reset_share_group_status(&context, id, status).await.map(drop)?;
         }
         other => {

@@ -223,7 +223,7 @@ async fn act(
         }
         "reset_status" => {
             let asked: StatusBody = convert(arguments)?;
-            let status = asked.status.parse().map_err(|_| unknown_status(&asked.status))?;
+            let status = asked.status.parse().map_err(|_| unknown_status(&asked.status, "active"))?;
             manager.reset_share_network_status(&context, id, status).await?;
             return Ok(StatusCode::ACCEPTED.into_response());
         }

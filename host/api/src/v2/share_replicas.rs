@@ -176,7 +176,7 @@ async fn act(
         "force_delete" => manager.delete_replica(&context, id, Force::Yes).await?,
         "reset_status" => {
             let asked: StatusBody = convert(arguments)?;
-            let status = asked.status.parse().map_err(|_| unknown_status(&asked.status))?;
+            let status = asked.status.parse().map_err(|_| unknown_status(&asked.status, "available"))?;
             manager.reset_replica_status(&context, id, status).await.map(drop)?;
         }
         "reset_replica_state" => {

@@ -147,7 +147,7 @@ async fn act(
         }
         "reset_status" => {
             let asked: StatusBody = convert(arguments)?;
-            let status = asked.status.parse().map_err(|_| unknown_status(&asked.status))?;
+            let status = asked.status.parse().map_err(|_| unknown_status(&asked.status, "active"))?;
             manager.reset_share_server_status(&context, id, status).await?;
         }
         other => {

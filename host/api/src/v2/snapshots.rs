@@ -163,7 +163,7 @@ async fn act(
         "force_delete" => manager.delete_snapshot(&caller.context(), id, Force::Yes).await?,
         "reset_status" => {
             let asked: StatusBody = convert(arguments)?;
-            let status = asked.status.parse().map_err(|_| unknown_status(&asked.status))?;
+            let status = asked.status.parse().map_err(|_| unknown_status(&asked.status, "available"))?;
             manager.reset_snapshot_status(&caller.context(), id, status).await.map(drop)?;
         }
         other => {

@@ -115,7 +115,10 @@ fn read_password() -> anyhow::Result<String> {
     let mut text = String::new();
     std::io::stdin().take(4096).read_to_string(&mut text).context("the password cannot be read")?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    // What should have told it may have failed: that must not take a password away.
+    anyhow::ensure!(!line.is_empty(), "no password came on standard input; nothing was changed");
+    Ok(line.to_owned())
 }
 
 const COLUMNS: [&str; 5] = ["id", "name", "type", "domain", "created_at"];

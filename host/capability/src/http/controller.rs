@@ -252,6 +252,9 @@ impl BoundEndpoint {
     }
 }
 
+/// What is told of a controller whose text may hold credentials.
+const HIDDEN: &str = "(an address with credentials or a query)";
+
 struct Address {
     host: Host,
     port: u16,
@@ -259,7 +262,9 @@ struct Address {
 }
 
 fn parse(text: &str, verify: Verification) -> Result<Address, EndpointError> {
-    let wrong = |reason| EndpointError::Controller { text: text.to_owned(), reason };
+    // Told as far as it holds no secret: what stands before an '@' or after a '?' may be one.
+    let shown = if text.contains(['@', '?']) { HIDDEN } else { text };
+    let wrong = |reason| EndpointError::Controller { text: shown.to_owned(), reason };
     let uri: Uri =
         text.parse().map_err(|_| wrong("write it as https://10.0.0.5 or https://10.0.0.5:8443"))?;
     let is_encrypted = match (uri.scheme_str(), verify) {

@@ -205,10 +205,15 @@ async fn log_in(
                 return Err(Refusal::Now(LoginError::Failed(unavailable(controller, &reason))));
             }
             None => {
-                let reason = format!(
-                    "it refused the login with status {}; correct the credentials in the backend's options",
-                    answer.status
-                );
+                let advice = match answer.status {
+                    300..=399 => {
+                        "it sends elsewhere, which is not followed; correct the controllers of the endpoint"
+                    }
+                    404 | 405 => "it has no such login; correct the controllers of the endpoint",
+                    429 => "it takes no more at the moment; it is asked again after a while",
+                    _ => "correct the credentials in the backend's options",
+                };
+                let reason = format!("it refused the login with status {}; {advice}", answer.status);
                 return Err(Refusal::ForAWhile(unavailable(controller, &reason)));
             }
         }

@@ -199,9 +199,12 @@ async fn unload(
     cause: &Cause,
 ) -> Result<(), ManagerError> {
     let name = backend.name.clone();
-    refuse_if_in_use(&inner.records.read(), &name, detach)?;
-    // Off the list first, so that nothing new is placed while the records are looked at.
-    inner.backends.leave(&name);
+    {
+        let _alone = inner.ties.write().await;
+        refuse_if_in_use(&inner.records.read(), &name, detach)?;
+        // Off the list first, so that nothing new is placed while the records are looked at.
+        inner.backends.leave(&name);
+    }
     let serving = backend.serving();
     backend.withdraw();
     // Who detaches shares leaves them to their clients. Before the record says that it is gone: a daemon that is killed in between finds
@@ -266,9 +269,9 @@ async fn end_services(inner: &Inner, name: &BackendName, serving: Option<Arc<Ser
 
 fn refuse_if_in_use(tables: &Tables, name: &BackendName, detach: Detach) -> Result<(), ManagerError> {
     let (shares, groups) = (tables.sizes_on(name).count(), tables.count_groups_on(name));
-    let unfinished = tables.count_unfinished_of_backend(name);
-    if detach == Detach::Shares || (shares == 0 && groups == 0 && unfinished == 0) {
+    let (servers, unfinished) = (tables.servers_at(name).count(), tables.count_unfinished_of_backend(name));
+    if detach == Detach::Shares || [shares, groups, servers, unfinished].iter().all(|count| *count == 0) {
         return Ok(());
     }
-    Err(ManagerError::BackendInUse { backend: name.clone(), shares, groups, unfinished })
+    Err(ManagerError::BackendInUse { backend: name.clone(), shares, groups, servers, unfinished })
 }

@@ -81,6 +81,7 @@ pub(super) async fn create(
     }
     let identity = Identity::of(context, "create-share-group", &new)?;
     let asked = Asked { context, new: &new, identity: &identity };
+    let _tie = inner.ties.read().await;
     let (id, started) = inner
         .transact(|tables| match (identity.first::<ShareGroupId>(tables)?, new.source_snapshot) {
             (Some(first), _) => Ok(Proposal::Settled((first, None))),

@@ -141,6 +141,7 @@ async fn manage(
     check_driver_options(&new.driver_options)?;
     let managed = managed_name("export_path", &new.export_path)?;
     let identity = Identity::of(context, "manage-share", &new)?;
+    let _tie = inner.ties.read().await;
     let placement = place(inner, &new)?;
     let asked = Asked { context, new: &new, placement, managed, identity: &identity };
     let (id, operation) = inner

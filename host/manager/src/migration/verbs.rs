@@ -139,6 +139,7 @@ async fn start(
     context.require_operator()?;
     check_options(wanted.options)?;
     let identity = Identity::of(context, "migrate-share", &(id, &wanted))?;
+    let _tie = inner.ties.read().await;
     let (started, operation) = inner
         .transact(|tables| match identity.first::<ShareId>(tables)? {
             Some(_) => Ok(Proposal::Settled((Started::Begun, None))),

@@ -164,6 +164,7 @@ pub(super) async fn change_services(
         NetworkChange::AddSubnet { .. } => return shown(inner, id),
     };
     let (cause, chain) = (cause_of(context), chain()?);
+    let _alone = inner.ties.write().await;
     let started = inner
         .transact(|tables| {
             let network = find(tables, &context.scope(), id)?;

@@ -221,6 +221,7 @@ async fn delete(
 ) -> Result<(), ManagerError> {
     context.require_change()?;
     let (cause, chain) = (cause_of(context), chain()?);
+    let _alone = inner.ties.write().await;
     inner
         .transact(|tables| {
             let found = find_service(tables, &context.scope(), id)?;

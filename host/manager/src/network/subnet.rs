@@ -121,6 +121,7 @@ async fn add_subnet(
     };
     let subnet = new_subnet(id, (new.neutron_net_id, new.neutron_subnet_id), new.metadata);
     let (cause, chain) = (super::cause_of(context), super::chain()?);
+    let _alone = inner.ties.write().await;
     let (added, started) = inner
         .transact(|tables| {
             let network = find(tables, &context.scope(), id)?;

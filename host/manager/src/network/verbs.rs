@@ -217,6 +217,7 @@ pub(super) async fn alter(
     alter: impl Fn(&Tables, &mut ShareNetwork) -> Result<(), ManagerError>,
 ) -> Result<Arc<ShareNetwork>, ManagerError> {
     let (cause, chain) = (cause_of(context), chain()?);
+    let _alone = inner.ties.write().await;
     inner
         .transact(|tables| {
             let stored = find(tables, &context.scope(), id)?;
@@ -242,6 +243,7 @@ async fn delete(
 ) -> Result<(), ManagerError> {
     context.require_change()?;
     let (cause, chain) = (cause_of(context), chain()?);
+    let _alone = inner.ties.write().await;
     inner
         .transact(|tables| {
             let found = find(tables, &context.scope(), id)?;

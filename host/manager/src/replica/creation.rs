@@ -31,6 +31,7 @@ pub(super) async fn create(
 ) -> Result<ShareReplicaView, ManagerError> {
     context.require_change()?;
     let identity = Identity::of(context, "create-replica", &new)?;
+    let _tie = inner.ties.read().await;
     let (id, started) = inner
         .transact(|tables| match identity.first::<ShareInstanceId>(tables)? {
             Some(first) => Ok(Proposal::Settled((first, None))),

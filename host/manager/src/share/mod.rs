@@ -108,6 +108,7 @@ async fn create(
     check_text("name", new.display_name.as_deref())?;
     check_text("description", new.display_description.as_deref())?;
     check_metadata(&new.metadata, METADATA_BYTES)?;
+    let _tie = inner.ties.read().await;
     let share_type = share_type::find(&inner.records.read(), new.share_type.as_deref())?;
     let specs = share_type::kept_specs(&share_type);
     share_type::specs::check_size(&specs, new.size)?;

@@ -163,6 +163,10 @@ async fn manage(
         return Err(ManagerError::invalid("identifier", "name the server as the backend calls it"));
     }
     check_metadata(&new.driver_options, OPTIONS_BYTES)?;
+    let _tie = inner.ties.read().await;
+    if inner.backends.get(&new.backend).is_none() {
+        return Err(ManagerError::not_found("backend", &new.backend));
+    }
     let loaded = inner.loaded(&new.backend)?;
     if !loaded.description.handles_share_servers {
         return Err(Denial::NoServersHere { backend: new.backend.clone() }.into());
@@ -236,8 +240,6 @@ fn propose_management(
         // The turnstile of what is taken over on one backend: two requests never both find an identifier free.
         change.put(Expect::Unchanged(backend.revision), Row::Backend((*backend.value).clone()));
     }
-    // The network's turnstile: it is not deleted between this look and the commit.
-    change.edit_share_network(tables, new.share_network, |_| {});
     let words = format_args!("none -> manage_starting, on {}", server.backend);
     change.note(&cause, format_args!("share-server/{}", server.id), words);
     identity.remember(tables, &mut change, server.id);

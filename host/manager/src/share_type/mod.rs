@@ -235,6 +235,7 @@ async fn delete(inner: &Arc<Inner>, context: &RequestContext, name: &str) -> Res
     let (cause, chain) = (cause_of(context), chain()?);
     // No type of groups names it meanwhile.
     let _turn = inner.share_types.lock().await;
+    let _alone = inner.ties.write().await;
     inner
         .transact(|tables| {
             let found = changeable(tables, name)?;

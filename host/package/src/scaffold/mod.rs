@@ -110,7 +110,30 @@ pub fn unpack(name: &DriverName, pattern: Pattern, folder: &Path) -> Result<usiz
 /// `acme-nas` becomes `AcmeNas`.
 fn type_name(name: &DriverName) -> Result<String, ScaffoldError> {
     let text = name.as_str();
-    let reserved = ["test", "core", "std", "alloc", "proc_macro", SDK_FOLDER, "bulkhead_sdk"];
+    // Names of crates; and those whose type would be a word of Rust, or of what the driver imports.
+    let reserved = [
+        "test",
+        "core",
+        "std",
+        "alloc",
+        "proc_macro",
+        SDK_FOLDER,
+        "bulkhead_sdk",
+        "self",
+        "driver",
+        "share",
+        "error",
+        "result",
+        "option",
+        "some",
+        "none",
+        "ok",
+        "err",
+        "string",
+        "vec",
+        "snapshot",
+        "protocol",
+    ];
     let sound = text.starts_with(|letter: char| letter.is_ascii_lowercase())
         && text
             .chars()

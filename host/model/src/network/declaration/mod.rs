@@ -295,18 +295,48 @@ impl NetworkDeclaration {
     fn parsed_gateway(&self) -> Result<IpAddr, InvalidNetwork> {
         let address: IpAddr = self.gateway.parse().map_err(|_| {
             let reason = format!("'{}' is no IPv4 or IPv6 address", shown(&self.gateway));
-            InvalidNetwork::new(
-                "gateway",
-                reason,
-                "write the address without its prefix, for example \"10.0.0.1\"",
-            )
+            let advice = match self.gateway.as_str() {
+                text if text.contains('/') => {
+                    "write the address without its prefix, for example \"10.0.0.1\""
+                }
+                text if text.contains('%') => "write the address without a zone, for example \"fd00::1\"",
+                _ => "write it as \"10.0.0.1\" or \"fd00::1\", without leading zeros",
+            };
+            InvalidNetwork::new("gateway", reason, advice)
         })?;
         // Elsewhere this text stands beside addresses as everybody prints them; one address has one spelling.
         if address.to_string() != self.gateway {
             let reason = format!("'{}' is an unusual spelling", shown(&self.gateway));
             return Err(InvalidNetwork::new("gateway", reason, format!("write \"{address}\"")));
         }
-        Ok(address)
+        // It would be the same network once more, with addresses that are given out twice.
+        if let IpAddr::V6(mapped) = address
+            && let Some(address) = mapped.to_ipv4_mapped()
+        {
+            let reason = format!("'{mapped}' is an IPv4 address in the spelling of IPv6");
+            return Err(InvalidNetwork::new("gateway", reason, format!("write \"{address}\"")));
+        }
+        let what = match address {
+            _ if address.is_unspecified() => Some("stands for no address"),
+            _ if address.is_loopback() => Some("is the machine itself"),
+            _ if address.is_multicast() => Some("is a group's"),
+            IpAddr::V4(address) if address.octets()[0] >= 240 => Some("is reserved"),
+            IpAddr::V6(address) if address.is_unicast_link_local() => {
+                Some("holds on one link only: export locations name no link")
+            }
+            _ => None,
+        };
+        match what {
+            Some(what) => {
+                let reason = format!("'{address}' {what}");
+                Err(InvalidNetwork::new(
+                    "gateway",
+                    reason,
+                    "name the router of the network, for example \"10.0.0.1\"",
+                ))
+            }
+            None => Ok(address),
+        }
     }
 
     fn cidr(&self, gateway: IpAddr) -> Result<IpNet, InvalidNetwork> {
@@ -325,7 +355,10 @@ impl NetworkDeclaration {
         };
         let prefix = match &self.mask {
             Mask::Prefix(prefix) => Some(*prefix),
-            Mask::Text(text) => text.parse().ok().or_else(|| dotted_prefix(gateway, text)),
+            Mask::Text(text) => {
+                let number = text.parse().ok().filter(|number: &u8| number.to_string() == *text);
+                number.or_else(|| dotted_prefix(gateway, text))
+            }
         };
         let prefix = prefix.filter(|prefix| (1..=longest).contains(prefix)).ok_or_else(unfit)?;
         IpNet::new(gateway, prefix).map(|network| network.trunc()).map_err(|_| unfit())

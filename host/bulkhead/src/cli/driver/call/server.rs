@@ -74,6 +74,7 @@ impl Lab {
             name: None,
             description: None,
             status: ShareNetworkStatus::Active,
+            added_subnet: None,
             subnets: vec![subnet.clone()],
             security_services: Vec::new(),
             created_at: subnet.created_at,
