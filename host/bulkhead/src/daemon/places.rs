@@ -4,7 +4,7 @@ use super::load_failure::LoadFailure;
 use super::switch::Switch;
 use crate::config::{self, SshAlgorithms, SshConfiguration, SshQuoting};
 use bulkhead_capability::execute::{CommandRunner, HelperClient, HelperPlace};
-use bulkhead_capability::secret::SecretSource;
+use bulkhead_capability::secret::{Redactor, SecretSource};
 use bulkhead_model::id::Label;
 use bulkhead_model::place::Place;
 use bulkhead_model::secret::SecretReference;
@@ -138,6 +138,15 @@ pub(crate) fn make(
     let helper =
         FarHelper { program: of.helper.clone(), runtime: of.runtime.clone(), policy: of.policy.clone() };
     Ok(Arc::new(HelperClient::start(HelperPlace::Far(Arc::new(Way::new(target, helper))))))
+}
+
+/// Whether a place is declared so that it could be reached. Nobody is connected to, and no secret is read.
+pub(crate) fn check(place: &Place, name: &Label, of: &SshConfiguration) -> Result<(), PlaceError> {
+    target(name, of, &SecretSource::new(Redactor::default(), config::environment()))?.check()?;
+    if matches!(place, Place::SshPlain(_)) {
+        dialogue(of)?;
+    }
+    Ok(())
 }
 
 fn dialogue(of: &SshConfiguration) -> Result<Option<Dialogue>, PlaceError> {

@@ -277,8 +277,11 @@ impl NetworkProvider for Standalone {
     }
 
     fn plug(&self, allocation: &NetworkAllocation) -> Option<NetworkPlug> {
-        let mut networks = self.networks(allocation.label).iter();
-        networks.find(|network| network.data.cidr == allocation.cidr)?.plug.clone()
+        // The network may have another mask by now, since it was full; its bridge is that of the addresses in it still.
+        let networks = self.networks(allocation.label);
+        let same = networks.iter().find(|network| network.data.cidr == allocation.cidr);
+        let around = || networks.iter().find(|network| network.data.cidr.contains(&allocation.ip_address));
+        same.or_else(around)?.plug.clone()
     }
 
     async fn allocate(

@@ -1,9 +1,10 @@
 //! `bulkhead doctor`: what this machine lacks, for which driver. Looks, changes nothing.
 
 mod networks;
+mod place;
 
 use super::printer::Printer;
-use crate::config::{self, BackendConfiguration};
+use crate::config::{self, BackendConfiguration, Configuration};
 use crate::daemon::helper_program;
 use anyhow::bail;
 use bulkhead_capability::http::{BoundEndpoint, Controller, EndpointPlace};
@@ -66,8 +67,10 @@ impl Doctor {
         for driver in &self.drivers {
             look_at_driver(&mut findings, driver);
         }
-        for (name, backend) in configuration.iter().flat_map(|configuration| &configuration.backends) {
-            look_at_backend(&mut findings, name, backend);
+        if let Some(configuration) = &configuration {
+            for (name, backend) in &configuration.backends {
+                look_at_backend(&mut findings, name, (backend, configuration));
+            }
         }
         if findings.lacking > 0 {
             bail!(
@@ -132,7 +135,11 @@ fn remedy(package: &Path) -> &'static str {
     }
 }
 
-fn look_at_backend(findings: &mut Findings<'_>, name: &BackendName, backend: &BackendConfiguration) {
+fn look_at_backend(
+    findings: &mut Findings<'_>,
+    name: &BackendName,
+    (backend, configuration): (&BackendConfiguration, &Configuration),
+) {
     let package = match Package::open(&backend.driver) {
         Ok(package) => package,
         Err(error) => {
@@ -145,22 +152,31 @@ fn look_at_backend(findings: &mut Findings<'_>, name: &BackendName, backend: &Ba
     ));
     let checked = options::validate(&package.manifest.options, &backend.options)
         .and_then(|options| mode::share_servers(&package.manifest.driver.dhss, &options));
-    match checked {
-        Ok(_) => {}
-        Err(error) => findings.lacks(&format!("  sound options: {error}"), "correct [options]"),
+    if let Err(error) = checked {
+        findings.lacks(&format!("  sound options: {error}"), "correct [options]");
+    }
+    if let Ok(options) = options::validate(&package.manifest.options, &backend.options) {
+        place::look_at_secrets(findings, &package.manifest, &options);
     }
     for (name, digest) in package.manifest.templates() {
         let granted = backend.grant.templates.get(name);
         look_at_pin(findings, "template", name.as_str(), granted.map(|granted| *granted == digest));
     }
-    for program in package.manifest.programs() {
-        look_at_program(findings, program, backend.grant.programs.get(program));
-    }
     for endpoint in &package.manifest.endpoints {
         look_at_endpoint(findings, &endpoint.name, &package.manifest, &backend.grant);
     }
-    look_at_groups(findings, &package);
-    networks::look_at_networks(findings, &package, backend);
+    if place::is_here(findings, backend, configuration) {
+        look_at_what_is_here(findings, &package, backend);
+    }
+}
+
+/// Programs, services, bridges and directories of this machine.
+fn look_at_what_is_here(findings: &mut Findings<'_>, package: &Package, backend: &BackendConfiguration) {
+    for program in package.manifest.programs() {
+        look_at_program(findings, program, backend.grant.programs.get(program));
+    }
+    look_at_groups(findings, package);
+    networks::look_at_networks(findings, package, backend);
     let wants_pool = package.manifest.programs().contains("btrfs");
     for root in &package.manifest.roots {
         match backend.grant.roots.get(&root.name) {
