@@ -50,6 +50,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("bulkhead-directory", &["bulkhead-sdk"]),
     ("bulkhead-memory", &["bulkhead-sdk"]),
     ("bulkhead-rest-appliance", &["bulkhead-sdk"]),
+    ("bulkhead-filer", &["bulkhead-sdk"]),
     ("bulkhead-hostile", &["bulkhead-sdk"]),
     ("bulkhead-leaky", &["bulkhead-sdk"]),
     ("bulkhead-pupils", &["bulkhead-sdk"]),

@@ -16,6 +16,7 @@ mod command_line;
 mod doctor;
 mod doors;
 mod faults;
+mod filer;
 mod golden;
 mod groups;
 mod hostile;

@@ -36,7 +36,7 @@ pub(crate) fn test() -> Outcome {
 }
 
 /// What takes long: every crash point of every story, many kills at random moments, addresses kept and given back, a link over SSH
-/// that is cut, ten share servers beside a script that makes ten, power cuts, and a million steps of the simulation.
+/// that is cut, a thousand calls of an array whose sessions end, ten share servers beside a script that makes ten, power cuts, and a million steps of the simulation.
 pub(crate) fn soak(arguments: &[String]) -> Outcome {
     setup::prepare()?;
     setup::storage();
@@ -55,6 +55,8 @@ pub(crate) fn soak(arguments: &[String]) -> Outcome {
     run("a hundred cuts of a link over SSH", one_test("nfs", cuts).arg("--include-ignored"))?;
     let servers = "ten_share_servers_take_at_most_two_and_a_half_times_what_a_script_takes_for_them";
     run("ten share servers beside a script", one_test("nfs", servers).arg("--include-ignored"))?;
+    let calls = "a_thousand_calls_outlive_the_twenty_seconds_of_an_arrays_session_again_and_again";
+    run("a thousand calls of an array", one_test("daemon", calls).arg("--include-ignored"))?;
     run("power cuts", one_test("store", "power").env("BULKHEAD_POWER_CUTS", "1000"))?;
     run("the simulation", one_test("manager", "simulation").env("BULKHEAD_SIMULATION_STEPS", "1000000"))
 }
