@@ -133,6 +133,12 @@ pub enum ExchangeError {
         /// What is too large, with the limit.
         what: String,
     },
+    /// It was sent, and the answer is packed in a way that hides what it holds.
+    #[error("{what}")]
+    Packed {
+        /// How, and what to do.
+        what: String,
+    },
     /// What was to be sent could not be read.
     #[error("what was to be sent could not be read: {reason}")]
     Source {

@@ -443,6 +443,7 @@ fn failure(prepared: &Prepared<'_>, error: ExchangeError) -> Failure {
             ),
         ),
         ExchangeError::TooLarge { what } => sent(CapabilityCode::LimitExceeded, what),
+        ExchangeError::Packed { what } => sent(CapabilityCode::Io, format!("'{name}' was sent: {what}")),
         ExchangeError::Source { .. } => sent(CapabilityCode::Io, format!("'{name}': {error}")),
     }
 }

@@ -11,7 +11,9 @@ use bulkhead_model::text::GuestText;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, HOST, HeaderValue};
+use hyper::header::{
+    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING,
+};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use std::io;
@@ -179,6 +181,7 @@ where
         .map_err(|_| not_sent(format!("{controller} has a name that no header holds")))?;
     built.headers_mut().insert(HOST, authority);
     built.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    built.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     for (name, value) in headers {
         built.headers_mut().append(name, value);
     }
@@ -210,6 +213,15 @@ async fn receive(
     (capture, sink, largest): (usize, Option<Sink>, u64),
 ) -> Result<WireResponse, ExchangeError> {
     let (head, mut body) = response.into_parts();
+    if let Some(packing) = packing(&head.headers).filter(|_| !body.is_end_stream()) {
+        return Err(ExchangeError::Packed {
+            what: format!(
+                "{controller} answered in the coding '{}' although it was asked not to; switch that off there, so that secrets which \
+                 it may hold can be taken out",
+                GuestText::new(&packing, SHOWN)
+            ),
+        });
+    }
     let mut answer = WireResponse {
         status: head.status.as_u16(),
         headers: head
@@ -251,6 +263,15 @@ async fn receive(
         }
     }
     Ok(answer)
+}
+
+/// How a body is packed, other than in pieces; none if it is not. What is packed holds its secrets unseen.
+fn packing(headers: &HeaderMap) -> Option<String> {
+    let codings = headers.get_all(CONTENT_ENCODING).iter().chain(headers.get_all(TRANSFER_ENCODING));
+    let words = codings.map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase());
+    words
+        .flat_map(|value| value.split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>())
+        .find(|word| !matches!(word.as_str(), "" | "identity" | "chunked"))
 }
 
 /// Ends its task when dropped.

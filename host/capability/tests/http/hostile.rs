@@ -91,6 +91,25 @@ async fn what_is_no_answer_leaves_open_whether_it_was_done() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_packed_is_not_shown_for_nobody_sees_the_secrets_in_it() {
+    for packed in [
+        "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 3\r\n\r\n\x1fzz",
+        "HTTP/1.1 500 No\r\ncontent-encoding: identity, BR\r\ncontent-length: 3\r\n\r\nzzz",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n3\r\nzzz\r\n0\r\n\r\n",
+    ] {
+        let error = asked(packed, "").await.expect_err("packed");
+        assert_eq!(error.code, CapabilityCode::Io, "{packed:?}: {error}");
+        assert!(error.message.contains("switch that off there"), "{error}");
+    }
+    for plain in [
+        "HTTP/1.1 200 OK\r\ncontent-encoding: identity\r\ncontent-length: 2\r\n\r\nok",
+        "HTTP/1.1 204 None\r\ncontent-encoding: gzip\r\n\r\n",
+    ] {
+        assert!(asked(plain, "").await.is_ok(), "{plain:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_drips_ends_with_the_time_of_the_call() {
     let lab = Lab::real(server(HEAD, "x", Duration::from_millis(50)).await).await;
     let begun = Instant::now();
