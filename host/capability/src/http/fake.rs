@@ -29,6 +29,7 @@ pub struct FakeTransport {
     sent: Mutex<Vec<SentRequest>>,
     answers: Mutex<VecDeque<Result<WireResponse, ExchangeError>>>,
     answerer: Mutex<Option<Answerer>>,
+    silent: Mutex<Option<String>>,
 }
 
 impl fmt::Debug for FakeTransport {
@@ -49,6 +50,11 @@ impl FakeTransport {
         answerer: impl Fn(&SentRequest) -> Result<WireResponse, ExchangeError> + Send + Sync + 'static,
     ) {
         *locked(&self.answerer) = Some(Box::new(answerer));
+    }
+
+    /// Never answer what is asked at this controller any more.
+    pub fn fall_silent(&self, controller: &str) {
+        *locked(&self.silent) = Some(controller.to_owned());
     }
 
     /// What was asked, oldest first.
@@ -73,6 +79,9 @@ impl Transport for FakeTransport {
     ) -> Result<WireResponse, ExchangeError> {
         let (capture, sink) = (request.capture, request.sink.clone());
         let sent = seen(controller, request).await?;
+        if locked(&self.silent).as_ref().is_some_and(|silent| *silent == sent.controller) {
+            return std::future::pending().await;
+        }
         let queued = locked(&self.answers).pop_front();
         let answer = match (queued, &*locked(&self.answerer)) {
             (Some(answer), _) => answer,

@@ -8,6 +8,7 @@ use bulkhead_model::id::{Label, ShareServerId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// How long a controller that could not be reached is asked after the others.
@@ -44,12 +45,14 @@ impl HttpShared {
         Arc::clone(locked(&self.sessions).entry(key).or_default())
     }
 
-    /// Log out of all sessions. Best effort: what fails is left to expire.
+    /// Log out of all sessions at once, so that one that does not answer holds up none. Best effort: what fails is left to expire.
     pub(crate) async fn end_sessions(&self) {
         let sessions = std::mem::take(&mut *locked(&self.sessions));
+        let mut ending = JoinSet::new();
         for session in sessions.into_values() {
-            session.end().await;
+            ending.spawn(async move { session.end().await });
         }
+        while ending.join_next().await.is_some() {}
     }
 
     /// Forget what is at a share server that is gone or that nobody manages any more, and log out of it, without waiting for that. Best

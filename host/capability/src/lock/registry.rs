@@ -10,6 +10,7 @@ use bulkhead_model::id::{BackendName, Label};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OnceCell, OwnedMutexGuard, Semaphore};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// How many D-Bus calls of one backend run at once.
@@ -39,9 +40,11 @@ impl Locks {
     /// Idempotent. What cannot be logged out of is left to expire.
     pub async fn end_sessions(&self) {
         let backends: Vec<_> = locked(&self.backends).values().cloned().collect();
+        let mut ending = JoinSet::new();
         for shared in backends {
-            shared.http.end_sessions().await;
+            ending.spawn(async move { shared.http.end_sessions().await });
         }
+        while ending.join_next().await.is_some() {}
     }
 
     /// The roots of all backends that are this directory.

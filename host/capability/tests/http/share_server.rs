@@ -324,3 +324,20 @@ async fn a_binding_that_no_server_can_have_is_refused_when_it_is_loaded() {
     });
     assert!(told.contains("set ca ="), "{told}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answers_no_logout_holds_up_no_other() {
+    let lab = served(AllocationLabel::User).await;
+    lab.fake.answer_all(|sent| Ok(serve(sent)));
+    let servers = [server(&lab).await, server(&lab).await, server(&lab).await];
+    for server in servers {
+        let call = about(&lab, CallTarget::server(server));
+        call.http().send("in-session", &[]).await.expect("an answer");
+    }
+    lab.fake.fall_silent("http://10.0.0.2:8080");
+    let ending = tokio::time::timeout(Duration::from_secs(5), lab.backend.end_sessions());
+    assert!(ending.await.is_err(), "one never answers");
+    for controller in ["http://10.0.0.3:8080", "http://10.0.0.4:8080"] {
+        logged_out(&lab, controller).await;
+    }
+}
