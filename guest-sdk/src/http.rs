@@ -25,7 +25,7 @@ pub struct Response {
     pub body: Vec<u8>,
     /// Whether all of it is here.
     pub completeness: Completeness,
-    /// Which controller answered, from 0 in the order of the endpoint's binding.
+    /// Which controller answered, from 0 in the order of the endpoint's binding; at a share server, which of its addresses.
     pub controller: u32,
     /// How long the endpoint asks to wait before the next request.
     pub retry_after: Option<Duration>,
