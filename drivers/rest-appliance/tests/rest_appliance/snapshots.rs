@@ -45,3 +45,27 @@ fn a_snapshot_of_another_volume_under_the_name_is_a_conflict() {
     let error = array.lab().create_snapshot::<RestAppliance>(&snapshot).expect_err("another one");
     assert_eq!(error.code(), ErrorCode::Conflict);
 }
+
+#[test]
+fn a_share_made_from_a_snapshot_is_cloned_once_and_from_that_snapshot() {
+    let array = Array::default();
+    let lab = array.lab();
+    let (share, clone) = (sample::share(1, 3), sample::share(2, 3));
+    let snapshot = sample::snapshot(1, &share);
+    let error = lab.create_share_from_snapshot::<RestAppliance>(&clone, &snapshot).expect_err("none");
+    assert_eq!(error.code(), ErrorCode::SnapshotNotFound);
+    lab.create_share::<RestAppliance>(&share).expect("made");
+    lab.create_snapshot::<RestAppliance>(&snapshot).expect("taken");
+    array.lose(&lab, "clone-volume");
+    let error = lab.create_share_from_snapshot::<RestAppliance>(&clone, &snapshot).expect_err("lost");
+    assert_eq!(error.code(), ErrorCode::OutcomeUnknown);
+    lab.create_share_from_snapshot::<RestAppliance>(&clone, &snapshot).expect("found");
+    let asked: Vec<_> = lab.requests().into_iter().filter(|sent| sent.template() == "clone-volume").collect();
+    let sources: Vec<_> = asked.iter().map(|sent| sent.value("source")).collect();
+    assert_eq!(
+        sources,
+        [snapshot.name.as_str(); 2],
+        "the first attempt met no snapshot, the second was lost"
+    );
+    assert_eq!(array.borrow_mut().volumes.get(&clone.name), Some(&3));
+}
