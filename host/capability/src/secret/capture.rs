@@ -43,7 +43,7 @@ impl Output<'_> {
         for (purpose, capture) in self.captures {
             let text = match capture {
                 Capture::Line(beginning) => line(self.bytes, beginning.as_bytes()),
-                Capture::Json(pointer) => json(self.bytes, pointer),
+                Capture::Json(pointer) => self.json(purpose, pointer)?,
                 Capture::Xml(path) => self.xml(purpose, path)?,
             };
             let Some(text) = text else { continue };
@@ -58,23 +58,41 @@ impl Output<'_> {
         Ok(found)
     }
 
-    /// The text at a path; none where nothing was printed. What cannot be read as a document may hold a secret that nobody knows.
+    /// The text or number at a pointer; none where nothing was printed. What cannot be read may hold a secret that nobody knows. The tree
+    /// is not overwritten when it is dropped: what parses JSON makes copies of its own.
+    fn json(&self, purpose: &Label, pointer: &str) -> Result<Option<Zeroizing<Vec<u8>>>, CapabilityError> {
+        if self.bytes.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        let at = (purpose, pointer);
+        // What the parser says may hold what stands there.
+        let value: Value =
+            serde_json::from_slice(self.bytes).map_err(|_| self.unread(at, &"it is no JSON"))?;
+        let text = match value.pointer(pointer) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) => text.as_bytes().to_vec(),
+            Some(Value::Number(number)) => number.to_string().into_bytes(),
+            Some(_) => return Err(self.unread(at, &"it is neither a text nor a number")),
+        };
+        Ok(Some(Zeroizing::new(text)))
+    }
+
+    /// The text at a path, as [`Self::json`].
     fn xml(&self, purpose: &Label, path: &str) -> Result<Option<Zeroizing<Vec<u8>>>, CapabilityError> {
         if self.bytes.trim_ascii().is_empty() {
             return Ok(None);
         }
-        let unread = |reason: &dyn fmt::Display| {
-            CapabilityError::new(
-                CapabilityCode::Io,
-                format!(
-                    "the '{purpose}' at {path} in what '{}' gives cannot be read: {reason}",
-                    self.template
-                ),
-            )
-        };
-        let path: XmlPath = path.parse().map_err(|error| unread(&error))?;
-        let found = crate::xml::find(self.bytes, &path).map_err(|error| unread(&error))?;
+        let at = (purpose, path);
+        let path: XmlPath = path.parse().map_err(|error| self.unread(at, &error))?;
+        let found = crate::xml::find(self.bytes, &path).map_err(|error| self.unread(at, &error))?;
         Ok(found.map(|text| Zeroizing::new(text.as_bytes().to_vec())))
+    }
+
+    fn unread(&self, (purpose, place): (&Label, &str), reason: &dyn fmt::Display) -> CapabilityError {
+        let template = self.template;
+        let message =
+            format!("the '{purpose}' at {place} in what '{template}' gives cannot be read: {reason}");
+        CapabilityError::new(CapabilityCode::Io, message)
     }
 }
 
@@ -83,13 +101,6 @@ fn line(output: &[u8], beginning: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut lines = output.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
     let rest = lines.find_map(|line| line.trim_ascii_start().strip_prefix(beginning.trim_ascii_start()))?;
     Some(Zeroizing::new(rest.trim_ascii().to_vec()))
-}
-
-/// The text at a pointer. The tree is not overwritten when it is dropped: what parses JSON makes copies of its own.
-fn json(output: &[u8], pointer: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let value: Value = serde_json::from_slice(output).ok()?;
-    let text = value.pointer(pointer)?.as_str()?;
-    Some(Zeroizing::new(text.as_bytes().to_vec()))
 }
 
 #[cfg(test)]
@@ -101,15 +112,47 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_found_by_its_beginning_and_json_by_a_pointer() {
+    fn a_line_is_found_by_its_beginning() {
         let output = b"[client.blue]\n\tkey = AQD1==  \n\tcaps = all\n";
         assert_eq!(text(line(output, b"key = ")).as_deref(), Some("AQD1=="));
         assert_eq!(text(line(b"\n  AQD2==\n", b"")).as_deref(), Some("AQD2=="));
         assert_eq!(text(line(output, b"secret = ")), None);
-        let output = br#"[{"entity": "client.blue", "key": "AQD3=="}]"#;
-        assert_eq!(text(json(output, "/0/key")).as_deref(), Some("AQD3=="));
-        assert_eq!(text(json(output, "/1/key")), None);
-        assert_eq!(text(json(b"no JSON", "/0/key")), None);
+    }
+
+    /// What is captured at this place of `bytes`.
+    fn captured(capture: &Capture, bytes: &[u8]) -> Result<Option<String>, CapabilityError> {
+        let (template, purpose): (Label, Label) =
+            ("print".parse().expect("a label"), "key".parse().expect("a label"));
+        let captures = BTreeMap::from([(purpose, capture.clone())]);
+        let output = Output { template: &template, captures: &captures, bytes, truncated: false };
+        let found = output.secrets(&Redactor::default())?;
+        Ok(found.first().map(|(_, secret)| String::from_utf8_lossy(secret.expose()).into_owned()))
+    }
+
+    #[test]
+    fn a_text_or_number_in_json_is_found_by_a_pointer_and_what_cannot_be_read_is_told() {
+        let at = Capture::Json("/0/key".to_owned());
+        let read = |output: &str| captured(&at, output.as_bytes());
+        assert_eq!(read(r#"[{"entity": "client.blue", "key": "AQD3=="}]"#), Ok(Some("AQD3==".to_owned())));
+        assert_eq!(
+            read(r#"[{"key": 1234567}]"#),
+            Ok(Some("1234567".to_owned())),
+            "a number is no less a secret"
+        );
+        for nothing in [
+            "",
+            "
+",
+            "[]",
+            r#"[{"key": null}]"#,
+        ] {
+            assert_eq!(read(nothing), Ok(None), "{nothing}");
+        }
+        for unread in ["AQD3==", r#"[{"key": "AQD3=="}] and more"#, r#"[{"key": ["AQD3=="]}]"#] {
+            let error = read(unread).expect_err("cannot be read");
+            assert_eq!(error.code, CapabilityCode::Io);
+            assert!(!error.message.contains("AQD"), "{error}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod answer;
 mod capture;
+mod cut;
 mod forms;
 mod handle;
 mod hold;

@@ -3,6 +3,7 @@
 //! A [`Secret`] is made by a redactor and by nothing else, so none exists that it does not know; when the last copy of it is dropped its
 //! bytes are overwritten and it is forgotten, at the latest when the next one is made.
 
+use super::cut;
 use super::forms::{self, Form};
 use super::view::{Escape, View};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
@@ -23,9 +24,7 @@ pub const LONGEST_BYTES: usize = 64 * 1024;
 /// How many bytes all secrets that are alive have together, at most: what finds them is some hundred times as large.
 pub const MOST_BYTES: usize = 1024 * 1024;
 /// How often escapes are undone inside of escapes.
-const DEEPEST: usize = 2;
-/// The shortest part of a secret that is taken out where a text was cut.
-const SHORTEST_PART: usize = 3;
+pub(super) const DEEPEST: usize = 2;
 
 /// Why a text cannot be a secret. Never says the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -183,8 +182,8 @@ impl Redactor {
     pub fn redact_cut_bytes<'text>(&self, bytes: &'text [u8]) -> Cow<'text, [u8]> {
         let Some(finder) = self.finder() else { return Cow::Borrowed(bytes) };
         let mut found = finder.find(bytes);
-        found.extend(finder.part_at_end(bytes));
-        found.extend(finder.part_at_beginning(bytes));
+        found.extend(cut::at_end(&finder.forms, bytes));
+        found.extend(cut::at_beginning(&finder.forms, bytes));
         replace(bytes, found)
     }
 
@@ -257,28 +256,6 @@ impl Finder {
                 self.find_in(&view, depth - 1, found);
             }
         }
-    }
-
-    /// The longest beginning of a spelling that `text` ends with.
-    fn part_at_end(&self, text: &[u8]) -> Option<Range<usize>> {
-        self.longest_part(text, |form, length| form.get(..length).is_some_and(|part| text.ends_with(part)))
-            .map(|length| text.len() - length..text.len())
-    }
-
-    /// The longest end of a spelling that `text` begins with.
-    fn part_at_beginning(&self, text: &[u8]) -> Option<Range<usize>> {
-        let cut = |form: &Form, length: usize| {
-            form.get(form.len() - length..).is_some_and(|part| text.starts_with(part))
-        };
-        self.longest_part(text, cut).map(|length| 0..length)
-    }
-
-    fn longest_part(&self, text: &[u8], is_there: impl Fn(&Form, usize) -> bool) -> Option<usize> {
-        let longest = |form: &Form| {
-            let most = form.len().saturating_sub(1).min(text.len());
-            (SHORTEST_PART..=most).rev().find(|length| is_there(form, *length))
-        };
-        self.forms.iter().filter_map(longest).max()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 /// The longest escape, in bytes; what looks like a longer one is none.
-const LONGEST_ESCAPE: usize = 12;
+pub(super) const LONGEST_ESCAPE: usize = 12;
 
 /// A text, or one with its escapes undone.
 #[derive(Debug)]
@@ -23,17 +23,32 @@ pub(super) enum Escape {
     Backslash,
     /// `&amp;`, `&#65;`: XML.
     Entity,
+    /// The end of a line, and the blanks that the next begins with: Base64 and what else is broken into lines.
+    Line,
+    /// A zero beside each letter: UTF-16, of which letters of ASCII are looked for.
+    Zero,
 }
 
 impl Escape {
-    pub(super) const ALL: [Self; 3] = [Self::Percent, Self::Backslash, Self::Entity];
+    pub(super) const ALL: [Self; 5] = [Self::Percent, Self::Backslash, Self::Entity, Self::Line, Self::Zero];
 
     const fn mark(self) -> u8 {
         match self {
             Self::Percent => b'%',
             Self::Backslash => b'\\',
             Self::Entity => b'&',
+            Self::Line => b'\n',
+            Self::Zero => 0,
         }
+    }
+
+    /// Where in the last bytes of `text` an escape begins that is cut at its end; none if none is.
+    pub(super) fn cut_at_end(self, text: &[u8]) -> Option<usize> {
+        let first = text.len().saturating_sub(LONGEST_ESCAPE);
+        let tail = text.get(first..).unwrap_or_default();
+        let begins = tail.iter().rposition(|byte| *byte == self.mark())?;
+        let is_whole = self.undo(tail.get(begins..).unwrap_or_default()).is_some();
+        (!is_whole).then_some(first + begins)
     }
 
     /// What the escape at the beginning of `bytes` stands for, and its length; none if there is none.
@@ -42,6 +57,11 @@ impl Escape {
             Self::Percent => Some((Undone::Byte(number(bytes.get(1..3)?, 16)?.try_into().ok()?), 3)),
             Self::Backslash => backslash(bytes),
             Self::Entity => entity(bytes),
+            Self::Line => {
+                let blanks = bytes.iter().skip(1).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+                Some((Undone::Nothing, 1 + blanks))
+            }
+            Self::Zero => Some((Undone::Nothing, 1)),
         }
     }
 }
@@ -50,6 +70,7 @@ impl Escape {
 enum Undone {
     Byte(u8),
     Letter(char),
+    Nothing,
 }
 
 impl View {
@@ -81,15 +102,21 @@ impl View {
             let rest = text.get(place..).unwrap_or_default();
             let undone = (*byte == escape.mark()).then(|| escape.undo(rest)).flatten();
             let (value, length) = undone.unwrap_or((Undone::Byte(*byte), 1));
-            any |= length > 1;
+            any |= length > 1 || matches!(value, Undone::Nothing);
             let before = view.bytes.len();
             match value {
+                // What ends lines in two bytes.
+                Undone::Nothing if escape == Escape::Line && view.bytes.last() == Some(&b'\r') => {
+                    view.bytes.pop();
+                    view.origins.pop();
+                }
+                Undone::Nothing => {}
                 Undone::Byte(byte) => view.bytes.push(byte),
                 Undone::Letter(letter) => {
                     view.bytes.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
                 }
             }
-            view.origins.extend(std::iter::repeat_n(origin(place), view.bytes.len() - before));
+            view.origins.extend(std::iter::repeat_n(origin(place), view.bytes.len().saturating_sub(before)));
             place += length;
         }
         view.origins.push(origin(place));
@@ -179,6 +206,36 @@ mod tests {
         assert_eq!(undone("&amp;&#65;&#x42;&nope;&", Escape::Entity), "&AB&nope;&");
         assert!(
             View::of(b"nothing", Escape::Percent).is_none() && View::of(b"100%", Escape::Percent).is_none()
+        );
+    }
+
+    #[test]
+    fn lines_are_joined_with_the_blanks_that_begin_them() {
+        assert_eq!(undone("ab\ncd\r\n  ef\n\tg\r\n", Escape::Line), "abcdefg");
+        let text = b"ab\r\n cd\n";
+        let view = View::of(text, Escape::Line).expect("lines");
+        assert_eq!((view.origin(1..3), view.origin(0..4)), (1..6, 0..text.len()));
+    }
+
+    #[test]
+    fn letters_of_two_bytes_are_letters_of_one() {
+        for bytes in
+            ["secret".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>(), b"s\0ecret\0".to_vec()]
+        {
+            let view = View::of(&bytes, Escape::Zero).expect("zeros");
+            assert_eq!((view.bytes.as_slice(), view.origin(0..6)), (b"secret".as_slice(), 0..bytes.len()));
+        }
+    }
+
+    #[test]
+    fn an_escape_that_is_cut_at_the_end_is_seen() {
+        let cut = |text: &str, escape: Escape| escape.cut_at_end(text.as_bytes());
+        assert_eq!((cut("ab%2", Escape::Percent), cut("ab%", Escape::Percent)), (Some(2), Some(2)));
+        assert_eq!((cut("ab%2f", Escape::Percent), cut("ab", Escape::Percent)), (None, None));
+        assert_eq!((cut(r"ab\u00", Escape::Backslash), cut(r"ab\u00e4", Escape::Backslash)), (Some(2), None));
+        assert_eq!(
+            (cut("ab&quo", Escape::Entity), cut("a&b, and much more", Escape::Entity)),
+            (Some(2), None)
         );
     }
 
