@@ -38,6 +38,7 @@ mod shares;
 mod start;
 mod stock_client;
 mod tenants;
+mod trespasser;
 mod vendor;
 
 use bulkhead_tests::daemon::{Daemon, settle};
