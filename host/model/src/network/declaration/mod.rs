@@ -9,7 +9,7 @@
 //! * Ends of a range are checked as addresses, in their order and against the network and the other ranges.
 //! * The first and last address of a network are never given out, nor is its gateway; in networks of one or two addresses only the gateway
 //!   is held back (RFC 3021, RFC 6164). Manila holds back the first of those too, so that a network of two has nothing left.
-//! * What could never give out an address is refused when it is read.
+//! * What could never give out an address is refused when it is read, and so is a network of multicast or of IPv4-mapped addresses.
 
 use crate::network::segmentation::{NetworkType, check_segmentation};
 use crate::network::{AllocationLabel, NetworkData, NetworkPlug};
@@ -18,7 +18,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The largest packet that a network may be said to take, in bytes.
 const LARGEST_MTU: u32 = 65_535;
@@ -232,6 +232,7 @@ impl NetworkDeclaration {
     pub fn network(&self) -> Result<Network, InvalidNetwork> {
         let gateway = self.parsed_gateway()?;
         let cidr = self.cidr(gateway)?;
+        check_kind(gateway, cidr)?;
         let network_type =
             self.network_type.as_deref().map(NetworkType::parse).transpose().map_err(|invalid| {
                 InvalidNetwork::new("network-type", invalid.to_string(), "leave it out for a flat network")
@@ -420,6 +421,32 @@ fn is_plain_name(text: &str, longest: usize) -> bool {
 fn dotted_prefix(gateway: IpAddr, text: &str) -> Option<u8> {
     let mask: Ipv4Addr = text.parse().ok().filter(|_| gateway.is_ipv4())?;
     ipnet::ipv4_mask_to_prefix(mask).ok()
+}
+
+/// IPv4 addresses as IPv6 writes them (RFC 4291, 2.5.5.2).
+const MAPPED: (u128, u8) = (0xffff_0000_0000, 96);
+
+/// Fails for a network that no machine can be in. In that of mapped addresses each has a second spelling, under which another backend would
+/// give it out again.
+fn check_kind(gateway: IpAddr, cidr: IpNet) -> Result<(), InvalidNetwork> {
+    let refused = |what: &str| {
+        let reason = format!("{gateway} {what}");
+        Err(InvalidNetwork::new("gateway", reason, "write the address of the network's router"))
+    };
+    if gateway.is_multicast() {
+        return refused("stands for a group of machines, not for one");
+    }
+    if gateway.is_unspecified() {
+        return refused("stands for no machine");
+    }
+    let IpNet::V6(cidr) = cidr else { return Ok(()) };
+    let (bits, prefix) = MAPPED;
+    let mapped = Ipv6Addr::from_bits(bits);
+    let is_inside = cidr.prefix_len() >= prefix && cidr.network().to_ipv4_mapped().is_some();
+    if is_inside || cidr.contains(&mapped) {
+        return refused("is in a network that has IPv4 addresses in it, written as IPv6 ones");
+    }
+    Ok(())
 }
 
 /// What is never given out.

@@ -187,6 +187,25 @@ fn a_gateway_in_a_strange_spelling_is_refused_with_the_usual_one() {
     }
 }
 
+/// 10.0.0.2 and ::ffff:10.0.0.2 are one address: two backends would each give it out.
+#[test]
+fn a_network_that_no_machine_can_be_in_or_whose_addresses_have_two_spellings_is_refused() {
+    for (gateway, mask) in [
+        ("224.0.0.1", 24),
+        ("ff02::1", 64),
+        ("0.0.0.0", 31),
+        ("::", 127),
+        ("::ffff:10.0.0.1", 120),
+        ("::ffff:10.0.0.1", 96),
+        ("::1:0:0:1", 64),
+        ("::1", 64),
+    ] {
+        let invalid = refused(json!({ "gateway": gateway, "mask": mask }));
+        assert_eq!(invalid.key, "gateway", "{gateway}/{mask}: {invalid}");
+    }
+    assert!(network(json!({ "gateway": "::1:0:0:1", "mask": 96 })).plug.is_none(), "beside them");
+}
+
 #[test]
 fn networks_of_two_addresses_give_out_the_one_that_is_not_the_gateways() {
     let pair = network(json!({ "gateway": "10.0.0.0", "mask": 31 }));
