@@ -185,6 +185,14 @@ async fn networks_and_services_are_made_changed_and_removed_by_command() {
     run(&["share-network", "subnet", "delete", "blue", subnet["id"].as_str().expect("an id")]);
     run(&["security-service", "set", "people", "--domain", "example.org"]);
     assert!(run(&["security-service", "list"]).contains("example.org"));
+    // A program that should have told the password failed: the old one stays.
+    let mut without = std::process::Command::new(programs::program("bulkhead").expect("built"));
+    without.args(["security-service", "set", "people", "--password-stdin", "--state"]).arg(lab.state());
+    let without = without.stdin(std::process::Stdio::null()).output().expect("started");
+    assert!(
+        !without.status.success() && String::from_utf8_lossy(&without.stderr).contains("nothing was changed")
+    );
+    assert!(run(&["security-service", "show", "people"]).contains("***"));
     run(&["share-network", "unset", "blue", "--security-service", "people"]);
     run(&["security-service", "delete", "people"]);
     run(&["share-network", "delete", "blue"]);

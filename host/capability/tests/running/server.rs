@@ -278,6 +278,27 @@ async fn a_network_that_is_bound_no_more_is_told_with_the_line_that_binds_it() {
     lab.assert_untouched();
 }
 
+/// A network that is full gets a wider mask: what lives in it is plugged in as before.
+#[tokio::test]
+async fn a_server_is_plugged_into_the_bridge_of_a_network_whose_mask_has_changed() {
+    let lab = lab().await;
+    let own = server(&lab).await;
+    let wider = lab.host.parts("nas1", manifest(), lab.backend.grant().clone()).map(|mut parts| {
+        parts.grant.networks = grants(json!({
+            "user": [
+                { "gateway": "10.9.0.1", "mask": 22, "bridge": "br7" },
+                { "gateway": "fd09::1", "mask": 64, "bridge": "br0" },
+            ],
+            "admin": [{ "gateway": "10.8.0.1", "mask": 16, "bridge": "br8" }],
+        }));
+        parts
+    });
+    let later = Backend::new(wider.expect("parts")).expect("a backend");
+    let kept = later.networks().allocations(own).await.expect("read");
+    let plugs: Vec<_> = kept.iter().map(|kept| later.networks().plug(&kept.allocation)).collect();
+    assert!(!plugs.is_empty() && plugs.iter().all(Option::is_some), "{plugs:?}");
+}
+
 #[tokio::test]
 async fn a_network_without_a_bridge_keeps_such_a_driver_from_loading() {
     let lab = lab().await;

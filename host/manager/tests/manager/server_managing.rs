@@ -3,8 +3,8 @@
 use crate::fake::{Act, FakeDriver, answered};
 use crate::house::{House, code, operator, tenant, until};
 use crate::managing::taken_by_hand;
-use crate::server::{Street, at_once};
-use bulkhead_manager::{Force, ManageServer, ManageShare, ManagerSettings, NewSubnet, WhileInUse};
+use crate::server::{Street, at_once, share_on};
+use bulkhead_manager::{Detach, Force, ManageServer, ManageShare, ManagerSettings, NewSubnet, WhileInUse};
 use bulkhead_model::ability::Ability;
 use bulkhead_model::error::DriverErrorCode;
 use bulkhead_model::id::{ShareNetworkId, ShareServerId};
@@ -147,6 +147,38 @@ async fn a_share_is_taken_over_on_its_server() {
     assert_eq!(shown.instance.share_network, Some(street.first));
     assert_eq!(shown.instance.share_server, Some(server));
     assert_eq!(shown.share.project, tenant().actor.project, "it belongs to the project of its network");
+}
+
+#[tokio::test]
+async fn a_backend_with_share_servers_is_not_unloaded() {
+    let street = Street::new().await;
+    let share = street.share(street.first).await;
+    street.delete(share.share.id).await;
+    let name = "nas".parse().expect("a name");
+    let refused = street.house.manager.unload_backend(&operator(), &name, Detach::Nothing).await;
+    let message = refused.expect_err("its server is there").to_string();
+    assert!(message.contains("1 share servers"), "{message}");
+}
+
+/// What is made and what is taken away at once: one of the two is refused, and nothing names what is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_share_and_the_removal_of_its_network_never_both_succeed() {
+    let street = Street::new().await;
+    let mut refused = [0, 0];
+    for _ in 0..20 {
+        let new = bulkhead_manager::NewShareNetwork::default();
+        let network = street.house.manager.create_share_network(&tenant(), new).await.expect("made").id;
+        let (maker, remover) = (street.house.manager.clone(), street.house.manager.clone());
+        let made = tokio::spawn(async move { maker.create_share(&tenant(), share_on(network)).await });
+        let removed = tokio::spawn(async move { remover.delete_share_network(&tenant(), network).await });
+        let (made, removed) = (made.await.expect("no panic"), removed.await.expect("no panic"));
+        assert_ne!(made.is_ok(), removed.is_ok(), "{made:?} {removed:?}");
+        for (count, failed) in refused.iter_mut().zip([made.is_err(), removed.is_err()]) {
+            *count += usize::from(failed);
+        }
+    }
+    street.house.settled().await;
+    assert_eq!(refused.iter().sum::<usize>(), 20, "{refused:?}");
 }
 
 #[tokio::test]

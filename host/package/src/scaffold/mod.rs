@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_no_crate_is_refused() {
-        for text in ["Acme", "9lives", "core", "test"] {
+        for text in ["Acme", "9lives", "core", "test", "self", "share", "result"] {
             assert!(
                 matches!(files(&name(text), Pattern::default()), Err(ScaffoldError::Name { .. })),
                 "{text}"

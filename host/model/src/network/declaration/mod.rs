@@ -310,34 +310,7 @@ impl NetworkDeclaration {
             let reason = format!("'{}' is an unusual spelling", shown(&self.gateway));
             return Err(InvalidNetwork::new("gateway", reason, format!("write \"{address}\"")));
         }
-        // It would be the same network once more, with addresses that are given out twice.
-        if let IpAddr::V6(mapped) = address
-            && let Some(address) = mapped.to_ipv4_mapped()
-        {
-            let reason = format!("'{mapped}' is an IPv4 address in the spelling of IPv6");
-            return Err(InvalidNetwork::new("gateway", reason, format!("write \"{address}\"")));
-        }
-        let what = match address {
-            _ if address.is_unspecified() => Some("stands for no address"),
-            _ if address.is_loopback() => Some("is the machine itself"),
-            _ if address.is_multicast() => Some("is a group's"),
-            IpAddr::V4(address) if address.octets()[0] >= 240 => Some("is reserved"),
-            IpAddr::V6(address) if address.is_unicast_link_local() => {
-                Some("holds on one link only: export locations name no link")
-            }
-            _ => None,
-        };
-        match what {
-            Some(what) => {
-                let reason = format!("'{address}' {what}");
-                Err(InvalidNetwork::new(
-                    "gateway",
-                    reason,
-                    "name the router of the network, for example \"10.0.0.1\"",
-                ))
-            }
-            None => Ok(address),
-        }
+        Ok(address)
     }
 
     fn cidr(&self, gateway: IpAddr) -> Result<IpNet, InvalidNetwork> {
@@ -423,6 +396,8 @@ fn dotted_prefix(gateway: IpAddr, text: &str) -> Option<u8> {
     ipnet::ipv4_mask_to_prefix(mask).ok()
 }
 
+/// From here on IPv4 has addresses that nobody has (RFC 1112).
+const RESERVED: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 0);
 /// IPv4 addresses as IPv6 writes them (RFC 4291, 2.5.5.2).
 const MAPPED: (u128, u8) = (0xffff_0000_0000, 96);
 
@@ -438,6 +413,19 @@ fn check_kind(gateway: IpAddr, cidr: IpNet) -> Result<(), InvalidNetwork> {
     }
     if gateway.is_unspecified() {
         return refused("stands for no machine");
+    }
+    if gateway.is_loopback() {
+        return refused("is the machine itself");
+    }
+    if let IpAddr::V4(gateway) = gateway
+        && gateway >= RESERVED
+    {
+        return refused("is of no network: the addresses from 240.0.0.0 on are reserved");
+    }
+    if let IpAddr::V6(gateway) = gateway
+        && gateway.is_unicast_link_local()
+    {
+        return refused("holds on one link only, which an export location does not name");
     }
     let IpNet::V6(cidr) = cidr else { return Ok(()) };
     let (bits, prefix) = MAPPED;
