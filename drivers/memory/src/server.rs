@@ -130,15 +130,16 @@ pub(crate) fn use_service(id: &str, new: &str, current: Option<&str>) -> Result<
 /// Let a server have all addresses of `network`, the first of each further subnet as an entrance.
 pub(crate) fn spread(network: &ServerNetwork) -> Result<()> {
     let server = get(&network.server_id)?;
-    let firsts = network.networks.iter().skip(1).filter_map(|info| info.network_allocations.first());
-    let spread = Server {
-        addresses: addresses_in(network),
-        further_entrances: firsts.map(|allocation| allocation.ip_address.clone()).collect(),
-        ..server
-    };
+    let spread =
+        Server { addresses: addresses_in(network), further_entrances: further_entrances(network), ..server };
     plug(&owner(&network.server_id), &spread.addresses)?;
     private_data::set(&owner(&network.server_id), KEY, &spread.text(), Expected::Anything)?;
     Ok(())
+}
+
+fn further_entrances(network: &ServerNetwork) -> Vec<String> {
+    let firsts = network.networks.iter().skip(1).filter_map(|info| info.network_allocations.first());
+    firsts.map(|allocation| allocation.ip_address.clone()).collect()
 }
 
 fn addresses_in(network: &ServerNetwork) -> Vec<String> {
@@ -167,7 +168,8 @@ pub(crate) fn set_up(network: &ServerNetwork) -> Result<ServerOutcome> {
     let bandwidth_mib = bandwidth(&of_subnets.collect::<Vec<_>>())?;
     let owner = owner(&network.server_id);
     let services = network.security_services.iter().map(|service| service.id.clone()).collect();
-    let wanted = Server { bandwidth_mib, services, ..Server::at(addresses) };
+    let further_entrances = further_entrances(network);
+    let wanted = Server { bandwidth_mib, services, further_entrances, ..Server::at(addresses) };
     plug(&owner, &wanted.addresses)?;
     let refused = options::refused_network()?;
     if refused.is_some_and(|cidr| network.networks.iter().any(|info| info.subnet.cidr == Some(cidr.clone())))

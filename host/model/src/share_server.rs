@@ -80,7 +80,8 @@ pub struct ShareServer {
     pub share_network: ShareNetworkId,
     /// The subnet of that network it is in.
     pub subnet: ShareNetworkSubnetId,
-    /// The subnets that were added under it since, in their order. Its driver may have been told of each.
+    /// Its other subnets: those that its network had when it was made, if its driver changes servers in service, then those that were added
+    /// since. Its driver may have been told of each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub further_subnets: Vec<ShareNetworkSubnetId>,
     /// Its status.
@@ -119,7 +120,7 @@ impl ShareServer {
         self.identifier.clone().unwrap_or_else(|| self.id.to_string())
     }
 
-    /// All its subnets: the one it was made in, then those that were added.
+    /// All its subnets, the one that its shares are found by first.
     pub fn subnets(&self) -> impl Iterator<Item = ShareNetworkSubnetId> {
         std::iter::once(self.subnet).chain(self.further_subnets.iter().copied())
     }

@@ -92,7 +92,7 @@ fn abilities(backend: &BackendView, pool: &Pool) -> Value {
         "snapshot_inherit_share_access_support": false,
         "security_service_update_support": updates,
         "network_allocation_update_support": updates,
-        "share_server_multiple_subnet_support": false,
+        "share_server_multiple_subnet_support": updates,
         "share_replicas_migration_support": false,
     })
 }

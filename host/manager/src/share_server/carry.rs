@@ -34,6 +34,11 @@ pub(super) fn subnet(tables: &Tables, server: &ShareServer) -> Result<ShareNetwo
     subnet_of(tables, server, server.subnet)
 }
 
+/// All subnets of a server, in its order.
+pub(super) fn subnets(tables: &Tables, server: &ShareServer) -> Result<Vec<ShareNetworkSubnet>, CallError> {
+    server.subnets().map(|id| subnet_of(tables, server, id)).collect()
+}
+
 /// A subnet of a server's network.
 pub(super) fn subnet_of(
     tables: &Tables,
@@ -85,8 +90,7 @@ pub(super) fn network(
 
 /// The network of a server in service, as its record has it.
 pub(super) fn network_of(tables: &Tables, server: &ShareServer) -> Result<ServerNetwork, CallError> {
-    let subnets = server.subnets().map(|id| subnet_of(tables, server, id)).collect::<Result<_, _>>()?;
-    Ok(network(server, subnets, &server.network_allocations))
+    Ok(network(server, subnets(tables, server)?, &server.network_allocations))
 }
 
 /// All share instances on a server.

@@ -292,7 +292,7 @@ fn move_into_new(
         backend: needy.placement.backend.clone(),
         share_network: needy.network,
         subnet,
-        further_subnets: Vec::new(),
+        further_subnets: further_subnets(inner, tables, needy, subnet),
         status: ShareServerStatus::Creating,
         identifier: None,
         is_auto_deletable: true,
@@ -319,6 +319,22 @@ fn move_into_new(
     change.insert(Row::Server(server));
     change.insert(Row::Operation(set_up));
     Ok(Proposal::Commit(operation.backend.clone(), change, started))
+}
+
+/// The other subnets that a new server serves from the start: all of its network's where its driver could add them to a server in service,
+/// so that all servers of a network are alike; none for a driver that knows servers of one subnet alone.
+fn further_subnets(
+    inner: &Inner,
+    tables: &Tables,
+    needy: &Needy,
+    first: ShareNetworkSubnetId,
+) -> Vec<ShareNetworkSubnetId> {
+    let network = tables.share_network(&Scope::Everything, needy.network);
+    let Some(network) = network.filter(|_| inner.changes_servers(&needy.placement.backend)) else {
+        return Vec::new();
+    };
+    let others = network.subnets.iter().filter(|one| one.availability_zone.is_none() && one.id != first);
+    others.map(|one| one.id).collect()
 }
 
 /// Why a server is made: Manila's `metadata` of `setup_server`.

@@ -9,9 +9,12 @@ use crate::journal::{Attempt, End, cause_of, unfinished};
 use crate::manager::{Inner, Proposal};
 use crate::records::{Cause, Change, Tables};
 use crate::runner::{Progress, Step, failed};
+use bulkhead_model::call::CallReason;
 use bulkhead_model::error::{CallError, DriverError, DriverErrorCode, ErrorDetail};
-use bulkhead_model::id::ShareServerId;
-use bulkhead_model::network::{AllocationLabel, NetworkAllocation, NetworkData, ServerNetwork};
+use bulkhead_model::id::{ShareNetworkSubnetId, ShareServerId};
+use bulkhead_model::network::{
+    AllocationLabel, NetworkAllocation, NetworkData, ServerNetwork, ShareNetworkSubnet,
+};
 use bulkhead_model::share_server::{ServerOutcome, ShareServer, ShareServerStatus};
 use bulkhead_model::text::GuestText;
 use bulkhead_sandbox::{AddressRequest, AllocationError, NetworkProvider, Purpose, Release, SubnetChoice};
@@ -82,11 +85,11 @@ async fn prepare(
         Err(error) => return Ok(Err(error)),
     };
     record_addresses(inner, attempt, id, &kept).await?;
-    let (server, subnet) = {
+    let (server, subnets) = {
         let tables = inner.records.read();
         let server = carry::server(&tables, id);
-        match server.and_then(|server| Ok((carry::subnet(&tables, &server)?, server))) {
-            Ok((subnet, server)) => (server, subnet),
+        match server.and_then(|server| Ok((carry::subnets(&tables, &server)?, server))) {
+            Ok((subnets, server)) => (server, subnets),
             Err(error) => return Ok(Err(error)),
         }
     };
@@ -95,7 +98,7 @@ async fn prepare(
         Err(error) => return Ok(Err(error)),
         Ok(()) => {}
     }
-    let network = carry::network(&server, vec![subnet], &kept.allocations);
+    let network = carry::network(&server, subnets, &kept.allocations);
     if let Err(invalid) = network.check_segmentation() {
         return Ok(Err(refused(DriverErrorCode::BadNetworkConfiguration, &invalid)));
     }
@@ -103,13 +106,14 @@ async fn prepare(
     Ok(Ok(network))
 }
 
-/// Addresses that are kept for a server, and what is known of the network they are in.
+/// Addresses that are kept for a server, and what is known of the networks that its subnets are in.
 struct Kept {
     allocations: Vec<NetworkAllocation>,
-    data: Option<NetworkData>,
+    data: Vec<(ShareNetworkSubnetId, NetworkData)>,
 }
 
-/// As many addresses as the driver counts: of the tenant's network in the server's subnet, and of the administrators' (contract 3.9).
+/// As many addresses as the driver counts: of the tenant's network in each of the server's subnets, and of the administrators' (contract
+/// 3.9).
 async fn allocate(
     inner: &Inner,
     attempt: &Attempt,
@@ -117,51 +121,67 @@ async fn allocate(
     (user, admin): (u32, u32),
 ) -> Result<Kept, CallError> {
     let provider = networks(attempt)?;
-    let (server, subnet) = inner.read(|tables| {
+    let (server, subnets) = inner.read(|tables| {
         let server = carry::server(tables, id)?;
-        let subnet = carry::subnet(tables, &server)?;
-        Ok((server, subnet))
+        let subnets = carry::subnets(tables, &server)?;
+        Ok((server, subnets))
     })?;
     // Known even where no address is needed: Manila's plugin writes it on the subnet, whatever the count.
-    let data = match provider.describe(&subnet).await {
-        Ok(data) => Some(data),
-        Err(AllocationError::NoNetwork { .. }) if user == 0 => None,
-        Err(error) => return Err(unallocated(&error)),
-    };
-    let mut allocations = Vec::new();
-    for (label, count) in [(AllocationLabel::User, user), (AllocationLabel::Admin, admin)] {
-        if count == 0 {
-            continue;
+    let mut data = Vec::with_capacity(subnets.len());
+    for subnet in &subnets {
+        match provider.describe(subnet).await {
+            Ok(found) => data.push((subnet.id, found)),
+            Err(AllocationError::NoNetwork { .. }) if user == 0 => {}
+            Err(error) => return Err(unallocated(&error)),
         }
-        let request = AddressRequest {
-            server: id,
-            project: Some(server.project.clone()),
-            label,
-            version: None,
-            subnet: SubnetChoice::Given(Box::new(subnet.clone())),
-            count: usize::try_from(count).unwrap_or(usize::MAX),
-            purpose: Purpose::Host,
-        };
-        allocations.extend(keep(&*provider, &request, attempt, &server).await?);
     }
-    Ok(Kept { allocations, data })
+    let requests = requests(&server, subnets, (user, admin));
+    let reason = attempt.reason();
+    let allocations = match keep(&*provider, &requests, &reason).await {
+        // The driver counts otherwise than when an earlier attempt began, which it knows nothing of: that one's go back.
+        Err(AllocationError::OtherCount { .. }) if !server.may_exist => {
+            let released = provider.release(id, &Release::Purpose(Purpose::Host), &reason).await;
+            released.map_err(|error| unallocated(&error))?;
+            keep(&*provider, &requests, &reason).await
+        }
+        answer => answer,
+    };
+    Ok(Kept { allocations: allocations.map_err(|error| unallocated(&error))?, data })
 }
 
-/// Keep addresses. Where the driver counts otherwise than when an earlier attempt began, which it knows nothing of, that one's go back.
+/// What is asked of the provider: for each subnet, then for the administrators.
+fn requests(
+    server: &ShareServer,
+    subnets: Vec<ShareNetworkSubnet>,
+    (user, admin): (u32, u32),
+) -> Vec<AddressRequest> {
+    let request = |label, count: u32, subnet| AddressRequest {
+        server: server.id,
+        project: Some(server.project.clone()),
+        label,
+        version: None,
+        subnet,
+        count: usize::try_from(count).unwrap_or(usize::MAX),
+        purpose: Purpose::Host,
+    };
+    let in_subnet = |subnet| request(AllocationLabel::User, user, SubnetChoice::Given(Box::new(subnet)));
+    let mut requests: Vec<_> = subnets.into_iter().map(in_subnet).collect();
+    let first = requests.first().map_or(SubnetChoice::First, |first| first.subnet.clone());
+    requests.push(request(AllocationLabel::Admin, admin, first));
+    requests.retain(|request| request.count > 0);
+    requests
+}
+
 async fn keep(
     provider: &dyn NetworkProvider,
-    request: &AddressRequest,
-    attempt: &Attempt,
-    server: &ShareServer,
-) -> Result<Vec<NetworkAllocation>, CallError> {
-    let reason = attempt.reason();
-    match provider.allocate(request, &reason).await {
-        Err(AllocationError::OtherCount { .. }) if !server.may_exist => {}
-        answer => return answer.map_err(|error| unallocated(&error)),
+    requests: &[AddressRequest],
+    reason: &CallReason,
+) -> Result<Vec<NetworkAllocation>, AllocationError> {
+    let mut kept = Vec::new();
+    for request in requests {
+        kept.extend(provider.allocate(request, reason).await?);
     }
-    let released = provider.release(request.server, &Release::Purpose(Purpose::Host), &reason).await;
-    released.map_err(|error| unallocated(&error))?;
-    provider.allocate(request, &reason).await.map_err(|error| unallocated(&error))
+    Ok(kept)
 }
 
 /// Where the addresses of the attempt's backend come from.
@@ -197,7 +217,7 @@ pub(super) fn refused(code: DriverErrorCode, why: &dyn std::fmt::Display) -> Cal
     CallError::Answered(DriverError { code, message: GuestText::message(&why.to_string()), detail: None })
 }
 
-/// Write the addresses into the server's record, and what is known of their network into its subnet's.
+/// Write the addresses into the server's record, and what is known of their networks into its subnets'.
 async fn record_addresses(
     inner: &Inner,
     attempt: &Attempt,
@@ -215,19 +235,27 @@ async fn record_addresses(
             change.edit_server(tables, id, &cause, |server| {
                 server.network_allocations.clone_from(&kept.allocations);
             });
-            if let Some(data) = &kept.data {
-                describe(tables, id, data, &mut change);
-            }
+            describe(tables, id, &kept.data, &mut change);
             Ok(Proposal::Commit(operation.backend.clone(), change, ()))
         })
         .await
 }
 
-fn describe(tables: &Tables, id: ShareServerId, data: &NetworkData, change: &mut Change) {
+fn describe(
+    tables: &Tables,
+    id: ShareServerId,
+    data: &[(ShareNetworkSubnetId, NetworkData)],
+    change: &mut Change,
+) {
     let Ok(server) = carry::server(tables, id) else { return };
+    if data.is_empty() {
+        return;
+    }
     change.edit_share_network(tables, server.share_network, |network| {
-        if let Some(subnet) = network.subnets.iter_mut().find(|subnet| subnet.id == server.subnet) {
-            subnet.describe(data);
+        for (id, data) in data {
+            if let Some(subnet) = network.subnets.iter_mut().find(|subnet| subnet.id == *id) {
+                subnet.describe(data);
+            }
         }
     });
 }

@@ -5,6 +5,7 @@ use crate::house::{code, new_snapshot, operator, tenant};
 use crate::server::{Street, at_once, provider_of, server_of};
 use crate::server_updates::{answer, network_status};
 use bulkhead_manager::{ManagerError, NetworkChange, NewSubnet, WhileInUse};
+use bulkhead_model::ability::Ability;
 use bulkhead_model::error::{CallError, DriverError, DriverErrorCode, ErrorDetail};
 use bulkhead_model::id::{ShareNetworkSubnetId, ShareServerId};
 use bulkhead_model::network::ShareNetworkStatus;
@@ -159,4 +160,27 @@ async fn given_up_before_its_driver_was_told_a_server_goes_on_as_it_was() {
     assert_eq!(street.status(id), ShareServerStatus::Active);
     assert_eq!(subnets(&street), before);
     crate::house::until("its address is given back", async || street.kept(id).await.len() == 1).await;
+}
+
+#[tokio::test]
+async fn a_new_server_serves_all_subnets_of_its_network_where_its_driver_could_add_them_too() {
+    let street = Street::new().await;
+    let manager = &street.house.manager;
+    let new = NewSubnet::default();
+    let more = manager.add_share_network_subnet(&tenant(), street.first, new, WhileInUse::Follow).await;
+    let more = more.expect("nothing is there yet, so nobody is asked");
+    let id = server_of(&street.share(street.first).await);
+    assert_eq!(server(&street, id).further_subnets, [more]);
+    let kept = street.networks.allocations(id).await.expect("read");
+    let of: Vec<_> = kept.iter().filter_map(|kept| kept.allocation.subnet_id).collect();
+    assert_eq!(of, subnets(&street), "one address in each");
+
+    let plain =
+        Street::with(|driver| driver.abilities.0.retain(|one| *one != Ability::ServerUpdates), |_| {}).await;
+    let new = NewSubnet::default();
+    let more =
+        plain.house.manager.add_share_network_subnet(&tenant(), plain.first, new, WhileInUse::Follow).await;
+    more.expect("nothing is there yet");
+    let id = server_of(&plain.share(plain.first).await);
+    assert_eq!((server(&plain, id).further_subnets.len(), plain.kept(id).await.len()), (0, 1));
 }
