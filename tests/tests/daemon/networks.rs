@@ -153,7 +153,7 @@ async fn a_password_is_neither_shown_nor_found_in_what_the_daemon_writes() {
     assert!(!daemon.log_text().contains(CANARY));
 }
 
-fn bulkhead(lab: &Lab, words: &[&str], input: &str) -> String {
+pub(crate) fn bulkhead(lab: &Lab, words: &[&str], input: &str) -> String {
     let mut child = Command::new(programs::program("bulkhead").expect("built"))
         .args(words)
         .args(["--state", &lab.state().display().to_string()])

@@ -1,6 +1,7 @@
 //! Share servers through the doors of a real daemon, on the array that has no disks: each tenant gets a server of its own, and nothing of it
 //! is left afterwards.
 
+use crate::networks::bulkhead;
 use crate::refusal;
 use bulkhead_tests::daemon::{Daemon, SETTLE, gone, settle};
 use bulkhead_tests::http::Client;
@@ -154,7 +155,10 @@ async fn a_network_in_use_gets_a_security_service_and_a_subnet_which_its_server_
     active(&tenant, &at).await;
     let check = json!({ "share_network_subnet_create_check": {} });
     assert!(could(&tenant, &action, &check).await);
-    tenant.post(&format!("{at}/subnets"), &json!({ "share-network-subnet": {} })).await.expect("taken");
+    // The command asks by itself.
+    let create = ["share-network", "subnet", "create", &network];
+    assert!(bulkhead(&lab, &[&create[..], &["--check-only"]].concat(), "").contains("true"));
+    bulkhead(&lab, &create, "");
     daemon.kill().expect("killed");
     let daemon = Daemon::start(&lab).await.expect("started again");
     daemon.ready().await.expect("a ready backend");
