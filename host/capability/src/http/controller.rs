@@ -370,6 +370,16 @@ mod tests {
         }
     }
 
+    /// The error goes to logs, the ledger and reviewers.
+    #[test]
+    fn what_may_be_a_secret_in_a_controller_is_not_told() {
+        for url in ["https://user:hunter2@array", "https://array/?token=hunter2", "user:hunter2@array"] {
+            let error = open(url).expect_err("refused").to_string();
+            assert!(!error.contains("hunter2") && error.contains("is no controller"), "{error}");
+        }
+        assert!(open("ftp://array").expect_err("refused").to_string().contains("ftp://array"));
+    }
+
     #[test]
     fn a_name_leads_to_this_machine_and_its_link_only_where_the_operator_says_so() {
         let name = open("https://array.example").expect("a controller");
