@@ -29,12 +29,14 @@ pub struct Pool {
     pub min: usize,
     /// At once, at most (`ssh_max_pool_conn`).
     pub max: usize,
+    /// How long one beyond `min` is kept open while nothing is asked (60 s).
+    pub idle: Duration,
 }
 
 impl Default for Pool {
     /// Manila's.
     fn default() -> Self {
-        Self { min: 1, max: 10 }
+        Self { min: 1, max: 10, idle: Duration::from_secs(60) }
     }
 }
 
@@ -82,7 +84,7 @@ pub struct Target {
 impl Target {
     /// Fails unless it can be used at all.
     pub fn check(&self) -> Result<(), TargetError> {
-        let Pool { min, max } = self.pool;
+        let Pool { min, max, .. } = self.pool;
         if self.host_keys.is_empty() {
             return Err(TargetError::NoHostKey(self.name.clone()));
         }

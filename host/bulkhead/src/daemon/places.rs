@@ -172,7 +172,7 @@ fn target(name: &Label, of: &SshConfiguration, secrets: &SecretSource) -> Result
         host_keys: of.host_keys.iter().map(|text| text.parse::<HostKey>()).collect::<Result<_, _>>()?,
         logins: key.into_iter().chain(password).collect(),
         connect_timeout: Duration::from_secs(of.connect_timeout_seconds),
-        pool: Pool { min: of.min_connections, max: of.max_connections },
+        pool: Pool { min: of.min_connections, max: of.max_connections, ..Pool::default() },
         algorithms: match of.algorithms {
             SshAlgorithms::Modern => Algorithms::Modern,
             SshAlgorithms::Legacy => Algorithms::Legacy,

@@ -1,21 +1,25 @@
 //! An array that only has a shell for people: a prompt that says that it waits, and a pager that wants to be told to go on.
 
 use super::Line;
-use super::exec::{Kept, Stream, unknown};
+use super::exec::{self, GRACE, Kept, Stream, error_bytes, nothing, unknown};
+use super::limit::{Left, within};
 use super::pool::Connection;
+use super::said::Said;
 use bulkhead_capability::execute::{Abandoned, RunError};
 use bulkhead_helper::protocol::{Ending, FLOOD_BYTES, Finished};
-use russh::ChannelMsg;
 use russh::client::Msg;
+use russh::{Channel, ChannelMsg};
 use tokio::time::Instant;
 
 /// How large the terminal is said to be: no line is broken, and few arrays page.
 const COLUMNS: u32 = 512;
 const ROWS: u32 = 10_000;
 /// The longest prompt or pager's text, in bytes.
-const LONGEST: usize = 256;
+pub(super) const LONGEST: usize = 256;
 /// How much may come before the first prompt, in bytes: arrays greet at length.
-const LONGEST_GREETING: usize = 256 << 10;
+const LONGEST_GREETING: u64 = 256 << 10;
+/// What a person types to end a command.
+const INTERRUPT: &[u8] = b"\x03";
 
 /// Why a dialogue cannot be led.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,82 +55,100 @@ impl Dialogue {
 
     pub(super) async fn run(
         &self,
-        connection: &Connection,
+        connection: Connection,
         line: &Line,
         abandoned: &mut Abandoned,
     ) -> Result<Finished, RunError> {
         let begun = Instant::now();
-        let nothing = |error: russh::Error| RunError::Unavailable { reason: error.to_string() };
-        let mut channel = connection.channel().await.map_err(nothing)?;
-        channel.request_pty(false, "dumb", COLUMNS, ROWS, 0, 0, &[]).await.map_err(nothing)?;
-        channel.request_shell(false).await.map_err(nothing)?;
-        let greeting = self.until_prompt(&mut channel, (line.until, LONGEST_GREETING), abandoned).await;
-        greeting.map_err(|silent| RunError::Unavailable {
-            reason: format!("the array's shell {silent} before its prompt '{}' came", self.prompt),
+        let mut channel = exec::open(&connection, line.until, abandoned).await?;
+        let asking = async {
+            channel.request_pty(false, "dumb", COLUMNS, ROWS, 0, 0, &[]).await?;
+            channel.request_shell(false).await
+        };
+        within(asking, line.until, abandoned).await.map_err(nothing)?.map_err(nothing)?;
+        let mut greeting = Said::with_room(0);
+        let greeted =
+            self.until_prompt(&mut channel, &mut greeting, (line.until, LONGEST_GREETING), abandoned);
+        greeted.await.map_err(|silent| {
+            nothing(format!("the array's shell {silent} before its prompt '{}' came", self.prompt))
         })?;
-        let said = format!("{}\n", line.text);
+        let told = channel.data_bytes(format!("{}\n", line.text).into_bytes());
+        let told = within(told, line.until, abandoned).await;
         // From here on the array may have heard of it.
-        channel.data_bytes(said.into_bytes()).await.map_err(unknown)?;
-        let most = usize::try_from(FLOOD_BYTES).unwrap_or(usize::MAX);
-        let answer = self.until_prompt(&mut channel, (line.until, most), abandoned).await;
-        let answer =
-            answer.map_err(|silent| unknown(format!("the array's shell {silent} in mid-command")))?;
+        told.map_err(unknown)?.map_err(unknown)?;
+        let mut said = Said::with_room(room(line));
+        match self.until_prompt(&mut channel, &mut said, (line.until, FLOOD_BYTES), abandoned).await {
+            Ok(()) => {}
+            Err(Silent::Flooded) if self.interrupt(&mut channel, abandoned).await => {
+                return Ok(self.judge(said, line).0.finished(Ending::Flooded, begun));
+            }
+            Err(silent) => return Err(unknown(format!("the array's shell {silent} in mid-command"))),
+        }
         // The next command has a shell of its own: nothing that is left over is taken for its answer.
-        let _closed_anyway = channel.close().await.is_err();
-        Ok(self.judge(&answer, line, begun))
+        if matches!(within(channel.close(), line.until, abandoned).await, Ok(Ok(()))) {
+            connection.keep();
+        }
+        let (kept, ending) = self.judge(said, line);
+        Ok(kept.finished(ending, begun))
     }
 
-    /// What is said until the prompt stands at the end, with the pager answered and taken out.
+    /// Read what is `said` until the prompt stands at the end, with the pager answered; both are taken out.
     async fn until_prompt(
         &self,
-        channel: &mut russh::Channel<Msg>,
-        (until, most): (Instant, usize),
+        channel: &mut Channel<Msg>,
+        said: &mut Said,
+        (until, most): (Instant, u64),
         abandoned: &mut Abandoned,
-    ) -> Result<Vec<u8>, Silent> {
-        let mut said: Vec<u8> = Vec::new();
+    ) -> Result<(), Silent> {
         loop {
-            let message = tokio::select! {
-                message = channel.wait() => message,
-                () = abandoned.wait() => return Err(Silent::Abandoned),
-                () = tokio::time::sleep_until(until) => return Err(Silent::TimedOut),
-            };
-            match message {
-                Some(ChannelMsg::Data { data } | ChannelMsg::ExtendedData { data, .. }) => {
-                    said.extend(data.iter())
-                }
+            match within(channel.wait(), until, abandoned).await? {
+                Some(ChannelMsg::Data { data } | ChannelMsg::ExtendedData { data, .. }) => said.add(&data),
                 None | Some(ChannelMsg::Close | ChannelMsg::Eof) => return Err(Silent::Closed),
                 Some(ChannelMsg::Failure) => return Err(Silent::Refused),
                 Some(_) => continue,
             }
-            if said.len() > most {
+            if said.total() > most {
                 return Err(Silent::Flooded);
             }
             if let Some((pager, answer)) = &self.pager
-                && said.ends_with(pager.as_bytes())
+                && said.take_end(pager)
             {
-                said.truncate(said.len().saturating_sub(pager.len()));
-                channel.data_bytes(answer.clone().into_bytes()).await.map_err(|_| Silent::Closed)?;
-            } else if said.ends_with(self.prompt.as_bytes()) {
-                said.truncate(said.len().saturating_sub(self.prompt.len()));
-                return Ok(said);
+                let answering = channel.data_bytes(answer.clone().into_bytes());
+                within(answering, until, abandoned).await?.map_err(|_| Silent::Closed)?;
+            } else if said.take_end(&self.prompt) {
+                return Ok(());
             }
         }
     }
 
-    /// The answer without the echo of the command, and whether it tells of a failure.
-    fn judge(&self, answer: &[u8], line: &Line, begun: Instant) -> Finished {
-        let text = String::from_utf8_lossy(answer).replace('\r', "");
+    /// Interrupt the command as a person would; whether the shell waits again.
+    async fn interrupt(&self, channel: &mut Channel<Msg>, abandoned: &mut Abandoned) -> bool {
+        let until = Instant::now() + GRACE;
+        let told = within(channel.data_bytes(INTERRUPT), until, abandoned).await;
+        matches!(told, Ok(Ok(())))
+            && self.until_prompt(channel, &mut Said::with_room(0), (until, u64::MAX), abandoned).await.is_ok()
+    }
+
+    /// The answer without the echo of the command: as standard error, with 1, if it tells of a failure.
+    fn judge(&self, said: Said, line: &Line) -> (Kept, Ending) {
+        let (text, cut) = said.into_text();
         let without_echo = match text.split_once('\n') {
             Some((first, rest)) if first.trim_end().ends_with(&line.text) => rest,
             _ => text.trim_start_matches(&line.text),
         };
         let failed = self.errors.iter().any(|error| without_echo.trim_start().starts_with(error));
+        let to = if failed { (Stream::Error, error_bytes()) } else { (Stream::Output, line.capture) };
         let mut kept = Kept::default();
-        let (stream, ending) =
-            if failed { (Stream::Error, Ending::Exited(1)) } else { (Stream::Output, Ending::Exited(0)) };
-        let flooded = kept.add(without_echo.as_bytes(), (stream, line.capture)).is_err();
-        kept.finished(if flooded { Ending::Flooded } else { ending }, begun)
+        kept.add(without_echo.as_bytes(), to);
+        kept.truncated |= cut;
+        (kept, Ending::Exited(i32::from(failed)))
     }
+}
+
+/// How much of the beginning of an answer is kept, in bytes: what anybody reads of it, the echo of the command, and the ends of lines
+/// around it.
+fn room(line: &Line) -> usize {
+    line.capture.max(error_bytes()).saturating_add(line.text.len()).saturating_add(LONGEST)
 }
 
 /// Why no prompt came.
@@ -134,14 +156,23 @@ impl Dialogue {
 enum Silent {
     #[error("was closed")]
     Closed,
-    #[error("said nothing in time")]
+    #[error("did not come to an end in time")]
     TimedOut,
-    #[error("was left")]
+    #[error("was left, for nobody waits any more,")]
     Abandoned,
     #[error("is refused to this user")]
     Refused,
     #[error("said more than anybody reads")]
     Flooded,
+}
+
+impl From<Left> for Silent {
+    fn from(left: Left) -> Self {
+        match left {
+            Left::Abandoned => Self::Abandoned,
+            Left::TimedOut => Self::TimedOut,
+        }
+    }
 }
 
 fn text(text: &str) -> Result<String, DialogueError> {

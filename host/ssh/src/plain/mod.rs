@@ -6,7 +6,9 @@
 
 mod dialogue;
 mod exec;
+mod limit;
 mod pool;
+mod said;
 
 pub use dialogue::{Dialogue, DialogueError};
 
@@ -108,8 +110,8 @@ impl CommandRunner for PlainPlace {
             }
         };
         match &self.dialogue {
-            None => exec::run(&connection, &line, &mut abandoned).await,
-            Some(dialogue) => dialogue.run(&connection, &line, &mut abandoned).await,
+            None => exec::run(connection, &line, &mut abandoned).await,
+            Some(dialogue) => dialogue.run(connection, &line, &mut abandoned).await,
         }
     }
 

@@ -5,7 +5,7 @@ use russh::keys::PrivateKey;
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, Response, Session, run_stream};
 use russh::{Channel, ChannelId, Pty};
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -15,12 +15,18 @@ pub(crate) const PROMPT: &str = "array::> ";
 pub(crate) const PAGER: &str = "--More--";
 
 /// What the array was asked, for all its connections together.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) lines: Mutex<Vec<String>>,
     pub(crate) connections: AtomicUsize,
     pub(crate) running: AtomicUsize,
     pub(crate) most_running: AtomicUsize,
+    /// Connections that nobody has closed.
+    pub(crate) open: AtomicUsize,
+    /// While it is at its limit of sessions, it answers no request for one.
+    pub(crate) at_its_limit: AtomicBool,
+    /// Those that it did not answer.
+    unanswered: Mutex<Vec<ChannelOpenHandle>>,
 }
 
 pub(crate) struct Array {
@@ -36,6 +42,8 @@ impl Array {
         let config = Arc::new(Config {
             keys: vec![PrivateKey::from_openssh(private.as_bytes()).expect("a key")],
             auth_rejection_time: Duration::from_millis(1),
+            // Small, so that whoever sends has to wait for it.
+            window_size: 64 << 10,
             ..Config::default()
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
@@ -45,12 +53,14 @@ impl Array {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 shared.connections.fetch_add(1, Ordering::SeqCst);
-                let client = Client { seen: Arc::clone(&shared), typed: Vec::new(), left: Vec::new() };
-                let config = Arc::clone(&config);
+                let client = Client { seen: Arc::clone(&shared), ..Client::default() };
+                let (config, seen) = (Arc::clone(&config), Arc::clone(&shared));
                 tokio::spawn(async move {
+                    seen.open.fetch_add(1, Ordering::SeqCst);
                     if let Ok(session) = run_stream(config, stream, client).await {
                         let _ended = session.await.is_err();
                     }
+                    seen.open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
@@ -58,8 +68,14 @@ impl Array {
     }
 }
 
+#[derive(Default)]
 struct Client {
     seen: Arc<Seen>,
+    /// What a command was given on standard input, in bytes.
+    given: usize,
+    has_shell: bool,
+    /// Whether the shell writes without end.
+    floods: Arc<AtomicBool>,
     /// What was typed into the shell and is no line yet.
     typed: Vec<u8>,
     /// Pages that wait for somebody to go on.
@@ -120,7 +136,11 @@ impl Handler for Client {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
-        reply.accept().await;
+        if self.seen.at_its_limit.load(Ordering::SeqCst) {
+            self.seen.unanswered.lock().expect("a list").push(reply);
+        } else {
+            reply.accept().await;
+        }
         Ok(())
     }
 
@@ -133,6 +153,10 @@ impl Handler for Client {
         let line = String::from_utf8_lossy(data).into_owned();
         self.seen.lines.lock().expect("a list").push(line.clone());
         session.channel_success(channel)?;
+        if line == "volume take" {
+            // Ends with its standard input, and has much to say before.
+            return session.data(channel, vec![b'x'; 6 << 20]);
+        }
         let (handle, seen) = (session.handle(), Arc::clone(&self.seen));
         tokio::spawn(async move {
             let running = seen.running.fetch_add(1, Ordering::SeqCst) + 1;
@@ -151,6 +175,14 @@ impl Handler for Client {
                 "volume mute" => {
                     // Closed without an exit code.
                     let _gone = handle.close(channel).await.is_err();
+                    return;
+                }
+                "volume linger" => {
+                    // Says the rest behind its exit code, and leaves closing to the client.
+                    let _gone = handle.data(channel, b"one\n".to_vec()).await.is_err();
+                    let _gone = handle.exit_status_request(channel, 3).await.is_err();
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    let _gone = handle.data(channel, b"two\n".to_vec()).await.is_err();
                     return;
                 }
                 _ => {
@@ -184,7 +216,18 @@ impl Handler for Client {
 
     async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
         session.channel_success(channel)?;
+        self.has_shell = true;
         session.data(channel, format!("Welcome.\r\nLast login: never\r\n{PROMPT}").into_bytes())
+    }
+
+    async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
+        if self.given > 0 {
+            self.seen.lines.lock().expect("a list").push(format!("given {}", self.given));
+            session.exit_status_request(channel, 0)?;
+            session.eof(channel)?;
+            session.close(channel)?;
+        }
+        Ok(())
     }
 
     async fn data(
@@ -193,6 +236,13 @@ impl Handler for Client {
         data: &[u8],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
+        if !self.has_shell {
+            self.given += data.len();
+            return Ok(());
+        }
+        if data == b"\x03" && self.floods.swap(false, Ordering::SeqCst) {
+            return Ok(());
+        }
         if !self.left.is_empty() {
             let page = self.page();
             return session.data(channel, page.into_bytes());
@@ -202,6 +252,19 @@ impl Handler for Client {
         self.seen.lines.lock().expect("a list").push(line.clone());
         if line == "volume vanish" {
             return session.close(channel);
+        }
+        if line == "volume flood" {
+            // Until it is interrupted.
+            let (handle, floods) = (session.handle(), Arc::clone(&self.floods));
+            floods.store(true, Ordering::SeqCst);
+            tokio::spawn(async move {
+                while floods.load(Ordering::SeqCst)
+                    && handle.data(channel, b"row of a flood\r\n".repeat(2_000)).await.is_ok()
+                {
+                }
+                let _gone = handle.data(channel, format!("^C\r\n{PROMPT}").into_bytes()).await.is_err();
+            });
+            return Ok(());
         }
         let (said, _) = Self::answer(&line);
         let rows: Vec<&str> = said.lines().collect();
