@@ -1,5 +1,6 @@
 //! What this host shows to a server. Read anew for each connection, so that a changed secret is taken up by the next one.
 
+use bulkhead_capability::secret::Secret;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -18,8 +19,9 @@ impl CredentialError {
 
 /// A secret somewhere: its `Debug` text says where, never what.
 pub trait Credential: Send + Sync + Debug {
-    /// Read it. May block for the time of a file's reading.
-    fn reveal(&self) -> Result<String, CredentialError>;
+    /// Read it: it is held for as long as the connection that it opened, so that nothing an array prints of it leaves the host. May block
+    /// for the time of a file's reading. Fails if it is not there or no text.
+    fn reveal(&self) -> Result<Secret, CredentialError>;
 }
 
 /// How this host logs in.

@@ -3,6 +3,7 @@
 use crate::credential::{CredentialError, Login};
 use crate::host_key::HostKey;
 use crate::target::Target;
+use bulkhead_capability::secret::Secret;
 use russh::Channel;
 use russh::client::{AuthResult, Handle, Handler, KeyboardInteractiveAuthResponse, Msg};
 use russh::keys::PublicKeyOrCertificate;
@@ -126,6 +127,8 @@ impl Handler for Pinned {
 /// A connection that is logged in. Dropped, it is closed.
 pub(crate) struct Session {
     handle: Handle<Pinned>,
+    /// What it was logged in with: known, and taken out of what the machine says, for as long as this lives.
+    _secrets: Vec<Secret>,
 }
 
 impl std::fmt::Debug for Session {
@@ -158,9 +161,13 @@ impl Session {
             }
         })?;
         let mut methods = String::new();
+        let mut secrets = Vec::new();
         for login in &target.logins {
-            match log_in(&mut handle, target, login).await? {
-                AuthResult::Success => return Ok(Self { handle }),
+            let secret = reveal(target, login).await?;
+            let answered = log_in(&mut handle, target, (login, &secret)).await?;
+            secrets.push(secret);
+            match answered {
+                AuthResult::Success => return Ok(Self { handle, _secrets: secrets }),
                 AuthResult::Failure { remaining_methods, .. } => {
                     let names: Vec<String> = remaining_methods.iter().map(String::from).collect();
                     methods = names.join(", ");
@@ -190,21 +197,31 @@ fn failed(target: &Target, source: russh::Error) -> SshError {
     SshError::Failed { target: target.name.clone(), address: address(target), source }
 }
 
-async fn log_in(handle: &mut Handle<Pinned>, target: &Target, login: &Login) -> Result<AuthResult, SshError> {
+async fn reveal(target: &Target, login: &Login) -> Result<Secret, SshError> {
     let (Login::Key(credential) | Login::Password(credential)) = login;
     let credential = Arc::clone(credential);
     let reading = tokio::task::spawn_blocking(move || credential.reveal()).await;
     let reading = reading.unwrap_or_else(|_| Err(CredentialError::new("reading it ended abruptly")));
-    let secret = reading.map_err(|source| SshError::Credential { target: target.name.clone(), source })?;
+    reading.map_err(|source| SshError::Credential { target: target.name.clone(), source })
+}
+
+async fn log_in(
+    handle: &mut Handle<Pinned>,
+    target: &Target,
+    (login, secret): (&Login, &Secret),
+) -> Result<AuthResult, SshError> {
     match login {
         Login::Key(_) => {
-            let key = PrivateKey::from_openssh(secret.as_bytes()).ok().filter(|key| !key.is_encrypted());
+            let key = PrivateKey::from_openssh(secret.expose()).ok().filter(|key| !key.is_encrypted());
             let key = key.ok_or_else(|| SshError::PrivateKey { target: target.name.clone() })?;
             let key = PrivateKeyWithHashAlg::new(Arc::new(key), None);
             handle.authenticate_publickey(&target.user, key).await.map_err(|error| failed(target, error))
         }
         Login::Password(_) => {
-            let password = secret.trim_end_matches(['\r', '\n']);
+            let none = || CredentialError::new("it is not a text");
+            let password = secret.expose_text().ok_or_else(none);
+            let unfit = |source| SshError::Credential { target: target.name.clone(), source };
+            let password = password.map_err(unfit)?.trim_end_matches(['\r', '\n']);
             let plainly = handle.authenticate_password(&target.user, password).await;
             match plainly.map_err(|error| failed(target, error))? {
                 AuthResult::Success => Ok(AuthResult::Success),

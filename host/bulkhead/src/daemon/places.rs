@@ -4,7 +4,7 @@ use super::load_failure::LoadFailure;
 use super::switch::Switch;
 use crate::config::{self, SshAlgorithms, SshConfiguration, SshQuoting};
 use bulkhead_capability::execute::{CommandRunner, HelperClient, HelperPlace};
-use bulkhead_capability::secret::{Redactor, SecretSource};
+use bulkhead_capability::secret::{Redactor, Secret, SecretSource};
 use bulkhead_model::id::Label;
 use bulkhead_model::place::Place;
 use bulkhead_model::secret::SecretReference;
@@ -160,7 +160,11 @@ fn dialogue(of: &SshConfiguration) -> Result<Option<Dialogue>, PlaceError> {
 
 fn target(name: &Label, of: &SshConfiguration, secrets: &SecretSource) -> Result<Target, PlaceError> {
     let login = |reference: &SecretReference| {
-        Arc::new(Referenced { secrets: secrets.clone(), reference: reference.clone() })
+        Arc::new(Referenced {
+            secrets: secrets.clone(),
+            reference: reference.clone(),
+            last: Mutex::default(),
+        })
     };
     let key = of.key.as_ref().map(|reference| Login::Key(login(reference)));
     let password = of.password.as_ref().map(|reference| Login::Password(login(reference)));
@@ -185,13 +189,41 @@ fn target(name: &Label, of: &SshConfiguration, secrets: &SecretSource) -> Result
 struct Referenced {
     secrets: SecretSource,
     reference: SecretReference,
+    /// What was read last. The connection holds it too, but what a command said is cleaned after its connection may have ended.
+    last: Mutex<Option<Secret>>,
 }
 
 impl Credential for Referenced {
-    fn reveal(&self) -> Result<String, CredentialError> {
+    fn reveal(&self) -> Result<Secret, CredentialError> {
         let secret = self.secrets.resolve(&self.reference);
         let secret = secret.map_err(|error| CredentialError::new(error.to_string()))?;
-        let text = secret.expose_text().ok_or_else(|| CredentialError::new("it is not a text"))?;
-        Ok(text.to_owned())
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(secret.clone());
+        Ok(secret)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bulkhead_capability::secret::Redactor;
+
+    #[test]
+    fn what_a_place_was_logged_into_with_stays_known_until_the_place_is_gone() {
+        let redactor = Redactor::default();
+        let environment = Arc::new(|name: &str| (name == "ARRAY").then(|| "correct horse".into()));
+        let referenced = Referenced {
+            secrets: SecretSource::new(redactor.clone(), environment),
+            reference: "secret://env/ARRAY".parse().expect("a reference"),
+            last: Mutex::default(),
+        };
+        drop(referenced.reveal().expect("a secret"));
+        assert_eq!(
+            redactor.redact("account root, password correct horse"),
+            "account root, password [secret]"
+        );
+        drop(referenced);
+        // What was known is forgotten with the next secret.
+        let _next = redactor.secret(b"another one".to_vec()).expect("a secret");
+        assert!(!redactor.finds_in(b"correct horse"));
     }
 }

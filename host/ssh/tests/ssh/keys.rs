@@ -1,19 +1,28 @@
 //! Keys to test with, and what a target is made of.
 
+use bulkhead_capability::secret::{Redactor, Secret};
 use bulkhead_ssh::{Algorithms, Credential, CredentialError, HostKey, Login, Pool, Target};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A secret that a test holds.
+/// A secret that is made anew whenever it is read, and held by nobody else.
 #[derive(Debug)]
-pub(crate) struct Held(pub(crate) String);
+pub(crate) struct Read {
+    pub(crate) text: String,
+    pub(crate) redactor: Redactor,
+}
 
-impl Credential for Held {
-    fn reveal(&self) -> Result<String, CredentialError> {
-        Ok(self.0.clone())
+impl Credential for Read {
+    fn reveal(&self) -> Result<Secret, CredentialError> {
+        let secret = self.redactor.secret(self.text.clone().into_bytes());
+        secret.map_err(|error| CredentialError::new(error.to_string()))
     }
+}
+
+fn read(text: &str) -> Arc<Read> {
+    Arc::new(Read { text: text.to_owned(), redactor: Redactor::default() })
 }
 
 /// Make a pair of keys in `folder`: the private one's text, and the public one's line.
@@ -29,11 +38,11 @@ pub(crate) fn make(folder: &Path, name: &str) -> (String, String) {
 }
 
 pub(crate) fn key(text: &str) -> Login {
-    Login::Key(Arc::new(Held(text.to_owned())))
+    Login::Key(read(text))
 }
 
 pub(crate) fn password(text: &str) -> Login {
-    Login::Password(Arc::new(Held(text.to_owned())))
+    Login::Password(read(text))
 }
 
 /// A target on this machine's loopback.

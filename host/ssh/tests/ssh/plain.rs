@@ -3,9 +3,10 @@
 use crate::array::{Array, PAGER, PASSWORD, PROMPT};
 use crate::keys;
 use bulkhead_capability::execute::{Abandoned, CommandRequest, CommandRunner, Directories, RunError};
+use bulkhead_capability::secret::Redactor;
 use bulkhead_helper::protocol::{Ending, Finished, SlotArgument, Unreviewed};
 use bulkhead_model::error::CapabilityCode;
-use bulkhead_ssh::{Dialogue, PlainPlace, Pool, Quoting, Target};
+use bulkhead_ssh::{Dialogue, Login, PlainPlace, Pool, Quoting, Target};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -297,4 +298,22 @@ async fn connections_beyond_the_fewest_are_closed_when_nothing_is_asked() {
     assert_eq!(array.seen.connections.load(Ordering::SeqCst), 3, "the one that is left serves");
     drop(place);
     open(&array, 0).await;
+}
+
+#[tokio::test]
+async fn what_logged_in_is_known_for_as_long_as_the_connection_is_open() {
+    let array = Array::new().await;
+    let redactor = Redactor::default();
+    let password = keys::Read { text: PASSWORD.to_owned(), redactor: redactor.clone() };
+    let login = Login::Password(Arc::new(password));
+    let target = keys::target(array.port, &array.host_key, vec![login]);
+    let place = PlainPlace::new(Arc::new(target), Quoting::Plain, None);
+    assert!(!redactor.finds_in(PASSWORD.as_bytes()));
+    run(&place, request(&["create", "{name}"])).await.expect("it ran");
+    assert!(redactor.finds_in(format!("account root, password {PASSWORD}").as_bytes()));
+    drop(place);
+    open(&array, 0).await;
+    // What was known is forgotten with the next secret.
+    let _next = redactor.secret(b"another one".to_vec()).expect("a secret");
+    assert!(!redactor.finds_in(PASSWORD.as_bytes()));
 }
