@@ -1,16 +1,39 @@
 //! Pinned host keys: the only ones that a target may show.
 
 use russh::keys::ssh_key::PublicKey;
+use russh::keys::{Algorithm, EcdsaCurve};
 use std::fmt;
 use std::str::FromStr;
 
-/// Why a text is no host key.
+/// Which keys can be pinned: what is offered to a server, in this order.
+pub(crate) const TAKEN: [Algorithm; 4] = [
+    Algorithm::Ed25519,
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
+];
+
+/// Why a text cannot be pinned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "'{text}' is no host key: write its type and its base64 text, as in 'ssh-ed25519 AAAA...'; on the target, 'cat /etc/ssh/ssh_host_ed25519_key.pub' prints it"
-)]
-pub struct HostKeyError {
-    text: String,
+pub enum HostKeyError {
+    /// It is no key.
+    #[error(
+        "'{text}' is no host key: write its type and its base64 text, as in 'ssh-ed25519 AAAA...'; on the target, 'cat /etc/ssh/ssh_host_ed25519_key.pub' prints it"
+    )]
+    Form {
+        /// Its beginning.
+        text: String,
+    },
+    /// It is a key of a kind that this host never asks a server for.
+    #[error(
+        "a host key of type {algorithm} is never asked for, so the target could not be reached: pin its key of type {taken}, and if it has none, make one there (ssh-keygen -A, or the array's own command for host keys)"
+    )]
+    Algorithm {
+        /// Its type.
+        algorithm: String,
+        /// Those that can be pinned.
+        taken: String,
+    },
 }
 
 /// A server's public key: `TYPE BASE64`, as `ssh-keyscan` and `/etc/ssh/ssh_host_*_key.pub` have it.
@@ -40,7 +63,12 @@ impl FromStr for HostKey {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let key = PublicKey::from_openssh(text.trim());
-        key.map(Self).map_err(|_| HostKeyError { text: text.chars().take(80).collect() })
+        let key = key.map_err(|_| HostKeyError::Form { text: text.chars().take(80).collect() })?;
+        if TAKEN.contains(&key.algorithm()) {
+            return Ok(Self(key));
+        }
+        let taken = TAKEN.iter().map(Algorithm::as_str).collect::<Vec<_>>().join(", ");
+        Err(HostKeyError::Algorithm { algorithm: key.algorithm().to_string(), taken })
     }
 }
 
@@ -75,6 +103,18 @@ mod tests {
         for text in ["", "ssh-ed25519", "ssh-ed25519 AAAA", "host ssh-ed25519 AAAA", "SHA256:abc"] {
             let error = text.parse::<HostKey>().expect_err("no key").to_string();
             assert!(error.contains("ssh-ed25519 AAAA..."), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_kind_that_is_never_asked_for_is_refused_with_those_that_are() {
+        let rsa = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDJFF1AtC50BvUYxfIKJAqNeZtRgiQZG7+H4CzzQZBRTLZA2kfiwFmzwiyI9u92FW/S0CdE\
+            Cni+f8tdrSYe+YzE4JvYrMgWQRAZuzhOTxEpNe7yLhJeL5MjWK9410vV7MPY8fdu92hvEVFUSwzkjyy4+FukCHtd8LXWvWVQvxRp\
+            gBp/ibp5+PHVo/Oin9hOLG7UHp2/xodHb801nNmjZvX1YzalSw1cpXpQhsedosPWVyc2Xhsy6gFwE8EWPuLzrg2iz2pK0KuUva1u\
+            j1/Q7cvDF4UTRXdy52IKjoC1ZhLzXsJ/tBugTiOT9oExgFsIMYSjFNJQUxMdJUiKfN4fcLK3";
+        let error = rsa.parse::<HostKey>().expect_err("refused").to_string();
+        for part in ["ssh-rsa", "ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-keygen -A"] {
+            assert!(error.contains(part), "{error}");
         }
     }
 }

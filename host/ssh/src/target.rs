@@ -1,8 +1,8 @@
 //! A machine that the operator declares.
 
 use crate::credential::Login;
-use crate::host_key::HostKey;
-use russh::keys::{Algorithm, EcdsaCurve};
+use crate::host_key::{HostKey, TAKEN};
+use russh::keys::Algorithm;
 use russh::{cipher, compression, kex, mac};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -139,15 +139,9 @@ impl Target {
     /// Those of the pinned keys first, so that a server with several shows one that is known; the others behind them, so that a server
     /// that lacks it shows what it has and the refusal can say which key that is.
     fn key_algorithms(&self) -> Vec<Algorithm> {
-        let known = [
-            Algorithm::Ed25519,
-            Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
-            Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
-            Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
-        ];
         let pinned =
             |algorithm: &Algorithm| self.host_keys.iter().any(|key| key.key().algorithm() == *algorithm);
-        let (mut first, behind): (Vec<_>, Vec<_>) = known.into_iter().partition(pinned);
+        let (mut first, behind): (Vec<_>, Vec<_>) = TAKEN.into_iter().partition(pinned);
         first.extend(behind);
         first
     }
