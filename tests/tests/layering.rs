@@ -53,6 +53,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("bulkhead-filer", &["bulkhead-sdk"]),
     ("bulkhead-hostile", &["bulkhead-sdk"]),
     ("bulkhead-leaky", &["bulkhead-sdk"]),
+    ("bulkhead-trespasser", &["bulkhead-sdk"]),
     ("bulkhead-pupils", &["bulkhead-sdk"]),
     ("bulkhead-plain", &["bulkhead-sdk"]),
     ("xtask", &[]),
