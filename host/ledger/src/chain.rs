@@ -20,7 +20,7 @@ use std::task::Poll;
 use tokio::sync::{Mutex, RwLock};
 
 /// How often a commit is built again because the head had moved. Each time somebody else's failed or, later, another host's won.
-const ATTEMPTS: usize = 100;
+pub(crate) const ATTEMPTS: usize = 100;
 /// The most bytes that a record takes with its key: entries are cut to size.
 const RECORD_BYTES: usize = 8192;
 /// Effects in a commit of their own: all writes but the head's.
@@ -96,11 +96,7 @@ impl Chain {
 
     /// Commit a group of the effects that are not on their way yet.
     pub(crate) async fn append_effects(&self) -> Result<Appended, LedgerError> {
-        match self.try_append(None).await {
-            // Written by nobody: the next try places them anew.
-            Err(LedgerError::Store(StoreError::Conflict { .. })) => Ok(Appended::Effects),
-            outcome => outcome,
-        }
+        self.try_append(None).await
     }
 
     async fn try_append(&self, own: Option<&Own<'_>>) -> Result<Appended, LedgerError> {

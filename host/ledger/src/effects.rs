@@ -4,7 +4,7 @@
 //! timer that the first of a group starts. An effect leaves the queue once it is known to be on the disk, so that what a failed commit
 //! carried is carried again by the next, in its order.
 
-use crate::chain::{Appended, Chain};
+use crate::chain::{ATTEMPTS, Appended, Chain};
 use crate::error::LedgerError;
 use crate::record::Unplaced;
 use bulkhead_model::effect::{Effect, LedgerEntry};
@@ -146,6 +146,7 @@ impl Chain {
     /// Write what was handed over before; on return it is on the disk.
     pub(crate) async fn flush(&self) -> Result<(), LedgerError> {
         let handed_over = self.effects.handed_over();
+        let mut conflicts = 0;
         loop {
             // Before the look: what ends after it is not missed.
             let ended = self.effects.ended.notified();
@@ -157,6 +158,8 @@ impl Chain {
                 // All of them are on their way, in commits of others.
                 Ok(Appended::Nothing) => ended.await,
                 Ok(_) => {}
+                // Somebody else's commit was first: once more on the head that is there now.
+                Err(error) if error.is_conflict() && conflicts < ATTEMPTS => conflicts += 1,
                 Err(error) => {
                     if !error.passes() {
                         self.fail(error.clone());

@@ -78,7 +78,7 @@ impl Ledger {
         transaction: Transaction,
         changes: Vec<StateChange>,
     ) -> Result<Revision, LedgerError> {
-        if changes.is_empty() {
+        if changes.is_empty() && matches!(self.reader(chain).at_rest(), Some(Ok(()))) {
             return Ok(self.parts.store.commit(transaction).await?);
         }
         let elsewhere = self.chains_with_effects(chain, &changes);

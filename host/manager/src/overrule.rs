@@ -196,7 +196,7 @@ async fn abandon(
                 // Those that joined the queue since: few, for all others have been given up.
                 access::give_up_late(tables, stored.share, &cause, &mut change);
             }
-            settle::fail(tables, &stored.value, &[], &cause, &mut change);
+            settle::fail(tables, &stored.value, (&[], None), &cause, &mut change);
             change.note(&cause, stored.subject(), format_args!("{} abandoned", stored.verb.name()));
             let end = End { state: OperationState::Abandoned, failure: Some(failure.clone()) };
             inner.end(tables, &mut change, &stored.value, end);

@@ -169,8 +169,8 @@ pub(crate) async fn failed(
             if is_forced(&operation.verb) {
                 return remove(tables, operation, cause, change, Some(failure.clone()));
             }
-            fail(tables, operation, &locations_left(operation, error), cause, change);
-            share_server::settle::fail(tables, operation, Some(&failure), cause, change);
+            let left = locations_left(operation, error);
+            fail(tables, operation, (&left, Some(&failure)), cause, change);
             End::badly(failure.clone())
         })
         .await?;
@@ -214,11 +214,11 @@ fn remove(
 }
 
 /// Give the resources of an operation the statuses of its failure. A share that was made in part keeps the locations the driver
-/// reported, so that people and `delete-share` find them.
+/// reported, so that people and `delete-share` find them; a server that could not be set up keeps the failure for those who wait for it.
 pub(crate) fn fail(
     tables: &Tables,
     operation: &Operation,
-    locations: &[ExportLocation],
+    (locations, failure): (&[ExportLocation], Option<&OperationFailure>),
     cause: &Cause,
     change: &mut Change,
 ) {
@@ -227,7 +227,7 @@ pub(crate) fn fail(
     }
     replica::settle::fail(tables, operation, cause, change);
     group::settle::fail(tables, operation, cause, change);
-    share_server::settle::fail(tables, operation, None, cause, change);
+    share_server::settle::fail(tables, operation, failure, cause, change);
     if let Some(status) = share_status_after_failure(&operation.verb) {
         change.edit_instance(tables, operation.share, cause, |instance| {
             if pending::is_pending(instance.status) {

@@ -160,7 +160,7 @@ fn detail(verb: &Verb, code: &str) -> Told {
         ),
         (_, "no-address-left") => (
             "033",
-            "no address is left in the share network's subnet; free some, or make a share network with a larger one",
+            "no address is left in the share network's subnet; delete what you need no more there, or ask your administrator",
         ),
         (_, "security-service-failed") => (
             "023",

@@ -97,9 +97,9 @@ impl OperationCommand {
     }
 }
 
-/// What an operation is about: a share, or the share group of one that is about a group.
+/// What an operation is about: a share, or the share group or share server of one that is about that.
 fn name_subject(operation: &mut Value) {
-    let subject = operation.get("share").or_else(|| operation.get("group")).cloned();
+    let subject = ["share", "group", "server"].iter().find_map(|kind| operation.get(*kind)).cloned();
     if let (Some(fields), Some(subject)) = (operation.as_object_mut(), subject) {
         fields.insert("subject".to_owned(), subject);
     }

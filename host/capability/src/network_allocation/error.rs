@@ -27,7 +27,7 @@ pub enum AllocationError {
     },
     /// Too few addresses are free.
     #[error(
-        "the {label} network {network} of backend {backend} has {free} addresses left, {wanted} are needed; delete share servers, or widen allowed-ip-ranges"
+        "the {label} network {network} of backend {backend} has {free} addresses left, {wanted} are needed; an address that was given back rests for ten minutes, and another backend may have the same network: 'bulkhead backend addresses {backend}' tells what has which; delete share servers, or widen allowed-ip-ranges"
     )]
     Exhausted {
         /// The backend.

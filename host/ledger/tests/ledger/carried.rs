@@ -30,6 +30,18 @@ async fn a_change_carries_the_effects_before_it_in_its_own_commit() {
     assert_eq!(verdict(&ledger).await, Verification::Sound { records: 3 });
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_commit_without_a_record_of_its_own_carries_effects_too() {
+    let store = Arc::new(FailingStore::default());
+    let ledger = on(&store).await;
+    hand_over(&ledger, ["one".to_owned()]).await;
+    ledger.commit(&chain("a"), put("share"), Vec::new()).await.expect("a commit");
+    assert_eq!(words(&ledger.tail(None, 10).await.expect("records")), ["one"]);
+    assert_eq!(store.commits(), 1);
+    ledger.commit(&chain("a"), put("share"), Vec::new()).await.expect("nothing to carry");
+    assert_eq!(verdict(&ledger).await, Verification::Sound { records: 1 });
+}
+
 #[tokio::test]
 async fn effects_that_do_not_fit_beside_a_change_go_before_it() {
     let store = Arc::new(FailingStore::default());

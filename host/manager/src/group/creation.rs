@@ -244,6 +244,7 @@ fn propose_from_snapshot(
     if asked.new.share_network.is_some() && asked.new.share_network != parent.share_network {
         return Err(Denial::OtherNetwork { of: "the group that the snapshot was taken of" }.into());
     }
+    share_server::network::require_at_rest(tables, (parent.share_network, parent.share_server))?;
     let members = originals(inner, tables, source, parent)?;
     let gib = members.iter().fold(0_u64, |sum, (member, _)| sum.saturating_add(member.size.get()));
     let placement = place_beside(inner, asked, tables, (parent, gib))?;

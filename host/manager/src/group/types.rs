@@ -293,6 +293,7 @@ async fn create(
 async fn delete(inner: &Arc<Inner>, context: &RequestContext, name: &str) -> Result<(), ManagerError> {
     context.require_operator()?;
     let (cause, chain) = (cause_of(context), chain()?);
+    let _alone = inner.ties.write().await;
     inner
         .transact(|tables| {
             let found = changeable(tables, name)?;

@@ -13,12 +13,13 @@ use crate::share_server::network_change::{addition_of, service_change_of};
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::CallError;
 use bulkhead_model::id::{BackendName, ShareNetworkId, ShareServerId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::{Instrument as _, instrument};
 
-/// The most questions whose answers are kept; beyond it any that was answered is forgotten, and asked anew when somebody needs it.
-const MOST_CHECKS: usize = 10_000;
+/// The most questions about one network that are kept. Beyond it those that were answered are forgotten, and asked anew when somebody needs
+/// it; while as many are being asked, no other one is.
+const MOST_CHECKS: usize = 16;
 
 const NOT_ASKED: &str = "was not asked: check it first (the same action with `_check`, or `--check-only`)";
 const BEING_ASKED: &str = "is still being asked: wait until the check says so";
@@ -54,11 +55,22 @@ pub enum Recheck {
 /// A question: which network, and what would change.
 type Question = (ShareNetworkId, NetworkChange);
 
-/// What is known, and which asking says so: an older one that answers late is not heard.
+/// The servers that a question is about, by backend.
+type Servers = BTreeMap<BackendName, Vec<ShareServerId>>;
+
+/// What is known, of which servers, and which asking says so: an older one that answers late is not heard.
 #[derive(Debug)]
 struct Known {
     asking: u64,
     check: NetworkCheck,
+    servers: BTreeSet<ShareServerId>,
+}
+
+impl Known {
+    /// Whether it is about all of `servers`: one that came later was not asked.
+    fn covers<'a>(&self, mut servers: impl Iterator<Item = &'a ShareServerId>) -> bool {
+        servers.all(|server| self.servers.contains(server))
+    }
 }
 
 /// What was asked since the daemon started.
@@ -76,26 +88,28 @@ impl NetworkChecks {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is known; or that asking these backends begins now, as number so and so.
-    fn begin(
-        &self,
-        question: &Question,
-        backends: impl Iterator<Item = BackendName>,
-        recheck: Recheck,
-    ) -> (NetworkCheck, Option<u64>) {
+    /// What is known; or that asking the drivers of these servers begins now, as number so and so.
+    fn begin(&self, question: &Question, servers: &Servers, recheck: Recheck) -> (NetworkCheck, Option<u64>) {
         let mut asked = self.lock();
         if let Some(known) = asked.known.get(question)
+            && known.covers(servers.values().flatten())
             && (recheck == Recheck::No || known.check.is_compatible().is_none())
         {
             return (known.check.clone(), None);
         }
-        if asked.known.len() >= MOST_CHECKS {
-            asked.known.retain(|_, known| known.check.is_compatible().is_none());
+        let check = NetworkCheck { backends: servers.keys().map(|name| (name.clone(), None)).collect() };
+        let network = question.0;
+        let of_network = |asked: &Asked| asked.known.keys().filter(|(of, _)| *of == network).count();
+        if of_network(&asked) >= MOST_CHECKS {
+            asked.known.retain(|(of, _), known| *of != network || known.check.is_compatible().is_none());
+        }
+        if of_network(&asked) >= MOST_CHECKS {
+            return (check, None);
         }
         asked.askings = asked.askings.wrapping_add(1);
         let asking = asked.askings;
-        let check = NetworkCheck { backends: backends.map(|name| (name, None)).collect() };
-        asked.known.insert(question.clone(), Known { asking, check: check.clone() });
+        let servers = servers.values().flatten().copied().collect();
+        asked.known.insert(question.clone(), Known { asking, check: check.clone(), servers });
         (check, Some(asking))
     }
 
@@ -106,11 +120,16 @@ impl NetworkChecks {
         }
     }
 
-    /// Fail unless it is known that all could follow.
-    pub(super) fn require(&self, network: ShareNetworkId, change: &NetworkChange) -> Result<(), Denial> {
-        let found =
-            self.lock().known.get(&(network, change.clone())).map(|known| known.check.is_compatible());
-        match found {
+    /// Fail unless it is known that all of `servers` could follow.
+    pub(super) fn require<'a>(
+        &self,
+        network: ShareNetworkId,
+        change: &NetworkChange,
+        servers: impl Iterator<Item = &'a ShareServerId>,
+    ) -> Result<(), Denial> {
+        let asked = self.lock();
+        let known = asked.known.get(&(network, change.clone())).filter(|known| known.covers(servers));
+        match known.map(|known| known.check.is_compatible()) {
             Some(Some(true)) => Ok(()),
             Some(Some(false)) => Err(Denial::NotChecked { found: COULD_NOT }),
             Some(None) => Err(Denial::NotChecked { found: BEING_ASKED }),
@@ -151,14 +170,15 @@ fn check(
     recheck: Recheck,
 ) -> Result<NetworkCheck, ManagerError> {
     context.require_change()?;
-    let mut servers: BTreeMap<BackendName, Vec<ShareServerId>> = BTreeMap::new();
+    question.1.check_words()?;
+    let mut servers = Servers::new();
     for server in question.1.servers(inner, &inner.records.read(), context, question.0)? {
         servers.entry(server.backend.clone()).or_default().push(server.id);
     }
     if servers.is_empty() {
         return Ok(NetworkCheck::default());
     }
-    let (check, begun) = inner.network_checks.begin(&question, servers.keys().cloned(), recheck);
+    let (check, begun) = inner.network_checks.begin(&question, &servers, recheck);
     let Some(asking) = begun else { return Ok(check) };
     for (backend, servers) in servers {
         let (inner, question) = (Arc::clone(inner), question.clone());
@@ -236,12 +256,19 @@ mod tests {
         ["east", "west"].map(|name| name.parse().expect("a name"))
     }
 
+    /// A server at each of these backends.
+    fn servers_at(names: &[BackendName]) -> Servers {
+        names.iter().map(|name| (name.clone(), vec![ShareServerId::random()])).collect()
+    }
+
     #[test]
     fn a_change_can_be_made_once_every_backend_has_said_so_and_not_once_one_has_denied_it() {
         let (checks, question, [east, west]) = (NetworkChecks::default(), question(), names());
-        let require = || checks.require(question.0, &question.1);
+        let mut servers = servers_at(&names());
+        let of = servers.clone();
+        let require = || checks.require(question.0, &question.1, of.values().flatten());
         assert_eq!(require(), Err(Denial::NotChecked { found: NOT_ASKED }));
-        let (check, begun) = checks.begin(&question, names().into_iter(), Recheck::No);
+        let (check, begun) = checks.begin(&question, &servers, Recheck::No);
         let asking = begun.expect("it begins");
         assert_eq!(
             (check.is_compatible(), require()),
@@ -251,8 +278,15 @@ mod tests {
         assert_eq!(require(), Err(Denial::NotChecked { found: BEING_ASKED }));
         checks.answer(&question, asking, (&west, true));
         assert_eq!(require(), Ok(()));
+        servers.entry(west.clone()).or_default().push(ShareServerId::random());
+        let later = checks.require(question.0, &question.1, servers.values().flatten());
+        assert_eq!(later, Err(Denial::NotChecked { found: NOT_ASKED }), "a server came later");
         checks.answer(&question, asking, (&west, false));
         assert_eq!(require(), Err(Denial::NotChecked { found: COULD_NOT }));
+        assert!(
+            checks.begin(&question, &servers, Recheck::No).1.is_some(),
+            "the one that came later is asked"
+        );
         checks.forget(question.0);
         assert_eq!(require(), Err(Denial::NotChecked { found: NOT_ASKED }));
     }
@@ -260,15 +294,35 @@ mod tests {
     #[test]
     fn what_is_being_asked_is_not_asked_twice_and_an_older_asking_is_not_heard() {
         let (checks, question, [east, _]) = (NetworkChecks::default(), question(), names());
-        let begin = |recheck| checks.begin(&question, std::iter::once(east.clone()), recheck).1;
+        let servers = servers_at(std::slice::from_ref(&east));
+        let require = || checks.require(question.0, &question.1, servers.values().flatten());
+        let begin = |recheck| checks.begin(&question, &servers, recheck).1;
         let first = begin(Recheck::No).expect("it begins");
         assert_eq!(begin(Recheck::Yes), None, "it is at work");
         checks.answer(&question, first, (&east, false));
         assert_eq!(begin(Recheck::No), None, "it is known");
         let second = begin(Recheck::Yes).expect("asked anew");
         checks.answer(&question, first, (&east, true));
-        assert_eq!(checks.require(question.0, &question.1), Err(Denial::NotChecked { found: BEING_ASKED }));
+        assert_eq!(require(), Err(Denial::NotChecked { found: BEING_ASKED }));
         checks.answer(&question, second, (&east, true));
-        assert_eq!(checks.require(question.0, &question.1), Ok(()));
+        assert_eq!(require(), Ok(()));
+    }
+
+    #[test]
+    fn one_network_has_few_questions_and_takes_nobody_elses_answers_away() {
+        let (checks, [east, _]) = (NetworkChecks::default(), names());
+        let servers = servers_at(std::slice::from_ref(&east));
+        let elsewhere = question();
+        let asking = checks.begin(&elsewhere, &servers, Recheck::No).1.expect("it begins");
+        checks.answer(&elsewhere, asking, (&east, true));
+        let network = ShareNetworkId::random();
+        let numbered = |number: usize| {
+            let id = Some(number.to_string());
+            (network, NetworkChange::AddSubnet { neutron_net_id: id.clone(), neutron_subnet_id: id })
+        };
+        let begun =
+            (0..100).filter(|number| checks.begin(&numbered(*number), &servers, Recheck::No).1.is_some());
+        assert_eq!(begun.count(), MOST_CHECKS);
+        assert_eq!(checks.require(elsewhere.0, &elsewhere.1, servers.values().flatten()), Ok(()));
     }
 }

@@ -1,5 +1,6 @@
 //! Changes of share networks that share servers are in: what may be changed, who is asked first, and how it begins.
 
+use super::request::check_neutron;
 use super::verbs::shown;
 use super::{cause_of, chain, find, find_service, policy};
 use crate::context::RequestContext;
@@ -72,6 +73,16 @@ impl NetworkChange {
         let network = find(tables, &context.scope(), network)?;
         self.check(tables, context, network)?;
         network_change::servers_to_change(inner, tables, network, self.words())
+    }
+
+    /// Whether what the tenant wrote may be kept.
+    pub(super) fn check_words(&self) -> Result<(), ManagerError> {
+        match self {
+            Self::AddSubnet { neutron_net_id, neutron_subnet_id } => {
+                check_neutron(neutron_net_id.as_deref(), neutron_subnet_id.as_deref())
+            }
+            Self::AddService { .. } | Self::ReplaceService { .. } => Ok(()),
+        }
     }
 
     /// Whether its services are the network's project's and fit those that the network has.
@@ -211,5 +222,8 @@ pub(super) fn require_checked(
     wanted: &NetworkChange,
     servers: &[&Stored<ShareServer>],
 ) -> Result<(), Denial> {
-    if servers.is_empty() { Ok(()) } else { inner.network_checks.require(network, wanted) }
+    match servers {
+        [] => Ok(()),
+        servers => inner.network_checks.require(network, wanted, servers.iter().map(|server| &server.id)),
+    }
 }

@@ -49,7 +49,7 @@ impl NewSubnet {
     }
 }
 
-fn check_neutron(network: Option<&str>, subnet: Option<&str>) -> Result<(), ManagerError> {
+pub(super) fn check_neutron(network: Option<&str>, subnet: Option<&str>) -> Result<(), ManagerError> {
     check_text("neutron_net_id", network)?;
     check_text("neutron_subnet_id", subnet)?;
     if network.is_some() == subnet.is_some() {

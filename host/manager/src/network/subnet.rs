@@ -215,6 +215,7 @@ async fn remove_subnet(
     subnet: ShareNetworkSubnetId,
 ) -> Result<(), ManagerError> {
     context.require_change()?;
+    let _alone = inner.ties.write().await;
     let words = format!("subnet {subnet} removed");
     alter(inner, context, id, &words, |tables, network| {
         policy::change(tables, network, "taking a subnet away")?;
@@ -237,6 +238,7 @@ async fn add_service(
     service: SecurityServiceId,
 ) -> Result<Arc<ShareNetwork>, ManagerError> {
     context.require_change()?;
+    let _alone = inner.ties.write().await;
     let words = format!("security service {service} added");
     alter(inner, context, id, &words, |tables, network| {
         let service = find_service(tables, &context.scope(), service)?;
@@ -261,6 +263,7 @@ async fn remove_service(
     service: SecurityServiceId,
 ) -> Result<Arc<ShareNetwork>, ManagerError> {
     context.require_change()?;
+    let _alone = inner.ties.write().await;
     let words = format!("security service {service} removed");
     alter(inner, context, id, &words, |tables, network| {
         policy::change(tables, network, "taking a security service away")?;

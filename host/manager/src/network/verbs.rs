@@ -217,7 +217,6 @@ pub(super) async fn alter(
     alter: impl Fn(&Tables, &mut ShareNetwork) -> Result<(), ManagerError>,
 ) -> Result<Arc<ShareNetwork>, ManagerError> {
     let (cause, chain) = (cause_of(context), chain()?);
-    let _alone = inner.ties.write().await;
     inner
         .transact(|tables| {
             let stored = find(tables, &context.scope(), id)?;

@@ -170,7 +170,7 @@ async fn rules_failed(
     access::give_up(inner, operation.share, GivenUp::All, &cause_of(operation)).await?;
     inner
         .conclude(attempt, |tables, cause, change| {
-            settle::fail(tables, operation, &[], cause, change);
+            settle::fail(tables, operation, (&[], None), cause, change);
             End::badly(failure.clone())
         })
         .await?;

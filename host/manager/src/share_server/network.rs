@@ -6,7 +6,7 @@ use crate::denial::Denial;
 use crate::error::ManagerError;
 use crate::records::Tables;
 use crate::share_type::specs::wants_share_servers;
-use bulkhead_model::id::ShareNetworkId;
+use bulkhead_model::id::{ShareNetworkId, ShareServerId};
 use bulkhead_model::network::ShareNetworkStatus;
 use bulkhead_model::scope::Scope;
 use std::collections::BTreeMap;
@@ -69,4 +69,20 @@ pub(crate) fn of_new(
         return Err(Denial::NoDefaultSubnet.into());
     }
     Ok(Some(id))
+}
+
+/// Fail unless the network and the server that something inherits are at rest: nothing comes to what is being changed.
+pub(crate) fn require_at_rest(
+    tables: &Tables,
+    (network, server): (Option<ShareNetworkId>, Option<ShareServerId>),
+) -> Result<(), ManagerError> {
+    let network = network.and_then(|id| tables.share_network(&Scope::Everything, id));
+    if let Some(network) = network.filter(|network| network.status != ShareNetworkStatus::Active) {
+        return Err(Denial::NetworkStatus { what: MAKING, status: network.status }.into());
+    }
+    let server = server.and_then(|id| tables.server(&Scope::Everything, id));
+    if let Some(server) = server.filter(|server| !server.status.takes_shares()) {
+        return Err(Denial::ServerStatus { what: MAKING, status: server.status }.into());
+    }
+    Ok(())
 }

@@ -34,8 +34,9 @@ use std::collections::BTreeMap;
 
 pub(crate) use super::service_update::change_of as service_change_of;
 
-/// The most share instances and snapshots on a network whose servers change: all of them are in the transactions that begin and fail.
-const MOST_TOUCHED: usize = 400;
+/// The most share instances and snapshots on a network whose servers change: all of them are in the transactions that begin and fail, each
+/// with a record of the ledger, and the store takes [`WRITES`](bulkhead_store::limits::WRITES) of these at once.
+const MOST_TOUCHED: usize = 40;
 
 /// The servers of a network in use, each at rest with everything on it, so that they may be changed; none if there are none.
 ///
@@ -205,10 +206,10 @@ pub(super) fn end(
 
 /// A network whose servers have all followed, or not. A subnet that was added for them and that none serves goes again.
 fn rest(network: &mut ShareNetwork, is_served: impl Fn(ShareNetworkSubnetId) -> bool) {
-    if network.status != ShareNetworkStatus::NetworkChange {
-        return;
+    // An operator may have said that it rests before it did: what was added for the servers is settled all the same.
+    if network.status == ShareNetworkStatus::NetworkChange {
+        network.status = ShareNetworkStatus::Active;
     }
-    network.status = ShareNetworkStatus::Active;
     if let Some(added) = network.added_subnet.take()
         && !is_served(added)
     {

@@ -62,7 +62,7 @@ pub(super) async fn refuse(
         .transact(|tables| {
             let Some(stored) = unfinished(tables, operation.id) else { return Ok(Proposal::Settled(())) };
             let mut change = Change::default();
-            settle::fail(tables, &stored.value, &[], &cause_of(&stored.value), &mut change);
+            settle::fail(tables, &stored.value, (&[], None), &cause_of(&stored.value), &mut change);
             inner.end(tables, &mut change, &stored.value, End::badly(failure.clone()));
             Ok(Proposal::Commit(stored.backend.clone(), change, ()))
         })

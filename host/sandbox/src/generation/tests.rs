@@ -187,6 +187,7 @@ async fn a_denial_is_a_value_and_recorded_even_if_the_guest_traps_afterwards() {
     let (host, generation) = guest.generation(one_second()).await;
     let error = generation.create_share(&reason(), &share()).await.expect_err("traps");
     assert!(matches!(error, CallError::Trapped { .. }), "{error}");
+    host.ledger.flush_all().await.expect("a flush");
     let records = host.ledger.tail(None, 10).await.expect("the ledger");
     let denials = records.iter().filter(|record| match &record.entry {
         LedgerEntry::Effect(effect) => {
@@ -219,6 +220,7 @@ async fn what_runs_beside_and_beyond_a_call_is_denied_as_a_value_too() {
             .body("shares.create-share", format!("{call} (if {is_error} (then (unreachable))) {ZEROS}"));
         let (host, generation) = guest.generation(DriverLimits::default()).await;
         assert_eq!(generation.create_share(&reason(), &share()).await, Ok(Vec::new()), "{function}");
+        host.ledger.flush_all().await.expect("a flush");
         let records = host.ledger.tail(None, 10).await.expect("the ledger");
         let recorded = records.iter().any(|record| match &record.entry {
             LedgerEntry::Effect(effect) => {

@@ -40,7 +40,9 @@ impl Init {
             self.output.unwrap_or_else(|| PathBuf::from(format!("{}.toml", package.manifest.driver.name)));
         let name = backend_name(&output)?;
         let driver = std::path::absolute(&self.driver)?;
-        let text = backend_file(&package, &driver, &self.roots.join(name.as_str()))?;
+        // A root in a backend's file is absolute: what is typed here is meant from here.
+        let roots = std::path::absolute(self.roots.join(name.as_str()))?;
+        let text = backend_file(&package, &driver, &roots)?;
         let mut file = std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
