@@ -194,6 +194,10 @@ pub(crate) const FLAWS_ON_SERVERS: &[Flaw] = &[
     ("server-pools-write", &["server-pools-read-only"]),
     ("hears-of-addresses-once", &["server-after-allocation-again"]),
     ("hears-of-release-once", &["server-before-release-again", "tear-down-server-leaves-nothing"]),
+    ("checks-services-and-writes", &["service-check-read-only"]),
+    ("joins-once", &["service-update-again"]),
+    ("checks-subnets-and-writes", &["subnet-check-read-only"]),
+    ("grows-once", &["subnet-update-again"]),
 ];
 
 /// The same where a host call fails or is the last one.

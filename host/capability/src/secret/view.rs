@@ -10,8 +10,8 @@ pub(super) const LONGEST_ESCAPE: usize = 12;
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) bytes: Vec<u8>,
-    /// Where in the text each byte began, and after the last where the text ended; none if nothing was undone.
-    origins: Vec<usize>,
+    /// Where in the text each byte stands.
+    origins: Vec<Range<usize>>,
 }
 
 /// A way to write letters with others.
@@ -76,26 +76,27 @@ enum Undone {
 impl View {
     /// `text` with its escapes of this kind undone; none if it has none.
     pub(super) fn of(text: &[u8], escape: Escape) -> Option<Self> {
-        Self::undone(text, escape, |place| place)
+        Self::undone(text, escape, |range| range)
     }
 
     /// This view with escapes of another kind, or of the same once more, undone; none if it has none.
     pub(super) fn further(&self, escape: Escape) -> Option<Self> {
-        Self::undone(&self.bytes, escape, |place| self.origins.get(place).copied().unwrap_or_default())
+        Self::undone(&self.bytes, escape, |range| self.origin(range))
     }
 
     /// Where in the text the bytes at `range` of this view stand.
     pub(super) fn origin(&self, range: Range<usize>) -> Range<usize> {
-        let place = |at: usize| self.origins.get(at).copied().unwrap_or_default();
-        place(range.start)..place(range.end)
+        let at = |place: usize| self.origins.get(place).cloned().unwrap_or_default();
+        // Up to the end of the last byte, not to the next one: what is left out between the two is no part of it.
+        at(range.start).start..range.end.checked_sub(1).map_or(0, |last| at(last).end)
     }
 
-    fn undone(text: &[u8], escape: Escape, origin: impl Fn(usize) -> usize) -> Option<Self> {
+    fn undone(text: &[u8], escape: Escape, origin: impl Fn(Range<usize>) -> Range<usize>) -> Option<Self> {
         if !text.contains(&escape.mark()) {
             return None;
         }
         let mut view =
-            Self { bytes: Vec::with_capacity(text.len()), origins: Vec::with_capacity(text.len() + 1) };
+            Self { bytes: Vec::with_capacity(text.len()), origins: Vec::with_capacity(text.len()) };
         let mut place = 0;
         let mut any = false;
         while let Some(byte) = text.get(place) {
@@ -116,10 +117,10 @@ impl View {
                     view.bytes.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
                 }
             }
-            view.origins.extend(std::iter::repeat_n(origin(place), view.bytes.len().saturating_sub(before)));
+            let stood = origin(place..place + length);
+            view.origins.extend(std::iter::repeat_n(stood, view.bytes.len().saturating_sub(before)));
             place += length;
         }
-        view.origins.push(origin(place));
         any.then_some(view)
     }
 }

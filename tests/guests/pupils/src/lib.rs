@@ -14,16 +14,18 @@ mod snapshot;
 
 use bulkhead_sdk::private_data::Owner;
 use bulkhead_sdk::{
-    Access, AccessRule, AccessUpdate, Capacity, Connection, Consistency, CreatedShare, Creation, Driver,
-    EnsuredShare, Error, ExportLocation, Extend, FirstPhase, GroupShareSource, GroupSnapshots, HookData,
-    IpVersion, Manage, ManageSnapshots, ManagedShare, ManagedSnapshot, MetadataUpdates, Migration,
-    MigrationCompatibility, MigrationOutcome, MountableSnapshots, NetworkAllocation, PeriodicHook, Pool,
-    Promotion, Replica, ReplicaOutcome, ReplicaSnapshot, ReplicaState, ReplicaView, ReplicatedReversion,
-    ReplicatedRevert, ReplicatedSnapshots, Replication, Resource, Result, Reversion, Revert, RuleOutcome,
-    SecurityService, ServerChoiceForGroup, ServerChoiceForShare, ServerNetwork, ServerOutcome, ServerRequest,
-    Share, ShareFromSnapshot, ShareGroup, ShareGroupSnapshot, ShareGroups, ShareMigration, ShareProgress,
-    ShareServer, ShareServers, ShareStatus, ShareUsage, Shrink, Snapshot, SnapshotAccessRule,
-    SnapshotAccessUpdate, SnapshotOutcome, SnapshotUpdate, Snapshots, Statistics, Usage, clock,
+    Access, AccessRule, AccessUpdate, AllocationOutcome, AllocationUpdate, Capacity, Connection, Consistency,
+    CreatedShare, Creation, Driver, EnsuredShare, Error, ExportLocation, Extend, FirstPhase,
+    GroupShareSource, GroupSnapshots, HookData, IpVersion, Manage, ManageSnapshots, ManagedShare,
+    ManagedSnapshot, MetadataUpdates, Migration, MigrationCompatibility, MigrationOutcome,
+    MountableSnapshots, NetworkAllocation, PeriodicHook, Pool, Promotion, ReexportedShare, Replica,
+    ReplicaOutcome, ReplicaSnapshot, ReplicaState, ReplicaView, ReplicatedReversion, ReplicatedRevert,
+    ReplicatedSnapshots, Replication, Resource, Result, Reversion, Revert, RuleOutcome, SecurityService,
+    SecurityServiceUpdate, ServerChoiceForGroup, ServerChoiceForShare, ServerNetwork, ServerOutcome,
+    ServerRequest, ServerUpdates, Share, ShareFromSnapshot, ShareGroup, ShareGroupSnapshot, ShareGroups,
+    ShareMigration, ShareProgress, ShareRuleOutcomes, ShareServer, ShareServers, ShareStatus, ShareUsage,
+    Shrink, Snapshot, SnapshotAccessRule, SnapshotAccessUpdate, SnapshotOutcome, SnapshotUpdate, Snapshots,
+    Statistics, SubnetAddition, Usage, clock,
 };
 use flaw::{fail_if, has, held};
 use place::of;
@@ -52,7 +54,8 @@ bulkhead_sdk::export_driver!(
     replication,
     replicated_snapshots,
     replicated_revert,
-    share_servers
+    share_servers,
+    server_updates
 );
 
 impl Driver for Pupil {
@@ -375,5 +378,30 @@ impl ShareServers for Pupil {
 
     fn before_release(server: &ShareServer, allocations: &[NetworkAllocation]) -> Result<()> {
         server::hear_of_release(server, allocations)
+    }
+}
+
+impl ServerUpdates for Pupil {
+    fn check_security_service_update(_: &SecurityServiceUpdate) -> Result<bool> {
+        server::could("checks-services-and-writes")
+    }
+
+    fn update_security_service(update: &SecurityServiceUpdate) -> Result<Vec<ShareRuleOutcomes>> {
+        server::update(&update.server, "joins-once")?;
+        Ok(Vec::new())
+    }
+
+    fn check_network_allocations_update(_: &SubnetAddition) -> Result<bool> {
+        server::could("checks-subnets-and-writes")
+    }
+
+    fn update_network_allocations(update: &AllocationUpdate) -> Result<AllocationOutcome> {
+        server::update(&update.server, "grows-once")?;
+        let mut outcome = AllocationOutcome::default();
+        for share in &update.shares {
+            let export_locations = place::locations(share)?;
+            outcome.shares.push(ReexportedShare { share_id: share.id.clone(), export_locations });
+        }
+        Ok(outcome)
     }
 }

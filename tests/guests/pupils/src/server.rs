@@ -89,3 +89,19 @@ pub(crate) fn hear_of_release(server: &ShareServer, _: &[NetworkAllocation]) -> 
     }
     Ok(())
 }
+
+/// Whether a server could follow a change: every one does.
+pub(crate) fn could(writes: &str) -> Result<bool> {
+    if has(writes)? {
+        note_for_backend(&clock::new_id())?;
+    }
+    Ok(true)
+}
+
+/// Follow a change of the server's network: there is nothing to do.
+pub(crate) fn update(server: &ShareServer, only_once: &str) -> Result<()> {
+    if has(only_once)? {
+        once(&of(server), "followed")?;
+    }
+    Ok(())
+}

@@ -414,9 +414,6 @@ fn check_kind(gateway: IpAddr, cidr: IpNet) -> Result<(), InvalidNetwork> {
     if gateway.is_unspecified() {
         return refused("stands for no machine");
     }
-    if gateway.is_loopback() {
-        return refused("is the machine itself");
-    }
     if let IpAddr::V4(gateway) = gateway
         && gateway >= RESERVED
     {
