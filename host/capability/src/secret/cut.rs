@@ -77,9 +77,20 @@ fn end(forms: &[Form], text: &[u8]) -> Option<usize> {
         let length = longest_part(forms, text, begins_so)?;
         (begin == 0 || length >= SHORTEST_BYTES).then_some(begin + length)
     };
-    let of_escape = |byte: &u8| byte.is_ascii_alphanumeric() || b"\\#;{}".contains(byte);
-    let most = text.iter().take(LONGEST_ESCAPE - 1).take_while(|byte| of_escape(byte)).count();
-    (0..=most).filter_map(longest).max()
+    let left = (0..LONGEST_ESCAPE).filter(|begin| text.get(..*begin).is_some_and(is_left_of_escape));
+    left.filter_map(longest).max()
+}
+
+/// Whether `part` may be the end of an escape: nothing, one letter, what an entity ends with, or hexadecimal digits. A word is not.
+fn is_left_of_escape(part: &[u8]) -> bool {
+    match part {
+        [] | [_] => true,
+        [entity @ .., b';'] => entity.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'#'),
+        [b'\\', rest @ ..] => is_left_of_escape(rest),
+        [b'u' | b'x', digits @ ..] | digits => {
+            digits.iter().all(|byte| byte.is_ascii_hexdigit() || b"{}".contains(byte))
+        }
+    }
 }
 
 fn longest_part(forms: &[Form], text: &[u8], is_there: impl Fn(&Form, usize) -> bool) -> Option<usize> {

@@ -77,7 +77,7 @@ fn fit_out(parts: &mut BackendParts) {
     let secret = |text: &str| redactor.secret(text.as_bytes().to_vec()).expect("a secret");
     let options = BTreeMap::from([
         ("password".to_owned(), secret(PASSWORD)),
-        ("other".to_owned(), secret("something else entirely")),
+        ("other".to_owned(), secret("another password")),
     ]);
     for name in options.keys() {
         parts.options.insert(name.clone(), OptionValue::Text(format!("secret://env/{name}")));
