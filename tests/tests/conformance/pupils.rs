@@ -133,8 +133,8 @@ fn a_pupil_whose_shares_live_on_servers_keeps_the_contract_there_too() {
 
 #[test]
 fn flaws_of_servers_are_named_where_shares_live_on_them() {
-    let only = |_: &Flaw| vec!["--budget", "0", "--only", "server"];
-    all_red(FLAWS_ON_SERVERS, ON_SERVERS, only);
+    let about_servers = ["--only", "server", "--only", "service", "--only", "subnet"];
+    all_red(FLAWS_ON_SERVERS, ON_SERVERS, |_: &Flaw| [&["--budget", "0"], &about_servers[..]].concat());
     all_red(FLAWS_IN_TROUBLE_ON_SERVERS, ON_SERVERS, named_sweeps);
     let folder = tempfile::tempdir().expect("a folder");
     let file = lab(folder.path(), ON_SERVERS);
