@@ -40,6 +40,17 @@ impl Timestamp {
     pub fn openstack(self) -> String {
         self.0.strftime("%Y-%m-%dT%H:%M:%S.%6f").to_string()
     }
+
+    /// The moment that a caller of the OpenStack API writes: a day (its first moment), or a day and a time; in UTC where no zone is named.
+    /// None for anything else.
+    #[must_use]
+    pub fn from_openstack(text: &str) -> Option<Self> {
+        let in_utc = || {
+            let civil: jiff::civil::DateTime = text.parse().ok()?;
+            jiff::tz::Offset::UTC.to_timestamp(civil).ok()
+        };
+        text.parse().ok().or_else(in_utc).map(Self)
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -56,6 +67,17 @@ mod tests {
     fn the_openstack_form_has_six_digits_and_no_zone() {
         let timestamp = Timestamp(jiff::Timestamp::UNIX_EPOCH);
         assert_eq!(timestamp.openstack(), "1970-01-01T00:00:00.000000");
+    }
+
+    #[test]
+    fn a_day_is_its_first_moment_and_no_zone_is_utc() {
+        let printed = |text: &str| Timestamp::from_openstack(text).map(Timestamp::openstack);
+        assert_eq!(printed("2026-11-22").as_deref(), Some("2026-11-22T00:00:00.000000"));
+        assert_eq!(printed("2026-11-22T13:20:21.910759").as_deref(), Some("2026-11-22T13:20:21.910759"));
+        assert_eq!(printed("2026-11-22T13:20:21+02:00").as_deref(), Some("2026-11-22T11:20:21.000000"));
+        for no_moment in ["", "yesterday", "2026-13-01", "22.11.2026", "1795353621"] {
+            assert_eq!(printed(no_moment), None, "{no_moment}");
+        }
     }
 
     #[test]

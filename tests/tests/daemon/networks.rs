@@ -60,6 +60,54 @@ async fn a_network_gains_and_loses_subnets_and_security_services_and_survives_a_
     assert_eq!(status, 404);
 }
 
+/// The names of what a list has, in their order.
+async fn names(client: &Client, path: &str, kind: &str) -> Vec<String> {
+    let listed = client.get(path).await.expect("a list");
+    let found = listed[kind].as_array().expect("a list").iter();
+    let mut names: Vec<_> = found.map(|one| one["name"].as_str().unwrap_or_default().to_owned()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn lists_of_networks_and_services_are_narrowed_by_every_filter_that_the_stock_client_sends() {
+    let (_lab, daemon) = directory_daemon().await;
+    let tenant = daemon.tenant();
+    let (blue, service) = (network(&tenant).await, service(&tenant).await);
+    tenant.post("/v2/share-networks", &json!({ "share_network": { "name": "plain" } })).await.expect("made");
+    let other = json!({ "security_service": { "type": "ldap", "name": "tree", "server": "10.0.0.9" } });
+    tenant.post("/v2/security-services", &other).await.expect("made");
+    let asked = json!({ "add_security_service": { "security_service_id": service } });
+    tenant.post(&format!("/v2/share-networks/{blue}/action"), &asked).await.expect("added");
+
+    let of = format!("security_service_id={service}");
+    for (query, expected) in [
+        (of.as_str(), &["blue"][..]),
+        ("created_since=2020-01-01&created_before=2120-01-01T00:00:00", &["blue", "plain"]),
+        ("created_since=2120-01-01", &[]),
+        ("created_before=2020-01-01", &[]),
+        ("network_type=vlan", &[]),
+        ("cidr=10.0.0.0/24", &[]),
+        ("neutron_net_id=7", &[]),
+    ] {
+        for list in ["/v2/share-networks", "/v2/share-networks/detail"] {
+            let found = names(&tenant, &format!("{list}?{query}"), "share_networks").await;
+            assert_eq!(found, expected, "{list}?{query}");
+        }
+    }
+    for (query, expected) in [
+        ("type=ldap", &["tree"][..]),
+        ("domain=example.org", &["ad"]),
+        ("user=joiner&type=ldap", &[]),
+        ("server=10.0.0.9", &["tree"]),
+    ] {
+        let found = names(&tenant, &format!("/v2/security-services?{query}"), "security_services").await;
+        assert_eq!(found, expected, "{query}");
+    }
+    let (status, why) = refusal(&tenant, "GET", "/v2/share-networks?created_since=yesterday", None).await;
+    assert!(status == 400 && why.contains("2026-11-22"), "{status}: {why}");
+}
+
 #[tokio::test]
 async fn a_network_is_shown_in_the_form_of_the_clients_microversion() {
     let (_lab, daemon) = directory_daemon().await;

@@ -71,6 +71,11 @@ async fn each_tenant_has_a_server_of_its_own_that_goes_with_its_last_share() {
         panic!("one server: {of_network}");
     };
     let id = text(&server["id"]).expect("an id");
+    for (query, count) in [(format!("share_network={of_red}"), 1), ("share_network=elsewhere".to_owned(), 0)]
+    {
+        let listed = operator.get(&format!("/v2/share-servers?{query}")).await.expect("a list");
+        assert_eq!(listed["share_servers"].as_array().map(Vec::len), Some(count), "{query}: {listed}");
+    }
     let details = operator.get(&format!("/v2/share-servers/{id}/details")).await.expect("shown");
     assert!(details["details"].is_object(), "{details}");
     assert_eq!(refusal(&red, "GET", &format!("/v2/share-servers/{id}"), None).await.0, 403);

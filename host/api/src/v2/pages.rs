@@ -42,7 +42,12 @@ impl ListQuery {
     }
 
     pub(crate) fn filters(&self) -> Result<Filters, ApiError> {
-        Filters::of(&self.others)
+        self.filters_and(&[])
+    }
+
+    /// The filters that all lists have, and `own` ones: fields of the query, and the fields of the resource that have to be the same.
+    pub(crate) fn filters_and(&self, own: &[(&str, &'static str)]) -> Result<Filters, ApiError> {
+        Filters::of(&self.others, own)
     }
 
     /// The asked part of `items`.

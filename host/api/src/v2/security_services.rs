@@ -24,6 +24,15 @@ use std::cmp::Reverse;
 const UNIT: u16 = 44;
 /// What stands for a password that is set.
 const HIDDEN: &str = "***";
+/// What lists of security services are narrowed by beside what all lists are.
+const OWN_FILTERS: [(&str, &str); 6] = [
+    ("type", "type"),
+    ("dns_ip", "dns_ip"),
+    ("server", "server"),
+    ("domain", "domain"),
+    ("user", "user"),
+    ("ou", "ou"),
+];
 
 pub(crate) fn routes() -> Router<Manager> {
     Router::new()
@@ -122,7 +131,7 @@ fn listed(
 ) -> Result<Json<Value>, ApiError> {
     let network = of.share_network_id.as_deref().map(super::share_networks::id).transpose()?;
     let mut found = manager.list_security_services(&caller.scope(query.reach()), network)?;
-    let filters = query.filters()?;
+    let filters = query.filters_and(&OWN_FILTERS)?;
     let filtered = |service: &SecurityService| {
         let mut fields = into_map(full(caller, service));
         fields.insert("share_network_id".to_owned(), json!(network));

@@ -36,6 +36,17 @@ const NOVA: u16 = 25;
 const SUBNETS: u16 = 51;
 /// The first that shows a status, and in which security services may change under share servers.
 const STATUS: u16 = 63;
+/// What lists of share networks are narrowed by beside what all lists are.
+const OWN_FILTERS: [(&str, &str); 8] = [
+    ("security_service_id", "security_service_id"),
+    ("nova_net_id", "nova_net_id"),
+    ("neutron_net_id", "neutron_net_id"),
+    ("neutron_subnet_id", "neutron_subnet_id"),
+    ("network_type", "network_type"),
+    ("segmentation_id", "segmentation_id"),
+    ("ip_version", "ip_version"),
+    ("cidr", "cidr"),
+];
 /// The first in which subnets may be added under share servers.
 pub(super) const UPDATES: u16 = 70;
 
@@ -118,11 +129,22 @@ fn listed(
     show: impl Fn(&ShareNetwork) -> Value,
 ) -> Result<Json<Value>, ApiError> {
     let mut found = manager.list_share_networks(&caller.scope(query.reach()));
-    let filters = query.filters()?;
-    found.retain(|network| filters.admit(|| full(manager, caller, network)));
+    let filters = query.filters_and(&OWN_FILTERS)?;
+    found.retain(|network| filters.admit(|| filtered(manager, caller, network)));
     found.sort_by_key(|network| Reverse((network.created_at, network.id)));
     let networks: Vec<_> = query.page(found)?.iter().map(|network| show(network)).collect();
     Ok(Json(json!({ "share_networks": networks })))
+}
+
+/// A share network as filters see it: what its subnets have stands beside what it has itself, in every microversion.
+fn filtered(manager: &Manager, caller: &Caller, network: &ShareNetwork) -> Value {
+    let mut fields = into_map(full(manager, caller, network));
+    let subnets: Vec<_> = network.subnets.iter().map(|one| subnet(caller.version, one)).collect();
+    for (_, field) in OWN_FILTERS {
+        fields.insert(field.to_owned(), subnets.iter().filter_map(|one| one.get(field)).cloned().collect());
+    }
+    fields.insert("security_service_id".to_owned(), json!(network.security_services));
+    Value::Object(fields)
 }
 
 async fn show(

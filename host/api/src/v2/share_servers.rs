@@ -28,6 +28,12 @@ const SERVER_MIGRATION: u16 = 57;
 const SECURITY_SERVICE_UPDATES: u16 = 60;
 /// The first in which a server may be in several subnets.
 const SEVERAL_SUBNETS: u16 = 70;
+/// What lists of share servers are narrowed by beside what all lists are: a network by its id or its name, a subnet among several.
+const OWN_FILTERS: [(&str, &str); 3] = [
+    ("share_network", "share_network"),
+    ("share_network_subnet_id", "share_network_subnet_ids"),
+    ("source_share_server_id", "source_share_server_id"),
+];
 
 pub(crate) fn routes() -> Router<Manager> {
     Router::new()
@@ -46,8 +52,8 @@ async fn list(
 ) -> Result<Json<Value>, ApiError> {
     operators_only(&caller)?;
     let mut found = manager.list_share_servers(&caller.scope(Reach::AllProjects));
-    let filters = query.filters()?;
-    found.retain(|found| filters.admit(|| everything(found)));
+    let filters = query.filters_and(&OWN_FILTERS)?;
+    found.retain(|found| filters.admit(|| filtered(found)));
     let shown: Vec<_> = query.page(found)?.iter().map(|found| summary(&caller, found)).collect();
     Ok(Json(json!({ "share_servers": shown })))
 }
@@ -196,6 +202,13 @@ fn shown(caller: &Caller, found: &ShareServerView) -> Map<String, Value> {
     let several = ["share_network_subnet_ids", "network_allocation_update_support"];
     keep(version.at_least(SEVERAL_SUBNETS), &several);
     fields
+}
+
+/// A share server as filters see it.
+fn filtered(found: &ShareServerView) -> Value {
+    let mut fields = into_map(everything(found));
+    fields.insert("share_network".to_owned(), json!([found.server.share_network, found.share_network_name]));
+    Value::Object(fields)
 }
 
 /// Every field of every microversion.
