@@ -7,6 +7,7 @@ use bulkhead_model::network::{
     AllocationLabel, NetworkAllocation, NetworkInfo, ServerNetwork, ShareNetworkSubnet,
 };
 use bulkhead_model::share_server::{ServerForDriver, ServerOutcome, ServerRequest};
+use bulkhead_model::statistics::IpVersion;
 use bulkhead_model::time::Timestamp;
 use bulkhead_sandbox::{AddressRequest, AllocationError, Driver, NetworkProvider, Purpose, SubnetChoice};
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,15 +71,17 @@ impl NewServer {
         let admin = driver.admin_network_allocations_number(reason).await;
         let admin = admin.map_err(counted("admin-network-allocations-number"))?;
         let provider = driver.networks().ok_or(NewServerError::NoNetworks)?;
+        let versions = driver.exported_versions(reason).await.map_err(counted("ip-versions"))?;
+        let version = provider.ip_versions(AllocationLabel::User).intersection(&versions).next().copied();
         let mut subnet = bare_subnet(plan.subnet, plan.share_network);
-        match provider.describe(&subnet).await {
+        match provider.describe(&subnet, version).await {
             Ok(data) => subnet.describe(&data),
             Err(AllocationError::NoNetwork { .. }) if user == 0 => {}
             Err(error) => return Err(error.into()),
         }
         let provider = provider.as_ref();
-        let user = plan.keep(provider, (&subnet, AllocationLabel::User, user), reason).await?;
-        let admin = plan.keep(provider, (&subnet, AllocationLabel::Admin, admin), reason).await?;
+        let user = plan.keep(provider, (&subnet, AllocationLabel::User, version, user), reason).await?;
+        let admin = plan.keep(provider, (&subnet, AllocationLabel::Admin, None, admin), reason).await?;
         let addresses: BTreeSet<_> = user.iter().chain(&admin).map(|one| one.ip_address).collect();
         Ok(Self {
             server: ServerForDriver {
@@ -121,14 +124,14 @@ impl ServerPlan {
     async fn keep(
         &self,
         provider: &dyn NetworkProvider,
-        (subnet, label, count): (&ShareNetworkSubnet, AllocationLabel, u32),
+        (subnet, label, version, count): (&ShareNetworkSubnet, AllocationLabel, Option<IpVersion>, u32),
         reason: &CallReason,
     ) -> Result<Vec<NetworkAllocation>, AllocationError> {
         if count == 0 {
             return Ok(Vec::new());
         }
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let request = for_server((self.id, &self.project), (subnet, label, count));
+        let request = for_server((self.id, &self.project), (subnet, label, version, count));
         provider.allocate(&request, reason).await
     }
 }
@@ -136,13 +139,13 @@ impl ServerPlan {
 /// What the share manager asks of the address book for a server in one of its subnets.
 pub(crate) fn for_server(
     (server, project): (ShareServerId, &ProjectId),
-    (subnet, label, count): (&ShareNetworkSubnet, AllocationLabel, usize),
+    (subnet, label, version, count): (&ShareNetworkSubnet, AllocationLabel, Option<IpVersion>, usize),
 ) -> AddressRequest {
     AddressRequest {
         server,
         project: Some(project.clone()),
         label,
-        version: None,
+        version,
         subnet: SubnetChoice::Given(Box::new(subnet.clone())),
         count,
         purpose: Purpose::Host,

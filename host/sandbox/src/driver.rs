@@ -97,6 +97,14 @@ pub trait Driver: ServerDriver + Send + Sync + Debug {
     /// `lifecycle.ip-versions`.
     async fn ip_versions(&self, reason: &CallReason) -> Result<BTreeSet<IpVersion>, CallError>;
 
+    /// What [`Driver::ip_versions`] answers; IPv4 alone for a driver that does not implement it (contract 3.14).
+    async fn exported_versions(&self, reason: &CallReason) -> Result<BTreeSet<IpVersion>, CallError> {
+        match self.ip_versions(reason).await {
+            Err(error) if error.is_not_implemented() => Ok(BTreeSet::from([IpVersion::V4])),
+            answer => answer,
+        }
+    }
+
     /// `lifecycle.default-filter-function`: what the scheduler uses where the operator set none. None unless a driver says otherwise.
     async fn default_filter_function(&self, _reason: &CallReason) -> Result<Option<String>, CallError> {
         Ok(None)

@@ -164,11 +164,16 @@ pub trait NetworkProvider: Send + Sync + Debug {
     /// The versions that networks of `label` have; none if no network is bound for it. Manila's `enabled_ip_versions`.
     fn ip_versions(&self, label: AllocationLabel) -> BTreeSet<IpVersion>;
 
-    /// What a subnet is told of the network that addresses for it come from. Changes nothing. Manila's `include_network_info`; its plugin
-    /// also writes that on the subnet when it allocates, whether or not that succeeds: here whoever allocates writes it.
+    /// What a subnet is told of the network that addresses for it come from, of this version if one is given. Changes nothing. Manila's
+    /// `include_network_info`; its plugin also writes that on the subnet when it allocates, whether or not that succeeds: here whoever
+    /// allocates writes it.
     ///
     /// Fails with [`AllocationError::NoNetwork`].
-    async fn describe(&self, subnet: &ShareNetworkSubnet) -> Result<NetworkData, AllocationError>;
+    async fn describe(
+        &self,
+        subnet: &ShareNetworkSubnet,
+        version: Option<IpVersion>,
+    ) -> Result<NetworkData, AllocationError>;
 
     /// Where an interface with this address is plugged in, for servers with a network of their own; none if the operator said nothing, or
     /// does not bind the address's network any more.

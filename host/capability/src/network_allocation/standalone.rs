@@ -272,8 +272,12 @@ impl NetworkProvider for Standalone {
         self.networks(label).iter().map(Network::ip_version).collect()
     }
 
-    async fn describe(&self, _subnet: &ShareNetworkSubnet) -> Result<NetworkData, AllocationError> {
-        self.network(AllocationLabel::User, None).map(|network| network.data.clone())
+    async fn describe(
+        &self,
+        _subnet: &ShareNetworkSubnet,
+        version: Option<IpVersion>,
+    ) -> Result<NetworkData, AllocationError> {
+        self.network(AllocationLabel::User, version).map(|network| network.data.clone())
     }
 
     fn plug(&self, allocation: &NetworkAllocation) -> Option<NetworkPlug> {

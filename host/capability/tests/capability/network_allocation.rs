@@ -106,7 +106,7 @@ async fn a_network_is_described_whether_or_not_it_has_addresses_left() {
     let told = full.expect_err("full").to_string();
     assert!(told.contains("the user network 10.0.0.0/30") && told.contains("has 0 addresses left"), "{told}");
     let mut subnet = subnet();
-    subnet.describe(&networks.describe(&subnet).await.expect("described"));
+    subnet.describe(&networks.describe(&subnet, None).await.expect("described"));
     assert_eq!(subnet.cidr.expect("a network").to_string(), "10.0.0.0/30");
     assert_eq!((subnet.mtu, subnet.segmentation_id), (Some(9000), Some(7)));
     assert_eq!(subnet.ip_version(), Some(IpVersion::V4));
@@ -326,6 +326,10 @@ async fn a_backend_with_networks_of_both_versions_gives_each_when_asked() {
     assert_eq!(allocate(&networks, &request).await, ["10.0.0.2"]);
     let six = AddressRequest { version: Some(IpVersion::V6), ..of_driver(&request, "six", 2) };
     assert_eq!(allocate(&networks, &six).await, ["2001:db8::2", "2001:db8::3"]);
+    for (version, cidr) in [(None, "10.0.0.0/24"), (six.version, "2001:db8::/64")] {
+        let described = networks.describe(&subnet(), version).await.expect("described");
+        assert_eq!(described.cidr.to_string(), cidr);
+    }
     let admin = AddressRequest { label: AllocationLabel::Admin, ..request };
     let told = networks.allocate(&admin, &reason()).await.expect_err("not bound").to_string();
     assert!(told.contains("[[grant.networks.admin]]"), "{told}");

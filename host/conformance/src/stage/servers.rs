@@ -103,11 +103,13 @@ impl Stage {
         if count > 0 {
             let networks = self.driver().networks();
             let provider = networks.ok_or_else(|| Finding::Unjudged("no networks are bound".to_owned()))?;
-            let request =
-                for_server((server.id, &self.sample.project), (&subnet, AllocationLabel::User, count));
+            let first = new.network.networks.first();
+            let version = first.and_then(|info| info.subnet.ip_version());
+            let asked = (&subnet, AllocationLabel::User, version, count);
+            let request = for_server((server.id, &self.sample.project), asked);
             let kept = provider.allocate(&request, &self.reason()).await;
             network_allocations = kept.map_err(|error| unallocated(&error))?;
-            subnet.describe(&provider.describe(&subnet).await.map_err(|error| unallocated(&error))?);
+            subnet.describe(&provider.describe(&subnet, version).await.map_err(|error| unallocated(&error))?);
         }
         let mut addresses = server.addresses.clone();
         addresses.extend(network_allocations.iter().map(|one| one.ip_address));

@@ -80,6 +80,12 @@ impl Serving {
         Timestamp::after_now(self.description.limits.deadline(kind))
     }
 
+    /// The version of the addresses that the host keeps for a share server: IPv4 where its driver and its networks have both. None where
+    /// they have none in common; then it is that of the first network, and the operator was told.
+    pub(crate) fn address_version(&self) -> Option<IpVersion> {
+        self.ip_versions.first().copied()
+    }
+
     /// Calls for shares that run on it now.
     pub(crate) fn running_calls(&self) -> usize {
         concurrent_calls(&self.description).saturating_sub(self.slots.available_permits())

@@ -171,12 +171,7 @@ pub(super) async fn set_up(
 ) -> Result<Arc<Serving>, CallError> {
     let reason = reason("setup");
     driver.setup(&reason).await?;
-    let ip_versions = match driver.ip_versions(&reason).await {
-        Ok(versions) => versions,
-        Err(error) if error.is_not_implemented() => BTreeSet::from([IpVersion::V4]),
-        Err(error) => return Err(error),
-    };
-    let ip_versions = served_versions(description, &**driver, ip_versions);
+    let ip_versions = served_versions(description, &**driver, driver.exported_versions(&reason).await?);
     let functions = Functions::find(description, &**driver, &reason).await?;
     Ok(Arc::new(Serving {
         functions,
@@ -204,6 +199,14 @@ fn served_versions(
             backend.name = %description.name,
             "shares of backend {} are exported with no version of the Internet Protocol: its driver and the networks bound to it, \
              [[grant.networks.user]], have none in common",
+            description.name
+        );
+    }
+    if let (Some(first), true) = (served.first(), served.len() > 1) {
+        tracing::warn!(
+            backend.name = %description.name,
+            "networks of both versions are bound to backend {}: its share servers get addresses of {first} from the host, and of the \
+             other only what its driver asks for by itself",
             description.name
         );
     }

@@ -16,6 +16,7 @@ use bulkhead_model::network::{
     AllocationLabel, NetworkAllocation, NetworkData, ServerNetwork, ShareNetworkSubnet,
 };
 use bulkhead_model::share_server::{ServerOutcome, ShareServer, ShareServerStatus};
+use bulkhead_model::statistics::IpVersion;
 use bulkhead_model::text::GuestText;
 use bulkhead_sandbox::{AddressRequest, AllocationError, NetworkProvider, Purpose, Release, SubnetChoice};
 use std::sync::Arc;
@@ -128,14 +129,15 @@ async fn allocate(
     })?;
     // Known even where no address is needed: Manila's plugin writes it on the subnet, whatever the count.
     let mut data = Vec::with_capacity(subnets.len());
+    let version = attempt.serving.address_version();
     for subnet in &subnets {
-        match provider.describe(subnet).await {
+        match provider.describe(subnet, version).await {
             Ok(found) => data.push((subnet.id, found)),
             Err(AllocationError::NoNetwork { .. }) if user == 0 => {}
             Err(error) => return Err(unallocated(&error)),
         }
     }
-    let requests = requests(&server, subnets, (user, admin));
+    let requests = requests(&server, (subnets, version), (user, admin));
     let reason = attempt.reason();
     let allocations = match keep(&*provider, &requests, &reason).await {
         // The driver counts otherwise than when an earlier attempt began, which it knows nothing of: that one's go back.
@@ -149,17 +151,17 @@ async fn allocate(
     Ok(Kept { allocations: allocations.map_err(|error| unallocated(&error))?, data })
 }
 
-/// What is asked of the provider: for each subnet, then for the administrators.
+/// What is asked of the provider: for each subnet, of the version that shares are exported with, then for the administrators.
 fn requests(
     server: &ShareServer,
-    subnets: Vec<ShareNetworkSubnet>,
+    (subnets, version): (Vec<ShareNetworkSubnet>, Option<IpVersion>),
     (user, admin): (u32, u32),
 ) -> Vec<AddressRequest> {
     let request = |label, count: u32, subnet| AddressRequest {
         server: server.id,
         project: Some(server.project.clone()),
         label,
-        version: None,
+        version: if label == AllocationLabel::User { version } else { None },
         subnet,
         count: usize::try_from(count).unwrap_or(usize::MAX),
         purpose: Purpose::Host,

@@ -117,7 +117,8 @@ async fn allocate(
 ) -> Result<Kept, CallError> {
     let count = attempt.serving.driver.network_allocations_number(&attempt.reason()).await?;
     let provider = networks(attempt)?;
-    let data = match provider.describe(subnet).await {
+    let version = attempt.serving.address_version();
+    let data = match provider.describe(subnet, version).await {
         Ok(data) => Some(data),
         Err(AllocationError::NoNetwork { .. }) if count == 0 => None,
         Err(error) => return Err(unallocated(&error)),
@@ -133,7 +134,7 @@ async fn allocate(
             server: server.id,
             project: Some(server.project.clone()),
             label: AllocationLabel::User,
-            version: None,
+            version,
             subnet: SubnetChoice::Given(Box::new(subnet.clone())),
             count: usize::try_from(count).unwrap_or(usize::MAX),
             purpose: Purpose::Host,

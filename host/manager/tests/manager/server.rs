@@ -557,6 +557,24 @@ async fn shares_are_exported_with_the_versions_that_driver_and_networks_have() {
 }
 
 #[tokio::test]
+async fn a_server_gets_addresses_of_a_version_that_its_driver_exports_with() {
+    let (four, six) = (IpVersion::V4, IpVersion::V6);
+    for (of_driver, expected) in [(&[six][..], six), (&[four], four), (&[four, six], four)] {
+        let networks = provider_of(Arc::new(MemoryStore::new()), &["10.0.0.1", "fd00::1"], 24).await;
+        let says = |driver: &mut FakeDriver| driver.ip_versions = of_driver.iter().copied().collect();
+        let street = Street::at(networks, says, |_| {}, |_| {}).await;
+        let share = street.share(street.first).await;
+        assert_eq!(share.instance.status, ShareStatus::Available, "{of_driver:?}");
+        let kept = street.kept(server_of(&share)).await;
+        let versions: Vec<_> = kept.iter().map(|one| IpVersion::of(*one)).collect();
+        assert_eq!(versions, [expected], "{of_driver:?}");
+        let network =
+            street.house.manager.show_share_network(&Scope::Everything, street.first).expect("shown");
+        assert_eq!(network.subnets.first().and_then(ShareNetworkSubnet::ip_version), Some(expected));
+    }
+}
+
+#[tokio::test]
 async fn an_operator_tears_a_server_down_once_nothing_is_on_it() {
     let street = Street::new().await;
     let share = street.share(street.first).await;
