@@ -21,6 +21,7 @@ use crate::records::{Change, Expect, Row, Stored, Tables};
 use crate::runner::launch;
 use crate::settle;
 use crate::share::{self, removal};
+use crate::share_server;
 use bulkhead_model::error::Blame;
 use bulkhead_model::id::OperationId;
 use bulkhead_model::operation::{Operation, OperationFailure, OperationState, Verb};
@@ -204,6 +205,9 @@ async fn abandon(
         })
         .await?;
     inner.runners.wake(id);
+    if let Some(server) = stored.verb.server() {
+        share_server::settle::wake_those_on(inner, server);
+    }
     Ok(Arc::clone(&find(&inner.records.read(), id)?.value))
 }
 

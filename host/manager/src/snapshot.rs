@@ -272,7 +272,7 @@ pub(crate) fn facts(tables: &Tables, snapshot: &Snapshot) -> Option<SnapshotFact
         })
         .map(|operation| operation.verb.name())
         .next()
-        .or_else(|| network_change::in_flight_under(tables, share));
+        .or_else(|| network_change::in_flight_under(tables, snapshot.share));
     let is_source = tables
         .unfinished_of_backend(&share.placement.backend)
         .any(|operation| operation.verb == Verb::CreateShareFromSnapshot { snapshot: id });

@@ -75,6 +75,16 @@ pub enum AllocationError {
         /// How many were asked for.
         wanted: usize,
     },
+    /// The purpose has addresses of the other version.
+    #[error(
+        "for this purpose share server {server} has addresses that are not of {wanted}; release them first"
+    )]
+    OtherVersion {
+        /// The server.
+        server: ShareServerId,
+        /// What was asked for.
+        wanted: IpVersion,
+    },
     /// The server has no such subnet.
     #[error("share server {server} has no such subnet; name one that it was set up with")]
     NoSubnet {
@@ -175,6 +185,7 @@ impl AllocationError {
                 CapabilityCode::InvalidArgument
             }
             Self::OtherCount { .. }
+            | Self::OtherVersion { .. }
             | Self::KeptForAnother { .. }
             | Self::InUse { .. }
             | Self::OfServer { .. } => CapabilityCode::Conflict,

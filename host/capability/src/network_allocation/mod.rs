@@ -182,7 +182,8 @@ pub trait NetworkProvider: Send + Sync + Debug {
     /// Keep addresses for a server, the lowest that are free. Answers them in order of address. Manila's `allocate_network`.
     ///
     /// Fails with [`AllocationError::NoNetwork`], [`AllocationError::Exhausted`], [`AllocationError::Quota`],
-    /// [`AllocationError::OtherCount`] if the purpose has another number of addresses, [`AllocationError::Foreign`].
+    /// [`AllocationError::OtherCount`] if the purpose has another number of addresses, [`AllocationError::OtherVersion`] if it has those
+    /// of the other version, [`AllocationError::Foreign`].
     async fn allocate(
         &self,
         request: &AddressRequest,

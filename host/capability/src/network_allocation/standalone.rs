@@ -123,6 +123,10 @@ impl Standalone {
             let (server, wanted) = (request.server, request.count);
             return Err(AllocationError::OtherCount { server, found: found.len(), wanted });
         }
+        let is_other = |wanted: &IpVersion| found.iter().any(|address| address.ip_version() != *wanted);
+        if let Some(wanted) = request.version.filter(is_other) {
+            return Err(AllocationError::OtherVersion { server: request.server, wanted });
+        }
         if !found.is_empty() || (request.count == 0 && row.subnets.len() == known_subnets) {
             return Ok(Plan { edit: None, answer: found });
         }

@@ -164,7 +164,7 @@ async fn allow(
             }
             let (share, instance) = find(tables, &context.scope(), share)?;
             operation::change_access(instance.status)?;
-            network_change::require_no_change(tables, instance)?;
+            network_change::require_no_change(tables, share.id)?;
             let mut rules = RuleList::read(tables, instance.id);
             check_new(inner, share, instance, &rules, &new)?;
             let rule = new_rule(share, &new);
@@ -251,7 +251,7 @@ async fn change_rule(
                 return Err(ManagerError::not_found("access rule", rule));
             }
             operation::change_access(instance.status)?;
-            network_change::require_no_change(tables, instance)?;
+            network_change::require_no_change(tables, share.id)?;
             match wish(&mut rules) {
                 Wish::Nothing => return Ok(Proposal::Settled(None)),
                 Wish::Refused(denial) => return Err(denial.into()),

@@ -8,7 +8,8 @@
 //! * (d) resources in a transient status are left to their operations, which recovery resumes;
 //! * (e) a share that is not sound goes to `error` and comes back by itself: it is asked about again, and is `available` as soon as the
 //!   driver says that it is sound. Shares that are in `error` for any other reason are not asked about;
-//! * the fingerprint is remembered only after all batches have succeeded: a failure is tried again.
+//! * shares on servers whose network changes are left to that change, and asked about after it;
+//! * the fingerprint is remembered only after all shares were asked about and all batches have succeeded: else it is tried again.
 //!
 //! At any time one ensuring runs for each backend; the next one waits for it.
 
@@ -26,6 +27,7 @@ use crate::records::{BackendRecord, Cause, Change, Expect, Row, Tables};
 use crate::replica;
 use crate::runner::launch;
 use crate::share::{find, for_driver};
+use crate::share_server::network_change;
 use crate::view::{BackendDescription, BackendFailure};
 use bulkhead_model::error::CallError;
 use bulkhead_model::export::StoredExportLocation;
@@ -135,7 +137,7 @@ async fn ensure_all(inner: &Arc<Inner>, serving: &Serving, fingerprint: Option<S
         None => None,
     };
     let mut report = EnsureReport::default();
-    let mut candidates = candidates(inner, name);
+    let (mut candidates, are_all) = candidates(inner, name);
     pool::fill(inner, serving, &reason("ensure"), &mut candidates).await;
     for batch in candidates.chunks(ENSURE_BATCH) {
         match serving.driver.ensure_shares(&reason("ensure"), batch).await {
@@ -153,6 +155,10 @@ async fn ensure_all(inner: &Arc<Inner>, serving: &Serving, fingerprint: Option<S
                 return report;
             }
         }
+    }
+    if !are_all {
+        // The others are asked about at the next look, which finds a fingerprint that nobody remembers.
+        return report;
     }
     if let Err(error) = remember(inner, serving, fingerprint).await {
         tracing::error!(backend.name = %name, "the fingerprint was not stored: {error}");
@@ -185,16 +191,18 @@ fn is_candidate(instance: &ShareInstance) -> bool {
     }
 }
 
-fn candidates(inner: &Inner, backend: &BackendName) -> Vec<ShareForDriver> {
+/// The shares to ask about, and whether these are all: those on a server whose network changes are left to the operation that changes it.
+fn candidates(inner: &Inner, backend: &BackendName) -> (Vec<ShareForDriver>, bool) {
     let tables = inner.records.read();
-    tables
+    let (left, asked): (Vec<_>, Vec<_>) = tables
         .instances_on(backend)
         .filter(|instance| is_candidate(instance))
-        .filter_map(|instance| {
-            let share = tables.share(&Scope::Everything, instance.share)?;
-            replica::is_exported(share, instance).then(|| for_driver(&tables, share, instance))
-        })
-        .collect()
+        .partition(|instance| network_change::in_flight_under(&tables, instance.share).is_some());
+    let shown = asked.into_iter().filter_map(|instance| {
+        let share = tables.share(&Scope::Everything, instance.share)?;
+        replica::is_exported(share, instance).then(|| for_driver(&tables, share, instance))
+    });
+    (shown.collect(), left.is_empty())
 }
 
 async fn take_in(
@@ -205,11 +213,12 @@ async fn take_in(
     report: &mut EnsureReport,
 ) {
     let id = answer.id;
-    let Some(share) = asked.iter().find(|share| share.id == id).map(|share| share.share) else {
+    let Some(asked) = asked.iter().find(|share| share.id == id) else {
         tracing::warn!(backend.name = %backend, share_instance.id = %id, "the driver ensured a share it was not asked about; passed over");
         return;
     };
-    match inner.transact(|tables| settle(inner, tables, backend, answer)).await {
+    let share = asked.share;
+    match inner.transact(|tables| settle(inner, tables, (backend, asked), answer)).await {
         Ok(found) => {
             if let Some(operation) = found.operation {
                 launch(inner, operation, Freshness::Repeat);
@@ -238,7 +247,7 @@ enum Health {
     Sound,
     Recovered,
     Broken,
-    /// Gone, or an operation began on it, which knows better.
+    /// Gone, or an operation began on it or has changed it, which knows better.
     MovedOn,
 }
 
@@ -252,12 +261,17 @@ struct Found {
 fn settle(
     inner: &Inner,
     tables: &Tables,
-    backend: &BackendName,
+    (backend, asked): (&BackendName, &ShareForDriver),
     answer: &EnsuredShare,
 ) -> Result<Proposal<Found>, ManagerError> {
     let moved_on = Found { health: Health::MovedOn, operation: None };
     let Some(stored) = tables.instance(answer.id) else { return Ok(Proposal::Settled(moved_on)) };
-    if !is_candidate(stored) {
+    let locations = stored.export_locations.iter().map(|one| &one.location);
+    let is_as_asked = locations.eq(&asked.export_locations);
+    if !is_candidate(stored)
+        || !is_as_asked
+        || network_change::in_flight_under(tables, stored.share).is_some()
+    {
         return Ok(Proposal::Settled(moved_on));
     }
     let cause = Cause::host("ensure");

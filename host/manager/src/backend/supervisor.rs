@@ -11,16 +11,19 @@ use crate::view::{BackendDescription, BackendFailure, BackendState};
 use crate::wait::Waits;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::CallError;
-use bulkhead_model::id::RequestId;
+use bulkhead_model::id::{RequestId, ShareServerId};
 use bulkhead_model::network::AllocationLabel;
 use bulkhead_model::share_server::{ShareServer, ShareServerStatus};
 use bulkhead_model::statistics::{IpVersion, Statistics};
 use bulkhead_model::time::Timestamp;
 use bulkhead_sandbox::Driver;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+
+/// How long a backend that starts waits for the pools of its share servers. A server whose pools are not known yet reaches all of them.
+const FIRST_LOOK_AT_SERVERS: Duration = Duration::from_secs(10);
 
 /// Load the driver of the backend's recorded generation: again and again, until it can be.
 pub(super) async fn load<Loading>(
@@ -91,6 +94,10 @@ pub(super) async fn supervise(
     };
     waits.reset();
     let pause = measure(&inner, &backend, &serving, &mut waits).await;
+    let first_look = measure_servers(&inner, &backend, &serving);
+    if tokio::time::timeout(FIRST_LOOK_AT_SERVERS, first_look).await.is_err() {
+        tracing::warn!(backend.name = %backend.name, "share servers do not say their pools in time; the backend does not wait for them");
+    }
     tracing::info!(
         backend.name = %backend.name, generation = %serving.description.generation, "backend is ready"
     );
@@ -132,6 +139,7 @@ pub(super) fn move_pointer(
 async fn watch_over(inner: &Arc<Inner>, backend: &Backend, serving: &Serving, first_pause: Duration) {
     tokio::join!(
         read_statistics(inner, backend, serving, first_pause),
+        read_pools_of_servers(inner, backend, serving),
         reconcile::repeat(inner, backend, serving),
         usage::gather(inner, backend, serving),
         hook::repeat(inner, backend, serving),
@@ -220,7 +228,18 @@ fn common_versions(
     of_driver.intersection(of_networks).copied().collect()
 }
 
-/// Ask for the pools of each share server that serves. One whose driver does not say keeps those it said last.
+/// Ask for the pools of share servers for ever, as often as for the statistics and beside them: servers that do not answer hold nothing up.
+async fn read_pools_of_servers(inner: &Inner, backend: &Backend, serving: &Serving) {
+    if !serving.description.handles_share_servers {
+        return;
+    }
+    loop {
+        tokio::time::sleep(inner.settings.statistics_period).await;
+        measure_servers(inner, backend, serving).await;
+    }
+}
+
+/// Ask for the pools of each share server that serves, two at once. One whose driver does not say keeps those it said last.
 async fn measure_servers(inner: &Inner, backend: &Backend, serving: &Serving) {
     if !serving.description.handles_share_servers {
         return;
@@ -230,18 +249,23 @@ async fn measure_servers(inner: &Inner, backend: &Backend, serving: &Serving) {
         let active = |server: &&Stored<ShareServer>| server.status == ShareServerStatus::Active;
         tables.servers_at(&backend.name).filter(active).map(|server| server.for_driver()).collect()
     };
-    let mut known = BTreeMap::new();
-    for server in servers {
-        let pools = match serving.driver.share_server_pools(&reason("statistics"), &server).await {
-            Ok(pools) => Some(pools),
-            Err(error) => {
-                tracing::warn!(share_server.id = %server.id, "the pools of a share server are not known: {error}");
-                backend.pools_of_server(server.id)
+    let still: BTreeSet<_> = servers.iter().map(|server| server.id).collect();
+    backend.change_server_pools(|known| known.retain(|id, _| still.contains(id)));
+    let next = Mutex::new(servers.into_iter());
+    let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let ask = async || {
+        while let Some(server) = take() {
+            match serving.driver.share_server_pools(&reason("statistics"), &server).await {
+                Ok(pools) => backend.change_server_pools(|known| {
+                    known.insert(server.id, pools);
+                }),
+                Err(error) => tracing::warn!(
+                    share_server.id = %server.id, "the pools of a share server are not known: {error}"
+                ),
             }
-        };
-        known.extend(pools.map(|pools| (server.id, pools)));
-    }
-    *backend.server_pools.write().unwrap_or_else(PoisonError::into_inner) = known;
+        }
+    };
+    tokio::join!(ask(), ask());
 }
 
 /// Read the statistics once; returns when to read them next. A failure keeps the last good ones until they are stale, and is tried
@@ -258,7 +282,6 @@ async fn measure(inner: &Inner, backend: &Backend, serving: &Serving, waits: &mu
     match answer {
         Ok(statistics) => {
             backend.take_statistics(statistics);
-            measure_servers(inner, backend, serving).await;
         }
         Err(error) => {
             let failure = failure_of(&error);
@@ -288,6 +311,10 @@ pub(super) async fn statistics(backend: &Backend, driver: &dyn Driver) -> Result
 }
 
 impl Backend {
+    fn change_server_pools(&self, change: impl FnOnce(&mut BTreeMap<ShareServerId, BTreeSet<String>>)) {
+        change(&mut self.server_pools.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
     fn take_statistics(&self, statistics: Statistics) {
         self.change_reported(|reported| {
             reported.statistics = Some(Arc::new(statistics));

@@ -92,7 +92,7 @@ async fn allow(
             }
             let found = find(tables, &context.scope(), id)?;
             operation::change_snapshot_access(found.share.support, found.instance.status)?;
-            network_change::require_no_change(tables, found.share_instance)?;
+            network_change::require_no_change(tables, found.snapshot.share)?;
             require_ability(
                 inner,
                 found.placement,
@@ -151,7 +151,7 @@ async fn deny(
                 return Err(ManagerError::not_found("access rule", rule));
             }
             operation::change_snapshot_access(found.share.support, found.instance.status)?;
-            network_change::require_no_change(tables, found.share_instance)?;
+            network_change::require_no_change(tables, found.snapshot.share)?;
             if !state::queue_denial(&mut rules, rule) {
                 return Ok(Proposal::Settled(None));
             }
@@ -199,7 +199,12 @@ fn enqueue(
             id
         }
     };
-    write(tables, snapshot.id, rules, &initiator.cause(operation), &mut change);
+    let cause = initiator.cause(operation);
+    if found.share_instance.share_server.is_some() {
+        // A change of the server's network that begins at the same time sees this one, or is seen.
+        change.touch_instance(tables, found.share_instance.id);
+    }
+    write(tables, snapshot.id, rules, &cause, &mut change);
     Ok((change, operation))
 }
 
@@ -251,7 +256,10 @@ pub(crate) async fn reapply(inner: &Arc<Inner>, share: bulkhead_model::id::Share
                 let found = find(tables, &Scope::Everything, id)?;
                 let mut rules = found.instance.access_rules.clone();
                 state::requeue(&mut rules, crate::access::state::Reapply::All);
-                if rules.is_empty() || found.instance.status.is_transient() || !state::has_queued(&rules) {
+                let is_left = rules.is_empty()
+                    || found.instance.status.is_transient()
+                    || network_change::in_flight_under(tables, found.snapshot.share).is_some();
+                if is_left || !state::has_queued(&rules) {
                     return Ok(Proposal::Settled(None));
                 }
                 let initiator = Initiator::host("ensure");

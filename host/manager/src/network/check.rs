@@ -81,6 +81,8 @@ pub(crate) struct NetworkChecks(Mutex<Asked>);
 struct Asked {
     known: HashMap<Question, Known>,
     askings: u64,
+    /// One question at a time for each backend: its statistics and the set-ups of others take the same way to the driver.
+    turns: HashMap<BackendName, Arc<tokio::sync::Mutex<()>>>,
 }
 
 impl NetworkChecks {
@@ -118,6 +120,15 @@ impl NetworkChecks {
         if let Some(known) = asked.known.get_mut(question).filter(|known| known.asking == asking) {
             known.check.backends.insert(backend.clone(), Some(could));
         }
+    }
+
+    /// What was asked could not be answered now: it is asked anew when somebody wants to know.
+    fn withdraw(&self, question: &Question, asking: u64) {
+        self.lock().known.retain(|of, known| of != question || known.asking != asking);
+    }
+
+    fn turn(&self, backend: &BackendName) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(self.lock().turns.entry(backend.clone()).or_default())
     }
 
     /// Fail unless it is known that all of `servers` could follow.
@@ -185,8 +196,12 @@ fn check(
         let reason = CallReason { request: context.request.clone(), operation: None, earlier_attempts: 0 };
         tokio::spawn(
             async move {
-                let could = all_could(&inner, &reason, &question, &backend, &servers).await;
-                inner.network_checks.answer(&question, asking, (&backend, could));
+                let turn = inner.network_checks.turn(&backend);
+                let _alone = turn.lock().await;
+                match all_could(&inner, &reason, &question, &backend, &servers).await {
+                    Some(could) => inner.network_checks.answer(&question, asking, (&backend, could)),
+                    None => inner.network_checks.withdraw(&question, asking),
+                }
             }
             .in_current_span(),
         );
@@ -194,28 +209,29 @@ fn check(
     Ok(check)
 }
 
-/// Whether all these servers of a backend could follow. One that does not answer could not.
+/// Whether all these servers of a backend could follow. One whose driver was asked and does not answer could not; none if one could not be
+/// asked now.
 async fn all_could(
     inner: &Inner,
     reason: &CallReason,
     (_, change): &Question,
     backend: &BackendName,
     servers: &[ShareServerId],
-) -> bool {
+) -> Option<bool> {
     for server in servers {
         match could(inner, reason, change, backend, *server).await {
             Ok(true) => {}
-            Ok(false) => return false,
+            Ok(false) => return Some(false),
             Err(error) => {
                 tracing::warn!(
                     share_server.id = %server, backend.name = %backend,
                     "whether the share server could follow a change of its network is not known: {error}"
                 );
-                return false;
+                return if matches!(error, CallError::Host { .. }) { None } else { Some(false) };
             }
         }
     }
-    true
+    Some(true)
 }
 
 async fn could(

@@ -252,5 +252,7 @@ async fn delete(
             change.delete(RowKey::Network(id), found.revision);
             Ok(Proposal::Commit(chain.clone(), change, ()))
         })
-        .await
+        .await?;
+    inner.network_checks.forget(id);
+    Ok(())
 }

@@ -54,6 +54,13 @@ impl Change {
         self.put(Expect::Unchanged(stored.revision), Row::Instance(instance));
     }
 
+    /// Write a share instance as it is, so that of two who decide by it at the same time the later one decides again.
+    pub(crate) fn touch_instance(&mut self, tables: &Tables, id: ShareInstanceId) {
+        if let Some(stored) = tables.instance(id) {
+            self.put(Expect::Unchanged(stored.revision), Row::Instance((*stored.value).clone()));
+        }
+    }
+
     /// Alter one replica of a share and say in the ledger how its status and state changed.
     pub(crate) fn edit_replica(
         &mut self,

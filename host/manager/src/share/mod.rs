@@ -415,7 +415,7 @@ pub(crate) fn facts(tables: &Tables, share: &Share, instance: &ShareInstance) ->
         .find(|operation| !operation.verb.runs_beside_others())
         .map(|operation| operation.verb.name())
         .or_else(|| group::in_flight_on(tables, share))
-        .or_else(|| network_change::in_flight_under(tables, instance));
+        .or_else(|| network_change::in_flight_under(tables, share.id));
     ShareFacts {
         status: instance.status,
         rules_status: instance.access_rules_status,

@@ -27,16 +27,20 @@ use bulkhead_model::network::{ShareNetwork, ShareNetworkStatus};
 use bulkhead_model::operation::{Operation, Verb};
 use bulkhead_model::scope::Scope;
 use bulkhead_model::server_update::SubnetAddition;
-use bulkhead_model::share::ShareInstance;
 use bulkhead_model::share_server::{ShareServer, ShareServerStatus};
 use bulkhead_model::status::{AccessRulesStatus, ShareStatus, SnapshotStatus};
+use bulkhead_store::limits::WRITES;
 use std::collections::BTreeMap;
 
 pub(crate) use super::service_update::change_of as service_change_of;
 
 /// The most share instances and snapshots on a network whose servers change: all of them are in the transactions that begin and fail, each
-/// with a record of the ledger, and the store takes [`WRITES`](bulkhead_store::limits::WRITES) of these at once.
+/// with a record of the ledger, and the store takes [`WRITES`] of these at once.
 const MOST_TOUCHED: usize = 40;
+/// What is written at the beginning for each server: itself, its operation, a record of the ledger.
+const WRITES_OF_SERVER: usize = 3;
+/// What is written at the beginning whatever there is: the network, the request's key, records of the ledger, what waits for a commit.
+const OTHER_WRITES: usize = 10;
 
 /// The servers of a network in use, each at rest with everything on it, so that they may be changed; none if there are none.
 ///
@@ -70,12 +74,19 @@ pub(crate) fn servers_to_change<'a>(
         }
         touched = touched.saturating_add(1).saturating_add(tables.snapshots_of(instance.share).count());
     }
+    let mut writes = servers.len().saturating_mul(WRITES_OF_SERVER).saturating_add(OTHER_WRITES);
+    writes = writes.saturating_add(tables.instances_in_network(network.id).count());
     for group in tables.groups_in_network(network.id) {
         require_rest(tables, group.queue())?;
+        writes = writes.saturating_add(1);
     }
     if touched > MOST_TOUCHED {
         let what = "shares and snapshots on a share network whose servers change";
         return Err(ManagerError::LimitExceeded { what, limit: MOST_TOUCHED });
+    }
+    if writes > WRITES {
+        let what = "writes for a share network whose servers change (three for each server, one for each share and group)";
+        return Err(ManagerError::LimitExceeded { what, limit: WRITES.saturating_sub(OTHER_WRITES) });
     }
     Ok(servers)
 }
@@ -114,7 +125,7 @@ pub(crate) fn begin(
     }
     // The turnstiles: whatever begins on one of them between this look and the commit makes this look again.
     for instance in tables.instances_in_network(network.id) {
-        change.edit_replica(tables, instance.id, cause, |_| {});
+        change.touch_instance(tables, instance.id);
     }
     for group in tables.groups_in_network(network.id) {
         change.edit_group(tables, group, cause, |_| {});
@@ -139,16 +150,17 @@ pub(crate) fn addition_of(
     })
 }
 
-/// The verb of what is at work on the server of a share instance, if it changes that server's network.
-pub(crate) fn in_flight_under(tables: &Tables, instance: &ShareInstance) -> Option<&'static str> {
-    let server = instance.share_server?;
-    let mut at_work = tables.unfinished_of_share(server.queue());
+/// The verb of what is at work on a server that a share or a replica of it lives on, if it changes that server's network.
+pub(crate) fn in_flight_under(tables: &Tables, share: ShareId) -> Option<&'static str> {
+    let instances = tables.instances_of(share).into_iter();
+    let servers = instances.filter_map(|instance| instance.share_server);
+    let mut at_work = servers.flat_map(|server| tables.unfinished_of_share(server.queue()));
     at_work.find(|one| one.verb.changes_servers_network()).map(|one| one.verb.name())
 }
 
 /// Whether access of something on a server may be changed: not while the network of that server changes.
-pub(crate) fn require_no_change(tables: &Tables, instance: &ShareInstance) -> Result<(), Denial> {
-    match in_flight_under(tables, instance) {
+pub(crate) fn require_no_change(tables: &Tables, share: ShareId) -> Result<(), Denial> {
+    match in_flight_under(tables, share) {
         Some(running) => Err(Denial::InFlight { running }),
         None => Ok(()),
     }

@@ -35,7 +35,7 @@ pub(crate) fn fail(
 }
 
 /// Let those go on who wait for this server.
-pub(super) fn wake_those_on(inner: &Arc<Inner>, id: ShareServerId) {
+pub(crate) fn wake_those_on(inner: &Arc<Inner>, id: ShareServerId) {
     let waiting: Vec<OperationId> = {
         let tables = inner.records.read();
         let shares = tables.instances_on_server(id).map(|instance| instance.share);

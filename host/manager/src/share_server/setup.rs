@@ -94,17 +94,23 @@ async fn prepare(
             Err(error) => return Ok(Err(error)),
         }
     };
-    match driver.after_allocation(&reason, &server.for_driver(), &kept.allocations).await {
-        Err(error) if error.is_not_implemented() => {}
-        Err(error) => return Ok(Err(error)),
-        Ok(()) => {}
-    }
     let network = carry::network(&server, subnets, &kept.allocations);
     if let Err(invalid) = network.check_segmentation() {
         return Ok(Err(refused(DriverErrorCode::BadNetworkConfiguration, &invalid)));
     }
-    record_beginning(inner, attempt, id).await?;
-    Ok(Ok(network))
+    // The driver is told of the addresses, with rights on the server: from here on it may have done something with them.
+    alter(inner, attempt, id, |server| server.may_exist = true).await?;
+    match driver.after_allocation(&reason, &server.for_driver(), &kept.allocations).await {
+        Err(error) if error.is_not_implemented() => Ok(Ok(network)),
+        Err(error) => {
+            // One that answers says that nothing came of it; one that does not may have left something behind.
+            if matches!(error, CallError::Answered(_)) {
+                alter(inner, attempt, id, |server| server.may_exist = false).await?;
+            }
+            Ok(Err(error))
+        }
+        Ok(()) => Ok(Ok(network)),
+    }
 }
 
 /// Addresses that are kept for a server, and what is known of the networks that its subnets are in.
@@ -140,8 +146,11 @@ async fn allocate(
     let requests = requests(&server, (subnets, version), (user, admin));
     let reason = attempt.reason();
     let allocations = match keep(&*provider, &requests, &reason).await {
-        // The driver counts otherwise than when an earlier attempt began, which it knows nothing of: that one's go back.
-        Err(AllocationError::OtherCount { .. }) if !server.may_exist => {
+        // The driver counts otherwise, or exports with another version, than when an earlier attempt began, which it knows nothing of:
+        // that one's go back.
+        Err(AllocationError::OtherCount { .. } | AllocationError::OtherVersion { .. })
+            if !server.may_exist =>
+        {
             let released = provider.release(id, &Release::Purpose(Purpose::Host), &reason).await;
             released.map_err(|error| unallocated(&error))?;
             keep(&*provider, &requests, &reason).await
@@ -201,6 +210,7 @@ pub(super) fn unallocated(error: &AllocationError) -> CallError {
         AllocationError::NoNetwork { .. }
         | AllocationError::TooMany { .. }
         | AllocationError::OtherCount { .. }
+        | AllocationError::OtherVersion { .. }
         | AllocationError::NoSubnet { .. }
         | AllocationError::Foreign { .. }
         | AllocationError::InUse { .. }
@@ -260,11 +270,6 @@ fn describe(
             }
         }
     });
-}
-
-/// From now on something of the server may be at the backend.
-async fn record_beginning(inner: &Inner, attempt: &Attempt, id: ShareServerId) -> Result<(), ManagerError> {
-    alter(inner, attempt, id, |server| server.may_exist = true).await
 }
 
 async fn alter(

@@ -148,7 +148,8 @@ async fn allocate(
     Ok(Kept { allocations, data })
 }
 
-/// Keep addresses. Where the driver counts otherwise than when an earlier attempt began, which it knows nothing of, that one's go back.
+/// Keep addresses. Where the driver counts otherwise, or exports with another version, than when an earlier attempt began, which it knows
+/// nothing of, that one's go back.
 async fn keep(
     provider: &dyn NetworkProvider,
     request: &AddressRequest,
@@ -157,7 +158,7 @@ async fn keep(
 ) -> Result<Vec<NetworkAllocation>, CallError> {
     let reason = attempt.reason();
     match provider.allocate(request, &reason).await {
-        Err(AllocationError::OtherCount { .. }) => {}
+        Err(AllocationError::OtherCount { .. } | AllocationError::OtherVersion { .. }) => {}
         answer => return answer.map_err(|error| unallocated(&error)),
     }
     let released = provider.release(request.server, &Release::Subnet(subnet), &reason).await;

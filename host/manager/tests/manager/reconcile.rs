@@ -12,7 +12,7 @@ use bulkhead_model::status::ShareStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
-fn nas() -> BackendName {
+pub fn nas() -> BackendName {
     "nas".parse().expect("a name")
 }
 
@@ -34,7 +34,7 @@ fn say(driver: &FakeDriver, id: ShareInstanceId, word: Word) {
     driver.ensured.lock().expect("the answers").insert(id, answer);
 }
 
-async fn ensured(manager: &Manager) -> EnsureReport {
+pub async fn ensured(manager: &Manager) -> EnsureReport {
     let begun = manager.ensure_backend(&operator(), &nas()).await.expect("begun");
     let request = begun.request.to_string();
     let end = || manager.show_ensuring(&nas(), &request).expect("remembered").report;

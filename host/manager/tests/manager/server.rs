@@ -375,6 +375,41 @@ async fn a_set_up_whose_answer_is_lost_goes_on_with_the_addresses_it_has() {
 }
 
 #[tokio::test]
+async fn addresses_that_a_driver_was_told_of_go_back_only_once_it_has_answered() {
+    for (fails, is_kept) in [
+        (answered(DriverErrorCode::BackendFailed), false),
+        (CallError::Trapped { function: "after-allocation", reason: "as the test said".to_owned() }, true),
+    ] {
+        let street = Street::new().await;
+        street.house.driver.then("after-allocation", Act::Fail(fails.clone()));
+        let share = street.share(street.first).await;
+        assert_eq!(share.instance.status, ShareStatus::Error, "{fails}");
+        assert_eq!(!street.addressed().await.is_empty(), is_kept, "{fails}");
+        let [server] = &street.servers()[..] else { panic!("one server") };
+        street.delete(share.share.id).await;
+        street.house.manager.delete_share_server(&operator(), server.server.id).await.expect("accepted");
+        street.house.settled().await;
+        assert_eq!(street.addressed().await, [], "{fails}");
+        assert_eq!(street.house.calls().contains(&"before-release"), is_kept, "{fails}");
+    }
+}
+
+#[tokio::test]
+async fn a_share_that_waits_for_a_set_up_is_told_at_once_when_somebody_gives_that_up() {
+    let patient = |settings: &mut ManagerSettings| settings.longest_repeat = Duration::from_secs(60);
+    let street = Street::with(|_| {}, patient).await;
+    let hold = Arc::new(Semaphore::new(0));
+    street.house.driver.then("setup-server", Act::Hold(Arc::clone(&hold)));
+    let manager = &street.house.manager;
+    let share = manager.create_share(&tenant(), share_on(street.first)).await.expect("accepted").share.id;
+    until("the set-up runs", async || street.house.calls().contains(&"setup-server")).await;
+    let operation = street.operation("set-up-share-server").id;
+    manager.abandon_operation(&operator(), operation).await.expect("given up");
+    until("the share is told", async || street.house.show(share).instance.status == ShareStatus::Error).await;
+    hold.add_permits(1);
+}
+
+#[tokio::test]
 async fn without_an_address_left_no_driver_is_asked_and_the_share_tells_why() {
     let networks = provider_of(Arc::new(MemoryStore::new()), &["10.0.0.1"], 30).await;
     let street = Street::at(networks, |_| {}, |_| {}, |_| {}).await;
@@ -510,6 +545,27 @@ async fn set_up_and_tear_down_must_be_there_where_servers_are_made_and_are_not_c
     let plain = House::new().await;
     plain.share().await;
     assert_eq!(plain.calls(), ["create-share"]);
+}
+
+#[tokio::test]
+async fn servers_that_do_not_answer_hold_neither_the_start_of_a_backend_nor_its_statistics_up() {
+    let often = |settings: &mut ManagerSettings| settings.statistics_period = Duration::from_millis(10);
+    let hold = Arc::new(Semaphore::new(0));
+    let street = Street::with(|_| {}, often).await;
+    street.share(street.first).await;
+    for _ in 0..100 {
+        street.house.driver.then("share-server-pools", Act::Hold(Arc::clone(&hold)));
+    }
+    let count = |function: &str| {
+        let world = street.house.world.lock().expect("the world");
+        world.calls.iter().filter(|(called, _)| *called == function).count()
+    };
+    let before = count("share-server-pools");
+    until("a server is asked", async || count("share-server-pools") > before).await;
+    let before = count("stats");
+    until("the statistics go on", async || count("stats") > before + 3).await;
+    let second = street.share(street.first).await;
+    assert_eq!(second.instance.status, ShareStatus::Available, "what it said last holds");
 }
 
 /// Contract D-16.

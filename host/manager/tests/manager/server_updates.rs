@@ -2,17 +2,21 @@
 
 use crate::fake::{Act, answered};
 use crate::house::{code, new_rule, new_snapshot, operator, other_tenant, tenant, until};
-use crate::server::{Street, server_of, share_on};
+use crate::managing::client;
+use crate::reconcile::{ensured, nas};
+use crate::server::{Street, on_servers, server_of, share_on};
 use bulkhead_manager::{
-    Force, Manager, ManagerError, NetworkChange, NetworkCheck, NewSecurityService, Recheck, WhileInUse,
+    Force, Manager, ManagerError, NetworkChange, NetworkCheck, NewSecurityService, NewShare, Recheck,
+    ServerLimits, WhileInUse,
 };
 use bulkhead_model::ability::Ability;
 use bulkhead_model::access::AccessOutcome;
-use bulkhead_model::error::DriverErrorCode;
+use bulkhead_model::error::{CallError, DriverErrorCode};
 use bulkhead_model::id::{SecurityServiceId, ShareNetworkId, ShareServerId};
 use bulkhead_model::network::{SecurityServiceType, ShareNetwork, ShareNetworkStatus};
 use bulkhead_model::operation::OperationState;
 use bulkhead_model::scope::Scope;
+use bulkhead_model::share::EnsuredShare;
 use bulkhead_model::share_server::ShareServerStatus;
 use bulkhead_model::status::{AccessRuleState, AccessRulesStatus, ShareStatus};
 use std::collections::BTreeMap;
@@ -159,6 +163,40 @@ async fn nothing_else_is_begun_on_a_network_whose_servers_change() {
 }
 
 #[tokio::test]
+async fn shares_are_not_ensured_while_the_network_of_their_server_changes() {
+    let (street, _, service) = checked().await;
+    let manager = &street.house.manager;
+    let share = manager.list_shares(&Scope::Everything).into_iter().next().expect("a share");
+    let broken = EnsuredShare {
+        id: share.instance.id,
+        export_locations: None,
+        reapply_access_rules: true,
+        healthy: false,
+    };
+    street.house.driver.ensured.lock().expect("the answers").insert(share.instance.id, broken);
+    let hold = Arc::new(Semaphore::new(0));
+    street.house.driver.then("update-security-service", Act::Hold(Arc::clone(&hold)));
+    let late = Arc::new(Semaphore::new(0));
+    street.house.driver.then("ensure-shares", Act::Hold(Arc::clone(&late)));
+    let earlier = manager.ensure_backend(&operator(), &nas()).await.expect("begun").request.to_string();
+    let script = || street.house.driver.script.lock().expect("the script");
+    until("the driver is asked", async || script()["ensure-shares"].is_empty()).await;
+    add(&street, street.first, service).await.expect("accepted");
+    late.add_permits(1);
+    let report = async |request: &str| {
+        let end = || manager.show_ensuring(&nas(), request).expect("remembered").report;
+        until("it has ended", async || end().is_some()).await;
+        end().expect("a report")
+    };
+    assert_eq!(report(&earlier).await.broken, [], "what was said of it before the change holds no more");
+    assert_eq!(ensured(manager).await.asked, 0, "it is left to the change");
+    assert_eq!(street.house.show(share.share.id).instance.status, ShareStatus::Available);
+    hold.add_permits(1);
+    street.house.settled().await;
+    assert_eq!(ensured(manager).await.broken, [share.share.id], "now it is asked about");
+}
+
+#[tokio::test]
 async fn what_is_at_work_on_a_network_is_waited_for_before_its_servers_change() {
     let (street, server, service) = checked().await;
     let manager = &street.house.manager;
@@ -289,4 +327,93 @@ async fn a_check_that_fails_or_is_denied_is_asked_anew_when_somebody_says_so() {
         .await
         .expect("asked");
     assert!(answer(manager, street.first, &change).await);
+}
+
+#[tokio::test]
+async fn a_question_that_could_not_be_put_to_a_driver_is_no_denial() {
+    let (street, _, service) = checked().await;
+    let manager = &street.house.manager;
+    let change = NetworkChange::AddService { service };
+    let full = CallError::Host { reason: "all its slots are taken".to_owned() };
+    street.house.driver.then("check-security-service-update", Act::Fail(full));
+    let again =
+        manager.check_share_network_change(&tenant(), street.first, change.clone(), Recheck::Yes).await;
+    assert_eq!(again.expect("asked").is_compatible(), None);
+    assert!(answer(manager, street.first, &change).await, "it was asked again");
+}
+
+#[tokio::test]
+async fn a_backend_is_asked_one_question_about_networks_at_a_time() {
+    let (street, _, service) = checked().await;
+    let manager = &street.house.manager;
+    let hold = Arc::new(Semaphore::new(0));
+    street.house.driver.then("check-network-allocations-update", Act::Hold(Arc::clone(&hold)));
+    for id in 0..3 {
+        let id = Some(id.to_string());
+        let change = NetworkChange::AddSubnet { neutron_net_id: id.clone(), neutron_subnet_id: id };
+        assert_eq!(ask(manager, street.first, &change).await.expect("asked").is_compatible(), None);
+    }
+    let asked = || {
+        let calls = street.house.calls();
+        calls.iter().filter(|call| **call == "check-network-allocations-update").count()
+    };
+    until("the first is asked", async || asked() == 1).await;
+    let other = NetworkChange::AddService { service };
+    let caller = tenant();
+    let again = manager.check_share_network_change(&caller, street.first, other.clone(), Recheck::Yes);
+    assert_eq!(again.await.expect("asked").is_compatible(), None);
+    assert_eq!(asked(), 1, "the others wait for it");
+    hold.add_permits(1);
+    assert!(answer(manager, street.first, &other).await);
+    assert_eq!(asked(), 3);
+}
+
+#[tokio::test]
+async fn a_network_with_more_servers_than_one_change_writes_is_refused_with_the_reason() {
+    let street = Street::bounded(ServerLimits { shares: Some(1), gib: None }).await;
+    let manager = &street.house.manager;
+    let service = service(manager).await;
+    let change = NetworkChange::AddService { service };
+    for _ in 0..22 {
+        street.share(street.first).await;
+    }
+    assert!(answer(manager, street.first, &change).await, "22 servers with a share each");
+    add(&street, street.first, service).await.expect("they all follow");
+    street.house.settled().await;
+    street.share(street.first).await;
+    let another = NetworkChange::AddSubnet { neutron_net_id: None, neutron_subnet_id: None };
+    assert_eq!(code(ask(manager, street.first, &another).await), "limit-exceeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_of_a_snapshot_and_a_change_of_the_network_under_it_never_begin_together() {
+    for _ in 0..20 {
+        let street = Street::new().await;
+        let manager = &street.house.manager;
+        let mut mountable = on_servers();
+        mountable.name = "mountable".to_owned();
+        mountable.extra_specs.insert("mount_snapshot_support".to_owned(), "True".to_owned());
+        manager.create_share_type(&operator(), mountable).await.expect("made");
+        let asked = NewShare { share_type: Some("mountable".to_owned()), ..share_on(street.first) };
+        let share = street.make(asked).await.share.id;
+        let snapshot = street.house.snapshot(share).await.snapshot.id;
+        let service = service(manager).await;
+        assert!(answer(manager, street.first, &NetworkChange::AddService { service }).await);
+        let hold = Arc::new(Semaphore::new(0));
+        for function in ["snapshot-update-access", "update-security-service"] {
+            street.house.driver.then(function, Act::Hold(Arc::clone(&hold)));
+        }
+        let (one, other, network) = (manager.clone(), manager.clone(), street.first);
+        let allowed =
+            tokio::spawn(
+                async move { one.allow_snapshot_access(&tenant(), snapshot, client("10.0.0.9")).await },
+            );
+        let added = tokio::spawn(async move {
+            other.add_security_service(&tenant(), network, service, WhileInUse::Follow).await
+        });
+        let (allowed, added) = (allowed.await.expect("no panic"), added.await.expect("no panic"));
+        assert_ne!(allowed.is_ok(), added.is_ok(), "{allowed:?} {added:?}");
+        hold.add_permits(2);
+        street.house.settled().await;
+    }
 }
