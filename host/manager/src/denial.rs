@@ -331,6 +331,11 @@ pub enum Denial {
         /// How many.
         count: usize,
     },
+    /// Share servers use the security service.
+    #[error(
+        "share servers use the security service, which lets only its name and description change; make another one and put it in its place (share network action 'update_security_service')"
+    )]
+    SecurityServiceServes,
     /// Something is on the share network.
     #[error(
         "{count} shares, share groups and share servers are on the share network, which does not allow {what}; delete them first"
@@ -429,7 +434,7 @@ impl Denial {
             Self::OtherNetwork { .. } => "other-share-network",
             Self::NetworkStatus { .. } => "share-network-status",
             Self::SecurityServiceOfType { .. } => "security-service-of-type",
-            Self::SecurityServiceInUse { .. } => "security-service-in-use",
+            Self::SecurityServiceInUse { .. } | Self::SecurityServiceServes => "security-service-in-use",
             Self::NetworkInUse { .. } => "share-network-in-use",
             Self::NotChecked { .. } => "network-change-not-checked",
             Self::OnServer { .. } => "on-share-server",

@@ -118,7 +118,7 @@ fn check(
         _ => share.size,
     };
     let growth_gib = new_size.get().saturating_sub(share.size.get());
-    require_ability(inner, &instance.placement, ability_of(verb))?;
+    require_ability(inner, tables, &instance.placement, ability_of(verb))?;
     if growth_gib > 0 {
         let grown = AskedShare::of(share, new_size);
         scheduler::may_grow(inner, tables, &instance.placement, &grown, growth_gib)

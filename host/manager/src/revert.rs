@@ -70,7 +70,7 @@ async fn revert(
                 true => replica::ability_of(&verb),
                 false => ability_of(&verb),
             };
-            require_ability(inner, &instance.placement, ability)?;
+            require_ability(inner, tables, &instance.placement, ability)?;
             let backend = &instance.placement.backend;
             inner.admit(tables, backend)?;
             let about = About { share: id, project: share.project.clone(), backend: backend.clone() };

@@ -152,7 +152,7 @@ fn propose_creation(
         true => replica::ability_of(&verb),
         false => ability_of(&verb),
     };
-    require_ability(inner, &share_instance.placement, ability)?;
+    require_ability(inner, tables, &share_instance.placement, ability)?;
     let backend = share_instance.placement.backend.clone();
     inner.admit(tables, &backend)?;
     let about = About { share: share.id, project: share.project.clone(), backend: backend.clone() };

@@ -234,11 +234,14 @@ fn check_group(group: Option<ShareGroupId>, named: Option<&str>) -> Result<(), A
 /// Why no backend takes a share tells names and room of backends: the operator's to know.
 pub(super) fn without_backends(caller: &Caller, error: ManagerError) -> ApiError {
     match error {
-        ManagerError::NoBackend { reasons } if caller.actor.role == Role::Tenant => {
+        ManagerError::NoBackend { reasons, are_starting } if caller.actor.role == Role::Tenant => {
             tracing::warn!(?reasons, "no backend takes a share");
-            ApiError::Busy(
-                "no backend can take this share now; try a smaller one, or ask the operator".to_owned(),
-            )
+            let advice = if are_starting {
+                "not all of them serve yet: try again in a moment"
+            } else {
+                "try a smaller one, or ask the operator"
+            };
+            ApiError::Busy(format!("no backend can take this share now; {advice}"))
         }
         other => other.into(),
     }

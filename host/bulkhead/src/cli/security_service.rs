@@ -43,7 +43,7 @@ enum Verb {
         #[command(flatten)]
         output: OutputOptions,
     },
-    /// Change a security service, for share servers made from now on
+    /// Change a security service; once share servers use it, only its name and description
     Set {
         /// Its name or id
         service: String,

@@ -42,6 +42,7 @@ pub use verbs::Detach;
 
 use crate::error::ManagerError;
 use crate::manager::{Inner, Manager};
+use crate::records::Tables;
 use crate::scheduler::Functions;
 use crate::view::{BackendDescription, BackendFailure, BackendState, BackendView, LoadedDriver};
 use bulkhead_model::ability::Ability;
@@ -360,25 +361,25 @@ impl Manager {
     }
 }
 
+fn unreachable(tables: &Tables, name: &BackendName) -> ManagerError {
+    let waiting = tables.count_unfinished_of_backend(name);
+    ManagerError::BackendUnreachable { backend: name.clone(), waiting }
+}
+
 impl Inner {
     /// The generation that serves a backend now.
     pub(crate) fn serving(&self, name: &BackendName) -> Option<Arc<Serving>> {
         self.backends.get(name)?.serving()
     }
 
-    /// The backend that holds a share. Fails if it is not configured any more.
-    pub(crate) fn backend(&self, name: &BackendName) -> Result<Arc<Backend>, ManagerError> {
-        self.backends.get(name).ok_or_else(|| self.unreachable(name))
+    /// The driver of a backend, if that is configured and was ever loaded.
+    pub(crate) fn driver_of(&self, name: &BackendName) -> Option<LoadedDriver> {
+        self.backends.get(name)?.loaded()
     }
 
     /// The driver of the backend that holds a share. Fails if the backend is not configured any more or its driver not loaded yet.
-    pub(crate) fn loaded(&self, name: &BackendName) -> Result<LoadedDriver, ManagerError> {
-        self.backend(name)?.loaded().ok_or_else(|| self.unreachable(name))
-    }
-
-    fn unreachable(&self, name: &BackendName) -> ManagerError {
-        let waiting = self.records.read().count_unfinished_of_backend(name);
-        ManagerError::BackendUnreachable { backend: name.clone(), waiting }
+    pub(crate) fn loaded(&self, tables: &Tables, name: &BackendName) -> Result<LoadedDriver, ManagerError> {
+        self.driver_of(name).ok_or_else(|| unreachable(tables, name))
     }
 
     fn view_backend(&self, backend: &Backend) -> BackendView {

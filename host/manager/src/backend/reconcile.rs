@@ -109,7 +109,8 @@ impl Manager {
         context.require_operator()?;
         let backend =
             self.inner.backends.get(name).ok_or_else(|| ManagerError::not_found("backend", name))?;
-        let serving = backend.serving().ok_or_else(|| self.inner.unreachable(name))?;
+        let serving =
+            backend.serving().ok_or_else(|| super::unreachable(&self.inner.records.read(), name))?;
         let asked_by = context.actor.user.to_string();
         let begun = EnsureView::begin(context.request.clone(), Occasion::Asked, asked_by);
         backend.with_ensurings(|ensurings| ensurings.begin(begun.clone()));

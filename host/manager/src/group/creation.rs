@@ -285,7 +285,7 @@ fn originals<'a>(
     parent: &ShareGroup,
 ) -> Result<Vec<Original<'a>>, ManagerError> {
     let backend = &parent.placement.backend;
-    let abilities = inner.loaded(backend)?.abilities;
+    let abilities = inner.loaded(tables, backend)?.abilities;
     let has_groups = abilities.has(Ability::ShareGroups);
     let mut found = Vec::with_capacity(source.members.len());
     for member in &source.members {

@@ -140,7 +140,7 @@ fn propose_creation(
         shares.iter().map(|(share, instance)| (share.id, share::facts(tables, share, instance))).collect();
     policy::create_snapshot(&verbs::facts(tables, group), &facts)?;
     let backend = group.placement.backend.clone();
-    let abilities = inner.loaded(&backend)?.abilities;
+    let abilities = inner.loaded(tables, &backend)?.abilities;
     if !abilities.has(Ability::GroupSnapshots) && !abilities.has(Ability::Snapshots) {
         return Err(ManagerError::Unsupported { backend, what: "snapshots" });
     }

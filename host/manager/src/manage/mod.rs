@@ -160,7 +160,7 @@ async fn manage(
 fn place(inner: &Inner, new: &ManageShare) -> Result<Placement, ManagerError> {
     let name = &new.backend;
     let backend = inner.backends.get(name).ok_or_else(|| ManagerError::not_found("backend", name))?;
-    let offered = inner.loaded(name)?.description.protocols;
+    let offered = inner.loaded(&inner.records.read(), name)?.description.protocols;
     if !offered.contains(&new.protocol) {
         let offered: Vec<_> = offered.iter().map(|protocol| protocol.as_str()).collect();
         let reason = format_args!("backend '{name}' exports with {}", offered.join(", "));
@@ -195,13 +195,13 @@ fn propose(inner: &Inner, asked: &Asked<'_>, tables: &Tables) -> Result<Proposal
     let Asked { context, new, placement, managed, identity } = asked;
     refuse_if_known(tables, new, managed)?;
     let verb = Verb::ManageShare { managed: managed.clone(), driver_options: new.driver_options.clone() };
-    require_ability(inner, placement, ability_of(&verb))?;
+    require_ability(inner, tables, placement, ability_of(&verb))?;
     inner.admit(tables, &placement.backend)?;
     let share_type = share_type::find(tables, new.share_type.as_deref())?;
     let server = server_of(inner, tables, new, &share_type)?;
     // What is on a server belongs to the project of its network, whoever takes it over.
     let project = server.map_or(&context.actor.project, |server| &server.project);
-    let share = Share { project: project.clone(), ..new_share(inner, asked, &share_type)? };
+    let share = Share { project: project.clone(), ..new_share(inner, tables, asked, &share_type)? };
     let instance = ShareInstance {
         share_network: server.map(|server| server.share_network),
         share_server: server.map(|server| server.id),
@@ -236,7 +236,7 @@ fn server_of<'a>(
     new: &ManageShare,
     share_type: &ShareTypeView,
 ) -> Result<Option<&'a Stored<ShareServer>>, ManagerError> {
-    let makes_servers = inner.loaded(&new.backend)?.description.handles_share_servers;
+    let makes_servers = inner.loaded(tables, &new.backend)?.description.handles_share_servers;
     let asks = share_type::specs::wants_share_servers(&share_type.extra_specs);
     if asks != makes_servers {
         let word = if makes_servers { "True" } else { "False" };
@@ -280,7 +280,12 @@ fn refuse_if_known(tables: &Tables, new: &ManageShare, managed: &ManagedName) ->
     }
 }
 
-fn new_share(inner: &Inner, asked: &Asked<'_>, share_type: &ShareTypeView) -> Result<Share, ManagerError> {
+fn new_share(
+    inner: &Inner,
+    tables: &Tables,
+    asked: &Asked<'_>,
+    share_type: &ShareTypeView,
+) -> Result<Share, ManagerError> {
     let Asked { context, new, placement, .. } = asked;
     let now = Timestamp::now();
     let specs = share_type::kept_specs(share_type);
@@ -296,7 +301,7 @@ fn new_share(inner: &Inner, asked: &Asked<'_>, share_type: &ShareTypeView) -> Re
         share_type: share_type.id,
         source_snapshot: None,
         is_public: false,
-        support: share_type::support(&specs, share::support_on(inner, placement)?),
+        support: share_type::support(&specs, share::support_on(inner, tables, placement)?),
         replication_type: share_type::replication_type(&specs),
         extra_specs: specs,
         rules_home: None,

@@ -135,7 +135,7 @@ fn propose(
         managed: managed.clone(),
         driver_options: new.driver_options.clone(),
     };
-    require_ability(inner, &share_instance.placement, ability_of(&verb))?;
+    require_ability(inner, tables, &share_instance.placement, ability_of(&verb))?;
     let backend = share_instance.placement.backend.clone();
     inner.admit(tables, &backend)?;
     let about = About { share: share.id, project: share.project.clone(), backend: backend.clone() };

@@ -337,7 +337,7 @@ impl At<'_> {
     pub(super) fn support_at_destination(&self) -> ShareSupport {
         let tables = self.inner.records.read();
         let placement = tables.instance(self.migration.destination).map(|one| one.placement.clone());
-        let support = placement.and_then(|placement| share::support_on(self.inner, &placement).ok());
+        let support = placement.and_then(|placement| share::support_on(self.inner, &tables, &placement).ok());
         let promised = tables.share(&Scope::Everything, self.share()).map(|share| share.support);
         support.or(promised).unwrap_or_default()
     }

@@ -95,6 +95,7 @@ async fn allow(
             network_change::require_no_change(tables, found.snapshot.share)?;
             require_ability(
                 inner,
+                tables,
                 found.placement,
                 ability_of(&Verb::UpdateSnapshotAccess { snapshot: id }),
             )?;

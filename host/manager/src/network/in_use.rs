@@ -156,7 +156,7 @@ impl Manager {
 impl Inner {
     /// Whether the driver of a backend changes share servers in service; not if it was never loaded.
     pub(crate) fn changes_servers(&self, backend: &bulkhead_model::id::BackendName) -> bool {
-        self.loaded(backend).is_ok_and(|loaded| loaded.abilities.has(Ability::ServerUpdates))
+        self.driver_of(backend).is_some_and(|loaded| loaded.abilities.has(Ability::ServerUpdates))
     }
 }
 

@@ -50,6 +50,16 @@ pub(super) fn one_of_each_type(
     }
 }
 
+/// Whether settings of a service may change: servers were told of them, and are told of no change (Manila's `update` denies it too).
+pub(super) fn change_settings(tables: &Tables, service: &SecurityService) -> Result<(), Denial> {
+    let networks = tables.share_networks(&Scope::Everything).into_iter();
+    let mut of_service = networks.filter(|network| network.security_services.contains(&service.id));
+    match of_service.any(|network| tables.servers_of(network.id).next().is_some()) {
+        true => Err(Denial::SecurityServiceServes),
+        false => Ok(()),
+    }
+}
+
 /// Whether a security service may be taken away.
 pub(super) fn delete_service(tables: &Tables, service: &SecurityService) -> Result<(), Denial> {
     match tables.count_networks_with(service.id) {

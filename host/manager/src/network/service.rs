@@ -72,7 +72,8 @@ impl Manager {
         Ok(services)
     }
 
-    /// Change a security service, for share servers made from now on.
+    /// Change a security service. As long as share servers are in a network that has it, only its name and description: then
+    /// [`ManagerError::Conflict`].
     ///
     /// Fails with [`ManagerError::Invalid`] as making one does.
     pub async fn update_security_service(
@@ -183,6 +184,14 @@ async fn change(
             check_site(altered.server.as_deref(), altered.default_ad_site.as_deref())?;
             if altered == *stored.value {
                 return Ok(Proposal::Settled(()));
+            }
+            let described = SecurityService {
+                name: altered.name.clone(),
+                description: altered.description.clone(),
+                ..(*stored.value).clone()
+            };
+            if altered != described {
+                policy::change_settings(tables, stored)?;
             }
             altered.updated_at = Timestamp::now();
             let mut change = Change::default();

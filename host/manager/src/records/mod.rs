@@ -12,6 +12,7 @@ mod edit;
 mod edit_group;
 mod edit_network;
 mod edit_server;
+mod reading;
 mod row;
 mod tables;
 
@@ -27,8 +28,9 @@ use crate::manager::Event;
 use bulkhead_ledger::{Ledger, LedgerError};
 use bulkhead_model::id::BackendName;
 use bulkhead_store::{Key, Revision, Store, Transaction, Versioned};
+use reading::Reading;
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::broadcast;
 
 /// The format of the records. A change that an older version cannot read raises it.
@@ -95,9 +97,9 @@ impl Records {
         &self.ledger
     }
 
-    /// The rows as of the last commit. Never held across an await.
-    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Tables> {
-        self.memory.tables.read().unwrap_or_else(PoisonError::into_inner)
+    /// The rows as of the last commit. Never held across an await, and never read a second time by whoever holds them.
+    pub(crate) fn read(&self) -> Reading<'_> {
+        Reading::begin(&self.memory.tables)
     }
 
     /// Commit `change` in the chain of `backend`, then take it into memory.

@@ -112,7 +112,7 @@ fn choose(
     share: &Share,
     active: &ShareInstance,
 ) -> Result<Placement, ManagerError> {
-    let domain = inner.loaded(&active.placement.backend)?.description.replication_domain;
+    let domain = inner.loaded(tables, &active.placement.backend)?.description.replication_domain;
     let wish = Wish {
         asked: AskedShare::of(share, share.size),
         beside: None,

@@ -269,7 +269,7 @@ async fn begin(
             }
             let backend = replica.placement.backend.clone();
             if !matches!(verb, Verb::DeleteReplica { .. }) {
-                require_ability(inner, &replica.placement, ability_of(&verb))?;
+                require_ability(inner, tables, &replica.placement, ability_of(&verb))?;
             }
             inner.admit(tables, &backend)?;
             let about = About { share: share.id, project: share.project.clone(), backend: backend.clone() };

@@ -109,7 +109,7 @@ async fn create(
     check_text("description", new.display_description.as_deref())?;
     check_metadata(&new.metadata, METADATA_BYTES)?;
     let _tie = inner.ties.read().await;
-    let share_type = share_type::find(&inner.records.read(), new.share_type.as_deref())?;
+    let share_type = type_of(context, &new, &inner.records.read())?;
     let specs = share_type::kept_specs(&share_type);
     share_type::specs::check_size(&specs, new.size)?;
     let identity = Identity::of(context, "create-share", &new)?;
@@ -129,6 +129,27 @@ async fn create(
         launch(inner, operation, Freshness::Journalled);
     }
     view(&inner.records.read(), &Scope::Everything, id)
+}
+
+/// The type of a new share: the one it names, else that of the share it is a copy of or of its group, else the default one.
+fn type_of(context: &RequestContext, new: &NewShare, tables: &Tables) -> Result<ShareTypeView, ManagerError> {
+    let inherited = match (&new.share_type, new.source_snapshot, new.group) {
+        (Some(_), _, _) => None,
+        (None, Some(id), _) => {
+            let snapshot = tables.snapshot(&context.scope(), id);
+            let source = snapshot.and_then(|one| tables.share(&Scope::Everything, one.share));
+            Some(source.ok_or_else(|| ManagerError::not_found("snapshot", id))?.share_type)
+        }
+        (None, None, Some(id)) => {
+            let own = Scope::Project(context.actor.project.clone());
+            let group = tables.group(&own, id).ok_or_else(|| ManagerError::not_found("share group", id))?;
+            // Of several the tenant has to choose; without a word that is the default one, if the group has it.
+            <[_; 1]>::try_from(group.share_types.clone()).ok().map(|[only]| only)
+        }
+        (None, None, None) => None,
+    };
+    let inherited = inherited.map(|id| id.to_string());
+    share_type::find(tables, new.share_type.as_deref().or(inherited.as_deref()))
 }
 
 type Started = (ShareId, Option<(OperationId, Placement)>);
@@ -164,7 +185,7 @@ fn propose_creation(
         share_type: share_type.id,
         source_snapshot: new.source_snapshot,
         is_public: new.is_public,
-        support: share_type::support(&specs, support_on(inner, &placement)?),
+        support: share_type::support(&specs, support_on(inner, tables, &placement)?),
         replication_type: share_type::replication_type(&specs),
         extra_specs: specs,
         rules_home: None,
@@ -299,8 +320,12 @@ fn source_of(
 }
 
 /// What a share on this backend offers: what its driver can do now, kept with the share.
-pub(crate) fn support_on(inner: &Inner, placement: &Placement) -> Result<ShareSupport, ManagerError> {
-    Ok(inner.loaded(&placement.backend)?.abilities.share_support())
+pub(crate) fn support_on(
+    inner: &Inner,
+    tables: &Tables,
+    placement: &Placement,
+) -> Result<ShareSupport, ManagerError> {
+    Ok(inner.loaded(tables, &placement.backend)?.abilities.share_support())
 }
 
 #[instrument(name = "share.update", skip_all, fields(request.id = %context.request, share.id = %id))]
@@ -433,11 +458,12 @@ pub(crate) fn facts(tables: &Tables, share: &Share, instance: &ShareInstance) ->
 /// Fail if the driver of the share's backend does not have `ability`, or is not known yet.
 pub(crate) fn require_ability(
     inner: &Inner,
+    tables: &Tables,
     placement: &Placement,
     ability: Option<(Ability, &'static str)>,
 ) -> Result<(), ManagerError> {
     let Some((ability, what)) = ability else { return Ok(()) };
-    if inner.loaded(&placement.backend)?.abilities.has(ability) {
+    if inner.loaded(tables, &placement.backend)?.abilities.has(ability) {
         Ok(())
     } else {
         Err(ManagerError::Unsupported { backend: placement.backend.clone(), what })

@@ -57,7 +57,7 @@ pub(crate) fn servers_to_change<'a>(
     }
     let servers: Vec<_> = tables.servers_of(network.id).collect();
     for server in &servers {
-        if !inner.loaded(&server.backend)?.abilities.has(Ability::ServerUpdates) {
+        if !inner.loaded(tables, &server.backend)?.abilities.has(Ability::ServerUpdates) {
             let backend = server.backend.clone();
             return Err(ManagerError::Unsupported { backend, what: "changing share servers in service" });
         }

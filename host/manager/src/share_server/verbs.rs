@@ -167,7 +167,7 @@ async fn manage(
     if inner.backends.get(&new.backend).is_none() {
         return Err(ManagerError::not_found("backend", &new.backend));
     }
-    let loaded = inner.loaded(&new.backend)?;
+    let loaded = inner.loaded(&inner.records.read(), &new.backend)?;
     if !loaded.description.handles_share_servers {
         return Err(Denial::NoServersHere { backend: new.backend.clone() }.into());
     }

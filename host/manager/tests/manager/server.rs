@@ -395,6 +395,35 @@ async fn addresses_that_a_driver_was_told_of_go_back_only_once_it_has_answered()
 }
 
 #[tokio::test]
+async fn a_copy_and_a_member_of_a_group_are_of_the_type_that_they_come_from_unless_they_name_one() {
+    let street = Street::new().await;
+    let manager = &street.house.manager;
+    let share = street.share(street.first).await;
+    let snapshot = street.house.snapshot(share.share.id).await.snapshot.id;
+    let copy = NewShare { source_snapshot: Some(snapshot), ..new_share(1) };
+    let copy = street.make(copy).await;
+    assert_eq!(
+        (copy.instance.status, copy.share.share_type),
+        (ShareStatus::Available, share.share.share_type)
+    );
+    assert_eq!(server_of(&copy), server_of(&share));
+    let asked = NewShareGroup {
+        share_types: vec!["served".to_owned()],
+        share_network: Some(street.first),
+        ..NewShareGroup::default()
+    };
+    let group = manager.create_share_group(&tenant(), asked).await.expect("accepted").group.id;
+    street.house.settled().await;
+    let member = street.make(NewShare { group: Some(group), ..new_share(1) }).await;
+    assert_eq!(
+        (member.instance.status, member.share.share_type),
+        (ShareStatus::Available, share.share.share_type)
+    );
+    let foreign = NewShare { source_snapshot: Some(snapshot), ..new_share(1) };
+    assert_eq!(code(manager.create_share(&other_tenant(), foreign).await), "not-found");
+}
+
+#[tokio::test]
 async fn a_share_that_waits_for_a_set_up_is_told_at_once_when_somebody_gives_that_up() {
     let patient = |settings: &mut ManagerSettings| settings.longest_repeat = Duration::from_secs(60);
     let street = Street::with(|_| {}, patient).await;
@@ -545,6 +574,21 @@ async fn set_up_and_tear_down_must_be_there_where_servers_are_made_and_are_not_c
     let plain = House::new().await;
     plain.share().await;
     assert_eq!(plain.calls(), ["create-share"]);
+}
+
+#[tokio::test]
+async fn servers_and_networks_are_shown_while_their_backend_is_not_loaded_and_others_work() {
+    let street = Street::new().await;
+    let server = server_of(&street.share(street.first).await);
+    street.house.manager.drain(Duration::from_secs(5)).await;
+    let manager = open_with(street.house.store.clone(), |_| {}).await;
+    let shown = manager.list_share_servers(&Scope::Everything);
+    assert!(shown.iter().all(|one| one.server.id == server && !one.can_be_changed), "{shown:?}");
+    assert!(!manager.network_updates(street.first).are_supported);
+    assert_eq!(code(manager.create_share(&tenant(), share_on(street.first)).await), "no-backend");
+    let more = bulkhead_model::size::Gibibytes::new(9).expect("a size");
+    let share = manager.list_shares(&Scope::Everything).first().expect("the share").share.id;
+    assert_eq!(code(manager.extend_share(&tenant(), share, more).await), "backend-unreachable");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use crate::reconcile::{ensured, nas};
 use crate::server::{Street, on_servers, server_of, share_on};
 use bulkhead_manager::{
     Force, Manager, ManagerError, NetworkChange, NetworkCheck, NewSecurityService, NewShare, Recheck,
-    ServerLimits, WhileInUse,
+    SecurityServiceUpdate, ServerLimits, WhileInUse,
 };
 use bulkhead_model::ability::Ability;
 use bulkhead_model::access::AccessOutcome;
@@ -194,6 +194,28 @@ async fn shares_are_not_ensured_while_the_network_of_their_server_changes() {
     hold.add_permits(1);
     street.house.settled().await;
     assert_eq!(ensured(manager).await.broken, [share.share.id], "now it is asked about");
+}
+
+#[tokio::test]
+async fn of_a_service_that_servers_use_only_the_name_and_the_description_change() {
+    let (street, _, service) = checked().await;
+    let manager = &street.house.manager;
+    let set = async |update| manager.update_security_service(&tenant(), service, update).await;
+    let renamed = || SecurityServiceUpdate {
+        name: Some(Some("directory".to_owned())),
+        description: Some(Some("ours".to_owned())),
+        ..SecurityServiceUpdate::default()
+    };
+    let elsewhere = |user: &str| SecurityServiceUpdate {
+        user: Some(Some(user.to_owned())),
+        ..SecurityServiceUpdate::default()
+    };
+    set(elsewhere("early")).await.expect("no server uses it yet");
+    add(&street, street.first, service).await.expect("accepted");
+    street.house.settled().await;
+    assert_eq!(set(renamed()).await.expect("renamed").name.as_deref(), Some("directory"));
+    assert_eq!(code(set(elsewhere("late")).await), "security-service-in-use");
+    assert_eq!(set(elsewhere("early")).await.expect("as it is").user.as_deref(), Some("early"));
 }
 
 #[tokio::test]

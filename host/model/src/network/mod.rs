@@ -245,11 +245,15 @@ impl ShareNetworkSubnet {
 
     /// Take over what is known of the network that addresses of this subnet come from.
     pub fn describe(&mut self, network: &NetworkData) {
+        let before = self.clone();
         self.cidr = Some(network.cidr);
         self.gateway = network.gateway;
         self.mtu = Some(network.mtu);
         self.network_type = network.network_type;
         self.segmentation_id = network.segmentation_id;
+        if *self != before {
+            self.updated_at = Timestamp::now();
+        }
     }
 }
 
