@@ -155,6 +155,16 @@ impl Controller {
         if self.port == scheme.port() { host } else { format!("{host}:{}", self.port) }
     }
 
+    /// Whether it is reached and known as `other` is: the same address, and the same certificates as read for one generation.
+    pub(super) fn is_bound_as(&self, other: &Self) -> bool {
+        let is_known_alike = match (&self.tls, &other.tls) {
+            (Some((config, _)), Some((others, _))) => Arc::ptr_eq(config, others),
+            (None, None) => true,
+            _ => false,
+        };
+        is_known_alike && self.url == other.url && self.addresses == other.addresses
+    }
+
     pub(super) const fn tls(&self) -> Option<&(Arc<ClientConfig>, ServerName<'static>)> {
         self.tls.as_ref()
     }

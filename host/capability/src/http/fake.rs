@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
 
 /// A request as it would have been sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub struct FakeTransport {
     answers: Mutex<VecDeque<Result<WireResponse, ExchangeError>>>,
     answerer: Mutex<Option<Answerer>>,
     silent: Mutex<Option<String>>,
+    held: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl fmt::Debug for FakeTransport {
@@ -57,7 +59,15 @@ impl FakeTransport {
         *locked(&self.silent) = Some(controller.to_owned());
     }
 
-    /// What was asked, oldest first.
+    /// Answer the next request only once what is returned is dropped, and those after it at once.
+    #[must_use]
+    pub fn hold_next(&self) -> oneshot::Sender<()> {
+        let (release, held) = oneshot::channel();
+        *locked(&self.held) = Some(held);
+        release
+    }
+
+    /// What was answered, oldest first.
     #[must_use]
     pub fn sent(&self) -> Vec<SentRequest> {
         locked(&self.sent).clone()
@@ -81,6 +91,11 @@ impl Transport for FakeTransport {
         let sent = seen(controller, request).await?;
         if locked(&self.silent).as_ref().is_some_and(|silent| *silent == sent.controller) {
             return std::future::pending().await;
+        }
+        let held = locked(&self.held).take();
+        if let Some(held) = held {
+            // Whoever holds it drops it, or says so.
+            let _released = held.await.is_ok();
         }
         let queued = locked(&self.answers).pop_front();
         let answer = match (queued, &*locked(&self.answerer)) {

@@ -39,7 +39,7 @@ use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::text::GuestText;
 use policy::{Direction, Prepared};
 use serde::{Deserialize, Serialize};
-use session::{LoginError, Session, SessionKey};
+use session::{Login, LoginError, Session, SessionKey};
 use shared::EndpointState;
 use std::sync::Arc;
 use std::time::Duration;
@@ -310,25 +310,23 @@ impl<'call> Http<'call> {
         stale: Option<&Arc<Tokens>>,
     ) -> Result<Arc<Tokens>, Failure> {
         let transport = self.call.backend().transport();
-        let deadline = self.call.deadline();
-        let found = session.tokens(transport, controller, account, (stale, deadline)).await;
-        let (outcome, detail) = match &found {
-            Ok((_, None)) => (None, String::new()),
-            Ok((_, Some(duration))) => {
-                (Some(EffectOutcome::Done), format!("{controller} in {} ms", milliseconds(*duration)))
-            }
-            Err(LoginError::NotSent(reason)) => (Some(EffectOutcome::Failed), reason.clone()),
-            Err(LoginError::Failed(error)) => (Some(EffectOutcome::Failed), error.message.clone()),
-        };
-        if let Some(outcome) = outcome {
+        let (begun, deadline) = (Instant::now(), self.call.deadline());
+        let (login, found) = session.tokens(transport, controller, account, (stale, deadline)).await;
+        if login == Login::Own {
+            let (outcome, detail) = match &found {
+                Ok(_) => {
+                    (EffectOutcome::Done, format!("{controller} in {} ms", milliseconds(begun.elapsed())))
+                }
+                Err(LoginError::NotSent(reason)) => (EffectOutcome::Failed, reason.clone()),
+                Err(LoginError::Failed(error)) => (EffectOutcome::Failed, error.message.clone()),
+            };
             let deed = Deed::new("http.login", account.template.name.as_str());
             self.call.record(&deed, outcome, &detail).await.map_err(Failure::Refused)?;
         }
-        match found {
-            Ok((tokens, _)) => Ok(tokens),
-            Err(LoginError::NotSent(reason)) => Err(Failure::NotSent(reason)),
-            Err(LoginError::Failed(error)) => Err(Failure::Refused(error)),
-        }
+        found.map_err(|error| match error {
+            LoginError::NotSent(reason) => Failure::NotSent(reason),
+            LoginError::Failed(error) => Failure::Refused(error),
+        })
     }
 
     /// Send the request to one controller.

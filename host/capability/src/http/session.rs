@@ -1,8 +1,9 @@
 //! Sessions that the host keeps: one for each backend, session template, share server, controller and credentials, shared by all calls.
 //!
-//! Whoever finds no tokens logs in, and all who come meanwhile wait for that one login. An answer that says the session has expired ends
-//! just the tokens it was asked with: who comes late with old ones finds the new. The login runs as a task of its own, so that a call that
-//! is dropped meanwhile leaves no session behind that nobody knows of. Tokens are [`Secret`]s: whatever echoes them is redacted.
+//! Whoever finds no tokens logs in, and all who come meanwhile wait for that one login and share what comes of it, its failure too. An
+//! answer that says the session has expired ends just the tokens it was asked with: who comes late with old ones finds the new. The login
+//! runs as a task of its own, so that a call that is dropped meanwhile leaves no session behind that nobody knows of. Tokens are
+//! [`Secret`]s: whatever echoes them is redacted. No await while a session's state is locked.
 
 use super::controller::Controller;
 use super::exchange::{ExchangeError, Payload, Transport, WireRequest};
@@ -13,8 +14,9 @@ use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::id::{Digest, Label, ShareServerId};
 use bulkhead_model::manifest::{SessionRequest, SessionTemplate};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How much of an answer to a login is kept, in bytes.
@@ -58,7 +60,7 @@ pub(super) enum Credential {
 /// The session of one account with one controller.
 #[derive(Debug, Default)]
 pub(super) struct Session {
-    state: tokio::sync::Mutex<State>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
@@ -66,12 +68,46 @@ struct State {
     tokens: Option<Arc<Tokens>>,
     /// Until when no login is tried, and why.
     refused: Option<(Instant, CapabilityError)>,
+    /// The login under way.
+    attempt: Option<Attempt>,
     /// How to log out.
     end: Option<(Arc<dyn Transport>, Controller, Account)>,
 }
 
+/// A login under way.
+#[derive(Debug, Clone)]
+struct Attempt {
+    controller: Controller,
+    /// None until it has ended; closed before that if it ended abruptly.
+    outcome: watch::Receiver<Option<Outcome>>,
+}
+
+impl Attempt {
+    async fn ended(&mut self) -> Outcome {
+        let outcome = self.outcome.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+        outcome.unwrap_or_else(|| {
+            tracing::error!(controller = %self.controller, "a login ended abruptly");
+            Err(failed("the host failed inside; see the host's log"))
+        })
+    }
+}
+
+/// What a login brings all who wait for it.
+type Outcome = Result<Arc<Tokens>, LoginError>;
+
+/// Which login the answer to [`Session::tokens`] is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Login {
+    /// None: there were tokens, or none may be tried yet.
+    None,
+    /// That of another call, which this one waited for.
+    Awaited,
+    /// This call's own.
+    Own,
+}
+
 /// Why there is no session.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum LoginError {
     /// The controller cannot be reached: another may be asked.
     NotSent(String),
@@ -80,75 +116,100 @@ pub(super) enum LoginError {
 }
 
 impl Session {
-    /// The tokens, from a new login if there are none or only `stale` ones. Waits for the login of whoever came first.
-    ///
-    /// What is told of a login that was made is its duration; none if there was no need for one.
+    /// The tokens, from a new login if there are none or only `stale` ones. Waits for the login of whoever came first, and fails as that
+    /// does; who comes after it has failed tries anew.
     pub(super) async fn tokens(
         self: &Arc<Self>,
         transport: &Arc<dyn Transport>,
         controller: &Controller,
         account: &Account,
         (stale, deadline): (Option<&Arc<Tokens>>, Instant),
-    ) -> Result<(Arc<Tokens>, Option<Duration>), LoginError> {
-        let (this, transport) = (Arc::clone(self), Arc::clone(transport));
-        let (controller, account, stale) = (controller.clone(), account.clone(), stale.cloned());
-        let working =
-            tokio::spawn(async move { this.find_or_log_in(transport, controller, account, stale).await });
-        match tokio::time::timeout_at(deadline, working).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a login ended abruptly");
-                Err(failed("the host failed inside; see the host's log"))
+    ) -> (Login, Outcome) {
+        loop {
+            let (login, mut attempt) = match self.find_or_begin(transport, controller, account, stale) {
+                Ok(attempt) => attempt,
+                Err(at_hand) => return (Login::None, at_hand),
+            };
+            let Ok(outcome) = tokio::time::timeout_at(deadline, attempt.ended()).await else {
+                return (login, Err(failed("the session was not begun in time; nothing was sent")));
+            };
+            // Another generation may know the controller by other certificates: its failure says nothing of this one's.
+            if outcome.is_ok() || attempt.controller.is_bound_as(controller) {
+                return (login, outcome);
             }
-            Err(_) => Err(LoginError::Failed(CapabilityError::new(
-                CapabilityCode::Unavailable,
-                "the session was not begun in time; nothing was sent",
-            ))),
         }
     }
 
-    async fn find_or_log_in(
-        &self,
-        transport: Arc<dyn Transport>,
-        controller: Controller,
-        account: Account,
-        stale: Option<Arc<Tokens>>,
-    ) -> Result<(Arc<Tokens>, Option<Duration>), LoginError> {
-        let mut state = self.state.lock().await;
+    /// The login under way, or a new one; what there is if none is needed, or may be tried.
+    fn find_or_begin(
+        self: &Arc<Self>,
+        transport: &Arc<dyn Transport>,
+        controller: &Controller,
+        account: &Account,
+        stale: Option<&Arc<Tokens>>,
+    ) -> Result<(Login, Attempt), Outcome> {
+        let mut state = self.locked();
         if let Some(tokens) = &state.tokens
-            && !stale.is_some_and(|stale| Arc::ptr_eq(&stale, tokens))
+            && !stale.is_some_and(|stale| Arc::ptr_eq(stale, tokens))
         {
-            return Ok((Arc::clone(tokens), None));
+            return Err(Ok(Arc::clone(tokens)));
         }
         state.tokens = None;
         if let Some((until, error)) = &state.refused
             && *until > Instant::now()
         {
-            return Err(LoginError::Failed(error.clone()));
+            return Err(Err(LoginError::Failed(error.clone())));
         }
         state.refused = None;
+        // One that ended abruptly has nobody left who would tell what came of it.
+        if let Some(attempt) = state.attempt.as_ref().filter(|attempt| attempt.outcome.has_changed().is_ok())
+        {
+            return Ok((Login::Awaited, attempt.clone()));
+        }
+        let (ends, outcome) = watch::channel(None);
+        let attempt = Attempt { controller: controller.clone(), outcome };
+        state.attempt = Some(attempt.clone());
+        let whose = (Arc::clone(transport), controller.clone(), account.clone());
+        tokio::spawn(Arc::clone(self).log_in(whose, ends));
+        Ok((Login::Own, attempt))
+    }
+
+    async fn log_in(
+        self: Arc<Self>,
+        (transport, controller, account): (Arc<dyn Transport>, Controller, Account),
+        ends: watch::Sender<Option<Outcome>>,
+    ) {
         let begun = Instant::now();
-        match log_in(&*transport, &controller, &account).await {
+        let answer = log_in(&*transport, &controller, &account).await;
+        let mut state = self.locked();
+        let outcome = match answer {
             Ok(tokens) => {
                 let tokens = Arc::new(tokens);
                 state.tokens = Some(Arc::clone(&tokens));
                 state.end = Some((transport, controller, account));
-                Ok((tokens, Some(begun.elapsed())))
+                Ok(tokens)
             }
             Err(Refusal::Now(error)) => Err(error),
             Err(Refusal::ForAWhile(error)) => {
                 state.refused = begun.checked_add(REFUSED_FOR).map(|until| (until, error.clone()));
                 Err(LoginError::Failed(error))
             }
-        }
+        };
+        // In this order: who is told of a failure and asks again finds no login under way.
+        state.attempt = None;
+        ends.send_replace(Some(outcome));
     }
 
-    /// Log out, if there is anything to log out of. Best effort: what fails is left to expire.
+    /// Log out, if there is anything to log out of; a login under way is awaited before. Best effort: what fails is left to expire.
     pub(super) async fn end(&self) {
-        let mut state = self.state.lock().await;
-        let (Some(tokens), Some((transport, controller, account))) = (state.tokens.take(), state.end.take())
-        else {
-            return;
+        let attempt = self.locked().attempt.clone();
+        if let Some(mut attempt) = attempt {
+            let _told_to_who_asked = attempt.ended().await.is_ok();
+        }
+        let (tokens, (transport, controller, account)) = {
+            let mut state = self.locked();
+            let (Some(tokens), Some(end)) = (state.tokens.take(), state.end.take()) else { return };
+            (tokens, end)
         };
         let Some(logout) = &account.template.logout else { return };
         let built = request(logout, &account, Some(&tokens));
@@ -163,6 +224,11 @@ impl Session {
             }
             Err(error) => tracing::warn!(%controller, error, "a session was not logged out of"),
         }
+    }
+
+    /// A panic while it is locked leaves it sound: every field stands for itself.
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,11 +1,18 @@
 //! Sessions: begun once for all who wait, renewed when they have expired, never seen.
 
-use crate::lab::{Lab, PASSWORD, code, with_header};
+use crate::lab::{CONTROLLERS, Lab, PASSWORD, code, with_header};
+use bulkhead_capability::backend::{Backend, BackendParts};
+use bulkhead_capability::call::Call;
 use bulkhead_capability::http::fake::{SentRequest, answer};
 use bulkhead_capability::http::{ExchangeError, WireResponse};
-use bulkhead_model::error::CapabilityCode;
+use bulkhead_capability::testing::origin;
+use bulkhead_model::effect::{Effect, EffectOutcome};
+use bulkhead_model::error::{CapabilityCode, CapabilityError};
+use bulkhead_model::target::CallTarget;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Lets an array hand out sessions, of which `valid` says whether it is still one.
 fn array(lab: &Lab, valid: impl Fn(usize) -> bool + Send + Sync + 'static) -> Arc<AtomicUsize> {
@@ -37,6 +44,98 @@ async fn a_session_is_begun_once_and_shared_by_all_calls() {
     assert_eq!(logins.load(Ordering::SeqCst), 1);
     let login = &lab.fake.sent()[0];
     assert_eq!(login.body, format!("{{\"user\":\"bulkhead\",\"password\":\"{PASSWORD}\"}}").into_bytes());
+}
+
+/// Another generation of the lab's backend, with the same password.
+fn next_generation(lab: &Lab, change: impl FnOnce(&mut BackendParts)) -> Arc<Backend> {
+    let (manifest, grant) = (lab.backend.manifest().clone(), lab.backend.grant().clone());
+    let mut parts = lab.host.parts("lab", manifest, grant).expect("parts");
+    parts.secrets.redactor = lab.backend.redactor().clone();
+    let password = parts.secrets.redactor.secret(PASSWORD.as_bytes().to_vec()).expect("a secret");
+    parts.secrets.options.insert("password".to_owned(), password);
+    change(&mut parts);
+    Backend::new(parts).expect("another generation")
+}
+
+fn call_on(backend: &Arc<Backend>, lab: &Lab) -> Call {
+    let until = Instant::now() + Duration::from_secs(60);
+    backend.begin(origin("lifecycle.stats"), CallTarget::share(lab.share), until, 0)
+}
+
+async fn ask(call: &Call) -> Result<u16, CapabilityError> {
+    call.http().send("in-session", &[]).await.map(|answer| answer.status)
+}
+
+/// How many calls ask at once, and may.
+const CALLS: u32 = 16;
+
+fn let_all_in(parts: &mut BackendParts) {
+    for endpoint in parts.grant.endpoints.values_mut() {
+        endpoint.concurrency = CALLS;
+    }
+}
+
+fn logins(lab: &Lab) -> usize {
+    lab.fake.sent().iter().filter(|sent| sent.line == "POST /session").count()
+}
+
+/// What calls tell that all wait for one login, which is held until each of them does.
+async fn while_a_login_is_held(lab: &Lab, calls: &[Call]) -> Vec<Result<u16, CapabilityError>> {
+    let held = lab.fake.hold_next();
+    let release = async {
+        // Time stands still but for when everybody waits.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        drop(held);
+    };
+    tokio::join!(futures_of(calls.iter().map(ask)), release).0
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_fails_fails_for_all_who_wait_for_it_and_who_comes_later_tries_anew() {
+    let lab = Lab::with(let_all_in).await;
+    lab.fake.answer_all(|_| Ok(answer(500, "overloaded")));
+    let calls: Vec<_> = (0..CALLS).map(|_| lab.call()).collect();
+    for told in while_a_login_is_held(&lab, &calls).await {
+        let error = told.expect_err("no session");
+        assert_eq!(error.code, CapabilityCode::Unavailable);
+        assert!(error.message.contains("status 500"), "{error}");
+    }
+    assert_eq!(logins(&lab), 1);
+    let failed =
+        |effect: &&Effect| effect.capability == "http.login" && effect.outcome == EffectOutcome::Failed;
+    assert_eq!(lab.effects().await.iter().filter(failed).count(), 1, "as many as there were");
+    ask(&lab.call()).await.expect_err("no session");
+    assert_eq!(logins(&lab), 2);
+    let begun = array(&lab, |_| true);
+    assert_eq!(ask(&lab.call()).await, Ok(200));
+    assert_eq!(begun.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_that_is_dead_is_asked_for_one_login_by_all_who_wait_and_then_the_next_one() {
+    let lab = Lab::with(let_all_in).await;
+    lab.fake.answer_all(|_| Err(ExchangeError::NotSent { reason: "connection refused".to_owned() }));
+    let calls: Vec<_> = (0..CALLS).map(|_| lab.call()).collect();
+    let told = while_a_login_is_held(&lab, &calls).await;
+    assert!(told.into_iter().all(|told| code(told) == CapabilityCode::Unavailable));
+    let asked: Vec<_> = lab.fake.sent().into_iter().map(|sent| sent.controller).collect();
+    assert_eq!(asked.iter().filter(|asked| *asked == CONTROLLERS[0]).count(), 1, "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_generation_that_is_bound_otherwise_tries_a_login_of_its_own_after_anothers_has_failed() {
+    let lab = Lab::with(let_all_in).await;
+    lab.fake.answer_all(|_| Ok(answer(500, "overloaded")));
+    let next = next_generation(&lab, |parts| {
+        for endpoint in parts.grant.endpoints.values_mut() {
+            endpoint.addresses = vec!["10.0.0.0/8".parse().expect("a network")];
+        }
+    });
+    let calls = [lab.call(), call_on(&next, &lab), lab.call(), call_on(&next, &lab)];
+    for told in while_a_login_is_held(&lab, &calls).await {
+        assert_eq!(code(told), CapabilityCode::Unavailable);
+    }
+    assert_eq!(logins(&lab), 2, "one for each binding");
 }
 
 /// All of them at once.
@@ -114,15 +213,8 @@ async fn every_generation_uses_the_same_session_and_the_end_logs_out() {
     let lab = Lab::new().await;
     let logins = array(&lab, |_| true);
     lab.call().http().send("in-session", &[]).await.expect("an answer");
-    let mut parts =
-        lab.host.parts("lab", lab.backend.manifest().clone(), lab.backend.grant().clone()).expect("parts");
-    parts.secrets.redactor = lab.backend.redactor().clone();
-    let password = parts.secrets.redactor.secret(PASSWORD.as_bytes().to_vec()).expect("a secret");
-    parts.secrets.options.insert("password".to_owned(), password);
-    let next = bulkhead_capability::backend::Backend::new(parts).expect("another generation");
-    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
-    let target = bulkhead_model::target::CallTarget::share(lab.share);
-    let call = next.begin(bulkhead_capability::testing::origin("lifecycle.stats"), target, until, 0);
+    let next = next_generation(&lab, |_| {});
+    let call = call_on(&next, &lab);
     call.http().send("in-session", &[]).await.expect("an answer");
     assert_eq!(logins.load(Ordering::SeqCst), 1);
     next.end_sessions().await;
