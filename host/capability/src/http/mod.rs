@@ -49,6 +49,8 @@ use tokio::time::Instant;
 
 /// How long a request waits for others of its endpoint, at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How many sessions that others began a request is sent in, at most: where each has ended when it comes, something else is wrong.
+const MOST_SESSIONS: usize = 3;
 /// The longest name in a ledger's record, in bytes.
 const SHOWN: usize = 128;
 
@@ -262,7 +264,8 @@ impl<'call> Http<'call> {
         Err(Failure::NotSent(reasons.join("; ")))
     }
 
-    /// Send the request to one controller, in the session if the template has one, and once more in a new one if it has expired.
+    /// Send the request to one controller, in the session if the template has one, and once more in a new one if it has expired. One that
+    /// others began meanwhile is not new: it may have expired as well.
     async fn in_session(
         &self,
         prepared: &Prepared<'_>,
@@ -279,36 +282,39 @@ impl<'call> Http<'call> {
             credentials: *credentials,
         };
         let session = self.call.backend().shared().http().session(key);
-        let mut stale = None;
+        let (mut stale, mut sent) = (None, 0_usize);
         loop {
-            let tokens = self.tokens(&session, (account, controller), stale.as_ref()).await?;
+            let (login, tokens) = self.tokens(&session, (account, controller), stale.as_ref()).await?;
             let done = self.exchange(prepared, (place, controller), Some(&tokens), cargo).await?;
             if !token::is_expired(&account.template, &done.answer) {
                 return Ok(done);
             }
-            if stale.is_some() {
-                // Both answers say that nothing was done for want of a session.
-                return Err(Failure::Refused(CapabilityError::new(
-                    CapabilityCode::Unavailable,
-                    format!(
-                        "{controller} refuses the session '{}' right after logging in, with status {}",
-                        account.template.name, done.answer.status
-                    ),
-                )));
-            }
-            if let Some(incoming) = done.incoming {
-                incoming.abandon(self.call).await.map_err(Failure::Refused)?;
-            }
-            stale = Some(tokens);
+            sent = sent.saturating_add(1);
+            let ended = match login {
+                Login::Own | Login::Awaited if stale.is_some() => "right after logging in".to_owned(),
+                Login::None if sent >= MOST_SESSIONS => format!("{sent} times, each time another one"),
+                _ => {
+                    if let Some(incoming) = done.incoming {
+                        incoming.abandon(self.call).await.map_err(Failure::Refused)?;
+                    }
+                    stale = Some(tokens);
+                    continue;
+                }
+            };
+            // All answers say that nothing was done for want of a session.
+            let (name, status) = (&account.template.name, done.answer.status);
+            let message = format!("{controller} refuses the session '{name}' {ended}, with status {status}");
+            return Err(Failure::Refused(CapabilityError::new(CapabilityCode::Unavailable, message)));
         }
     }
 
+    /// The tokens, and which login they are from. One that this call makes is recorded.
     async fn tokens(
         &self,
         session: &Arc<Session>,
         (account, controller): (&session::Account, &Controller),
         stale: Option<&Arc<Tokens>>,
-    ) -> Result<Arc<Tokens>, Failure> {
+    ) -> Result<(Login, Arc<Tokens>), Failure> {
         let transport = self.call.backend().transport();
         let (begun, deadline) = (Instant::now(), self.call.deadline());
         let (login, found) = session.tokens(transport, controller, account, (stale, deadline)).await;
@@ -323,10 +329,11 @@ impl<'call> Http<'call> {
             let deed = Deed::new("http.login", account.template.name.as_str());
             self.call.record(&deed, outcome, &detail).await.map_err(Failure::Refused)?;
         }
-        found.map_err(|error| match error {
-            LoginError::NotSent(reason) => Failure::NotSent(reason),
-            LoginError::Failed(error) => Failure::Refused(error),
-        })
+        match found {
+            Ok(tokens) => Ok((login, tokens)),
+            Err(LoginError::NotSent(reason)) => Err(Failure::NotSent(reason)),
+            Err(LoginError::Failed(error)) => Err(Failure::Refused(error)),
+        }
     }
 
     /// Send the request to one controller.

@@ -182,6 +182,51 @@ async fn a_session_that_is_refused_right_away_is_not_tried_for_ever() {
     assert_eq!(logins.load(Ordering::SeqCst), 2);
 }
 
+/// One call that asks in a session that has ended when its request comes, as has each of `renewals` that another call begins meanwhile.
+/// Returns what the call tells, and how many logins there were.
+async fn overtaken(renewals: usize) -> (Result<u16, CapabilityError>, usize) {
+    let lab = Lab::new().await;
+    let oldest = Arc::new(AtomicUsize::new(1));
+    let valid = Arc::clone(&oldest);
+    let logins = array(&lab, move |number| number >= valid.load(Ordering::SeqCst));
+    ask(&lab.call()).await.expect("an answer");
+    let (call, other) = (lab.call(), lab.call());
+    let end_all = || oldest.store(logins.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
+    let mut held = lab.fake.hold_next();
+    let others = async {
+        for _ in 0..renewals {
+            // The call's request is held now.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            end_all();
+            ask(&other).await.expect("another session");
+            end_all();
+            // What is let go is refused, and the call's next request held.
+            held = lab.fake.hold_next();
+        }
+        drop(held);
+    };
+    let (told, ()) = tokio::join!(ask(&call), others);
+    (told, logins.load(Ordering::SeqCst))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_another_call_began_and_that_has_ended_again_is_not_taken_for_one_refused_at_once() {
+    let (told, logins) = overtaken(1).await;
+    assert_eq!((told, logins), (Ok(200), 3), "the first, the other call's, and its own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_meets_one_ended_session_of_others_after_the_other_is_not_sent_for_ever() {
+    let (told, logins) = overtaken(3).await;
+    let error = told.expect_err("refused");
+    assert_eq!(error.code, CapabilityCode::Unavailable);
+    assert!(
+        error.message.contains("refuses the session 'session' 3 times, each time another one"),
+        "{error}"
+    );
+    assert_eq!(logins, 4, "none of its own");
+}
+
 #[tokio::test]
 async fn a_refused_login_is_told_and_not_repeated_at_once() {
     let lab = Lab::new().await;
