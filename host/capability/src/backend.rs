@@ -4,7 +4,7 @@
 use crate::call::Call;
 use crate::config::PeerOptions;
 use crate::execute::{CommandRunner, Directories};
-use crate::http::{BoundEndpoint, EndpointError, Transport};
+use crate::http::{BoundEndpoint, EndpointError, SessionUser, Transport};
 use crate::intercept::Interceptor;
 use crate::lock::{BackendLocks, Locks};
 use crate::network_allocation::{AddressBook, NetworkProvider, Standalone};
@@ -206,6 +206,7 @@ pub struct Backend {
     roots: BTreeMap<Label, Arc<Root>>,
     endpoints: BTreeMap<Label, Arc<BoundEndpoint>>,
     shared: Arc<BackendLocks>,
+    session_user: SessionUser,
     networks: Arc<dyn NetworkProvider>,
     interceptor: Option<Arc<dyn Interceptor>>,
 }
@@ -277,7 +278,8 @@ impl Backend {
         let places = roots.iter().filter_map(|(name, root)| Some((name.clone(), *root.ancestry().first()?)));
         shared.add_roots(places);
         let networks = Arc::new(networks);
-        let backend = Arc::new(Self { parts, roots, endpoints, shared, networks, interceptor });
+        let session_user = shared.http().join();
+        let backend = Arc::new(Self { parts, roots, endpoints, shared, session_user, networks, interceptor });
         backend.lead();
         Ok(backend)
     }
@@ -472,9 +474,20 @@ impl Backend {
         &self.shared
     }
 
+    pub(crate) const fn session_user(&self) -> SessionUser {
+        self.session_user
+    }
+
     /// One permit for each command that may run at once, in all generations together.
     pub(crate) fn command_slots(&self) -> &Arc<Semaphore> {
         self.shared.command_slots().permits()
+    }
+}
+
+impl Drop for Backend {
+    /// Retired, replaced or never taken, and the last of its calls over.
+    fn drop(&mut self) {
+        self.shared.http().leave(self.session_user);
     }
 }
 

@@ -99,6 +99,67 @@ async fn what_a_killed_daemon_had_begun_at_the_array_is_finished_once() {
     assert_eq!(array.objects().len(), 1, "{:?}", array.objects());
 }
 
+/// Let the backend's file name this controller alone, and the daemon make a generation of it.
+async fn bind_alone(lab: &Lab, operator: &Client, controller: &str) {
+    let file = lab.backend_file("array");
+    let text = std::fs::read_to_string(&file).expect("a file");
+    let (before, rest) = text.split_once("controllers = [").expect("a binding");
+    let (_, after) = rest.split_once(']').expect("its end");
+    std::fs::write(&file, format!("{before}controllers = [{controller:?}]{after}")).expect("written");
+    change(operator, "swap").await;
+}
+
+/// Let the backend change, and wait until it has.
+async fn change(operator: &Client, verb: &str) {
+    let begun = operator.post(&format!("/v1/backends/array/{verb}"), &json!({})).await.expect("begun");
+    let path =
+        format!("/v1/backends/array/changes/{}", begun["change"]["request"].as_str().expect("a request"));
+    let started = Instant::now();
+    loop {
+        let change = operator.get(&path).await.expect("a change")["change"].clone();
+        if change["state"] != "running" {
+            return assert_eq!(change["state"], "done", "{change}");
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "{change}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn until_sessions(array: &Appliance, expected: usize) {
+    let begun = Instant::now();
+    while array.sessions() != expected {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{} sessions, not {expected}", array.sessions());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_swapped_rolled_back_and_unloaded_leaves_no_session_at_an_array_that_has_room_for_two() {
+    let plan = Plan { session_age: Duration::from_secs(600), ..Plan::default() };
+    let array = Appliance::start(plan, 2).await.expect("an array");
+    let (lab, daemon) = started(&array).await;
+    let operator = daemon.operator();
+    let controllers = array.controllers();
+    for controller in controllers.iter().rev().chain(controllers.iter().rev()) {
+        bind_alone(&lab, &operator, controller).await;
+        until_sessions(&array, 1).await;
+    }
+    let counts = array.counts();
+    assert_eq!(
+        (counts.logins, counts.logouts, counts.delayed),
+        (5, 4, 0),
+        "one for each generation: {counts:?}"
+    );
+    change(&operator, "rollback").await;
+    until_sessions(&array, 1).await;
+    assert_eq!(array.counts().logins, 6);
+    small_share(&daemon.tenant()).await;
+    // The shares are left to their clients, and so is what the backend keeps running.
+    let detached = json!({ "detach": true });
+    operator.post("/v1/backends/array/unload", &detached).await.expect("unloaded");
+    until_sessions(&array, 0).await;
+}
+
 #[tokio::test]
 async fn an_array_that_refuses_the_password_is_told_and_not_asked_again_and_again() {
     let array = Appliance::start(Plan::default(), 1).await.expect("an array");

@@ -26,7 +26,7 @@ pub use controller::{BoundEndpoint, Controller, EndpointError, EndpointPlace, Ho
 pub use exchange::{ExchangeError, Payload, Sink, Transport, WireRequest, WireResponse};
 pub use network::Network;
 pub use share_server::ServerEndpoint;
-pub(crate) use shared::HttpShared;
+pub(crate) use shared::{HttpShared, SessionUser};
 
 use crate::backend::Backend;
 use crate::call::Call;
@@ -281,7 +281,8 @@ impl<'call> Http<'call> {
             controller: controller.url().to_owned(),
             credentials: *credentials,
         };
-        let session = self.call.backend().shared().http().session(key);
+        let backend = self.call.backend();
+        let session = backend.shared().http().session(key, backend.session_user());
         let (mut stale, mut sent) = (None, 0_usize);
         loop {
             let (login, tokens) = self.tokens(&session, (account, controller), stale.as_ref()).await?;

@@ -200,6 +200,11 @@ impl Session {
         ends.send_replace(Some(outcome));
     }
 
+    /// Whether no login is tried at `now` because one was refused.
+    pub(super) fn is_refused(&self, now: Instant) -> bool {
+        self.locked().refused.as_ref().is_some_and(|(until, _)| *until > now)
+    }
+
     /// Log out, if there is anything to log out of; a login under way is awaited before. Best effort: what fails is left to expire.
     pub(super) async fn end(&self) {
         let attempt = self.locked().attempt.clone();

@@ -1,25 +1,45 @@
 //! What all generations of a backend share of its endpoints: which controller is in use, which did not answer, how many requests are
-//! under way, and the sessions. What is at share servers is kept for each of them, and ends with it. In memory only: a session is never
-//! written down.
+//! under way, and the sessions. What is at share servers is kept for each of them, and ends with it. A session ends with the last
+//! generation that used it: other credentials, controllers or templates leave none behind at an array that has room for few. In memory
+//! only: a session is never written down.
 
 use super::session::{Session, SessionKey};
 use crate::lock::CommandSlots;
 use bulkhead_model::id::{Label, ShareServerId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// How long a controller that could not be reached is asked after the others.
 const SICK_FOR: Duration = Duration::from_secs(30);
+/// How long the end of a session may take, a login under way with it; what is not logged out of by then is left to expire.
+const LONGEST_FAREWELL: Duration = Duration::from_secs(60);
 
 /// The endpoints and sessions of one backend.
 #[derive(Debug, Default)]
 pub(crate) struct HttpShared {
     endpoints: Mutex<Endpoints>,
-    sessions: Mutex<BTreeMap<SessionKey, Arc<Session>>>,
+    sessions: Mutex<BTreeMap<SessionKey, Used>>,
+    /// How many generations there were.
+    users: AtomicU64,
+    /// The ends of sessions that nobody waits for before the process ends.
+    ending: Mutex<JoinSet<()>>,
 }
+
+/// A session, and who uses it.
+#[derive(Debug, Default)]
+struct Used {
+    session: Arc<Session>,
+    by: BTreeSet<SessionUser>,
+}
+
+/// A generation that uses sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SessionUser(u64);
 
 #[derive(Debug, Default)]
 struct Endpoints {
@@ -41,16 +61,36 @@ impl HttpShared {
         Arc::clone(state)
     }
 
-    pub(super) fn session(&self, key: SessionKey) -> Arc<Session> {
-        Arc::clone(locked(&self.sessions).entry(key).or_default())
+    /// One more generation that may use sessions, until it [leaves](Self::leave).
+    pub(crate) fn join(&self) -> SessionUser {
+        SessionUser(self.users.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(super) fn session(&self, key: SessionKey, user: SessionUser) -> Arc<Session> {
+        let mut sessions = locked(&self.sessions);
+        let used = sessions.entry(key).or_default();
+        used.by.insert(user);
+        Arc::clone(&used.session)
+    }
+
+    /// Log out of what no other generation uses, without waiting for that: a login that is refused for a while is still not asked again
+    /// before it is over.
+    pub(crate) fn leave(&self, user: SessionUser) {
+        let now = Instant::now();
+        let is_left = |_: &SessionKey, used: &mut Used| {
+            used.by.remove(&user);
+            used.by.is_empty() && !used.session.is_refused(now)
+        };
+        let left: Vec<_> = locked(&self.sessions).extract_if(.., is_left).collect();
+        self.end_later(left);
     }
 
     /// Log out of all sessions at once, so that one that does not answer holds up none. Best effort: what fails is left to expire.
     pub(crate) async fn end_sessions(&self) {
         let sessions = std::mem::take(&mut *locked(&self.sessions));
-        let mut ending = JoinSet::new();
-        for session in sessions.into_values() {
-            ending.spawn(async move { session.end().await });
+        let mut ending = std::mem::take(&mut *locked(&self.ending));
+        for used in sessions.into_values() {
+            ending.spawn(end(used.session));
         }
         while ending.join_next().await.is_some() {}
     }
@@ -59,10 +99,18 @@ impl HttpShared {
     /// effort: what fails is left to expire.
     pub(crate) fn end_server(&self, server: ShareServerId) {
         locked(&self.endpoints).states.retain(|(_, of), _| *of != Some(server));
-        let is_there = |key: &SessionKey, _: &mut Arc<Session>| key.server == Some(server);
-        let sessions: Vec<_> = locked(&self.sessions).extract_if(.., is_there).collect();
-        for (_, session) in sessions {
-            tokio::spawn(async move { session.end().await });
+        let is_there = |key: &SessionKey, _: &mut Used| key.server == Some(server);
+        let there: Vec<_> = locked(&self.sessions).extract_if(.., is_there).collect();
+        self.end_later(there);
+    }
+
+    /// Where there is no runtime any more, all are left to expire.
+    fn end_later(&self, sessions: Vec<(SessionKey, Used)>) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let mut ending = locked(&self.ending);
+        while ending.try_join_next().is_some() {}
+        for (_, used) in sessions {
+            ending.spawn_on(end(used.session), &runtime);
         }
     }
 
@@ -75,6 +123,12 @@ impl HttpShared {
                 state.slots.set_size(concurrency);
             }
         }
+    }
+}
+
+async fn end(session: Arc<Session>) {
+    if tokio::time::timeout(LONGEST_FAREWELL, session.end()).await.is_err() {
+        tracing::warn!("a session was not ended in {} s: it is left to expire", LONGEST_FAREWELL.as_secs());
     }
 }
 

@@ -269,6 +269,80 @@ async fn every_generation_uses_the_same_session_and_the_end_logs_out() {
     assert_eq!(lab.fake.sent().len(), 4, "once is enough");
 }
 
+fn logouts(lab: &Lab) -> usize {
+    lab.fake.sent().iter().filter(|sent| sent.line == "DELETE /session").count()
+}
+
+/// Another generation, that logs in with another password.
+fn with_another_password(lab: &Lab) -> Arc<Backend> {
+    next_generation(lab, |parts| {
+        let other = parts.secrets.redactor.secret(b"changed since".to_vec()).expect("a secret");
+        parts.secrets.options.insert("password".to_owned(), other);
+    })
+}
+
+/// Long enough for what goes on beside the test to be over.
+async fn a_moment() {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_ends_with_the_last_generation_that_uses_it() {
+    let lab = Lab::new().await;
+    array(&lab, |_| true);
+    let (changed, retired) = (with_another_password(&lab), next_generation(&lab, |_| {}));
+    for backend in [&lab.backend, &changed, &retired] {
+        assert_eq!(ask(&call_on(backend, &lab)).await, Ok(200));
+    }
+    assert_eq!(logins(&lab), 2, "one for each password");
+    drop(retired);
+    a_moment().await;
+    assert_eq!(logouts(&lab), 0, "another generation uses it");
+    let running = call_on(&changed, &lab);
+    drop(changed);
+    a_moment().await;
+    assert_eq!(ask(&running).await, Ok(200));
+    assert_eq!((logins(&lab), logouts(&lab)), (2, 0), "a call of a retired generation goes on in it");
+    drop(running);
+    a_moment().await;
+    assert_eq!(logouts(&lab), 1);
+    let last = lab.fake.sent().pop().expect("a logout");
+    assert!(last.headers.contains(&("cookie".to_owned(), "sid=session-2".to_owned())), "{last:?}");
+    assert_eq!(ask(&lab.call()).await, Ok(200));
+    assert_eq!(logins(&lab), 2, "the session of the others goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_logout_that_is_not_answered_holds_up_neither_a_new_generation_nor_the_end_for_ever() {
+    let lab = Lab::new().await;
+    array(&lab, |_| true);
+    let replaced = with_another_password(&lab);
+    assert_eq!(ask(&call_on(&replaced, &lab)).await, Ok(200));
+    let _never_answered = lab.fake.hold_next();
+    drop(replaced);
+    a_moment().await;
+    let again = with_another_password(&lab);
+    assert_eq!(ask(&call_on(&again, &lab)).await, Ok(200));
+    assert_eq!((logins(&lab), logouts(&lab)), (2, 0));
+    let ending = tokio::time::timeout(Duration::from_secs(70), lab.backend.end_sessions());
+    ending.await.expect("left to expire");
+    assert_eq!(logouts(&lab), 1, "the one that is answered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_password_that_was_refused_is_not_tried_again_at_once_by_the_next_generation_that_has_it() {
+    let lab = Lab::new().await;
+    lab.fake.answer_all(|_| Ok(answer(403, "no such account")));
+    for _ in 0..3 {
+        let refused = with_another_password(&lab);
+        assert_eq!(code(ask(&call_on(&refused, &lab)).await), CapabilityCode::Unavailable);
+    }
+    assert_eq!(logins(&lab), 1);
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert_eq!(code(ask(&call_on(&with_another_password(&lab), &lab)).await), CapabilityCode::Unavailable);
+    assert_eq!(logins(&lab), 2);
+}
+
 #[tokio::test]
 async fn neither_password_nor_token_is_in_the_ledger_the_store_or_an_answer() {
     let lab = Lab::new().await;
