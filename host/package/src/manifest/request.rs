@@ -320,31 +320,29 @@ fn texts<'a>(template: &'a RequestTemplate, table: &[Step]) -> Vec<Text<'a>> {
 }
 
 /// A request about the call's target names it by what the host derives. Whatever else may name something at the backend may name what
-/// another tenant has there.
+/// another tenant has there, wherever in the request it stands: an array that counts its objects takes a number in the query or the body
+/// for one of them. What is as large as it says (`gib`, `bytes`) names nothing, and neither does one of a list that was reviewed (`enum`).
 fn scope(template: &RequestTemplate, table: &[Step], findings: &mut Vec<Finding>) {
     if template.scope == TemplateScope::Backend {
         return;
     }
-    let (path, _) = template.path.split_once('?').unwrap_or((&template.path, ""));
-    let in_path: BTreeSet<_> = parts(path)
-        .into_iter()
-        .filter_map(|part| match part {
-            Part::Place(name) => Some(name),
-            Part::Literal(_) => None,
-        })
-        .collect();
     for (name, slot) in &template.slots {
-        let names_anything = match slot {
-            SlotType::Opaque { .. } | SlotType::Uuid => true,
-            SlotType::Integer { .. } | SlotType::Port => in_path.contains(name),
-            _ => false,
-        };
+        let names_anything = matches!(
+            slot,
+            SlotType::Opaque { .. } | SlotType::Uuid | SlotType::Integer { .. } | SlotType::Port
+        );
         if names_anything {
             let path = below!(table, "slots", name.as_str());
             let message =
                 format!("with the slot '{name}' the driver can name what belongs to another tenant");
             let finding = Finding::new(path, message);
-            findings.push(finding.hint("use type = \"name\", or declare scope = \"backend\""));
+            let hint = match slot {
+                SlotType::Integer { .. } | SlotType::Port => {
+                    "use type = \"name\", \"gib\" or \"bytes\" for a size, \"enum\" for one of a few numbers, or declare scope = \"backend\""
+                }
+                _ => "use type = \"name\", or declare scope = \"backend\"",
+            };
+            findings.push(finding.hint(hint));
         }
     }
     if !template.slots.values().any(|slot| matches!(slot, SlotType::Name)) {

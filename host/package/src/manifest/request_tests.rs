@@ -112,6 +112,33 @@ fn a_request_of_the_target_names_it_by_what_the_host_derives() {
 }
 
 #[test]
+fn a_number_in_a_request_of_the_target_may_be_what_another_tenant_has_wherever_it_stands() {
+    let integer = "{ type = \"integer\", min = 1, max = 9 }";
+    let path = "path = \"/v1/volumes/{name}\"\nslots.name = { type = \"name\" } # of delete";
+    let header = "headers.x-trace = \"bulkhead\"";
+    let tag = "&tag={tag}\"\nslots.name = { type = \"name\" }\nslots.tag = { type = \"enum\", values = [\"gold\", \"silver\"] }";
+    let slot = |kind: &str| format!("slots.number = {kind}");
+    for kind in [integer, "{ type = \"port\" }"] {
+        let deleted =
+            |path: &str| format!("path = \"{path}\"\nslots.name = {{ type = \"name\" }}\n{}", slot(kind));
+        let tagged = format!("&tag={{number}}\"\nslots.name = {{ type = \"name\" }}\n{}", slot(kind));
+        for (from, to) in [
+            (path, deleted("/v1/volumes/{name}/{number}")),
+            (path, deleted("/v1/volumes/{name}?of={number}")),
+            (header, format!("headers.x-trace = \"{{number}}\"\n{}", slot(kind))),
+            ("slots.size = { type = \"gib\" }\nslots.rules", format!("slots.size = {kind}\nslots.rules")),
+            (tag, tagged),
+        ] {
+            refuses(from, &to, "another tenant");
+            refuses(from, &to, "\"gib\" or \"bytes\" for a size");
+        }
+        let polled =
+            sound().replace("slots.job = { type = \"opaque\", max = 64 }", &format!("slots.job = {kind}"));
+        parse(&polled, "driver.toml").unwrap_or_else(|error| panic!("of the backend: {error}"));
+    }
+}
+
+#[test]
 fn slots_stand_where_their_type_may() {
     refuses(
         "path = \"/v1/jobs/{job}\"",
