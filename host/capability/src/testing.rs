@@ -9,13 +9,22 @@ use crate::secret::BackendSecrets;
 use bulkhead_ledger::{Ledger, LedgerError, LedgerKey};
 use bulkhead_model::ability::Capability;
 use bulkhead_model::call::{CallOrigin, DriverLimits};
+use bulkhead_model::effect::{Effect, LedgerEntry};
 use bulkhead_model::grant::{Ceiling, Grant, RootGrant};
-use bulkhead_model::id::{BackendName, CallId, GenerationNumber, InvalidId, OperationId, RequestId};
+use bulkhead_model::id::{
+    BackendName, CallId, GenerationNumber, InvalidId, OperationId, RequestId, ShareNetworkId,
+    ShareNetworkSubnetId,
+};
 use bulkhead_model::manifest::{Manifest, OptionValue};
+use bulkhead_model::network::ShareNetworkSubnet;
+use bulkhead_model::time::Timestamp;
 use bulkhead_store::{MemoryStore, Store};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// More records than a test writes.
+const MOST_RECORDS: usize = 100_000;
 
 /// What a test backend could not be made of.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +106,17 @@ impl TestHost {
     ) -> Result<Arc<Backend>, TestingError> {
         Ok(Backend::new(self.parts(name, manifest, grant)?)?)
     }
+
+    /// What the ledger holds of effects at `backend`, oldest first.
+    pub async fn effects(&self, backend: &BackendName) -> Result<Vec<Effect>, LedgerError> {
+        self.ledger.flush(backend).await?;
+        let records = self.ledger.tail(Some(backend), MOST_RECORDS).await?;
+        let effect = |entry| match entry {
+            LedgerEntry::Effect(effect) => Some(effect),
+            LedgerEntry::StateChange(_) => None,
+        };
+        Ok(records.into_iter().filter_map(|record| effect(record.entry)).collect())
+    }
 }
 
 /// A grant of everything that `manifest` declares; `roots` binds its roots by name.
@@ -124,5 +144,25 @@ pub fn origin(function: &str) -> CallOrigin {
         request: RequestId::random(),
         operation: Some(OperationId::next()),
         generation: GenerationNumber(1),
+    }
+}
+
+/// A subnet of a share network of its own, of which nothing else is known.
+#[must_use]
+pub fn subnet() -> ShareNetworkSubnet {
+    ShareNetworkSubnet {
+        id: ShareNetworkSubnetId::random(),
+        share_network_id: ShareNetworkId::random(),
+        neutron_net_id: None,
+        neutron_subnet_id: None,
+        network_type: None,
+        segmentation_id: None,
+        cidr: None,
+        gateway: None,
+        mtu: None,
+        availability_zone: None,
+        metadata: BTreeMap::new(),
+        created_at: Timestamp::now(),
+        updated_at: Timestamp::now(),
     }
 }

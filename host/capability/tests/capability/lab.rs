@@ -159,15 +159,7 @@ impl Lab {
 
     /// What the ledger holds of effects, oldest first.
     pub(crate) async fn effects(&self) -> Vec<Effect> {
-        self.host.ledger.flush(self.backend.name()).await.expect("a flush");
-        let records = self.host.ledger.tail(Some(self.backend.name()), 100_000).await.expect("records");
-        records
-            .into_iter()
-            .filter_map(|record| match record.entry {
-                bulkhead_model::effect::LedgerEntry::Effect(effect) => Some(effect),
-                bulkhead_model::effect::LedgerEntry::StateChange(_) => None,
-            })
-            .collect()
+        self.host.effects(self.backend.name()).await.expect("effects")
     }
 
     /// The last `most` effects, oldest first.

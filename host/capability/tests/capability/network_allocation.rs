@@ -5,38 +5,19 @@ use bulkhead_capability::network_allocation::{
     AddressBook, AddressRequest, AllocationError, GiveBack, NetworkProvider, Purpose, REST, Release,
     Standalone, SubnetChoice, TakeOver,
 };
-use bulkhead_capability::testing::TestHost;
+use bulkhead_capability::testing::{TestHost, subnet};
 use bulkhead_model::call::CallReason;
-use bulkhead_model::id::{RequestId, ShareNetworkId, ShareNetworkSubnetId, ShareServerId};
-use bulkhead_model::network::{AllocationLabel, NetworkAllocation, ShareNetworkSubnet};
+use bulkhead_model::id::{RequestId, ShareServerId};
+use bulkhead_model::network::{AllocationLabel, NetworkAllocation};
 use bulkhead_model::statistics::IpVersion;
-use bulkhead_model::time::Timestamp;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) fn reason() -> CallReason {
     CallReason { request: RequestId::random(), operation: None, earlier_attempts: 0 }
-}
-
-pub(crate) fn subnet() -> ShareNetworkSubnet {
-    ShareNetworkSubnet {
-        id: ShareNetworkSubnetId::random(),
-        share_network_id: ShareNetworkId::random(),
-        neutron_net_id: None,
-        neutron_subnet_id: None,
-        network_type: None,
-        segmentation_id: None,
-        cidr: None,
-        gateway: None,
-        mtu: None,
-        availability_zone: None,
-        metadata: BTreeMap::new(),
-        created_at: Timestamp::now(),
-        updated_at: Timestamp::now(),
-    }
 }
 
 /// What the host asks for a server before it sets it up.

@@ -9,7 +9,7 @@ use bulkhead_capability::secret::{BackendSecrets, Vault};
 use bulkhead_capability::slot::{Slot, SlotValue};
 use bulkhead_capability::testing::{TestHost, grant_everything, origin};
 use bulkhead_model::call::CallOrigin;
-use bulkhead_model::effect::{Effect, LedgerEntry};
+use bulkhead_model::effect::Effect;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
 use bulkhead_model::grant::{EndpointGrant, Verification};
 use bulkhead_model::id::ShareInstanceId;
@@ -177,13 +177,7 @@ impl Lab {
 
     /// What the ledger holds of effects, oldest first.
     pub(crate) async fn effects(&self) -> Vec<Effect> {
-        self.host.ledger.flush(self.backend.name()).await.expect("a flush");
-        let records = self.host.ledger.tail(Some(self.backend.name()), 100_000).await.expect("records");
-        let effect = |entry| match entry {
-            LedgerEntry::Effect(effect) => Some(effect),
-            LedgerEntry::StateChange(_) => None,
-        };
-        records.into_iter().filter_map(|record| effect(record.entry)).collect()
+        self.host.effects(self.backend.name()).await.expect("effects")
     }
 }
 

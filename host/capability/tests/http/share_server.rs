@@ -6,18 +6,16 @@ use bulkhead_capability::call::Call;
 use bulkhead_capability::http::fake::{SentRequest, answer};
 use bulkhead_capability::http::{ExchangeError, WireResponse};
 use bulkhead_capability::network_allocation::{AddressRequest, Purpose, Release, SubnetChoice, TakeOver};
-use bulkhead_capability::testing::origin;
+use bulkhead_capability::testing::{origin, subnet};
 use bulkhead_model::call::CallReason;
 use bulkhead_model::effect::EffectOutcome;
 use bulkhead_model::error::CapabilityCode;
 use bulkhead_model::grant::{EndpointGrant, EndpointScheme, ShareServerEndpoint, Verification};
-use bulkhead_model::id::{RequestId, ShareInstanceId, ShareNetworkId, ShareNetworkSubnetId, ShareServerId};
-use bulkhead_model::network::{AllocationLabel, ShareNetworkSubnet};
+use bulkhead_model::id::{RequestId, ShareInstanceId, ShareServerId};
+use bulkhead_model::network::AllocationLabel;
 use bulkhead_model::statistics::IpVersion;
 use bulkhead_model::target::{CallTarget, Resource};
-use bulkhead_model::time::Timestamp;
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -47,24 +45,6 @@ async fn served(network: AllocationLabel) -> Lab {
 
 fn reason() -> CallReason {
     CallReason { request: RequestId::random(), operation: None, earlier_attempts: 0 }
-}
-
-fn subnet() -> ShareNetworkSubnet {
-    ShareNetworkSubnet {
-        id: ShareNetworkSubnetId::random(),
-        share_network_id: ShareNetworkId::random(),
-        neutron_net_id: None,
-        neutron_subnet_id: None,
-        network_type: None,
-        segmentation_id: None,
-        cidr: None,
-        gateway: None,
-        mtu: None,
-        availability_zone: None,
-        metadata: BTreeMap::new(),
-        created_at: Timestamp::now(),
-        updated_at: Timestamp::now(),
-    }
 }
 
 /// One more address for `server`.

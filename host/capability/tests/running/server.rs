@@ -6,17 +6,16 @@ use bulkhead_capability::call::Call;
 use bulkhead_capability::network_allocation::{AddressRequest, Purpose, SubnetChoice};
 use bulkhead_capability::service::ServiceInstance;
 use bulkhead_capability::slot::Slot;
-use bulkhead_capability::testing::origin;
+use bulkhead_capability::testing::{origin, subnet};
 use bulkhead_helper::protocol::{ServiceCall, StartServices};
 use bulkhead_model::call::CallReason;
 use bulkhead_model::effect::EffectOutcome;
 use bulkhead_model::error::CapabilityCode;
-use bulkhead_model::id::{RequestId, ShareInstanceId, ShareNetworkId, ShareNetworkSubnetId, ShareServerId};
+use bulkhead_model::id::{RequestId, ShareInstanceId, ShareServerId};
 use bulkhead_model::manifest::Manifest;
-use bulkhead_model::network::{AllocationLabel, NetworkGrants, ShareNetworkSubnet};
+use bulkhead_model::network::{AllocationLabel, NetworkGrants};
 use bulkhead_model::statistics::IpVersion;
 use bulkhead_model::target::{CallTarget, Resource};
-use bulkhead_model::time::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -79,24 +78,6 @@ fn change(parts: &mut BackendParts, networks: NetworkGrants) {
 
 async fn lab() -> Lab {
     Lab::with(|parts| change(parts, plugged())).await
-}
-
-fn subnet() -> ShareNetworkSubnet {
-    ShareNetworkSubnet {
-        id: ShareNetworkSubnetId::random(),
-        share_network_id: ShareNetworkId::random(),
-        neutron_net_id: None,
-        neutron_subnet_id: None,
-        network_type: None,
-        segmentation_id: None,
-        cidr: None,
-        gateway: None,
-        mtu: None,
-        availability_zone: None,
-        metadata: BTreeMap::new(),
-        created_at: Timestamp::now(),
-        updated_at: Timestamp::now(),
-    }
 }
 
 /// A server with an address of each network.
