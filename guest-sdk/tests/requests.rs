@@ -5,12 +5,12 @@
 use bulkhead_sdk::http::{self, Response};
 use bulkhead_sdk::testing::{Lab, sample};
 use bulkhead_sdk::{
-    Access, AccessUpdate, CapabilityCode, CapabilityError, Creation, Driver, EnsuredShare, ExportLocation,
-    Result, RuleOutcome, Share, ShareFromSnapshot, Slots, Snapshot, Statistics,
+    Access, AccessUpdate, CapabilityCode, Creation, Driver, EnsuredShare, ExportLocation, Result,
+    RuleOutcome, Share, ShareFromSnapshot, Slots, Snapshot, Statistics,
 };
 use std::cell::RefCell;
 
-const MANIFEST: &str = r#"
+const REQUESTS: &str = r#"
 [[request]]
 name = "clone"
 effect = "change"
@@ -20,27 +20,6 @@ body = "json"
 text = '{ "source": {source} }'
 slots.volume = { type = "name" }
 slots.source = { type = "name" }
-
-[[request]]
-name = "look"
-effect = "read"
-method = "GET"
-path = "/volumes/{volume}"
-slots.volume = { type = "name" }
-
-[[request]]
-name = "change"
-effect = "change"
-method = "PUT"
-path = "/volumes/{volume}"
-slots.volume = { type = "name" }
-
-[[request]]
-name = "remove"
-effect = "destroy"
-method = "DELETE"
-path = "/volumes/{volume}"
-slots.volume = { type = "name" }
 
 [[request]]
 name = "tag"
@@ -62,6 +41,14 @@ body = "form"
 text = "port={port}"
 slots.port = { type = "port" }
 "#;
+
+/// A request about one volume, and nothing else.
+fn of_volume(name: &str, effect: &str, method: &str) -> String {
+    format!(
+        "[[request]]\nname = \"{name}\"\neffect = \"{effect}\"\nmethod = \"{method}\"\npath = \"/volumes/{{volume}}\"\n\
+         slots.volume = {{ type = \"name\" }}\n"
+    )
+}
 
 type Body = Box<dyn Fn(&Share, Option<&Snapshot>)>;
 
@@ -113,7 +100,9 @@ impl ShareFromSnapshot for Asking {
 }
 
 fn lab() -> Lab {
-    let lab = Lab::new(MANIFEST);
+    let of_volume = [("look", "read", "GET"), ("change", "change", "PUT"), ("remove", "destroy", "DELETE")]
+        .map(|(name, effect, method)| of_volume(name, effect, method));
+    let lab = Lab::new(&format!("{REQUESTS}{}", of_volume.concat()));
     for request in ["clone", "look", "change", "remove", "tag", "open"] {
         lab.answer_request(request, |_| Ok(Response::new(200, "")));
     }
@@ -127,8 +116,9 @@ fn from_snapshot(lab: &Lab, body: impl Fn(&Share, &Snapshot) + 'static) {
     lab.create_share_from_snapshot::<Asking>(&sample::share(2, 1), &source).expect("asked");
 }
 
-fn code<T: std::fmt::Debug>(outcome: std::result::Result<T, CapabilityError>) -> CapabilityCode {
-    outcome.expect_err("refused").code()
+/// The request is not sent, for this reason.
+fn refused(request: &str, slots: Slots, expected: CapabilityCode) {
+    assert_eq!(http::send(request, slots).expect_err("refused").code(), expected, "{request}");
 }
 
 fn volume(of: impl Into<bulkhead_sdk::Resource>) -> Slots {
@@ -158,14 +148,13 @@ fn what_a_share_is_made_from_is_neither_changed_nor_removed() {
     let lab = lab();
     from_snapshot(&lab, |share, source| {
         for request in ["change", "remove"] {
-            assert_eq!(code(http::send(request, volume(source))), CapabilityCode::Denied, "{request}");
-            assert_eq!(code(http::send(request, volume(&source.share))), CapabilityCode::Denied, "{request}");
+            refused(request, volume(source), CapabilityCode::Denied);
+            refused(request, volume(&source.share), CapabilityCode::Denied);
             http::send(request, volume(share)).expect("its own");
         }
-        let both = Slots::new().name_of("volume", source).name_of("source", source);
-        assert_eq!(code(http::send("clone", both)), CapabilityCode::Denied);
+        refused("clone", volume(source).name_of("source", source), CapabilityCode::Denied);
         let twice = volume(source).name_of("volume", &source.share);
-        assert_eq!(code(http::send("look", twice)), CapabilityCode::InvalidArgument);
+        refused("look", twice, CapabilityCode::InvalidArgument);
     });
     assert_eq!(lab.requests().len(), 2);
 }
@@ -176,10 +165,9 @@ fn a_foreign_share_is_no_source_and_out_of_reach() {
     from_snapshot(&lab, |share, _| {
         let foreign = sample::share(9, 1);
         for request in ["look", "change", "remove"] {
-            assert_eq!(code(http::send(request, volume(&foreign))), CapabilityCode::Denied, "{request}");
+            refused(request, volume(&foreign), CapabilityCode::Denied);
         }
-        let beside = volume(share).name_of("source", &foreign);
-        assert_eq!(code(http::send("clone", beside)), CapabilityCode::Denied);
+        refused("clone", volume(share).name_of("source", &foreign), CapabilityCode::Denied);
     });
     assert!(lab.requests().is_empty());
 }
@@ -189,8 +177,7 @@ fn a_request_about_the_calls_share_names_one_share_and_one_about_the_backend_may
     let lab = lab();
     BODY.set(Some(Box::new(|share, _| {
         let other = sample::share(3, 1);
-        let both = volume(share).name_of("source", &other);
-        assert_eq!(code(http::send("clone", both)), CapabilityCode::InvalidArgument);
+        refused("clone", volume(share).name_of("source", &other), CapabilityCode::InvalidArgument);
         let tagged = Slots::new().text("tag", "x").name_of("first", share).name_of("second", &other);
         http::send("tag", tagged).expect("of the backend");
     })));
@@ -202,19 +189,15 @@ fn a_request_about_the_calls_share_names_one_share_and_one_about_the_backend_may
 fn values_that_the_host_refuses_are_refused() {
     let lab = lab();
     BODY.set(Some(Box::new(|share, _| {
-        let tag = |text: &str| {
-            let slots = Slots::new().text("tag", text).name_of("first", share).name_of("second", share);
-            http::send("tag", slots)
-        };
-        assert_eq!(code(tag(".")), CapabilityCode::InvalidArgument);
-        tag("a.b").expect("no step");
-        for port in [0, 65_536] {
-            assert_eq!(
-                code(http::send("open", Slots::new().unsigned("port", port))),
-                CapabilityCode::InvalidArgument
-            );
+        let tag =
+            |text: &str| Slots::new().text("tag", text).name_of("first", share).name_of("second", share);
+        refused("tag", tag("."), CapabilityCode::InvalidArgument);
+        http::send("tag", tag("a.b")).expect("no step");
+        let port = |number| Slots::new().unsigned("port", number);
+        for number in [0, 65_536] {
+            refused("open", port(number), CapabilityCode::InvalidArgument);
         }
-        http::send("open", Slots::new().unsigned("port", 65_535)).expect("a port");
+        http::send("open", port(65_535)).expect("a port");
     })));
     lab.create_share::<Asking>(&sample::share(2, 1)).expect("asked");
 }
