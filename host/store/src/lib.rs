@@ -13,6 +13,7 @@ mod key;
 pub mod limits;
 mod memory;
 mod sqlite;
+pub mod testing;
 mod transaction;
 
 use async_trait::async_trait;

@@ -1,6 +1,5 @@
 //! A backend with three roots in a temporary directory, and calls on it.
 
-use async_trait::async_trait;
 use bulkhead_capability::backend::{Backend, BackendParts};
 use bulkhead_capability::call::Call;
 use bulkhead_capability::execute::fake::FakeRunner;
@@ -14,14 +13,11 @@ use bulkhead_model::manifest::Manifest;
 use bulkhead_model::share::share_name;
 use bulkhead_model::snapshot::snapshot_name;
 use bulkhead_model::target::{CallTarget, Resource, TargetSnapshot};
-use bulkhead_store::{Key, KeyPrefix, MemoryStore, Revision, Store, StoreError, Transaction, Versioned};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub(crate) struct Lab {
@@ -192,53 +188,6 @@ impl Lab {
             }
         }
         found
-    }
-}
-
-/// A store in memory whose commits wait while it is closed, and fail when told to.
-#[derive(Debug, Default)]
-pub(crate) struct Gate {
-    inner: MemoryStore,
-    closed: watch::Sender<bool>,
-    refuses: AtomicBool,
-}
-
-impl Gate {
-    pub(crate) fn close(&self) {
-        self.closed.send_replace(true);
-    }
-
-    pub(crate) fn open(&self) {
-        self.closed.send_replace(false);
-    }
-
-    /// The next commit fails.
-    pub(crate) fn refuse(&self) {
-        self.refuses.store(true, Ordering::Relaxed);
-    }
-}
-
-#[async_trait]
-impl Store for Gate {
-    async fn get(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
-        self.inner.get(key).await
-    }
-
-    async fn scan_page(
-        &self,
-        prefix: &KeyPrefix,
-        after: Option<&Key>,
-        limit: usize,
-    ) -> Result<Vec<(Key, Versioned)>, StoreError> {
-        self.inner.scan_page(prefix, after, limit).await
-    }
-
-    async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError> {
-        self.closed.subscribe().wait_for(|closed| !closed).await.expect("a gate");
-        if self.refuses.swap(false, Ordering::Relaxed) {
-            return Err(StoreError::Conflict { key: Key::new(&["refused"]) });
-        }
-        self.inner.commit(transaction).await
     }
 }
 

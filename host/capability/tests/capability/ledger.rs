@@ -1,11 +1,13 @@
 //! What the ledger holds of host calls when there are too many, or when they are cut short.
 
-use crate::lab::{Gate, Lab, abandoned, code};
+use crate::lab::{Lab, abandoned, code};
 use bulkhead_capability::record::MOST_HOST_CALLS;
 use bulkhead_ledger::{Ledger, LedgerKey};
 use bulkhead_model::effect::{EffectOutcome, LedgerEntry};
 use bulkhead_model::error::CapabilityCode;
+use bulkhead_store::testing::{Commit, UnevenStore};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 #[tokio::test]
 async fn a_loop_of_host_calls_ends_before_it_fills_the_disk() {
@@ -33,11 +35,11 @@ async fn a_loop_of_host_calls_ends_before_it_fills_the_disk() {
 
 #[tokio::test]
 async fn an_effect_that_waits_for_room_in_the_ledger_outlives_its_call() {
-    let gate = Arc::new(Gate::default());
-    let ledger = Ledger::open(Arc::clone(&gate) as _, LedgerKey::new([7; 32])).await.expect("a ledger");
+    let (store, gate): (Arc<UnevenStore>, _) = (Arc::default(), Arc::new(Semaphore::new(0)));
+    let ledger = Ledger::open(Arc::clone(&store) as _, LedgerKey::new([7; 32])).await.expect("a ledger");
     let mut used = Some(ledger.clone());
     let lab = Lab::with(|parts| parts.ledger = used.take().expect("once")).await;
-    gate.close();
+    store.then([Commit::Hold(Arc::clone(&gate))]);
     let call = lab.call();
     let mut waits = false;
     // Until the ledger's queue is full; its length is the ledger's business.
@@ -51,7 +53,7 @@ async fn an_effect_that_waits_for_room_in_the_ledger_outlives_its_call() {
     let last = lab.call();
     assert!(abandoned(last.config().get("greeting")).await.is_none(), "there is no room");
     drop(last);
-    gate.open();
+    gate.add_permits(1);
     for _ in 0..1000 {
         ledger.flush(lab.backend.name()).await.expect("a flush");
         let records = ledger.tail(Some(lab.backend.name()), 10).await.expect("records");

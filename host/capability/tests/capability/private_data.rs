@@ -1,10 +1,12 @@
-use crate::lab::{Gate, Lab, abandoned, code};
+use crate::lab::{Lab, abandoned, code};
 use bulkhead_capability::private_data::{DataOwner, Expected, KEY_BYTES, KEYS_PER_OWNER, VALUE_BYTES};
 use bulkhead_model::error::CapabilityCode;
 use bulkhead_model::id::GenerationNumber;
 use bulkhead_model::target::{CallTarget, Resource};
-use bulkhead_store::{Key, Store, Transaction};
+use bulkhead_store::testing::{Commit, UnevenStore};
+use bulkhead_store::{Key, Store, StoreError, Transaction};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 const SUBJECT: DataOwner = DataOwner::Subject;
 
@@ -110,18 +112,18 @@ async fn fill(store: &dyn Store) {
 
 #[tokio::test]
 async fn room_taken_by_a_call_that_is_dropped_is_given_back_if_nothing_was_written() {
-    let gate = Arc::new(Gate::default());
-    let store = Arc::clone(&gate);
-    let lab = Lab::with(move |parts| parts.store = store).await;
-    fill(&*gate).await;
-    gate.close();
+    let (store, gate): (Arc<UnevenStore>, _) = (Arc::default(), Arc::new(Semaphore::new(0)));
+    let used = Arc::clone(&store);
+    let lab = Lab::with(move |parts| parts.store = used).await;
+    fill(&*store).await;
+    let refusal = StoreError::Conflict { key: Key::new(&["refused"]) };
+    store.then([Commit::Hold(Arc::clone(&gate)), Commit::Fail(refusal)]);
     let value = "v".repeat(600);
     let call = lab.call();
     let set = abandoned(call.private_data().set(SUBJECT, "a", &value, Expected::Absent)).await;
     assert!(set.is_none(), "the store is closed");
     drop(call);
-    gate.refuse();
-    gate.open();
+    gate.add_permits(1);
     let later = lab.call();
     later.private_data().set(SUBJECT, "b", &value, Expected::Absent).await.expect("the room is free again");
     assert_eq!(

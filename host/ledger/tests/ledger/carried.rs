@@ -1,13 +1,14 @@
 //! Effects that commits carry: what an operation did is on the disk no later than that it ended, and costs no commit of its own.
 
-use super::{FailingStore, chain, change, effect, full, key, put, secret, verdict, words};
+use super::{chain, change, effect, full, key, put, secret, verdict, words};
 use bulkhead_ledger::{Ledger, LedgerError, Verification};
 use bulkhead_model::effect::{Effect, StateChange};
 use bulkhead_model::id::OperationId;
+use bulkhead_store::testing::{Commit, UnevenStore};
 use bulkhead_store::{MemoryStore, Store, StoreError, Transaction, limits};
 use std::sync::Arc;
 
-async fn on(store: &Arc<FailingStore>) -> Ledger {
+async fn on(store: &Arc<UnevenStore>) -> Ledger {
     Ledger::open(Arc::clone(store) as Arc<dyn Store>, secret()).await.expect("a ledger")
 }
 
@@ -19,32 +20,32 @@ async fn hand_over(ledger: &Ledger, subjects: impl IntoIterator<Item = String>) 
 
 #[tokio::test(start_paused = true)]
 async fn a_change_carries_the_effects_before_it_in_its_own_commit() {
-    let store = Arc::new(FailingStore::default());
+    let store = Arc::new(UnevenStore::default());
     let ledger = on(&store).await;
     hand_over(&ledger, ["one", "two"].map(str::to_owned)).await;
     ledger.commit(&chain("a"), put("share"), vec![change("ended")]).await.expect("a commit");
     assert_eq!(words(&ledger.tail(None, 10).await.expect("records")), ["one", "two", "ended"]);
-    assert_eq!(store.commits(), 1);
+    assert_eq!(store.passed(), 1);
     ledger.flush(&chain("a")).await.expect("nothing to flush");
-    assert_eq!(store.commits(), 1);
+    assert_eq!(store.passed(), 1);
     assert_eq!(verdict(&ledger).await, Verification::Sound { records: 3 });
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_commit_without_a_record_of_its_own_carries_effects_too() {
-    let store = Arc::new(FailingStore::default());
+    let store = Arc::new(UnevenStore::default());
     let ledger = on(&store).await;
     hand_over(&ledger, ["one".to_owned()]).await;
     ledger.commit(&chain("a"), put("share"), Vec::new()).await.expect("a commit");
     assert_eq!(words(&ledger.tail(None, 10).await.expect("records")), ["one"]);
-    assert_eq!(store.commits(), 1);
+    assert_eq!(store.passed(), 1);
     ledger.commit(&chain("a"), put("share"), Vec::new()).await.expect("nothing to carry");
     assert_eq!(verdict(&ledger).await, Verification::Sound { records: 1 });
 }
 
 #[tokio::test]
 async fn effects_that_do_not_fit_beside_a_change_go_before_it() {
-    let store = Arc::new(FailingStore::default());
+    let store = Arc::new(UnevenStore::default());
     let ledger = on(&store).await;
     let subjects: Vec<_> = (0..250).map(|number| number.to_string()).collect();
     hand_over(&ledger, subjects.clone()).await;
@@ -59,14 +60,14 @@ async fn effects_that_do_not_fit_beside_a_change_go_before_it() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_refused_commit_carried_is_carried_by_the_next_and_written_once() {
-    let store = Arc::new(FailingStore::default());
+    let store = Arc::new(UnevenStore::default());
     let ledger = on(&store).await;
     ledger.commit(&chain("a"), put("taken"), vec![change("first")]).await.expect("a commit");
     hand_over(&ledger, ["one".to_owned()]).await;
     let refused = ledger.commit(&chain("a"), put("x").absent(key("taken")), vec![change("refused")]).await;
     assert!(refused.is_err_and(|error| error.is_conflict()));
     hand_over(&ledger, ["two".to_owned()]).await;
-    store.fail(1, full());
+    store.then([Commit::Fail(full())]);
     let refused = ledger.commit(&chain("a"), put("y"), vec![change("no room")]).await;
     assert!(matches!(refused, Err(LedgerError::Store(StoreError::NotWritten { .. }))), "{refused:?}");
     ledger.commit(&chain("a"), put("z"), vec![change("ended")]).await.expect("a commit");

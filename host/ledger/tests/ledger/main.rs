@@ -3,17 +3,14 @@
 
 mod carried;
 
-use async_trait::async_trait;
 use bulkhead_ledger::{Break, Ledger, LedgerError, LedgerKey, LedgerRecord, Verification};
 use bulkhead_model::call::CallOrigin;
 use bulkhead_model::effect::{Chain, Effect, EffectOutcome, LedgerEntry, StateChange};
 use bulkhead_model::id::{CallId, GenerationNumber, RequestId};
 use bulkhead_model::secret::Cleaner;
-use bulkhead_store::{
-    Key, KeyPrefix, MemoryStore, Revision, SqliteStore, Store, StoreError, Transaction, Versioned,
-};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use bulkhead_store::testing::{Commit, UnevenStore};
+use bulkhead_store::{Key, MemoryStore, SqliteStore, Store, StoreError, Transaction};
+use std::sync::Arc;
 use std::time::Duration;
 
 fn chain(name: &str) -> Chain {
@@ -345,54 +342,6 @@ async fn another_key_or_a_cut_tail_is_refused_when_it_is_opened() {
     assert!(matches!(&error, LedgerError::Altered { sequence: 1, what: Break::Head, .. }), "{error:?}");
 }
 
-/// A store whose disk is full, or broken, for the next commits, and that counts those it made.
-#[derive(Debug, Default)]
-struct FailingStore {
-    inner: MemoryStore,
-    commits: AtomicUsize,
-    failures: AtomicUsize,
-    error: Mutex<Option<StoreError>>,
-}
-
-impl FailingStore {
-    /// How many commits there were.
-    fn commits(&self) -> usize {
-        self.commits.load(Ordering::SeqCst)
-    }
-
-    fn fail(&self, times: usize, error: StoreError) {
-        *self.error.lock().expect("not poisoned") = Some(error);
-        self.failures.store(times, Ordering::SeqCst);
-    }
-}
-
-#[async_trait]
-impl Store for FailingStore {
-    async fn get(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
-        self.inner.get(key).await
-    }
-
-    async fn scan_page(
-        &self,
-        prefix: &KeyPrefix,
-        after: Option<&Key>,
-        limit: usize,
-    ) -> Result<Vec<(Key, Versioned)>, StoreError> {
-        self.inner.scan_page(prefix, after, limit).await
-    }
-
-    async fn commit(&self, transaction: Transaction) -> Result<Revision, StoreError> {
-        let left = self.failures.load(Ordering::SeqCst);
-        if left > 0 {
-            self.failures.store(left - 1, Ordering::SeqCst);
-            let error = self.error.lock().expect("not poisoned").clone();
-            return Err(error.expect("an error"));
-        }
-        self.commits.fetch_add(1, Ordering::SeqCst);
-        self.inner.commit(transaction).await
-    }
-}
-
 fn full() -> StoreError {
     let source = Arc::new(std::io::Error::from(std::io::ErrorKind::StorageFull));
     StoreError::NotWritten { path: "state".into(), source }
@@ -404,9 +353,9 @@ fn broken() -> StoreError {
 
 #[tokio::test]
 async fn effects_survive_a_full_disk() {
-    let store = Arc::new(FailingStore::default());
+    let store = Arc::new(UnevenStore::default());
     let ledger = Ledger::open(Arc::clone(&store) as Arc<dyn Store>, secret()).await.expect("a ledger");
-    store.fail(1, full());
+    store.then([Commit::Fail(full())]);
     for subject in ["one", "two"] {
         ledger.effect(&chain("a"), effect(subject)).await.expect("handed over");
     }
@@ -420,10 +369,10 @@ async fn effects_survive_a_full_disk() {
 
 #[tokio::test]
 async fn after_a_broken_disk_no_effect_is_allowed_any_more() {
-    let store = Arc::new(FailingStore::default());
+    let store = Arc::new(UnevenStore::default());
     let ledger = Ledger::open(Arc::clone(&store) as Arc<dyn Store>, secret()).await.expect("a ledger");
     ledger.effect(&chain("a"), effect("lost")).await.expect("handed over");
-    store.fail(1, broken());
+    store.then([Commit::Fail(broken())]);
     for _ in 0..2 {
         let error = ledger.flush(&chain("a")).await.expect_err("a broken disk");
         assert!(matches!(error, LedgerError::Store(StoreError::Unusable { .. })), "{error:?}");
@@ -435,10 +384,10 @@ async fn after_a_broken_disk_no_effect_is_allowed_any_more() {
 
 #[tokio::test]
 async fn a_full_queue_waits_for_room_and_everything_arrives() {
-    let store = Arc::new(FailingStore::default());
+    let store = Arc::new(UnevenStore::default());
     let ledger = Ledger::open(Arc::clone(&store) as Arc<dyn Store>, secret()).await.expect("a ledger");
     // Nothing is written at first, so that the queue fills up; the timer tries again and frees it.
-    store.fail(1, full());
+    store.then([Commit::Fail(full())]);
     let handed_over = async {
         for number in 0..6000 {
             ledger.effect(&chain("a"), effect(&number.to_string())).await.expect("handed over");

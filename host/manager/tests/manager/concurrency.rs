@@ -4,10 +4,10 @@ use crate::fake::{Act, FakeDriver};
 use crate::house::{
     House, code, description, gib, new_rule, new_share, new_snapshot, open, ready, settled, tenant, with_key,
 };
-use crate::uneven::UnevenStore;
 use bulkhead_manager::Force;
 use bulkhead_model::scope::Scope;
 use bulkhead_model::status::AccessRuleState;
+use bulkhead_store::testing::UnevenStore;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,8 +116,7 @@ async fn rules_asked_for_all_at_once_are_all_in_force() {
 
 #[tokio::test]
 async fn many_writes_to_one_share_on_a_slow_store_come_one_after_the_other_and_none_is_contended() {
-    let (store, world) =
-        (Arc::new(UnevenStore { delay: Duration::from_millis(2), ..UnevenStore::default() }), Arc::default());
+    let (store, world) = (Arc::new(UnevenStore::slow(Duration::from_millis(2))), Arc::default());
     let manager = open(store as Arc<_>).await;
     manager.attach(description("nas", 1), Arc::new(FakeDriver::new(&world)));
     ready(&manager, "nas").await;

@@ -50,4 +50,3 @@ mod shelf;
 mod simulation;
 mod snapshot;
 mod subnet_metadata;
-mod uneven;

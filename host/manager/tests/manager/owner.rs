@@ -4,7 +4,6 @@ use crate::fake::{Act, FakeDriver, World, answered};
 use crate::house::{
     House, description, new_rule, new_share, open, open_with, operator, ready, settled, tenant, until,
 };
-use crate::uneven::{Commit, UnevenStore};
 use bulkhead_manager::{Force, Manager};
 use bulkhead_model::error::DriverErrorCode;
 use bulkhead_model::id::{OperationId, ShareId};
@@ -12,12 +11,18 @@ use bulkhead_model::operation::OperationState;
 use bulkhead_model::scope::Scope;
 use bulkhead_model::share::EnsuredShare;
 use bulkhead_model::status::{AccessRuleState, AccessRulesStatus};
+use bulkhead_store::StoreError;
+use bulkhead_store::testing::{Commit, UnevenStore};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Long enough for a request that nothing holds up.
 const A_WHILE: Duration = Duration::from_millis(100);
+
+fn too_large() -> StoreError {
+    StoreError::TooLarge { what: "bytes", found: 2, limit: 1 }
+}
 
 struct Uneven {
     store: Arc<UnevenStore>,
@@ -97,7 +102,7 @@ async fn a_rule_that_is_asked_for_while_an_update_finds_nothing_to_do_is_not_lef
     })
     .await;
     // Given up in part: the rules rest, the operation does not.
-    store.then([Commit::Pass, Commit::Fail]);
+    store.then([Commit::Pass, Commit::Fail(too_large())]);
     manager.abandon_operation(&operator(), id).await.expect_err("the end was not committed");
     let end = Arc::new(Semaphore::new(0));
     store.then([Commit::Hold(Arc::clone(&end))]);
@@ -186,7 +191,7 @@ async fn an_operation_that_cannot_be_taken_over_stops_no_other_and_is_taken_over
     manager.allow_access(&tenant(), share, new_rule("10.0.0.1")).await.expect("accepted");
     manager.drain(Duration::from_secs(5)).await;
     let next = open(Arc::clone(&store) as Arc<_>).await;
-    store.then([Commit::Fail]);
+    store.then([Commit::Fail(too_large())]);
     next.recover().await.expect_err("one was not taken over");
     let tokens = |manager: &Manager| -> Vec<u64> {
         let unfinished = manager.list_operations(&Scope::Everything, 2);
