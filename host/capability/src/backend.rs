@@ -267,7 +267,7 @@ impl Backend {
     }
 
     fn assemble(
-        parts: BackendParts,
+        mut parts: BackendParts,
         (roots, endpoints): (BTreeMap<Label, Arc<Root>>, BTreeMap<Label, Arc<BoundEndpoint>>),
         interceptor: Option<Arc<dyn Interceptor>>,
     ) -> Result<Arc<Self>, GrantError> {
@@ -277,6 +277,7 @@ impl Backend {
         let shared = parts.locks.of(&parts.name);
         let places = roots.iter().filter_map(|(name, root)| Some((name.clone(), *root.ancestry().first()?)));
         shared.add_roots(places);
+        parts.secrets.redactor = parts.secrets.redactor.with(shared.http().redactor(&parts.secrets.redactor));
         let networks = Arc::new(networks);
         let session_user = shared.http().join();
         let backend = Arc::new(Self { parts, roots, endpoints, shared, session_user, networks, interceptor });
@@ -372,10 +373,15 @@ impl Backend {
                 .any(|template| is_granted(&template.name, template.digest()))
     }
 
-    /// Who takes secrets out of what leaves the host, or returns to a guest.
+    /// Who knows the backend's own secrets. What a call says and gets is cleaned by the [call's](Call::redactor), which knows more.
     #[must_use]
     pub const fn redactor(&self) -> &Redactor {
         &self.parts.secrets.redactor
+    }
+
+    /// Who learns the tokens of sessions, which outlive a generation.
+    pub(crate) fn session_redactor(&self) -> &Redactor {
+        self.shared.http().redactor(&self.parts.secrets.redactor)
     }
 
     /// What bounds a call.

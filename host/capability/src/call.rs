@@ -13,7 +13,7 @@ use crate::lock::{HeldLocks, LocksHandle};
 use crate::log::{Log, LogBudget};
 use crate::network_allocation::Addresses;
 use crate::private_data::PrivateData;
-use crate::secret::{HeldSecrets, Secrets};
+use crate::secret::{HeldSecrets, Redactor, Secrets};
 use crate::service::Services;
 use bulkhead_ledger::LedgerError;
 use bulkhead_model::ability::Capability;
@@ -33,6 +33,7 @@ pub struct Call {
     deadline: Instant,
     earlier_attempts: u32,
     held: HeldLocks,
+    redactor: Redactor,
     secrets: HeldSecrets,
     log: LogBudget,
     host_calls: AtomicU64,
@@ -46,18 +47,22 @@ impl Call {
         deadline: Instant,
         earlier_attempts: u32,
     ) -> Self {
-        let log = LogBudget::new(&backend, &origin);
-        Self {
+        let redactor = backend.redactor().for_call();
+        let log = LogBudget::new(&backend, &origin, redactor.clone());
+        let call = Self {
             backend,
             origin,
             target,
             deadline,
             earlier_attempts,
             held: HeldLocks::default(),
+            redactor,
             secrets: HeldSecrets::default(),
             log,
             host_calls: AtomicU64::new(0),
-        }
+        };
+        call.secrets().know_passwords();
+        call
     }
 
     /// Named command templates.
@@ -179,6 +184,12 @@ impl Call {
     #[must_use]
     pub const fn held_secrets(&self) -> &HeldSecrets {
         &self.secrets
+    }
+
+    /// Who takes out of what it gets, says and leaves behind the secrets that it and its backend know.
+    #[must_use]
+    pub const fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     pub(crate) const fn held_locks(&self) -> &HeldLocks {

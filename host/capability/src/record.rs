@@ -65,7 +65,7 @@ impl Call {
             effect: Some(cut_short),
         };
         let work = async {
-            let redactor = self.backend().redactor();
+            let redactor = self.redactor();
             work.await.map_err(|error| redactor.redact_error(error))
         };
         let result = self.intercepted(&deed, work).await;
@@ -121,7 +121,7 @@ impl Call {
     }
 
     fn effect(&self, deed: &Deed, outcome: EffectOutcome, detail: &str) -> Effect {
-        let redactor = self.backend().redactor();
+        let redactor = self.redactor();
         let cleaned = |text: &str, most| GuestText::new(&redactor.redact(text), most).as_str().to_owned();
         Effect {
             origin: self.origin().clone(),

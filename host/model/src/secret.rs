@@ -10,6 +10,9 @@ use std::sync::Arc;
 /// How a reference to a secret begins.
 pub const SECRET_PREFIX: &str = "secret://";
 
+/// The shortest secret, in bytes: a shorter one would be found, and taken out, in the middle of ordinary words.
+pub const SHORTEST_BYTES: usize = 6;
+
 /// The longest reference, in bytes.
 const LONGEST: usize = 1024;
 /// The longest name of a variable or credential, in bytes.

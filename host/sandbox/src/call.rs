@@ -16,6 +16,7 @@ use crate::limits::{Limiter, MOST_HANDLES, saturating_usize};
 use crate::slots::Slots;
 use crate::state::State;
 use bulkhead_capability::backend::Backend;
+use bulkhead_capability::call::Call;
 use bulkhead_capability::secret::{HeldSecrets, Redactor};
 use bulkhead_model::call::{CallKind, CallOrigin, CallReason};
 use bulkhead_model::error::CallError;
@@ -55,9 +56,6 @@ impl Caller {
         let span = self.span(&origin, E::LABEL);
         let call = Prepared { function, origin, target, earlier_attempts: reason.earlier_attempts };
         let outcome = self.run::<E>(call, arguments).instrument(span.clone()).await;
-        let redactor = self.backend.redactor();
-        let outcome =
-            outcome.and_then(|(answer, secrets)| Ok((keeps_secrets::<E>(redactor, answer)?, secrets)));
         if let Err(error) = &outcome {
             span.record("error.blame", tracing::field::display(error.blame()));
         }
@@ -69,7 +67,7 @@ impl Caller {
         let origin = self.origin(reason, LET_GO);
         let deadline = Instant::now() + self.backend.limits().deadline(CallKind::Change);
         let call = self.backend.begin(origin, target, deadline, reason.earlier_attempts);
-        let done = call.let_go().await;
+        let done = call.redactor().during(call.let_go()).await;
         let flushed = call.end();
         done.map_err(|error| CallError::Host {
             reason: format!("what was let go cannot be forgotten: {error}"),
@@ -111,7 +109,20 @@ impl Caller {
         let deadline = Instant::now() + time;
         let function = prepared.function;
         let call = self.backend.begin(prepared.origin, prepared.target, deadline, prepared.earlier_attempts);
-        let secrets = call.held_secrets().clone();
+        let (redactor, secrets) = (call.redactor().clone(), call.held_secrets().clone());
+        let ended = redactor.during(self.see_to_its_end::<E>(call, function, arguments)).await;
+        let kept = ended.and_then(|answer| keeps_secrets::<E>(&redactor, answer));
+        Ok((kept.map_err(|error| redactor.redact_call_error(error))?, secrets))
+    }
+
+    /// What the guest answered, once the call has ended and its effects are on their way.
+    async fn see_to_its_end<E: Export>(
+        &self,
+        call: Call,
+        function: ComponentExportIndex,
+        arguments: E::Arguments<'_>,
+    ) -> Result<Result<E::Answer, Error>, CallError> {
+        let (limits, deadline) = (self.backend.limits(), call.deadline());
         let mut store = self.store(State { call, limiter: Limiter::new(limits) });
         let guest = AssertUnwindSafe(self.guest::<E>(&mut store, function, arguments)).catch_unwind();
         let ended = tokio::time::timeout_at(deadline, guest).await;
@@ -120,13 +131,13 @@ impl Caller {
         let answer = match ended {
             Ok(ended) => of_guest(ended, &bounds)?,
             Err(_) => {
-                let limit_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                let limit_ms = u64::try_from(limits.deadline(E::KIND).as_millis()).unwrap_or(u64::MAX);
                 return Err(CallError::DeadlineExceeded { function: E::LABEL, limit_ms });
             }
         };
         // What cannot be recorded is not reported as done.
         flushed.map_err(|error| unrecorded(&error))?;
-        Ok((answer, secrets))
+        Ok(answer)
     }
 
     pub(crate) fn store(&self, state: State) -> Store<State> {
@@ -153,13 +164,13 @@ impl Caller {
     }
 }
 
-/// An answer that tells a secret is none, in whatever field and spelling it stands: where it goes is not known. An error's message is kept
-/// without it.
+/// An answer that tells a secret of its call or backend is none, in whatever text of it and spelling that stands: where it goes is not
+/// known. An error's message is kept without it.
 fn keeps_secrets<E: Export>(
     redactor: &Redactor,
     answer: Result<E::Answer, Error>,
 ) -> Result<Result<E::Answer, Error>, CallError> {
-    let tells = |printed: String| redactor.finds_in(printed.as_bytes());
+    let tells = |printed: String| texts_in(&printed).any(|text| redactor.finds_in(text.as_bytes()));
     let answer =
         answer.map_err(|error| Error { message: redactor.redact(&error.message).into_owned(), ..error });
     let is_told = match &answer {
@@ -171,6 +182,24 @@ fn keeps_secrets<E: Export>(
         return Err(CallError::InvalidAnswer { function: E::LABEL, reason });
     }
     Ok(answer)
+}
+
+/// The texts in what `Debug` prints, escaped as they stand there. The names around them are ours: a secret that is called like one of them
+/// is not told by them.
+fn texts_in(printed: &str) -> impl Iterator<Item = &str> {
+    let mut rest = printed;
+    std::iter::from_fn(move || {
+        let (_, text) = rest.split_once('"')?;
+        let mut is_escaped = false;
+        let end = text.find(|letter| {
+            let is_end = letter == '"' && !is_escaped;
+            is_escaped = letter == '\\' && !is_escaped;
+            is_end
+        })?;
+        let (text, after) = text.split_at_checked(end)?;
+        rest = after.get(1..)?;
+        Some(text)
+    })
 }
 
 /// What a call is made of, once its function is found.
@@ -201,4 +230,25 @@ fn panicked(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("a fault of the host ended the call: {}", text.unwrap_or("it panicked"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    #[expect(dead_code, reason = "it is printed")]
+    struct Record {
+        statistics: Vec<&'static str>,
+        size: u64,
+        other: Option<String>,
+    }
+
+    #[test]
+    fn of_an_answer_the_texts_are_looked_at_and_neither_names_nor_numbers() {
+        let record = Record { statistics: vec![r#"a "b" \"#, ""], size: 7, other: Some("\n\"".to_owned()) };
+        let printed = format!("{record:?}");
+        assert_eq!(texts_in(&printed).collect::<Vec<_>>(), [r#"a \"b\" \\"#, "", r#"\n\""#]);
+        assert_eq!(texts_in("Record { size: 7 }").count(), 0);
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::{Engine, EngineConfig, Generation};
 use async_trait::async_trait;
-use bulkhead_capability::backend::Backend;
+use bulkhead_capability::backend::{Backend, BackendParts};
 use bulkhead_capability::execute::fake::FakeRunner;
 use bulkhead_capability::testing::TestHost;
 use bulkhead_model::access::{AccessLevel, AccessRule, AccessTo};
@@ -267,8 +267,17 @@ impl Store for PanickingStore {
 
 /// A backend that is granted nothing.
 pub(crate) fn backend(host: &TestHost, limits: DriverLimits) -> Arc<Backend> {
-    let mut parts = host.parts("nas", manifest(), Grant::default()).expect("the parts");
-    parts.limits = limits;
+    backend_of(host, "nas", |parts| parts.limits = limits)
+}
+
+/// The backend `name` with nothing granted, made of changed parts.
+pub(crate) fn backend_of(
+    host: &TestHost,
+    name: &str,
+    change: impl FnOnce(&mut BackendParts),
+) -> Arc<Backend> {
+    let mut parts = host.parts(name, manifest(), Grant::default()).expect("the parts");
+    change(&mut parts);
     Backend::new(parts).expect("a backend")
 }
 

@@ -209,7 +209,7 @@ impl Verified {
         self,
         generation: GenerationNumber,
     ) -> Result<(BackendDescription, Arc<dyn Driver>), BackendFailure> {
-        let (this, component, description, place) = blocking(move || {
+        let (this, component, description, (place, logins)) = blocking(move || {
             let (component, description) = (self.compiled()?, self.describe(generation)?);
             let place = self.parts.places.find(&self.settings.place, &self.parts.main_file)?;
             Ok((self, component, description, place))
@@ -223,7 +223,7 @@ impl Verified {
             grant: settings.grant,
             ceiling: parts.ceiling.clone(),
             options,
-            secrets,
+            secrets: secrets.served_from(&logins),
             limits: settings.limits,
             store: Arc::clone(&parts.store),
             ledger: parts.ledger.clone(),

@@ -64,7 +64,7 @@ pub(crate) async fn run(
     secrets::forbid_dumps()?;
     let state = StateDirectory::open(&configuration.state_directory)?;
     let vault = secrets::vault(&state)?;
-    let access_keys = secrets::access_keys(Arc::clone(&vault), redactor.clone());
+    let access_keys = secrets::access_keys(Arc::clone(&vault));
     let settings = api_settings(&configuration, access_keys, redactor.cleaner())?;
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&state.store())?);
     let ledger = Ledger::open(Arc::clone(&store), LedgerKey::new(state.key("ledger")?))

@@ -48,6 +48,8 @@ pub(crate) enum PlaceError {
 struct Made {
     of: SshConfiguration,
     switch: Arc<Switch>,
+    /// Where its logins come from. Its backends' guests are told none of them.
+    secrets: SecretSource,
 }
 
 /// All places of this daemon.
@@ -62,15 +64,16 @@ impl Places {
         Self { local, far: Mutex::default(), secrets }
     }
 
-    /// The place, as the configuration `main_file` declares its target now, for this backend and for those that serve from it. Reads the
-    /// file; must be called inside a runtime.
+    /// The place, as the configuration `main_file` declares its target now, for this backend and for those that serve from it; beside it who
+    /// knows what it is logged into with. Reads the file; must be called inside a runtime.
     pub(super) fn find(
         &self,
         place: &Place,
         main_file: &Path,
-    ) -> Result<Arc<dyn CommandRunner>, LoadFailure> {
+    ) -> Result<(Arc<dyn CommandRunner>, Redactor), LoadFailure> {
+        let secrets = self.secrets.telling(self.secrets.redactor().narrowed());
         let (Place::Ssh(target) | Place::SshPlain(target)) = place else {
-            return Ok(Arc::clone(&self.local));
+            return Ok((Arc::clone(&self.local), secrets.redactor().clone()));
         };
         let mut targets = config::load_main(main_file)?.ssh;
         let Some(of) = targets.remove(target) else {
@@ -85,12 +88,13 @@ impl Places {
         let mut far = self.far.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(made) = far.get_mut(place) {
             self.follow(place, made, of).map_err(LoadFailure::Place)?;
-            return Ok(Arc::<Switch>::clone(&made.switch));
+            return Ok((Arc::<Switch>::clone(&made.switch), made.secrets.redactor().clone()));
         }
-        let switch = make(place, target, (&of, &self.secrets)).map_err(LoadFailure::Place)?;
+        let switch = make(place, target, (&of, &secrets)).map_err(LoadFailure::Place)?;
         let switch = Arc::new(Switch::new(switch));
-        far.insert(place.clone(), Made { of, switch: Arc::clone(&switch) });
-        Ok(switch)
+        let redactor = secrets.redactor().clone();
+        far.insert(place.clone(), Made { of, switch: Arc::clone(&switch), secrets });
+        Ok((switch, redactor))
     }
 
     /// Let what serves reach its targets as they are declared now. One that is declared no more, or cannot be used as it is declared, stays
@@ -112,7 +116,7 @@ impl Places {
     fn follow(&self, place: &Place, made: &mut Made, of: SshConfiguration) -> Result<(), PlaceError> {
         let (Place::Ssh(target) | Place::SshPlain(target)) = place else { return Ok(()) };
         if made.of != of {
-            made.switch.turn(make(place, target, (&of, &self.secrets))?);
+            made.switch.turn(make(place, target, (&of, &made.secrets))?);
             made.of = of;
         }
         Ok(())

@@ -76,10 +76,10 @@ impl<'call> Dbus<'call> {
         let permit = self.permit().await?;
         let template = prepared.template;
         let begun = once::begin(call, (&template.name, template.repeat), &prepared.request.slots).await?;
-        let backend = Arc::clone(call.backend());
+        let (backend, redactor) = (Arc::clone(call.backend()), call.redactor().clone());
         let made = tokio::spawn(async move {
             let answer = backend.runner().dbus(prepared.request).await;
-            let answer = answer.map(|reply| backend.redactor().redact_reply(reply));
+            let answer = answer.map(|reply| redactor.redact_reply(reply));
             drop(permit);
             answer
         });

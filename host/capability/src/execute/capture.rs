@@ -26,7 +26,7 @@ pub(super) fn hold(
             bytes: &finished.stdout,
             truncated: finished.truncated,
         };
-        match output.secrets(call.backend().redactor()) {
+        match output.secrets(call.redactor()) {
             Ok(found) => captured.extend(found),
             Err(error) if succeeded => return Err(error),
             // The failure of the command itself is what has to be told.

@@ -156,12 +156,12 @@ impl<'call> Execute<'call> {
         }
         let claims = Claims::of(call, &prepared.creates).await?;
         let begun = once::begin(call, (allowed.name, allowed.repeat()), &prepared.slots).await?;
-        let backend = Arc::clone(call.backend());
+        let (backend, secrets) = (Arc::clone(call.backend()), call.held_secrets().clone());
         let (waiting, abandoned) = Abandoned::pair();
-        // A task of its own, so that a call that is dropped lets go of place and paths only when its command has ended.
+        // A task of its own, so that a call that is dropped lets go of place, paths and secrets only when its command has ended.
         let running = tokio::spawn(async move {
             let ended = run(backend.runner(), prepared.stages, abandoned).await;
-            drop(permit);
+            drop((permit, secrets));
             (ended, alone)
         });
         let (ended, _alone) = running.await.map_err(|error| {
@@ -182,7 +182,7 @@ impl<'call> Execute<'call> {
             }
         }
         let _alive_until_redacted = capture::hold(call, allowed, &ended)?;
-        let redactor = call.backend().redactor();
+        let redactor = call.redactor();
         let clean = |(name, finished)| (name, redactor.redact_finished(finished));
         outcome::judge_all(ended.into_iter().map(clean).collect())
     }

@@ -92,7 +92,7 @@ impl<'call> Files<'call> {
         self.call
             .recorded(deed, async {
                 let bytes = look::read(self.call, self.apart(place?, Reach::Place).await?).await?;
-                Ok(self.call.backend().redactor().redact_bytes(&bytes).into_owned())
+                Ok(self.call.redactor().redact_bytes(&bytes).into_owned())
             })
             .await
     }

@@ -27,7 +27,7 @@ impl Http<'_> {
             bytes: &answer.body,
             truncated: answer.truncated,
         };
-        let captured = match output.secrets(self.call.backend().redactor()) {
+        let captured = match output.secrets(self.call.redactor()) {
             Err(error) if answer.is_success() => return Err(error),
             // What the endpoint refuses has to be told.
             found => found.unwrap_or_default(),
@@ -39,7 +39,7 @@ impl Http<'_> {
 
     /// What the guest sees of an answer: the headers it may see, and no secret.
     pub(super) fn response(&self, prepared: &Prepared<'_>, done: Done) -> HttpResponse {
-        let redactor = self.call.backend().redactor();
+        let redactor = self.call.redactor();
         let answer = done.answer;
         let retry_after_ms = retry_after(&answer, SystemTime::now()).map(milliseconds);
         let mut headers = Vec::new();

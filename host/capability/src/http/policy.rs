@@ -231,7 +231,7 @@ pub(super) fn account(backend: &Backend, name: &Label) -> Result<(Account, Diges
     let account = Account {
         template: Arc::new(template.clone()),
         credentials: Arc::new(credentials),
-        redactor: backend.redactor().clone(),
+        redactor: backend.session_redactor().clone(),
     };
     Ok((account, Digest::from_bytes(hash.finalize().into())))
 }

@@ -5,10 +5,11 @@
 
 use super::session::{Session, SessionKey};
 use crate::lock::CommandSlots;
+use crate::secret::Redactor;
 use bulkhead_model::id::{Label, ShareServerId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -28,6 +29,8 @@ pub(crate) struct HttpShared {
     users: AtomicU64,
     /// The ends of sessions that nobody waits for before the process ends.
     ending: Mutex<JoinSet<()>>,
+    /// Who learns the tokens of sessions.
+    redactor: OnceLock<Redactor>,
 }
 
 /// A session, and who uses it.
@@ -59,6 +62,11 @@ impl HttpShared {
             Arc::new(state)
         });
         Arc::clone(state)
+    }
+
+    /// Who learns the tokens of sessions, for all generations: made with that of the first.
+    pub(crate) fn redactor(&self, of_backend: &Redactor) -> &Redactor {
+        self.redactor.get_or_init(|| of_backend.narrowed())
     }
 
     /// One more generation that may use sessions, until it [leaves](Self::leave).

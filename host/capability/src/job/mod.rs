@@ -222,8 +222,7 @@ impl<'call> Jobs<'call> {
 
     async fn ask(&self, asked: JobCall) -> Result<JobAnswer, CapabilityError> {
         self.call.check_time()?;
-        let backend = self.call.backend();
-        Ok(backend.redactor().redact_job(backend.runner().job(asked).await?))
+        Ok(self.call.redactor().redact_job(self.call.backend().runner().job(asked).await?))
     }
 
     async fn change(&self, asked: JobCall, alone: OwnedMutexGuard<()>) -> Result<JobAnswer, CapabilityError> {
@@ -231,10 +230,9 @@ impl<'call> Jobs<'call> {
     }
 
     async fn run(&self, asked: JobCall, alone: OwnedMutexGuard<()>) -> Result<JobAnswer, RunError> {
-        let backend = Arc::clone(self.call.backend());
+        let (backend, redactor) = (Arc::clone(self.call.backend()), self.call.redactor().clone());
         let done = tokio::spawn(async move {
-            let answer =
-                backend.runner().job(asked).await.map(|answer| backend.redactor().redact_job(answer));
+            let answer = backend.runner().job(asked).await.map(|answer| redactor.redact_job(answer));
             drop(alone);
             answer
         });

@@ -67,13 +67,13 @@ struct BudgetState {
 }
 
 impl LogBudget {
-    pub(crate) fn new(backend: &Backend, origin: &CallOrigin) -> Self {
+    pub(crate) fn new(backend: &Backend, origin: &CallOrigin, redactor: Redactor) -> Self {
         let left_bytes = usize::try_from(backend.limits().log_kib.saturating_mul(1024)).unwrap_or(usize::MAX);
         Self {
             backend: backend.name().clone(),
             driver: backend.manifest().driver.name.clone(),
             origin: origin.clone(),
-            redactor: backend.redactor().clone(),
+            redactor,
             state: Mutex::new(BudgetState { left_bytes, suppressed_lines: 0 }),
         }
     }

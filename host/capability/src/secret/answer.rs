@@ -4,7 +4,7 @@ use super::redactor::Redactor;
 use bulkhead_helper::protocol::{
     DbusReply, DbusValue, Finished, JobAnswer, JobEnd, JobState, ServiceAnswer, ServiceStatus,
 };
-use bulkhead_model::error::{CapabilityError, CommandExit};
+use bulkhead_model::error::{CallError, CapabilityError, CommandExit};
 
 impl Redactor {
     /// A failure without secrets.
@@ -16,6 +16,23 @@ impl Redactor {
             ..exit
         });
         CapabilityError { message: self.redact(&error.message).into_owned(), exit, ..error }
+    }
+
+    /// Why a call failed, without secrets: a trap or a panic may name what it was about.
+    #[must_use]
+    pub fn redact_call_error(&self, error: CallError) -> CallError {
+        let clean = |reason: String| self.redact(&reason).into_owned();
+        match error {
+            CallError::Trapped { function, reason } => CallError::Trapped { function, reason: clean(reason) },
+            CallError::InvalidAnswer { function, reason } => {
+                CallError::InvalidAnswer { function, reason: clean(reason) }
+            }
+            CallError::Host { reason } => CallError::Host { reason: clean(reason) },
+            other @ (CallError::Answered(_)
+            | CallError::NotExported { .. }
+            | CallError::DeadlineExceeded { .. }
+            | CallError::LimitExceeded { .. }) => other,
+        }
     }
 
     /// The end of a command without secrets.

@@ -94,7 +94,7 @@ impl<'call> Secrets<'call> {
             self.require()?;
             let declared = self.purpose(purpose)?;
             let text = random(declared.length, declared.alphabet)?;
-            let secret = self.call.backend().redactor().secret(text);
+            let secret = self.call.redactor().secret(text);
             let secret = secret.map_err(|error| limit(error.to_string()))?;
             let purpose = Purpose::Declared(declared.name.clone());
             self.call.held_secrets().hold("generated", Held { purpose, secret })
@@ -174,7 +174,7 @@ impl<'call> Secrets<'call> {
             return Ok(Some(held));
         }
         if let Some(sealed) = self.call.target().passwords.get(reference) {
-            let secret = backend.vault()?.open_text(reference, sealed, backend.redactor());
+            let secret = backend.vault()?.open_text(reference, sealed, self.call.redactor());
             let secret = secret.map_err(|error| unopened(&error))?;
             let held = Held { purpose: Purpose::SecurityService, secret };
             self.call.held_secrets().bring(reference, held.clone());
@@ -186,6 +186,14 @@ impl<'call> Secrets<'call> {
                 format!("the secret '{}'", GuestText::new(reference, SHOWN)),
                 "no line; a driver has its own options' secrets, and those that this call was given",
             )),
+        }
+    }
+
+    /// Know the passwords that the call brings from its beginning, not only once its guest uses them: what an earlier call handed out comes
+    /// back in what this one reads. Of one that does not open is told whoever uses it.
+    pub(crate) fn know_passwords(&self) {
+        for reference in self.call.target().passwords.keys() {
+            drop(self.at_hand(reference));
         }
     }
 
@@ -213,7 +221,7 @@ impl<'call> Secrets<'call> {
         let found = backend.store().get(&key).await.map_err(|error| unusable(&error))?;
         let Some(found) = found else { return Ok(None) };
         let record: KeptRecord = serde_json::from_slice(&found.value).map_err(|error| unreadable(&error))?;
-        let secret = backend.vault()?.open(&key.to_string(), &record.sealed, backend.redactor());
+        let secret = backend.vault()?.open(&key.to_string(), &record.sealed, self.call.redactor());
         Ok(Some(Held { purpose: record.purpose, secret: secret.map_err(|error| sealing(&error))? }))
     }
 

@@ -1,8 +1,9 @@
 //! Secrets: where they are kept, how they are held, and who takes them out of everything that leaves the host.
 //!
 //! An operator writes a [`SecretReference`]; [`SecretSource`] reads the [`Secret`] when a generation is
-//! loaded. Only the one [`Redactor`] of the daemon makes secrets, so it knows each that is alive, and what passes it holds none: log
-//! lines, effects in the ledger, what drivers say, and what commands and arrays answer to drivers.
+//! loaded. Only a [`Redactor`] makes secrets, and it knows each of its own that is alive: what passes it holds none. There is one of the
+//! daemon, for log lines, the ledger and what the API answers; one of each backend, for what commands and arrays answer to its driver; and
+//! one of each call, for what came with it. `reach` says who takes out what.
 
 mod answer;
 mod capture;
@@ -10,6 +11,8 @@ mod cut;
 mod forms;
 mod handle;
 mod hold;
+mod known;
+mod reach;
 mod redactor;
 mod source;
 mod vault;
@@ -19,7 +22,9 @@ pub(crate) use capture::Output;
 pub(crate) use handle::no_text;
 pub use handle::{MOST_KEPT, NAME_BYTES, Secrets};
 pub use hold::{Held, HeldSecrets, Purpose};
-pub use redactor::{LONGEST_BYTES, MOST_BYTES, REDACTED, Redactor, SHORTEST_BYTES, Secret, SecretError};
+pub use redactor::{
+    LONGEST_BYTES, MOST_BYTES, MOST_BYTES_OF_CALL, REDACTED, Redactor, SHORTEST_BYTES, Secret, SecretError,
+};
 pub use source::{Environment, SecretSource, SourceError};
 pub use vault::{Vault, VaultError};
 
@@ -32,7 +37,7 @@ use std::sync::Arc;
 /// What a backend has of secrets.
 #[derive(Debug, Clone, Default)]
 pub struct BackendSecrets {
-    /// Who takes them out of what leaves the host: one for the whole daemon.
+    /// Who takes them out of what returns to the backend's guest: the backend's own.
     pub redactor: Redactor,
     /// What its options of type `secret` refer to, by the option's name.
     pub options: BTreeMap<String, Secret>,
@@ -41,6 +46,12 @@ pub struct BackendSecrets {
 }
 
 impl BackendSecrets {
+    /// The same, of a backend that is served from the machine whose logins `machine` knows.
+    #[must_use]
+    pub fn served_from(self, machine: &Redactor) -> Self {
+        Self { redactor: self.redactor.with(machine), ..self }
+    }
+
     /// What tells the secrets of the options from others, by the option's name: one that was changed has another. Empty without a vault.
     #[must_use]
     pub fn fingerprints(&self) -> BTreeMap<String, Digest> {
@@ -75,7 +86,7 @@ pub enum OptionSecretError {
 }
 
 impl SecretSource {
-    /// What a backend with these options has of secrets. Reads every secret that an option refers to; blocks on a few system calls.
+    /// What a backend with these options has of secrets, with a redactor of its own. Reads every secret that an option refers to; blocks on a few system calls.
     ///
     /// # Errors
     /// The first that cannot be had.
@@ -84,6 +95,8 @@ impl SecretSource {
         declared: &[OptionDeclaration],
         values: &BTreeMap<String, OptionValue>,
     ) -> Result<BackendSecrets, OptionSecretError> {
+        let redactor = self.redactor().narrowed();
+        let source = self.telling(redactor.clone());
         let mut options = BTreeMap::new();
         for declared in declared.iter().filter(|option| option.option_type == OptionType::Secret) {
             let option = declared.name.clone();
@@ -92,11 +105,11 @@ impl SecretSource {
                 Ok(reference) => reference,
                 Err(source) => return Err(OptionSecretError::Reference { option, source }),
             };
-            match self.resolve(&reference) {
+            match source.resolve(&reference) {
                 Ok(secret) => options.insert(option, secret),
                 Err(source) => return Err(OptionSecretError::Source { option, source }),
             };
         }
-        Ok(BackendSecrets { redactor: self.redactor().clone(), options, vault: self.vault().cloned() })
+        Ok(BackendSecrets { redactor, options, vault: self.vault().cloned() })
     }
 }

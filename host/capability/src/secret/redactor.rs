@@ -1,28 +1,27 @@
-//! One for the whole daemon: it knows every secret that is alive, in every spelling, and takes them out of what leaves the host.
+//! Takes secrets out of what leaves the host, and of what returns to a guest; and the secrets themselves.
 //!
-//! A [`Secret`] is made by a redactor and by nothing else, so none exists that it does not know; when the last copy of it is dropped its
-//! bytes are overwritten and it is forgotten, at the latest when the next one is made.
+//! A [`Secret`] is made by a redactor and by nothing else, so none exists that its own reach does not know (`reach` says who else does);
+//! when the last copy of it is dropped its bytes are overwritten and it is forgotten, at the latest when the next one is made.
 
-use super::cut;
-use super::forms::{self, Form};
-use super::view::{Escape, View};
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use super::known::Known;
 use bulkhead_model::secret::Cleaner;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, PoisonError, RwLock};
-use zeroize::{Zeroize, Zeroizing};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+pub use bulkhead_model::secret::SHORTEST_BYTES;
 
 /// What stands where a secret stood.
 pub const REDACTED: &str = "[secret]";
-/// The shortest secret, in bytes: a shorter one would be found, and taken out, in the middle of ordinary words.
-pub const SHORTEST_BYTES: usize = 6;
 /// The longest secret, in bytes: a chain of certificates with its key.
 pub const LONGEST_BYTES: usize = 64 * 1024;
-/// How many bytes all secrets that are alive have together, at most: what finds them is some hundred times as large.
+/// How many bytes the operators' secrets that are alive have together, and those of all calls, at most: what finds them is some hundred
+/// times as large.
 pub const MOST_BYTES: usize = 1024 * 1024;
+/// How many bytes the secrets of one call have together, at most: none leaves the others without.
+pub const MOST_BYTES_OF_CALL: usize = MOST_BYTES / 8;
 /// How often escapes are undone inside of escapes.
 pub(super) const DEEPEST: usize = 2;
 
@@ -42,33 +41,22 @@ pub enum SecretError {
     #[error("the secret has more than {LONGEST_BYTES} bytes; is it the file that was meant?")]
     TooLong,
     /// Too many at once.
-    #[error("the secrets in use have more than {MOST_BYTES} bytes together; try again when calls have ended")]
-    TooMany,
+    #[error("the secrets in use have more than {most_bytes} bytes together; try again when calls have ended")]
+    TooMany {
+        /// How many bytes there may be.
+        most_bytes: usize,
+    },
 }
 
 /// Takes secrets out of texts. Clones know the same secrets.
-#[derive(Clone, Default)]
-pub struct Redactor(Arc<RwLock<Known>>);
-
-#[derive(Default)]
-struct Known {
-    /// Each value that is alive, how many secrets hold it, and its spellings.
-    alive: BTreeMap<Vec<u8>, Alive>,
-    /// How many bytes they have together.
-    bytes: usize,
-    /// Finds the spellings; none after a secret was added.
-    finder: Option<Arc<Finder>>,
-}
-
-struct Alive {
-    holders: usize,
-    forms: Vec<Form>,
-}
-
-/// Finds every spelling of the secrets that were alive when it was made.
-struct Finder {
-    automaton: AhoCorasick,
-    forms: Vec<Form>,
+#[derive(Clone)]
+pub struct Redactor {
+    /// Who learns the secrets that are made here.
+    pub(super) own: Arc<Known>,
+    /// Whose secrets are taken out beside.
+    pub(super) beside: Arc<[Arc<Known>]>,
+    /// The secrets of all calls together.
+    pub(super) of_calls: Arc<Known>,
 }
 
 /// A secret. Its bytes are overwritten when the last copy is dropped; printed, it shows nothing.
@@ -77,7 +65,7 @@ pub struct Secret(Arc<Held>);
 
 struct Held {
     bytes: Zeroizing<Vec<u8>>,
-    redactor: Redactor,
+    known: Arc<Known>,
 }
 
 impl Secret {
@@ -116,7 +104,7 @@ impl fmt::Debug for Redactor {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.redactor.forget(&self.bytes);
+        self.known.forget(&self.bytes);
     }
 }
 
@@ -124,7 +112,7 @@ impl Redactor {
     /// A secret with these bytes; from now on they are taken out wherever they turn up.
     ///
     /// # Errors
-    /// Empty, shorter than [`SHORTEST_BYTES`], longer than [`LONGEST_BYTES`], or beyond [`MOST_BYTES`].
+    /// Empty, shorter than [`SHORTEST_BYTES`], longer than [`LONGEST_BYTES`], or beyond [`MOST_BYTES`] or, of a call, [`MOST_BYTES_OF_CALL`].
     pub fn secret(&self, bytes: impl Into<Zeroizing<Vec<u8>>>) -> Result<Secret, SecretError> {
         let bytes = bytes.into();
         match bytes.len() {
@@ -133,19 +121,8 @@ impl Redactor {
             SHORTEST_BYTES..=LONGEST_BYTES => {}
             _ => return Err(SecretError::TooLong),
         }
-        let mut guard = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let known = &mut *guard;
-        match known.alive.get_mut(&*bytes) {
-            Some(alive) => alive.holders += 1,
-            None if known.bytes + bytes.len() > MOST_BYTES => return Err(SecretError::TooMany),
-            None => {
-                known.bytes += bytes.len();
-                known.alive.insert(bytes.to_vec(), Alive { holders: 1, forms: forms::of(&bytes) });
-                known.finder = None;
-            }
-        }
-        drop(guard);
-        Ok(Secret(Arc::new(Held { bytes, redactor: self.clone() })))
+        self.own.learn(&bytes)?;
+        Ok(Secret(Arc::new(Held { bytes, known: Arc::clone(&self.own) })))
     }
 
     /// The same knowledge for crates that see the model only.
@@ -171,91 +148,31 @@ impl Redactor {
     /// `bytes` without secrets. They may become more or fewer.
     #[must_use]
     pub fn redact_bytes<'text>(&self, bytes: &'text [u8]) -> Cow<'text, [u8]> {
-        match self.finder() {
-            Some(finder) => replace(bytes, finder.find(bytes)),
-            None => Cow::Borrowed(bytes),
-        }
+        replace(bytes, self.find(bytes))
     }
 
     /// As [`Redactor::redact_bytes`], for what was cut at its beginning or end: the part of a secret there is taken out as well.
     #[must_use]
     pub fn redact_cut_bytes<'text>(&self, bytes: &'text [u8]) -> Cow<'text, [u8]> {
-        let Some(finder) = self.finder() else { return Cow::Borrowed(bytes) };
-        let mut found = finder.find(bytes);
-        found.extend(cut::at_end(&finder.forms, bytes));
-        found.extend(cut::at_beginning(&finder.forms, bytes));
+        let mut found = Vec::new();
+        self.known().for_each(|known| known.find_cut(bytes, &mut found));
         replace(bytes, found)
     }
 
     /// Whether a secret stands in `bytes`, in any spelling.
     #[must_use]
     pub fn finds_in(&self, bytes: &[u8]) -> bool {
-        self.finder().is_some_and(|finder| !finder.find(bytes).is_empty())
+        !self.find(bytes).is_empty()
     }
 
-    /// What finds all that are alive; none if nothing is.
-    fn finder(&self) -> Option<Arc<Finder>> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if known.finder.is_some() || known.alive.is_empty() {
-            return known.finder.clone();
-        }
-        drop(known);
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if known.finder.is_none() {
-            known.finder = Some(Arc::new(Finder::of(&known.alive)));
-        }
-        known.finder.clone()
-    }
-
-    /// One holder fewer. The finder is left as it is: what was written while the secret was alive may still be on its way out.
-    fn forget(&self, bytes: &[u8]) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(alive) = known.alive.get_mut(bytes) else { return };
-        alive.holders -= 1;
-        if alive.holders == 0
-            && let Some((mut value, _)) = known.alive.remove_entry(bytes)
-        {
-            known.bytes -= value.len();
-            value.zeroize();
-        }
-    }
-}
-
-impl Finder {
-    #[expect(
-        clippy::expect_used,
-        reason = "it fails only for more states than 31 bits count, and MOST_BYTES has 20 million; without it nothing may leave"
-    )]
-    fn of(alive: &BTreeMap<Vec<u8>, Alive>) -> Self {
-        let forms = || alive.values().flat_map(|alive| &alive.forms);
-        let automaton = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(forms().map(|form| form.as_slice()))
-            .expect("the spellings fit");
-        Self { automaton, forms: forms().cloned().collect() }
-    }
-
-    /// Where secrets stand in `text`.
-    fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
+    fn find(&self, bytes: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
-        let overlapping = self.automaton.find_overlapping_iter(text);
-        found.extend(overlapping.map(|hit| hit.start()..hit.end()));
-        for escape in Escape::ALL {
-            if let Some(view) = View::of(text, escape) {
-                self.find_in(&view, DEEPEST, &mut found);
-            }
-        }
+        self.known().for_each(|known| known.find(bytes, &mut found));
         found
     }
 
-    fn find_in(&self, view: &View, depth: usize, found: &mut Vec<Range<usize>>) {
-        let overlapping = self.automaton.find_overlapping_iter(&view.bytes);
-        found.extend(overlapping.map(|hit| view.origin(hit.start()..hit.end())));
-        if depth > 1 {
-            for view in Escape::ALL.into_iter().filter_map(|escape| view.further(escape)) {
-                self.find_in(&view, depth - 1, found);
-            }
-        }
+    fn known(&self) -> impl Iterator<Item = &Arc<Known>> {
+        std::iter::once(&self.own).chain(&*self.beside)
     }
 }
 

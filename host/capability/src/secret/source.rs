@@ -131,6 +131,12 @@ impl SecretSource {
         Self { vault: Some(vault), ..self }
     }
 
+    /// The same, telling `redactor` the secrets from now on.
+    #[must_use]
+    pub fn telling(&self, redactor: Redactor) -> Self {
+        Self { redactor, environment: Arc::clone(&self.environment), vault: self.vault.clone() }
+    }
+
     pub(super) const fn vault(&self) -> Option<&Arc<Vault>> {
         self.vault.as_ref()
     }

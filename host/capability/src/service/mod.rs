@@ -214,14 +214,13 @@ impl<'call> Services<'call> {
 
     async fn ask(&self, asked: ServiceCall) -> Result<ServiceAnswer, CapabilityError> {
         self.call.check_time()?;
-        let backend = self.call.backend();
-        Ok(backend.redactor().redact_service(backend.runner().service(asked).await?))
+        Ok(self.call.redactor().redact_service(self.call.backend().runner().service(asked).await?))
     }
 
     /// Ask for a change of one group: none other is asked for meanwhile, and this one is seen to its end.
     async fn change(&self, group: &GroupKey, asked: ServiceCall) -> Result<ServiceAnswer, CapabilityError> {
         self.call.check_time()?;
-        let backend = Arc::clone(self.call.backend());
+        let (backend, redactor) = (Arc::clone(self.call.backend()), self.call.redactor().clone());
         // Instances are apart: one share server that does not become ready holds up no other.
         let subject = match &group.instance {
             Some(instance) => format!("group '{}' of {instance}", group.group),
@@ -230,7 +229,7 @@ impl<'call> Services<'call> {
         let alone = backend.shared().path(&subject, self.call.deadline()).await?;
         let done = tokio::spawn(async move {
             let answer = backend.runner().service(asked).await;
-            let answer = answer.map(|answer| backend.redactor().redact_service(answer));
+            let answer = answer.map(|answer| redactor.redact_service(answer));
             drop(alone);
             answer
         });

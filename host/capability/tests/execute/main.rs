@@ -14,6 +14,8 @@ mod lab;
 #[cfg(test)]
 mod ownership;
 #[cfg(test)]
+mod reach;
+#[cfg(test)]
 mod real;
 #[cfg(test)]
 mod rights;

@@ -1,5 +1,7 @@
 use crate::lab::{Lab, at, code, denial, label, server_slots, slot, text};
 use bulkhead_capability::execute::RunError;
+use bulkhead_capability::seal::SealingKey;
+use bulkhead_capability::secret::Vault;
 use bulkhead_capability::service::{ServiceInstance, ServiceState};
 use bulkhead_capability::slot::SlotValue;
 use bulkhead_capability::testing::origin;
@@ -149,6 +151,27 @@ async fn a_service_that_ended_before_it_was_ready_tells_how() {
     assert_eq!(error.code, CapabilityCode::CommandFailed);
     let exit = error.exit.expect("an exit");
     assert_eq!((exit.exit_code, exit.stderr.as_str()), (Some(2), "no such port\n"));
+}
+
+/// What one call had written into a service's file, the service may say in another.
+#[tokio::test]
+async fn what_a_service_says_of_its_end_holds_no_password_that_the_call_brings() {
+    let lab = Lab::with(|parts| parts.secrets.vault = Some(Arc::new(Vault::new(&[7; 32])))).await;
+    let sealed = SealingKey::new(&[7; 32]).and_then(|key| key.seal("domain", "available")).expect("sealed");
+    let target =
+        CallTarget { passwords: [("domain".to_owned(), sealed)].into(), ..CallTarget::share(lab.share) };
+    let exit =
+        ServiceExit { code: Some(2), signal: None, stderr: b"ilable: available is refused\n".to_vec() };
+    let failed =
+        ServiceStatus { state: PlaceState::Failed, started_at_ms: None, adopted: false, exit: Some(exit) };
+    for (call, said) in [
+        (lab.call_of(origin("servers.teardown-server"), target), "[secret]: [secret] is refused\n"),
+        (lab.call(), "ilable: available is refused\n"),
+    ] {
+        lab.fake.answer_service(Ok(ServiceAnswer::Status(failed.clone())));
+        let status = call.services().status("server", &BACKEND).await.expect("a status");
+        assert_eq!(status.exit.expect("an exit").stderr, said);
+    }
 }
 
 #[tokio::test]

@@ -155,6 +155,8 @@ mod migration_tests;
 #[cfg(test)]
 mod replication_tests;
 #[cfg(test)]
+mod secret_tests;
+#[cfg(test)]
 mod servers_tests;
 #[cfg(test)]
 mod tests;

@@ -56,8 +56,10 @@ impl Bench {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         // Nothing of it outlives this process: the keys protect nothing.
         let ledger = Ledger::open(Arc::clone(&store), LedgerKey::new([0; 32])).await?;
-        let helper = runner(&package.manifest, &lab, scratch).await?;
-        let secrets = secrets().of_options(&package.manifest.options, &lab.options)?;
+        let (secrets, machine) = secrets();
+        let helper = runner(&package.manifest, &lab, scratch, &machine).await?;
+        let secrets = secrets.of_options(&package.manifest.options, &lab.options)?;
+        let secrets = secrets.served_from(machine.redactor());
         let locks = Arc::new(Locks::default());
         let parts = BackendParts {
             name: name.clone(),
@@ -269,10 +271,13 @@ impl Bench {
     }
 }
 
-/// Where secrets of options come from. What is kept is sealed under a key that protects nothing: it does not outlive this process.
-pub(crate) fn secrets() -> SecretSource {
+/// Where secrets of options come from, and those of the place's logins. What is kept is sealed under a key that protects nothing: it does
+/// not outlive this process.
+pub(crate) fn secrets() -> (SecretSource, SecretSource) {
     let vault = Arc::new(Vault::new(&[0; 32]));
-    SecretSource::new(Redactor::default(), config::environment()).sealed_by(vault)
+    let of_options = SecretSource::new(Redactor::default(), config::environment()).sealed_by(vault);
+    let of_logins = of_options.telling(of_options.redactor().narrowed());
+    (of_options, of_logins)
 }
 
 /// The place that the lab's file names, or the helper, for a driver that has commands; one without needs no helper on this machine.
@@ -280,9 +285,10 @@ pub(crate) async fn runner(
     manifest: &Manifest,
     lab: &Lab,
     scratch: &Path,
+    logins: &SecretSource,
 ) -> anyhow::Result<Arc<dyn CommandRunner>> {
     if let Some(far) = &lab.far {
-        let place = daemon::make_place(&far.place, &far.target, (&far.declared, &secrets()))?;
+        let place = daemon::make_place(&far.place, &far.target, (&far.declared, logins))?;
         place.wait_until_swept().await?;
         return Ok(place);
     }

@@ -54,6 +54,8 @@ pub(super) struct Bench {
     ceiling: Ceiling,
     limits: DriverLimits,
     secrets: SecretSource,
+    /// Where the place's logins come from.
+    logins: SecretSource,
     engine: Arc<Engine>,
     component: Component,
     strikes: Arc<Strikes>,
@@ -91,7 +93,8 @@ impl Bench {
         let unreviewed_programs = manifest.programs().into_iter().map(str::to_owned).collect();
         let ceiling = Ceiling { unreviewed_programs, ..Ceiling::default() };
         let runner = Arc::clone(&fake) as _;
-        Self::set_up((engine, package), lab, (runner, Some(fake), tape), (peer, ceiling)).await
+        let places = (runner, Some(fake), tape);
+        Self::set_up((engine, package), lab, places, (peer, ceiling), call::secrets()).await
     }
 
     /// On the real place that `lab` names, through the helper.
@@ -101,13 +104,14 @@ impl Bench {
         scratch: &Path,
         tape: Tape,
     ) -> anyhow::Result<Arc<Self>> {
-        let runner = call::runner(&package.manifest, &lab, scratch).await?;
+        let secrets = call::secrets();
+        let runner = call::runner(&package.manifest, &lab, scratch, &secrets.1).await?;
         let peer = match lab.peer.take() {
             Some(peer) => Some(Site { name: NAMES[1].parse()?, grant: peer.grant, options: peer.options }),
             None => None,
         };
         let ceiling = lab.ceiling.clone();
-        Self::set_up((engine, package), lab, (runner, None, tape), (peer, ceiling)).await
+        Self::set_up((engine, package), lab, (runner, None, tape), (peer, ceiling), secrets).await
     }
 
     async fn set_up(
@@ -115,6 +119,7 @@ impl Bench {
         lab: Lab,
         (runner, fake, tape): (Arc<dyn CommandRunner>, Option<Arc<FakePlace>>, Tape),
         (peer, ceiling): (Option<Site>, Ceiling),
+        (secrets, logins): (SecretSource, SecretSource),
     ) -> anyhow::Result<Arc<Self>> {
         let here = Site { name: NAMES[0].parse()?, grant: lab.grant, options: lab.options };
         let mut sites = vec![here];
@@ -144,7 +149,8 @@ impl Bench {
             limits: lab.limits,
             engine,
             component,
-            secrets: call::secrets(),
+            secrets,
+            logins,
             strikes: Arc::new(Strikes { faults: Faults::default(), tape }),
             generations: Mutex::default(),
         };
@@ -157,6 +163,7 @@ impl Bench {
         let locks = Arc::new(Locks::default());
         let mut made: Vec<Arc<dyn Driver>> = Vec::new();
         for site in &self.sites {
+            let secrets = self.secrets.of_options(&self.manifest.options, &site.options)?;
             let parts = BackendParts {
                 name: site.name.clone(),
                 generation: GenerationNumber(1),
@@ -164,7 +171,7 @@ impl Bench {
                 grant: site.grant.clone(),
                 ceiling: self.ceiling.clone(),
                 options: site.options.clone(),
-                secrets: self.secrets.of_options(&self.manifest.options, &site.options)?,
+                secrets: secrets.served_from(self.logins.redactor()),
                 limits: self.limits.clone(),
                 store: Arc::clone(&self.store),
                 ledger: self.ledger.clone(),
