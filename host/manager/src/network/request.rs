@@ -3,6 +3,7 @@
 use crate::error::ManagerError;
 use crate::request::{check_metadata, check_text};
 use bulkhead_model::network::SecurityServiceType;
+use bulkhead_model::secret::SHORTEST_BYTES;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -90,11 +91,16 @@ impl Password {
     }
 
     fn check(&self) -> Result<(), ManagerError> {
-        let letters = self.0.chars().count();
-        if (1..=255).contains(&letters) && !self.0.contains(['\0', '\n', '\r']) {
+        if self.0.len() < SHORTEST_BYTES {
+            let reason = format!(
+                "at least {SHORTEST_BYTES} bytes: a shorter one could not be told from ordinary words and kept out of logs"
+            );
+            return Err(ManagerError::invalid("password", reason));
+        }
+        if self.0.chars().count() <= 255 && !self.0.contains(['\0', '\n', '\r']) {
             return Ok(());
         }
-        Err(ManagerError::invalid("password", "1 to 255 letters without line breaks"))
+        Err(ManagerError::invalid("password", "at most 255 letters without line breaks"))
     }
 }
 

@@ -216,6 +216,33 @@ async fn a_password_is_sealed_in_the_store_and_opens_with_the_hosts_key_alone() 
     assert_eq!((&changed.password, changed.secret_name()), (&None, None));
 }
 
+/// A driver could not be handed a shorter one: it would be taken out of ordinary words.
+#[tokio::test]
+async fn a_password_of_fewer_than_six_bytes_is_refused_with_the_least_and_changes_nothing() {
+    let house = House::new().await;
+    house.manager.seal_with(SealingKey::new(&[3; 32]).expect("a key"));
+    let with_password =
+        |text: &str| NewSecurityService { password: Some(Password::new(text.to_owned())), ..ldap("own") };
+    for (text, is_taken) in [("", false), ("a", false), ("12345", false), ("123456", true), ("äää", true)]
+    {
+        let made = house.manager.create_security_service(&tenant(), with_password(text)).await;
+        match made {
+            Err(error) if !is_taken => {
+                let told = error.to_string();
+                assert!(told.contains("password") && told.contains("at least 6 bytes"), "{told}");
+            }
+            other => assert!(is_taken && other.is_ok(), "{text}"),
+        }
+    }
+    let made = service(&house, with_password("long enough")).await;
+    let shorter = Some(Some(Password::new("short".to_owned())));
+    let update = SecurityServiceUpdate { password: shorter, ..SecurityServiceUpdate::default() };
+    let changed = house.manager.update_security_service(&tenant(), made.id, update).await;
+    assert_eq!(code(changed), "invalid");
+    let kept = house.manager.show_security_service(&Scope::Everything, made.id).expect("there");
+    assert_eq!(kept.password, made.password);
+}
+
 /// What is kept of a request to recognize its repetition does not tell one password from another.
 #[tokio::test]
 async fn a_repeated_request_is_recognized_without_its_password() {
@@ -226,8 +253,10 @@ async fn a_repeated_request_is_recognized_without_its_password() {
         password: Some(Password::new(password.to_owned())),
         ..ldap("again")
     };
-    let first = house.manager.create_security_service(&context, with_password("one")).await.expect("made");
-    let again = house.manager.create_security_service(&context, with_password("other")).await.expect("found");
+    let first =
+        house.manager.create_security_service(&context, with_password("one password")).await.expect("made");
+    let again =
+        house.manager.create_security_service(&context, with_password("another")).await.expect("found");
     assert_eq!(first.id, again.id);
 }
 
