@@ -90,6 +90,7 @@ impl NewServer {
                 share_network: plan.share_network,
                 backend_details: BTreeMap::new(),
                 addresses,
+                passwords: BTreeMap::new(),
             },
             network: ServerNetwork {
                 server_id: plan.id,

@@ -9,7 +9,7 @@
 //! ```
 
 use crate::id::{BackendName, ProjectId, ShareNetworkId, ShareNetworkSubnetId, ShareServerId, ShareTypeId};
-use crate::network::{NetworkAllocation, SecurityService};
+use crate::network::{NetworkAllocation, SealedText, SecurityService};
 use crate::share::ShareForDriver;
 use crate::share_group::{ShareGroupForDriver, ShareGroupSnapshotForDriver};
 use crate::snapshot::SnapshotForDriver;
@@ -140,6 +140,7 @@ impl ShareServer {
             share_network: self.share_network,
             backend_details: self.backend_details.clone(),
             addresses: self.network_allocations.iter().map(|one| one.ip_address).collect(),
+            passwords: SecurityService::passwords_of(&self.security_services).collect(),
         }
     }
 }
@@ -170,6 +171,9 @@ pub struct ServerForDriver {
     pub backend_details: BTreeMap<String, String>,
     /// Its addresses: those that export locations of its shares may name beside granted ones. Not handed to the driver with each call.
     pub addresses: BTreeSet<IpAddr>,
+    /// The passwords of the security services it was set up with, sealed, by the names that drivers refer to them by. Not handed to the
+    /// driver: what its services say is cleaned of them.
+    pub passwords: BTreeMap<String, SealedText>,
 }
 
 /// What a driver says of a server it made or took over: the WIT record `server-outcome`.
@@ -256,6 +260,7 @@ mod tests {
             share_network: ShareNetworkId::random(),
             backend_details: BTreeMap::new(),
             addresses: BTreeSet::new(),
+            passwords: BTreeMap::new(),
         }
     }
 

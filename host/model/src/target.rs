@@ -125,6 +125,9 @@ pub struct CallTarget {
     pub servers: Vec<ShareServerId>,
     /// The passwords of the security services that this call brings, sealed, by the name that each is referred to and sealed by.
     pub passwords: BTreeMap<String, SealedText>,
+    /// The passwords that each of the servers was set up with, as [`CallTarget::passwords`], where this call does not bring them: nobody
+    /// refers to them, and what that server's services say is cleaned of them.
+    pub service_passwords: BTreeMap<ShareServerId, BTreeMap<String, SealedText>>,
     /// Which of the servers each share lives on; nothing of those that live on none.
     pub hosts: BTreeMap<ShareInstanceId, ShareServerId>,
 }
@@ -156,8 +159,7 @@ impl CallTarget {
     /// The same call, which brings these security services.
     #[must_use]
     pub fn with_security_services(mut self, services: &[SecurityService]) -> Self {
-        let password = |service: &SecurityService| Some((service.secret_name()?, service.password.clone()?));
-        self.passwords.extend(services.iter().filter_map(password));
+        self.passwords.extend(SecurityService::passwords_of(services));
         self
     }
 

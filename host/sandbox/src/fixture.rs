@@ -452,6 +452,7 @@ pub(crate) fn server() -> ServerForDriver {
         share_network: ShareNetworkId::random(),
         backend_details: BTreeMap::from([("vlan".to_owned(), "7".to_owned())]),
         addresses: BTreeSet::from([IpAddr::from([198, 18, first, last])]),
+        passwords: BTreeMap::new(),
     }
 }
 

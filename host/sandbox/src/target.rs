@@ -3,6 +3,7 @@
 use bulkhead_model::access::{AccessLevel, AccessRule, AccessUpdate};
 use bulkhead_model::id::{ShareInstanceId, ShareServerId};
 use bulkhead_model::migration::ShareMigration;
+use bulkhead_model::network::SealedText;
 use bulkhead_model::replica::{
     Promotion, Replica, ReplicaRemoval, ReplicaSnapshot, ReplicaView, ReplicatedReversion, ReplicatedSnapshot,
 };
@@ -17,7 +18,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// One share, and the server it lives on.
 pub(crate) fn share(share: &ShareForDriver) -> CallTarget {
-    CallTarget { servers: servers([share]), hosts: hosts([share]), ..CallTarget::share(share.id) }
+    CallTarget {
+        servers: servers([share]),
+        hosts: hosts([share]),
+        service_passwords: service_passwords([share]),
+        ..CallTarget::share(share.id)
+    }
 }
 
 /// A batch of shares: none of them is the subject, each is named by the guest.
@@ -26,6 +32,7 @@ pub(crate) fn shares(shares: &[ShareForDriver]) -> CallTarget {
         shares: shares.iter().map(|share| share.id).collect(),
         servers: servers(shares),
         hosts: hosts(shares),
+        service_passwords: service_passwords(shares),
         ..CallTarget::default()
     }
 }
@@ -40,6 +47,7 @@ pub(crate) fn snapshot(snapshot: &SnapshotForDriver) -> CallTarget {
     CallTarget {
         servers: servers([&snapshot.share]),
         hosts: hosts([&snapshot.share]),
+        service_passwords: service_passwords([&snapshot.share]),
         ..CallTarget::snapshot(snapshot.id, snapshot.share.id)
     }
 }
@@ -55,6 +63,15 @@ fn hosts<'a>(
     shares: impl IntoIterator<Item = &'a ShareForDriver>,
 ) -> BTreeMap<ShareInstanceId, ShareServerId> {
     shares.into_iter().filter_map(|share| Some((share.id, share.server.as_ref()?.id))).collect()
+}
+
+/// What the services of each of these shares' servers may say, and nobody is told.
+fn service_passwords<'a>(
+    shares: impl IntoIterator<Item = &'a ShareForDriver>,
+) -> BTreeMap<ShareServerId, BTreeMap<String, SealedText>> {
+    let servers = shares.into_iter().filter_map(|share| share.server.as_ref());
+    let with_any = servers.filter(|server| !server.passwords.is_empty());
+    with_any.map(|server| (server.id, server.passwords.clone())).collect()
 }
 
 /// A share, and the servers that it may go to.
@@ -83,6 +100,7 @@ pub(crate) fn server_with(
         servers: vec![server.id],
         whole_server: Some(server.id),
         hosts: hosts(shares),
+        service_passwords: service_passwords(shares),
         ..CallTarget::default()
     }
 }
@@ -165,6 +183,7 @@ pub(crate) fn replicated_snapshot(
         replicas: ids(&snapshot.replicas),
         servers: servers(snapshot.replicas.iter().map(|replica| &replica.share)),
         hosts: hosts(snapshot.replicas.iter().map(|replica| &replica.share)),
+        service_passwords: service_passwords(snapshot.replicas.iter().map(|replica| &replica.share)),
         ..CallTarget::default()
     }
 }
@@ -188,6 +207,7 @@ pub(crate) fn migration(migration: &ShareMigration) -> CallTarget {
         replicas: vec![migration.source.id, migration.destination.id],
         servers: servers([&migration.source, &migration.destination]),
         hosts: hosts([&migration.source, &migration.destination]),
+        service_passwords: service_passwords([&migration.source, &migration.destination]),
         ..CallTarget::share(migration.source.id)
     }
 }
@@ -199,6 +219,7 @@ pub(crate) fn group(group: &ShareGroupForDriver) -> CallTarget {
         group: Some(group.id),
         servers: server_of(group),
         hosts: hosts(&group.shares),
+        service_passwords: service_passwords(&group.shares),
         ..CallTarget::default()
     }
 }
@@ -210,6 +231,7 @@ pub(crate) fn group_from_snapshot(group: &ShareGroupForDriver, sources: &[GroupS
         group: Some(group.id),
         servers: server_of(group),
         hosts: hosts(sources.iter().map(|source| &source.share)),
+        service_passwords: service_passwords(sources.iter().map(|source| &source.share)),
         sources: sources.iter().map(|source| (source.share.id, instance(&source.member))).collect(),
         ..CallTarget::default()
     }
@@ -222,6 +244,7 @@ pub(crate) fn group_snapshot(snapshot: &ShareGroupSnapshotForDriver) -> CallTarg
         group: Some(snapshot.group.id),
         servers: server_of(&snapshot.group),
         hosts: hosts(snapshot.members.iter().map(|member| &member.share)),
+        service_passwords: service_passwords(snapshot.members.iter().map(|member| &member.share)),
         ..CallTarget::default()
     }
 }
@@ -240,6 +263,7 @@ fn of_replica<'a>(
         replicas: ids(all),
         servers: servers(all.iter().map(|replica| &replica.share)),
         hosts: hosts(all.iter().map(|replica| &replica.share)),
+        service_passwords: service_passwords(all.iter().map(|replica| &replica.share)),
         ..CallTarget::share(subject.share.id)
     }
 }
@@ -281,6 +305,18 @@ mod tests {
         assert_eq!(target.subject(), Some(Resource::Share(new.id)));
         assert_eq!(target.names(None).map(|names| names.source_snapshot), Ok(Some(snapshot.id)));
         assert!(target.names(Some(Resource::Snapshot(snapshot.id))).is_err(), "read only");
+    }
+
+    #[test]
+    fn the_passwords_of_a_shares_server_come_with_it_and_nobody_refers_to_them() {
+        let passwords = BTreeMap::from([("domain".to_owned(), SealedText::new("sealed".to_owned()))]);
+        let server = ServerForDriver { passwords: passwords.clone(), ..fixture::server() };
+        let expected = BTreeMap::from([(server.id, passwords)]);
+        let on_server = ShareForDriver { server: Some(server), ..fixture::share() };
+        let of_many = shares(&[on_server.clone(), fixture::share()]);
+        for target in [share(&on_server), of_many] {
+            assert_eq!((target.service_passwords, target.passwords), (expected.clone(), BTreeMap::new()));
+        }
     }
 
     #[test]

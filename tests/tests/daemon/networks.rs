@@ -179,6 +179,13 @@ async fn a_password_is_neither_shown_nor_found_in_what_the_daemon_writes() {
     let tenant = daemon.tenant();
     let service = service(&tenant).await;
     let at = format!("/v2/security-services/{service}");
+    // One that no driver could be handed is no password.
+    let short = json!({ "security_service": { "type": "ldap", "password": "short" } });
+    let (status, told) = refusal(&tenant, "POST", "/v2/security-services", Some(&short)).await;
+    assert!(
+        status == 400 && told.contains("at least 6 bytes") && !told.contains("short\""),
+        "{status}: {told}"
+    );
     // What was shown, written back, is no new password.
     let asked = json!({ "security_service": { "password": "***", "name": "renamed" } });
     let changed = tenant.send("PUT", &at, Some(&asked)).await.expect("changed").body;

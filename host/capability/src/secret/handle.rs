@@ -5,6 +5,7 @@
 //! backend, or made up, is denied.
 
 use super::hold::{Held, Purpose};
+use super::redactor::{Redactor, Secret};
 use super::vault::VaultError;
 use crate::call::Call;
 use crate::number::unusable;
@@ -12,6 +13,7 @@ use crate::record::Deed;
 use crate::slot::{Slot, SlotValue};
 use bulkhead_model::ability::Capability;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
+use bulkhead_model::id::ShareServerId;
 use bulkhead_model::key;
 use bulkhead_model::manifest::{SecretAlphabet, SecretDeclaration};
 use bulkhead_model::secret::SealedSecret;
@@ -195,6 +197,21 @@ impl<'call> Secrets<'call> {
         for reference in self.call.target().passwords.keys() {
             drop(self.at_hand(reference));
         }
+    }
+
+    /// Who also takes out the passwords that the share server `instance` was set up with: its services may say them in calls that do not
+    /// bring them. It knows them as long as they are held.
+    pub(crate) fn redactor_of_server(&self, instance: Option<&str>) -> (Redactor, Vec<Secret>) {
+        let redactor = self.call.redactor().for_call();
+        let is_meant = |server: &ShareServerId| Some(server.to_string().as_str()) == instance;
+        let of_server = self.call.target().service_passwords.iter().find(|(server, _)| is_meant(server));
+        let passwords = of_server.into_iter().flat_map(|(_, passwords)| passwords);
+        // One that does not open cannot have been handed to anybody either.
+        let open = |(name, sealed): (&String, _)| {
+            self.call.backend().vault().ok()?.open_text(name, sealed, &redactor).ok()
+        };
+        let held = passwords.filter_map(open).collect();
+        (redactor, held)
     }
 
     /// Take out of the store what is kept under the references that slots are filled with.

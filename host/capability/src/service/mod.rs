@@ -127,8 +127,8 @@ impl<'call> Services<'call> {
     ) -> Result<ServiceStatus, CapabilityError> {
         let work = async {
             let (group, service) = policy::allow(self.call, name, instance)?;
-            let status = ServiceCall::Status { group: group.key, service: service.name.clone() };
-            status_of(self.ask(status).await?)
+            let status = ServiceCall::Status { group: group.key.clone(), service: service.name.clone() };
+            status_of(self.ask(&group.key, status).await?)
         };
         self.call.recorded(deed("service.status", name), work).await
     }
@@ -205,22 +205,27 @@ impl<'call> Services<'call> {
         let order = policy::start_order(self.call.backend(), service).unwrap_or_default();
         for service in order {
             let status = ServiceCall::Status { group: group.clone(), service: service.name.clone() };
-            if let Ok(ServiceAnswer::Status(PlaceStatus { exit: Some(exit), .. })) = self.ask(status).await {
+            if let Ok(ServiceAnswer::Status(PlaceStatus { exit: Some(exit), .. })) =
+                self.ask(group, status).await
+            {
                 return exit_of(exit);
             }
         }
         CommandExit { exit_code: None, signal: None, stdout: Vec::new(), stderr: String::new() }
     }
 
-    async fn ask(&self, asked: ServiceCall) -> Result<ServiceAnswer, CapabilityError> {
+    async fn ask(&self, group: &GroupKey, asked: ServiceCall) -> Result<ServiceAnswer, CapabilityError> {
         self.call.check_time()?;
-        Ok(self.call.redactor().redact_service(self.call.backend().runner().service(asked).await?))
+        let answer = self.call.backend().runner().service(asked).await?;
+        let (redactor, _held) = self.call.secrets().redactor_of_server(group.instance.as_deref());
+        Ok(redactor.redact_service(answer))
     }
 
     /// Ask for a change of one group: none other is asked for meanwhile, and this one is seen to its end.
     async fn change(&self, group: &GroupKey, asked: ServiceCall) -> Result<ServiceAnswer, CapabilityError> {
         self.call.check_time()?;
-        let (backend, redactor) = (Arc::clone(self.call.backend()), self.call.redactor().clone());
+        let backend = Arc::clone(self.call.backend());
+        let (redactor, held) = self.call.secrets().redactor_of_server(group.instance.as_deref());
         // Instances are apart: one share server that does not become ready holds up no other.
         let subject = match &group.instance {
             Some(instance) => format!("group '{}' of {instance}", group.group),
@@ -230,7 +235,7 @@ impl<'call> Services<'call> {
         let done = tokio::spawn(async move {
             let answer = backend.runner().service(asked).await;
             let answer = answer.map(|answer| redactor.redact_service(answer));
-            drop(alone);
+            drop((alone, held));
             answer
         });
         let answer = done.await.unwrap_or_else(|error| {

@@ -4,10 +4,14 @@ use crate::lab::{Lab, at_of, code, denial, label, pool_of};
 use bulkhead_capability::backend::{Backend, BackendParts, GrantError};
 use bulkhead_capability::call::Call;
 use bulkhead_capability::network_allocation::{AddressRequest, Purpose, SubnetChoice};
+use bulkhead_capability::seal::SealingKey;
+use bulkhead_capability::secret::Vault;
 use bulkhead_capability::service::ServiceInstance;
 use bulkhead_capability::slot::Slot;
 use bulkhead_capability::testing::{origin, subnet};
-use bulkhead_helper::protocol::{ServiceCall, StartServices};
+use bulkhead_helper::protocol::{
+    ServiceAnswer, ServiceCall, ServiceExit, ServiceState, ServiceStatus, StartServices,
+};
 use bulkhead_model::call::CallReason;
 use bulkhead_model::effect::EffectOutcome;
 use bulkhead_model::error::CapabilityCode;
@@ -213,6 +217,38 @@ async fn a_call_about_many_tenants_shows_no_server_what_lives_on_another() {
     call.dbus().call("tell", &of(here), &file(lab.share)).await.expect("told where it lives");
     let told = denial(call.dbus().call("tell", &of(there), &file(lab.share)).await);
     assert!(told.contains("does not live"), "{told}");
+}
+
+/// What was written into a service's file when its server was set up, the service may say whenever it ends.
+#[tokio::test]
+async fn what_a_servers_service_says_is_cleaned_of_the_passwords_that_server_was_set_up_with() {
+    let lab = Lab::with(|parts| {
+        change(parts, plugged());
+        parts.secrets.vault = Some(Arc::new(Vault::new(&[7; 32])));
+    })
+    .await;
+    let (here, there) = (server(&lab).await, server(&lab).await);
+    let sealed = |text| SealingKey::new(&[7; 32]).and_then(|key| key.seal("domain", text)).expect("sealed");
+    let passwords = |text| BTreeMap::from([("domain".to_owned(), sealed(text))]);
+    let target = CallTarget {
+        servers: vec![here, there],
+        service_passwords: [(here, passwords("available")), (there, passwords("another"))].into(),
+        ..CallTarget::share(lab.share)
+    };
+    let call = lab.call_of(origin("shares.ensure-shares"), target);
+    for (server, wanted) in [(here, "[secret], another"), (there, "available, [secret]")] {
+        let exit = ServiceExit { code: Some(1), signal: None, stderr: b"available, another".to_vec() };
+        lab.fake.answer_service(Ok(ServiceAnswer::Status(ServiceStatus {
+            state: ServiceState::Failed,
+            started_at_ms: None,
+            adopted: false,
+            exit: Some(exit),
+        })));
+        let status = call.services().status("tenant-bus", &of(server)).await.expect("a status");
+        assert_eq!(status.exit.expect("an exit").stderr, wanted, "of this server, and of no other");
+    }
+    let denied = code(call.secrets().is_set("domain").await);
+    assert_eq!(denied, CapabilityCode::Denied, "nobody refers to them");
 }
 
 #[tokio::test]

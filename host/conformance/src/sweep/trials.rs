@@ -118,7 +118,7 @@ enum Call {
     Access(ShareForDriver, AccessUpdate, AccessRule),
     CreateSnapshot(SnapshotForDriver),
     DeleteSnapshot(SnapshotForDriver),
-    Clone(ShareForDriver, SnapshotForDriver),
+    Clone(ShareForDriver, Box<SnapshotForDriver>),
     Revert(SnapshotForDriver),
     Extend(ShareForDriver, Gibibytes),
     Shrink(ShareForDriver, Gibibytes),
@@ -299,7 +299,7 @@ async fn clone(stage: &Stage) -> Prepared {
     let source = written_snapshot(stage).await?;
     let share = copies::new_clone(stage, &source);
     stage.will_make(Made::Share(share.clone()));
-    Ok(Box::new(Call::Clone(share, source)))
+    Ok(Box::new(Call::Clone(share, Box::new(source))))
 }
 
 async fn revert(stage: &Stage) -> Prepared {

@@ -83,6 +83,11 @@ impl SecurityService {
         self.password.as_ref().map(|_| Self::secret_name_of(self.id))
     }
 
+    /// The passwords of those that have one, sealed, by the names that drivers refer to them by.
+    pub fn passwords_of(services: &[Self]) -> impl Iterator<Item = (String, SealedText)> {
+        services.iter().filter_map(|service| Some((service.secret_name()?, service.password.clone()?)))
+    }
+
     /// The name of the password of a security service, which is also what it is sealed for.
     #[must_use]
     pub fn secret_name_of(id: SecurityServiceId) -> String {

@@ -59,6 +59,7 @@ impl Lab {
             share_network: plan.share_network,
             backend_details: BTreeMap::new(),
             addresses: BTreeSet::new(),
+            passwords: BTreeMap::new(),
         };
         (server, ManagedServer { identifier, driver_options: BTreeMap::new() })
     }
