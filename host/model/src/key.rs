@@ -13,6 +13,8 @@ pub const COUNTER: &str = "counter";
 pub const LOCK: &str = "lock";
 /// Addresses of share servers: `address/…`. Kept by `capability`.
 pub const ADDRESS: &str = "address";
+/// Groups of services that were started and not taken down: `group/<backend>/<share server, or '-'>/<group>`. Kept by `capability`.
+pub const GROUP: &str = "group";
 /// Command templates with `repeat = "once"` that an operation has begun: `begun/<backend>/<operation>/<template>/<slots>`. Kept by
 /// `capability`, taken away by `manager` once the operation can no longer be repeated.
 pub const BEGUN: &str = "begun";

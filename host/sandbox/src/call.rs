@@ -20,7 +20,7 @@ use bulkhead_capability::call::Call;
 use bulkhead_capability::secret::{HeldSecrets, Redactor};
 use bulkhead_model::call::{CallKind, CallOrigin, CallReason};
 use bulkhead_model::error::CallError;
-use bulkhead_model::id::CallId;
+use bulkhead_model::id::{CallId, ShareServerId};
 use bulkhead_model::target::CallTarget;
 use futures::FutureExt as _;
 use std::any::Any;
@@ -33,6 +33,8 @@ use wasmtime::component::ComponentExportIndex;
 
 /// The function that the ledger names for what the host forgets by itself.
 const LET_GO: &str = "host.let-go";
+/// The function that the ledger names for what the host ends by itself.
+const END_SERVER: &str = "host.end-server";
 
 /// What all calls of one generation share.
 #[derive(Debug)]
@@ -64,15 +66,35 @@ impl Caller {
 
     /// Forget what the host keeps of the subject of `target`, recorded as a call of its own that runs no guest.
     pub(crate) async fn let_go(&self, reason: &CallReason, target: CallTarget) -> Result<(), CallError> {
-        let origin = self.origin(reason, LET_GO);
-        let deadline = Instant::now() + self.backend.limits().deadline(CallKind::Change);
-        let call = self.backend.begin(origin, target, deadline, reason.earlier_attempts);
+        let call = self.begin_of_host((reason, LET_GO), target);
         let done = call.redactor().during(call.let_go()).await;
         let flushed = call.end();
         done.map_err(|error| CallError::Host {
             reason: format!("what was let go cannot be forgotten: {error}"),
         })?;
         flushed.map_err(|error| unrecorded(&error))
+    }
+
+    /// End what runs of a share server beside its calls, recorded as a call of its own that runs no guest.
+    pub(crate) async fn end_server(
+        &self,
+        reason: &CallReason,
+        server: ShareServerId,
+    ) -> Result<(), CallError> {
+        let call = self.begin_of_host((reason, END_SERVER), CallTarget::server(server));
+        let done = call.end_server().await;
+        let flushed = call.end();
+        done.map_err(|error| CallError::Host {
+            reason: format!(
+                "what runs of share server {server} cannot be ended, so its addresses are kept: {error}"
+            ),
+        })?;
+        flushed.map_err(|error| unrecorded(&error))
+    }
+
+    fn begin_of_host(&self, (reason, function): (&CallReason, &str), target: CallTarget) -> Call {
+        let deadline = Instant::now() + self.backend.limits().deadline(CallKind::Change);
+        self.backend.begin(self.origin(reason, function), target, deadline, reason.earlier_attempts)
     }
 
     pub(crate) fn span(&self, origin: &CallOrigin, function: &'static str) -> tracing::Span {

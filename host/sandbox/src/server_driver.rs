@@ -5,6 +5,7 @@ use bulkhead_capability::network_allocation::NetworkProvider;
 use bulkhead_model::ability::Ability;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::CallError;
+use bulkhead_model::id::ShareServerId;
 use bulkhead_model::network::{NetworkAllocation, SecurityService, ServerNetwork, SubnetMetadataUpdate};
 use bulkhead_model::server_update::{
     AllocationChange, AllocationOutcome, RulesOfShares, ServiceChange, SubnetAddition,
@@ -67,6 +68,14 @@ pub trait ServerDriver {
         _services: &[SecurityService],
     ) -> Result<(), CallError> {
         Err(CallError::NotExported { interface: Ability::ShareServers.interface() })
+    }
+
+    /// End the services and jobs that the host runs for a server, whatever its driver has left of them: called once the server is torn down,
+    /// before its addresses go back. No call of the driver.
+    ///
+    /// Idempotent. Fails if something could not be ended; the rest is ended nevertheless.
+    async fn end_server(&self, _reason: &CallReason, _server: ShareServerId) -> Result<(), CallError> {
+        Ok(())
     }
 
     /// `share-servers.before-release`: after [`ServerDriver::teardown_server`]. Nothing to do for a driver without a function of its own.

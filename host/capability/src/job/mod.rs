@@ -125,6 +125,39 @@ impl<'call> Jobs<'call> {
         self.call.recorded(deed("job.forget", name, key), work).await
     }
 
+    /// End and forget all jobs of the call's subject, whatever the manifest says of them by now. For the host; idempotent. Answers how many
+    /// there were: none where the backend may have no jobs.
+    ///
+    /// All are tried; fails with the first that could not be ended.
+    pub(crate) async fn end_all(&self) -> Result<usize, CapabilityError> {
+        let backend = self.call.backend();
+        if !backend.allows(Capability::Job) {
+            return Ok(0);
+        }
+        let (name, subject) = (backend.name().as_str().to_owned(), self.subject()?.to_string());
+        let entries = match self.ask(JobCall::Entries { backend: name, subject }).await {
+            Ok(JobAnswer::Entries(entries)) => entries,
+            Ok(JobAnswer::State(_) | JobAnswer::Done) => return Err(nothing_told()),
+            Err(error) if error.code == CapabilityCode::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let count = entries.len();
+        let mut outcome = Ok(count);
+        for entry in entries {
+            if let Err(error) = self.end(entry.key).await {
+                outcome = outcome.and(Err(error));
+            }
+        }
+        outcome
+    }
+
+    async fn end(&self, key: JobKey) -> Result<(), CapabilityError> {
+        let alone = self.alone(&key).await?;
+        done_or_absent(self.change(JobCall::Cancel(key.clone()), alone).await)?;
+        let alone = self.alone(&key).await?;
+        done_or_absent(self.change(JobCall::Forget(key), alone).await)
+    }
+
     async fn prepare(&self, name: &str, key: &str, slots: &[Slot]) -> Result<Start<'call>, CapabilityError> {
         let key = self.key(name, key)?;
         let template = self.template(name)?;

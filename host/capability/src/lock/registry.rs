@@ -5,8 +5,9 @@ use super::MOST_HELD;
 use crate::config::PeerOptions;
 use crate::http::HttpShared;
 use bulkhead_helper::files::Identity;
+use bulkhead_helper::protocol::GroupKey;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
-use bulkhead_model::id::{BackendName, Label};
+use bulkhead_model::id::{BackendName, Label, ShareServerId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OnceCell, OwnedMutexGuard, Semaphore};
@@ -129,6 +130,29 @@ impl BackendLocks {
     /// The lock that drivers know by this name.
     pub(crate) fn named(&self, name: &str) -> NamedLock {
         entry(&self.named, name)
+    }
+
+    /// The host's own lock on a group: one change of it at a time. Instances are apart: one share server that does not become ready holds up
+    /// no other. Fails with `timed-out` at `until`.
+    pub(crate) async fn group(
+        &self,
+        group: &GroupKey,
+        until: Instant,
+    ) -> Result<OwnedMutexGuard<()>, CapabilityError> {
+        let subject = match &group.instance {
+            Some(instance) => format!("group '{}' of {instance}", group.group),
+            None => format!("group '{}'", group.group),
+        };
+        self.path(&subject, until).await
+    }
+
+    /// The host's own lock on what a server's addresses are used for. Fails with `timed-out` at `until`.
+    pub(crate) async fn addresses_of(
+        &self,
+        server: ShareServerId,
+        until: Instant,
+    ) -> Result<OwnedMutexGuard<()>, CapabilityError> {
+        self.path(&format!("what share server {server} has addresses for"), until).await
     }
 
     /// The host's own lock on a path, so that a path is changed by one call at a time. Fails with `timed-out` at `until`.

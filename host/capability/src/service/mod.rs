@@ -7,14 +7,17 @@
 //! A group is the backend's, or there is one of each share server: a call reaches those of the servers that it is about, and shows them
 //! only what lives there. A group with a network of its own gets the addresses that the host keeps for its server (`network`).
 //!
-//! Services belong to the backend: nothing of them ends with a call, and nothing about them is remembered here. Every question goes to the
+//! Services belong to the backend: nothing of them ends with a call, and how they are is remembered nowhere here. Every question goes to the
 //! place, so that a helper that was lost, or one that adopted them, changes nothing. What changes a group is done one after the other, to
 //! its end even if the call is dropped. A failure is the place's refusal, with the exit of a service that ended.
+//!
+//! That a group was started is recorded (`standing`), so that the host takes down (`retire`) what no manifest names any more.
 
 mod bind;
 mod network;
 mod policy;
 mod retire;
+pub(crate) mod standing;
 
 pub(crate) use policy::{allow_group, allow_instance, as_text, undeclared};
 
@@ -25,7 +28,7 @@ use crate::record::Deed;
 use crate::slot::{Path, Slot};
 use bulkhead_helper::protocol::{
     GroupKey, ServiceAnswer, ServiceCall, ServiceExit, ServiceState as PlaceState,
-    ServiceStatus as PlaceStatus,
+    ServiceStatus as PlaceStatus, StartServices,
 };
 use bulkhead_model::ability::Capability;
 use bulkhead_model::effect::EffectOutcome;
@@ -33,7 +36,9 @@ use bulkhead_model::error::{CapabilityCode, CapabilityError, CommandExit};
 use bulkhead_model::manifest::ServiceTemplate;
 use bulkhead_model::target::Resource;
 use bulkhead_model::text::GuestText;
+use policy::AllowedGroup;
 use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
 
 /// The longest name in a ledger's record, in bytes.
 const SHOWN: usize = 128;
@@ -98,16 +103,16 @@ impl<'call> Services<'call> {
         let deed = deed("service.start", name);
         let allowed = policy::allow(call, name, instance);
         let request = match &allowed {
-            Ok((group, service)) => policy::start_request(call, (group, service), slots).await,
+            Ok((group, service)) => self.prepare((group, service), slots).await,
             Err(error) => Err(error.clone()),
         };
-        if let Ok((_, detail)) = &request {
-            call.record(&deed, EffectOutcome::Begun, detail).await?;
+        if let Ok(prepared) = &request {
+            call.record(&deed, EffectOutcome::Begun, &prepared.detail).await?;
         }
         let work = async {
             let (group, service) = allowed?;
-            let (request, detail) = request?;
-            match self.change(&group.key, ServiceCall::Start(request)).await {
+            let Prepared { request, detail, alone } = request?;
+            match self.change_alone(ServiceCall::Start(request), alone).await {
                 Ok(answer) => Ok((status_of(answer)?, detail)),
                 Err(error) if error.code == CapabilityCode::CommandFailed => {
                     let exit = Some(self.exit(&group.key, service).await);
@@ -200,6 +205,28 @@ impl<'call> Services<'call> {
         self.call.recorded_with_detail(deed_of_bind("service.unbind", group, bind), work).await
     }
 
+    /// What starts `service`: its group is this call's from now on, and recorded as one that runs.
+    async fn prepare(
+        &self,
+        (group, service): (&AllowedGroup<'_>, &ServiceTemplate),
+        slots: &[Slot],
+    ) -> Result<Prepared, CapabilityError> {
+        let call = self.call;
+        let (mut request, mut detail) = policy::start_request(call, (group, service), slots).await?;
+        let alone = self.alone(&group.key).await?;
+        // No address of the server goes back between the look at them and the record that the group has them.
+        let _addresses_stay = match group.server {
+            Some(server) => Some(call.backend().shared().addresses_of(server, call.deadline()).await?),
+            None => None,
+        };
+        request.interfaces = network::interfaces(call, group).await?;
+        for interface in &request.interfaces {
+            detail = format!("{detail}; {}", network::described(interface));
+        }
+        standing::begin(call.backend().store(), &group.key, &request.interfaces).await?;
+        Ok(Prepared { request, detail, alone })
+    }
+
     /// How the service ended, or the first of those it comes after that did, where the place still knows.
     async fn exit(&self, group: &GroupKey, service: &ServiceTemplate) -> CommandExit {
         let order = policy::start_order(self.call.backend(), service).unwrap_or_default();
@@ -221,29 +248,44 @@ impl<'call> Services<'call> {
         Ok(redactor.redact_service(answer))
     }
 
+    /// Wait until nobody else changes this group.
+    async fn alone(&self, group: &GroupKey) -> Result<OwnedMutexGuard<()>, CapabilityError> {
+        self.call.backend().shared().group(group, self.call.deadline()).await
+    }
+
     /// Ask for a change of one group: none other is asked for meanwhile, and this one is seen to its end.
     async fn change(&self, group: &GroupKey, asked: ServiceCall) -> Result<ServiceAnswer, CapabilityError> {
         self.call.check_time()?;
+        let alone = self.alone(group).await?;
+        self.change_alone(group, asked, alone).await
+    }
+
+    async fn change_alone(
+        &self,
+        group: &GroupKey,
+        asked: ServiceCall,
+        alone: OwnedMutexGuard<()>,
+    ) -> Result<ServiceAnswer, CapabilityError> {
+        self.call.check_time()?;
         let backend = Arc::clone(self.call.backend());
         let (redactor, held) = self.call.secrets().redactor_of_server(group.instance.as_deref());
-        // Instances are apart: one share server that does not become ready holds up no other.
-        let subject = match &group.instance {
-            Some(instance) => format!("group '{}' of {instance}", group.group),
-            None => format!("group '{}'", group.group),
-        };
-        let alone = backend.shared().path(&subject, self.call.deadline()).await?;
         let done = tokio::spawn(async move {
-            let answer = backend.runner().service(asked).await;
-            let answer = answer.map(|answer| redactor.redact_service(answer));
+            let answer = retire::change(&backend, &redactor, asked).await;
             drop((alone, held));
             answer
         });
-        let answer = done.await.unwrap_or_else(|error| {
+        done.await.unwrap_or_else(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "a call about services ended abruptly");
-            Err(RunError::OutcomeUnknown { reason: "the host failed inside".to_owned() })
-        });
-        Ok(answer?)
+            Err(RunError::OutcomeUnknown { reason: "the host failed inside".to_owned() }.into())
+        })
     }
+}
+
+/// A start that may be asked for.
+struct Prepared {
+    request: StartServices,
+    detail: String,
+    alone: OwnedMutexGuard<()>,
 }
 
 fn deed(function: &'static str, name: &str) -> Deed {

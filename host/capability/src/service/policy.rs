@@ -1,6 +1,6 @@
 //! Whether a call may touch a group or service, and with which programs. Pure: nothing is asked, started or recorded here.
 
-use super::{ServiceInstance, network};
+use super::ServiceInstance;
 use crate::argument::Arguments;
 use crate::backend::Backend;
 use crate::call::Call;
@@ -148,7 +148,7 @@ pub(super) fn allow<'call>(
     Ok((group, service))
 }
 
-/// The request that starts `service` with all it comes after, and the slots in words.
+/// The request that starts `service` with all it comes after, without interfaces, and the slots in words.
 ///
 /// Fails with `denied` unless each of these services, its program and its roots are granted, `invalid-argument` for slots.
 pub(super) async fn start_request(
@@ -185,9 +185,8 @@ pub(super) async fn start_request(
             slots: arguments.slots,
         });
     }
-    let interfaces = network::interfaces(call, group).await?;
-    details.extend(interfaces.iter().map(network::described));
-    let request = StartServices { group: group.key.clone(), template: group.text()?, interfaces, services };
+    let (group, template) = (group.key.clone(), group.text()?);
+    let request = StartServices { group, template, interfaces: Vec::new(), services };
     Ok((request, details.join("; ")))
 }
 

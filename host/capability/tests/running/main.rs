@@ -26,3 +26,5 @@ mod real;
 mod server;
 #[cfg(test)]
 mod service;
+#[cfg(test)]
+mod standing;

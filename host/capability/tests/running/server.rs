@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The lab's driver, with a group for each share server.
-fn manifest() -> Manifest {
+pub(crate) fn manifest() -> Manifest {
     let mut value = serde_json::to_value(crate::lab::manifest()).expect("a value");
     value["driver"]["dhss"] = json!([true]);
     let group = json!({
@@ -58,7 +58,7 @@ fn grants(networks: Value) -> NetworkGrants {
     serde_json::from_value(networks).expect("networks")
 }
 
-fn plugged() -> NetworkGrants {
+pub(crate) fn plugged() -> NetworkGrants {
     grants(json!({
         "user": [
             { "gateway": "10.9.0.1", "mask": 24, "mtu": 1400, "bridge": "br0", "namespace": "blue" },
@@ -68,7 +68,7 @@ fn plugged() -> NetworkGrants {
     }))
 }
 
-fn change(parts: &mut BackendParts, networks: NetworkGrants) {
+pub(crate) fn change(parts: &mut BackendParts, networks: NetworkGrants) {
     let manifest = manifest();
     parts.grant.networks = networks;
     parts.grant.templates = manifest.templates().map(|(name, digest)| (name.clone(), digest)).collect();
@@ -80,12 +80,12 @@ fn change(parts: &mut BackendParts, networks: NetworkGrants) {
     parts.manifest = Arc::new(manifest);
 }
 
-async fn lab() -> Lab {
+pub(crate) async fn lab() -> Lab {
     Lab::with(|parts| change(parts, plugged())).await
 }
 
 /// A server with an address of each network.
-async fn server(lab: &Lab) -> ShareServerId {
+pub(crate) async fn server(lab: &Lab) -> ShareServerId {
     let (server, subnet) = (ShareServerId::random(), Box::new(subnet()));
     let reason = CallReason { request: RequestId::random(), operation: None, earlier_attempts: 0 };
     for (label, version, purpose) in [
@@ -107,18 +107,18 @@ async fn server(lab: &Lab) -> ShareServerId {
     server
 }
 
-fn call_of(lab: &Lab, servers: &[ShareServerId]) -> Call {
+pub(crate) fn call_of(lab: &Lab, servers: &[ShareServerId]) -> Call {
     lab.call_of(
         origin("share-servers.setup-server"),
         CallTarget { servers: servers.to_vec(), ..CallTarget::default() },
     )
 }
 
-const fn of(server: ShareServerId) -> ServiceInstance {
+pub(crate) const fn of(server: ShareServerId) -> ServiceInstance {
     ServiceInstance::Of(Resource::ShareServer(server))
 }
 
-fn own_file(server: ShareServerId) -> Vec<Slot> {
+pub(crate) fn own_file(server: ShareServerId) -> Vec<Slot> {
     vec![at_of("file", "{server}/bus.conf", Some(Resource::ShareServer(server)))]
 }
 
@@ -361,23 +361,4 @@ async fn a_directory_of_a_servers_own_is_made_where_a_privileged_program_reads_a
     assert!(moved.contains("use = \"data\""), "{moved}");
     call.files().remove(&at("{server}")).await.expect("removed");
     assert!(!made.exists());
-}
-
-#[tokio::test]
-async fn an_operator_who_lets_the_backend_go_ends_the_groups_of_all_its_servers() {
-    let lab = lab().await;
-    let mut servers = vec![server(&lab).await.to_string(), server(&lab).await.to_string()];
-    lab.backend.end_groups().await.expect("ended");
-    let calls = lab.fake.service_calls();
-    let mut ended: Vec<String> = calls
-        .iter()
-        .filter_map(|call| match call {
-            ServiceCall::StopGroup { group } => group.instance.clone(),
-            _ => None,
-        })
-        .collect();
-    ended.sort();
-    servers.sort();
-    assert_eq!(ended, servers);
-    assert!(calls.len() > servers.len(), "those of the backend as well");
 }

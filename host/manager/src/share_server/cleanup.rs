@@ -45,6 +45,12 @@ async fn release_forgotten(inner: &Inner) {
     let reason = CallReason { request, operation: None, earlier_attempts: 0 };
     for serving in inner.backends.list().iter().filter_map(|backend| backend.serving()) {
         let Some(networks) = serving.driver.networks() else { continue };
+        for id in networks.servers().await.unwrap_or_default().into_iter().filter(|id| !exists(id)) {
+            // Its addresses stay while something answers there.
+            if let Err(error) = serving.driver.end_server(&reason, id).await {
+                tracing::warn!(share_server.id = %id, "what runs of a share server that is not there could not be ended: {error}");
+            }
+        }
         match networks.reconcile(&exists, &reason).await {
             Ok(released) => {
                 for id in released {

@@ -1,4 +1,4 @@
-//! Tearing a server down: the driver removes it and says so, then its addresses go back, then its record.
+//! Tearing a server down: the driver removes it and says so, the host ends what it runs for it, then its addresses go back, then its record.
 
 use super::{carry, setup};
 use crate::error::ManagerError;
@@ -49,7 +49,8 @@ async fn remove(attempt: &Attempt, server: &ShareServer) -> Result<(), CallError
             answer => answer?,
         }
     }
-    // Before its addresses, so that whoever gets one next meets nothing of this server.
+    // Before its addresses, so that whoever gets one next meets nothing of this server: its driver's word is not enough.
+    driver.end_server(&reason, server.id).await?;
     driver.let_go(&reason, CallTarget::server(server.id)).await?;
     let released = provider.release(server.id, &Release::Everything, &reason).await;
     released.map_err(|error| setup::unallocated(&error))

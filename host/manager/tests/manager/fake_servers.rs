@@ -241,6 +241,10 @@ impl ServerDriver for FakeDriver {
         self.perform(("before-release", reason), gate(server.id), |_| Ok(())).await
     }
 
+    async fn end_server(&self, reason: &CallReason, server: ShareServerId) -> Result<(), CallError> {
+        self.perform(("end-server", reason), gate(server), |_| Ok(())).await
+    }
+
     async fn choose_server_for_share(
         &self,
         reason: &CallReason,

@@ -277,7 +277,8 @@ async fn a_server_goes_with_its_last_share_and_gives_its_addresses_back() {
     street.delete(second.share.id).await;
     until("the server is gone", async || street.servers().is_empty()).await;
     let calls = street.house.calls();
-    assert!(calls.ends_with(&["delete-share", "teardown-server", "before-release", "let-go"]), "{calls:?}");
+    let last = ["delete-share", "teardown-server", "before-release", "end-server", "let-go"];
+    assert!(calls.ends_with(&last), "{calls:?}");
     assert!(street.house.world.lock().expect("the world").servers.is_empty());
     assert_eq!(street.addressed().await, []);
     let anew = street.share(street.first).await;

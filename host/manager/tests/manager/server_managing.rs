@@ -282,6 +282,26 @@ async fn a_status_is_set_by_hand_and_only_one_that_rests() {
     assert_eq!(code(by_tenant), "forbidden");
 }
 
+/// A driver that says that it tore its server down is not believed: what the host runs for it would answer at another tenant's address.
+#[tokio::test]
+async fn a_server_whose_services_cannot_be_ended_keeps_its_addresses_and_its_record() {
+    let street = Street::new().await;
+    let share = street.share(street.first).await;
+    let server = share.instance.share_server.expect("a server");
+    street.delete(share.share.id).await;
+    let manager = &street.house.manager;
+    street.house.driver.then("end-server", Act::Fail(answered(DriverErrorCode::BackendFailed)));
+    manager.delete_share_server(&operator(), server).await.expect("accepted");
+    street.house.settled().await;
+    assert_eq!(street.status(server), ShareServerStatus::Error);
+    assert_eq!(street.kept(server).await.len(), 1, "something may answer there");
+    assert!(!street.house.calls().contains(&"let-go"), "{:?}", street.house.calls());
+    manager.delete_share_server(&operator(), server).await.expect("accepted");
+    street.house.settled().await;
+    assert!(street.servers().is_empty());
+    assert_eq!(street.addressed().await, []);
+}
+
 #[tokio::test]
 async fn a_tear_down_that_failed_is_tried_again_by_the_host() {
     let soon = |settings: &mut ManagerSettings| {

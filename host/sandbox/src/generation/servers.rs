@@ -20,6 +20,7 @@ use async_trait::async_trait;
 use bulkhead_capability::network_allocation::NetworkProvider;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::error::CallError;
+use bulkhead_model::id::ShareServerId;
 use bulkhead_model::network::{NetworkAllocation, SecurityService, ServerNetwork, SubnetMetadataUpdate};
 use bulkhead_model::server_update::{
     AllocationChange, AllocationOutcome, RulesOfShares, ServiceChange, SubnetAddition,
@@ -78,6 +79,10 @@ impl ServerDriver for Generation {
         let target = CallTarget::server(server.id).with_security_services(services);
         let (server, services) = (server_to_wit(server), security_services_to_wit(services));
         self.call::<TeardownServer, _>(reason, target, (&server, &services[..]), Ok).await
+    }
+
+    async fn end_server(&self, reason: &CallReason, server: ShareServerId) -> Result<(), CallError> {
+        self.caller.end_server(reason, server).await
     }
 
     async fn choose_server_for_share(
