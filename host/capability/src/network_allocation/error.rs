@@ -99,7 +99,7 @@ pub enum AllocationError {
     },
     /// The address is another server's.
     #[error(
-        "address {address} is kept for share server {server}; delete that one first, or manage the server without it"
+        "address {address} is kept for share server {server}; delete that one first, or, where nobody manages it any more, give the address back at its backend; or manage the server without it"
     )]
     KeptForAnother {
         /// The address.

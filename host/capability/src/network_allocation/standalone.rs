@@ -214,6 +214,10 @@ impl Standalone {
                 (Some(_), Some(Claim::Kept { server })) => {
                     return Err(AllocationError::KeptForAnother { address, server: *server });
                 }
+                // It is in use at that backend still, and only there it can be the same server.
+                (Some(_), Some(Claim::Unmanaged { server, backend })) if *backend != self.backend => {
+                    return Err(AllocationError::KeptForAnother { address, server: *server });
+                }
                 (Some(network), Some(Claim::Resting { .. } | Claim::Unmanaged { .. }) | None) => {
                     let allocation = new_allocation(address, network, take_over.label, &row, subnet);
                     row.kept.push(KeptAddress { purpose: Purpose::Host, allocation });

@@ -295,6 +295,27 @@ async fn addresses_of_an_unmanaged_server_stay_out_of_use_until_it_is_managed_ag
     assert_eq!(allocate(&networks, &host_request(ShareServerId::random(), 1)).await, ["10.0.0.3"]);
 }
 
+/// What another backend let go is in use there: another server may not have its address too.
+#[tokio::test]
+async fn an_address_of_a_server_that_another_backend_let_go_is_not_taken_over() {
+    let host = host().await;
+    let grants = json!({ "user": [network("10.0.0.1", 24)] });
+    let (networks, elsewhere) = (backend(&host, "nas", grants.clone()), backend(&host, "other", grants));
+    let server = host_request(ShareServerId::random(), 1);
+    assert_eq!(allocate(&networks, &server).await, ["10.0.0.2"]);
+    networks.let_go(server.server, &reason()).await.expect("let go");
+    let other = host_request(ShareServerId::random(), 0);
+    let taken = elsewhere.manage(&take_over(&other, &["10.0.0.2"]), &reason()).await;
+    assert!(
+        matches!(taken, Err(AllocationError::KeptForAnother { server: of, .. }) if of == server.server),
+        "{taken:?}"
+    );
+    let two: IpAddr = "10.0.0.2".parse().expect("an address");
+    assert_eq!(networks.in_use_unmanaged().await.expect("read"), [two]);
+    networks.manage(&take_over(&other, &["10.0.0.2"]), &reason()).await.expect("where it is, it is");
+    assert_eq!(all(&networks, other.server).await, ["10.0.0.2"]);
+}
+
 /// Contract N-18. Both versions are served, IPv4 first.
 #[tokio::test]
 async fn a_backend_with_networks_of_both_versions_gives_each_when_asked() {
