@@ -7,11 +7,15 @@
 use super::AllocationError;
 use super::memory::{Edit, Memory};
 use super::rows::{self, Claim, ServerRow};
+use crate::service::standing;
+use bulkhead_helper::protocol::GroupKey;
 use bulkhead_ledger::Ledger;
 use bulkhead_model::call::CallReason;
 use bulkhead_model::effect::StateChange;
-use bulkhead_model::id::BackendName;
+use bulkhead_model::id::{BackendName, ShareServerId};
 use bulkhead_store::{Key, KeyPrefix, Store, StoreError, Transaction, Versioned};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -51,6 +55,15 @@ impl AddressBook {
     /// What is known now. Never held across an await.
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Memory> {
         self.memory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The groups of a server that were started and not taken down, with the addresses that they have.
+    pub(super) async fn groups_of(
+        &self,
+        backend: &BackendName,
+        server: ShareServerId,
+    ) -> Result<Vec<(GroupKey, BTreeSet<IpAddr>)>, AllocationError> {
+        Ok(standing::of_server_with_addresses(&*self.store, (backend, server)).await?)
     }
 
     /// Plan a change on what is known, commit it, and answer what the plan says.

@@ -1,9 +1,10 @@
 //! Why addresses were not kept.
 
 use super::{MOST_AT_ONCE, MOST_OF_SERVER};
+use crate::service::standing::StandingError;
 use bulkhead_ledger::LedgerError;
 use bulkhead_model::error::{CapabilityCode, CapabilityError};
-use bulkhead_model::id::{BackendName, ProjectId, ShareServerId};
+use bulkhead_model::id::{BackendName, Label, ProjectId, ShareServerId};
 use bulkhead_model::network::AllocationLabel;
 use bulkhead_model::statistics::IpVersion;
 use bulkhead_store::StoreError;
@@ -119,6 +120,18 @@ pub enum AllocationError {
         /// What the driver allocated it for.
         purpose: String,
     },
+    /// Something runs with the address.
+    #[error(
+        "group '{group}' of share server {server} was started with address {address}; stop the group, then give the address back"
+    )]
+    InGroup {
+        /// The address.
+        address: IpAddr,
+        /// Whose it is.
+        server: ShareServerId,
+        /// The group, which has a network of its own.
+        group: Label,
+    },
     /// The host allocated the address.
     #[error(
         "share server {server} is reached at address {address}, which goes back when that server is deleted"
@@ -162,6 +175,15 @@ pub enum AllocationError {
     Interrupted,
 }
 
+impl From<StandingError> for AllocationError {
+    fn from(error: StandingError) -> Self {
+        match error {
+            StandingError::Store(error) => Self::Store(error),
+            StandingError::Corrupt { key, source } => Self::Corrupt { key, source },
+        }
+    }
+}
+
 impl AllocationError {
     /// As a guest sees it.
     #[must_use]
@@ -188,6 +210,7 @@ impl AllocationError {
             | Self::OtherVersion { .. }
             | Self::KeptForAnother { .. }
             | Self::InUse { .. }
+            | Self::InGroup { .. }
             | Self::OfServer { .. } => CapabilityCode::Conflict,
             Self::Contended => CapabilityCode::Busy,
             Self::Store(_) | Self::Ledger(_) | Self::Corrupt { .. } | Self::Interrupted => {

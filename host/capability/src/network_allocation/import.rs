@@ -72,11 +72,14 @@ impl<'call> Addresses<'call> {
 
     /// Give back what was allocated for `purpose` to a server of the call's target; what the host allocated stays. Idempotent.
     ///
-    /// Fails with `denied`, `invalid-argument`.
+    /// Fails with `conflict` while a group of the server runs with one of the addresses, `denied`, `invalid-argument`.
     pub async fn release(&self, server: ShareServerId, purpose: &str) -> Result<(), CapabilityError> {
         let work = async {
             self.require(server)?;
             check_purpose(purpose)?;
+            // No group is started with them between the look at what runs and their release.
+            let shared = self.call.backend().shared();
+            let _no_group_starts = shared.addresses_of(server, self.call.deadline()).await?;
             let what = Release::Purpose(Purpose::Driver(purpose.to_owned()));
             let networks = self.call.backend().networks();
             networks.release(server, &what, &self.reason()).await.map_err(|error| told(&error))

@@ -197,7 +197,7 @@ pub trait NetworkProvider: Send + Sync + Debug {
 
     /// Give back addresses of a server. They rest for [`REST`] before anybody else gets them. Manila's `deallocate_network`.
     ///
-    /// Fails with [`AllocationError::Foreign`].
+    /// Fails with [`AllocationError::InGroup`] while a group of the server runs with one of them, [`AllocationError::Foreign`].
     async fn release(
         &self,
         server: ShareServerId,

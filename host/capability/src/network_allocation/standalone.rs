@@ -238,6 +238,21 @@ impl Standalone {
         Ok(Plan { edit: Some(edit), answer: leftovers })
     }
 
+    /// Fails with [`AllocationError::InGroup`] if a group of the server, with a network of its own, was started with an address that is meant
+    /// and was not taken down since: whoever gets it next would meet the server there.
+    async fn require_unused(&self, server: ShareServerId, what: &Release) -> Result<(), AllocationError> {
+        for (group, addresses) in self.book.groups_of(&self.backend, server).await? {
+            let memory = self.book.read();
+            let row = self.known(&memory, server)?;
+            let kept = row.into_iter().flat_map(|row| &row.kept).filter(|kept| is_meant(what, kept));
+            let used = kept.map(|kept| kept.allocation.ip_address).find(|kept| addresses.contains(kept));
+            if let Some(address) = used {
+                return Err(AllocationError::InGroup { address, server, group: group.group });
+            }
+        }
+        Ok(())
+    }
+
     /// Take some of what a server has from it; whether more is left that was meant. With the last of everything its row goes.
     fn plan_leave(
         &self,
@@ -248,14 +263,8 @@ impl Standalone {
     ) -> Result<Plan<bool>, AllocationError> {
         let nothing = Plan { edit: None, answer: false };
         let Some(row) = self.known(memory, server)? else { return Ok(nothing) };
-        let is_meant = |kept: &KeptAddress| match what {
-            Release::Everything => true,
-            Release::Purpose(purpose) => kept.purpose == *purpose,
-            Release::Subnet(subnet) => {
-                kept.purpose == Purpose::Host && kept.allocation.subnet_id == Some(*subnet)
-            }
-        };
-        let (meant, mut stays): (Vec<_>, Vec<_>) = row.kept.iter().cloned().partition(is_meant);
+        let (meant, mut stays): (Vec<_>, Vec<_>) =
+            row.kept.iter().cloned().partition(|kept| is_meant(what, kept));
         let (now, later) = meant.split_at(meant.len().min(MOST_AT_ONCE));
         let goes = *what == Release::Everything && later.is_empty();
         if now.is_empty() && !goes {
@@ -271,6 +280,17 @@ impl Standalone {
             words: format!("addresses {how}: {}", listed(&addresses)),
         };
         Ok(Plan { edit: Some(edit), answer: !later.is_empty() })
+    }
+}
+
+/// Whether an address goes with what is released.
+fn is_meant(what: &Release, kept: &KeptAddress) -> bool {
+    match what {
+        Release::Everything => true,
+        Release::Purpose(purpose) => kept.purpose == *purpose,
+        Release::Subnet(subnet) => {
+            kept.purpose == Purpose::Host && kept.allocation.subnet_id == Some(*subnet)
+        }
     }
 }
 
@@ -321,6 +341,7 @@ impl NetworkProvider for Standalone {
         what: &Release,
         reason: &CallReason,
     ) -> Result<(), AllocationError> {
+        self.require_unused(server, what).await?;
         let plan = |memory: &Memory| {
             self.plan_leave(memory, server, what, &Claim::Resting { until_ms: rest_ends() })
         };

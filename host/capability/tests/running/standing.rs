@@ -4,12 +4,16 @@ use crate::lab::{Lab, code};
 use crate::server::{call_of, change, lab, manifest, of, own_file, plugged, server};
 use bulkhead_capability::backend::Backend;
 use bulkhead_capability::execute::RunError;
+use bulkhead_capability::network_allocation::{AllocationError, DriverRequest, Release};
 use bulkhead_capability::testing::origin;
 use bulkhead_helper::protocol::{JobAnswer, JobCall, JobEntry, JobKey, JobState, Refusal, ServiceCall};
 use bulkhead_model::ability::Capability;
+use bulkhead_model::call::CallReason;
 use bulkhead_model::error::CapabilityCode;
-use bulkhead_model::id::ShareServerId;
+use bulkhead_model::id::{RequestId, ShareServerId};
 use bulkhead_model::manifest::Manifest;
+use bulkhead_model::network::AllocationLabel;
+use bulkhead_model::statistics::IpVersion;
 use bulkhead_model::target::CallTarget;
 use std::sync::Arc;
 
@@ -149,6 +153,56 @@ async fn a_backend_that_is_let_go_ends_what_only_an_earlier_driver_named() {
     assert_eq!(ended(&lab), [(None, "nfs".to_owned())]);
     later.end_groups().await.expect("again");
     assert_eq!(ended(&lab).len(), 1, "nothing runs any more");
+}
+
+/// Threat T1: another tenant's server would get the address.
+#[tokio::test]
+async fn an_address_does_not_go_back_while_a_group_of_its_server_runs_with_it() {
+    let lab = lab().await;
+    let own = server(&lab).await;
+    start(&lab, own).await;
+    let call = lab.call_of(origin("share-servers.setup-server"), CallTarget::server(own));
+    let later = DriverRequest {
+        server: own,
+        label: AllocationLabel::User,
+        version: Some(IpVersion::V4),
+        subnet: None,
+        count: 1,
+        purpose: "later".to_owned(),
+    };
+    call.addresses().allocate(later).await.expect("allocated");
+    call.addresses().release(own, "later").await.expect("the group was started without it");
+    let refused = call.addresses().release(own, "six").await.expect_err("the group has it");
+    assert_eq!(refused.code, CapabilityCode::Conflict);
+    assert!(
+        refused.message.contains("group 'tenant'") && refused.message.contains("stop the group"),
+        "{refused}"
+    );
+    call.services().stop("tenant-bus", &of(own)).await.expect("stopped");
+    assert_eq!(
+        code(call.addresses().release(own, "six").await),
+        CapabilityCode::Conflict,
+        "its network stands"
+    );
+    call.services().stop_group("tenant", &of(own)).await.expect("stopped");
+    call.addresses().release(own, "six").await.expect("nothing has it");
+    let kept = call.addresses().allocations(own).await.expect("read");
+    assert_eq!(kept.len(), 2, "what the host allocated stays");
+}
+
+/// Whoever releases them: a set-up or a subnet that came to nothing, or what is found of a server that is not there.
+#[tokio::test]
+async fn addresses_of_a_server_stay_until_what_runs_with_them_is_ended() {
+    let lab = lab().await;
+    let own = server(&lab).await;
+    start(&lab, own).await;
+    let networks = lab.backend.networks();
+    let reason = CallReason { request: RequestId::random(), operation: None, earlier_attempts: 0 };
+    let refused = networks.release(own, &Release::Everything, &reason).await;
+    assert!(matches!(refused, Err(AllocationError::InGroup { server, .. }) if server == own), "{refused:?}");
+    end_server(&lab, &lab.backend, own).await.expect("ended");
+    networks.release(own, &Release::Everything, &reason).await.expect("released");
+    assert!(networks.allocations(own).await.expect("read").is_empty());
 }
 
 #[tokio::test]

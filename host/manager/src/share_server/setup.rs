@@ -214,6 +214,7 @@ pub(super) fn unallocated(error: &AllocationError) -> CallError {
         | AllocationError::NoSubnet { .. }
         | AllocationError::Foreign { .. }
         | AllocationError::InUse { .. }
+        | AllocationError::InGroup { .. }
         | AllocationError::OfServer { .. }
         | AllocationError::NotGiven { .. }
         | AllocationError::KeptForAnother { .. } => refused(DriverErrorCode::BadNetworkConfiguration, error),
