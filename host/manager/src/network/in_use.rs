@@ -43,6 +43,29 @@ pub enum NetworkChange {
     },
 }
 
+/// A change of which security services a network has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ServicesChange {
+    /// One more.
+    Add(SecurityServiceId),
+    /// Another one instead of one it has.
+    Replace {
+        /// The one it has.
+        current: SecurityServiceId,
+        /// The one it gets.
+        new: SecurityServiceId,
+    },
+}
+
+impl From<ServicesChange> for NetworkChange {
+    fn from(change: ServicesChange) -> Self {
+        match change {
+            ServicesChange::Add(service) => Self::AddService { service },
+            ServicesChange::Replace { current, new } => Self::ReplaceService { current, new },
+        }
+    }
+}
+
 /// What happens to a change of a network that share servers are in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhileInUse {
@@ -148,8 +171,8 @@ impl Manager {
         current: SecurityServiceId,
         new: SecurityServiceId,
     ) -> Result<Arc<ShareNetwork>, ManagerError> {
-        let (context, change) = (context.clone(), NetworkChange::ReplaceService { current, new });
-        self.detached(async move |inner| change_services(&inner, &context, network, &change).await).await
+        let (context, change) = (context.clone(), ServicesChange::Replace { current, new });
+        self.detached(async move |inner| change_services(&inner, &context, network, change).await).await
     }
 }
 
@@ -166,14 +189,14 @@ pub(super) async fn change_services(
     inner: &Arc<Inner>,
     context: &RequestContext,
     id: ShareNetworkId,
-    wanted: &NetworkChange,
+    asked: ServicesChange,
 ) -> Result<Arc<ShareNetwork>, ManagerError> {
     context.require_change()?;
-    let (new, current) = match wanted {
-        NetworkChange::AddService { service } => (*service, None),
-        NetworkChange::ReplaceService { current, new } => (*new, Some(*current)),
-        NetworkChange::AddSubnet { .. } => return shown(inner, id),
+    let (new, current) = match asked {
+        ServicesChange::Add(service) => (service, None),
+        ServicesChange::Replace { current, new } => (new, Some(current)),
     };
+    let wanted = NetworkChange::from(asked);
     let (cause, chain) = (cause_of(context), chain()?);
     let _alone = inner.ties.write().await;
     let started = inner
@@ -187,7 +210,7 @@ pub(super) async fn change_services(
             let mut change = Change::default();
             let verb = |server| Verb::UpdateSecurityService { server, new, current };
             let told = (&context.request, &cause, &mut change);
-            require_checked(inner, id, wanted, &servers)?;
+            require_checked(inner, id, &wanted, &servers)?;
             let started = network_change::begin(inner, tables, (network, &servers), verb, told)?;
             let words = match current {
                 Some(current) => format!("security service {current} replaced by {new}"),

@@ -1,6 +1,6 @@
 //! Subnets of share networks with their metadata, and which security services a network has.
 
-use super::in_use::{change_services, require_checked};
+use super::in_use::{ServicesChange, change_services, require_checked};
 use super::request::METADATA_BYTES;
 use super::verbs::{alter, new_subnet};
 use super::{NetworkChange, NewSubnet, WhileInUse, find, find_service, policy};
@@ -83,10 +83,10 @@ impl Manager {
         service: SecurityServiceId,
         while_in_use: WhileInUse,
     ) -> Result<Arc<ShareNetwork>, ManagerError> {
-        let (context, change) = (context.clone(), NetworkChange::AddService { service });
+        let (context, change) = (context.clone(), ServicesChange::Add(service));
         self.detached(async move |inner| match while_in_use {
             WhileInUse::Refuse => add_service(&inner, &context, network, service).await,
-            WhileInUse::Follow => change_services(&inner, &context, network, &change).await,
+            WhileInUse::Follow => change_services(&inner, &context, network, change).await,
         })
         .await
     }
