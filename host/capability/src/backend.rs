@@ -1,6 +1,8 @@
 //! What all calls of one generation of a backend share: the rights that manifest, grant and ceiling leave, and the parts that serve
 //! them. Made by the sandbox's owner when a generation is loaded; immutable.
 
+pub use crate::grant::check_plugs;
+
 use crate::call::Call;
 use crate::config::PeerOptions;
 use crate::execute::{CommandRunner, Directories};

@@ -97,7 +97,10 @@ pub(crate) fn check_commands_only(manifest: &Manifest, grant: &Grant) -> Result<
 }
 
 /// A granted group with a network of its own is plugged into every network that its addresses come from, and no bridge joins two segments.
-pub(crate) fn check_plugs(manifest: &Manifest, grant: &Grant) -> Result<(), GrantError> {
+///
+/// Checked when a generation is loaded, and pure: whoever looks at a configuration before that may ask the same. Fails with
+/// [`GrantError::Network`] and [`GrantError::Unplugged`].
+pub fn check_plugs(manifest: &Manifest, grant: &Grant) -> Result<(), GrantError> {
     grant.networks.check_plugs().map_err(|(label, position, source)| GrantError::Network {
         label,
         position,

@@ -99,6 +99,43 @@ fn a_bridge_that_share_servers_cannot_use_is_told_with_what_to_type() {
     ] {
         assert!(found.contains(line), "{line} is missing in {found}");
     }
-    let found = told_of_networks(script, &networks[1]);
-    assert!(found.contains("LACKS    a bridge for share servers"), "{found}");
+}
+
+/// The loader and `doctor` agree on what a driver's servers are plugged into.
+#[test]
+fn networks_that_a_backend_would_not_load_with_are_told_and_no_others() {
+    let (bulkhead, driver) = (program("bulkhead").expect("built"), guest("btrfs-netns").expect("built"));
+    let told_with = |pins: bool, networks: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let backends = folder.path().join("backends");
+        std::fs::create_dir(&backends).expect("a folder");
+        let file = backends.join("nas1.toml");
+        let mut init = Command::new(&bulkhead);
+        let made = init.args(["backend", "init", "--output"]).args([&file, &driver]).output();
+        assert!(made.expect("started").status.success());
+        let granted = std::fs::read_to_string(&file).expect("read");
+        let bare = format!("driver = {:?}\n", driver.display().to_string());
+        let text = if pins { granted } else { bare };
+        std::fs::write(&file, format!("{text}\n{networks}")).expect("written");
+        let configuration = folder.path().join("bulkhead.toml");
+        let own = "state-directory = \"state\"\nbackend-directory = \"backends\"\n";
+        std::fs::write(&configuration, own).expect("written");
+        told(
+            &Command::new(&bulkhead)
+                .args(["doctor", "--config"])
+                .arg(configuration)
+                .output()
+                .expect("started"),
+        )
+    };
+    let user = "[[grant.networks.user]]\ngateway = \"10.0.0.1\"\nmask = 24\nbridge = \"br0\"\n";
+    let admin = "[[grant.networks.admin]]\ngateway = \"10.1.0.1\"\nmask = 24\n";
+    let found = told_with(true, &format!("{user}{admin}"));
+    assert!(found.contains("LACKS    sound networks: grant.networks.admin[0] names no bridge"), "{found}");
+    let found = told_with(true, "");
+    assert!(found.contains("LACKS    a network for share servers"), "{found}");
+    for (pins, networks) in [(true, user), (false, admin), (false, "")] {
+        let found = told_with(pins, networks);
+        assert!(!found.contains("sound networks") && !found.contains("a network for"), "{found}");
+    }
 }

@@ -165,6 +165,7 @@ fn look_at_backend(
     for endpoint in &package.manifest.endpoints {
         look_at_endpoint(findings, &endpoint.name, &package.manifest, &backend.grant);
     }
+    networks::look_at_plugs(findings, &package, backend);
     if place::is_here(findings, backend, configuration) {
         look_at_what_is_here(findings, &package, backend);
     }
@@ -176,7 +177,7 @@ fn look_at_what_is_here(findings: &mut Findings<'_>, package: &Package, backend:
         look_at_program(findings, program, backend.grant.programs.get(program));
     }
     look_at_groups(findings, package);
-    networks::look_at_networks(findings, package, backend);
+    networks::look_at_networks(findings, backend);
     let wants_pool = package.manifest.programs().contains("btrfs");
     for root in &package.manifest.roots {
         match backend.grant.roots.get(&root.name) {

@@ -1,19 +1,16 @@
-//! The bridges that a backend's share servers are plugged into.
+//! The networks of a backend's share servers, and the bridges that they are plugged into.
 
-use super::Findings;
+use super::{Findings, reason};
 use crate::config::BackendConfiguration;
+use bulkhead_capability::backend::check_plugs;
 use bulkhead_helper::{PlugState, look_at_plug};
-use bulkhead_model::manifest::GroupNetwork;
-use bulkhead_model::network::{AllocationLabel, NetworkGrants, NetworkPlug};
+use bulkhead_model::manifest::{GroupNetwork, GroupTemplate};
+use bulkhead_model::network::{AllocationLabel, NetworkPlug};
 use bulkhead_model::place::Place;
 use bulkhead_package::Package;
 
-/// Whether the bridges are there that a backend's networks name, and whether one is named where the driver's servers need it.
-pub(super) fn look_at_networks(
-    findings: &mut Findings<'_>,
-    package: &Package,
-    backend: &BackendConfiguration,
-) {
+/// Whether the bridges are there that a backend's networks name.
+pub(super) fn look_at_networks(findings: &mut Findings<'_>, backend: &BackendConfiguration) {
     let grants = &backend.grant.networks;
     for label in [AllocationLabel::User, AllocationLabel::Admin] {
         // What is no network was refused with the file.
@@ -27,20 +24,24 @@ pub(super) fn look_at_networks(
             }
         }
     }
-    if wants_bridge(package) && !names_bridge(grants) {
+}
+
+/// Whether the backend would load with these networks, as its loader says, and whether its share servers would have any. Looks at nothing
+/// but the grant, wherever the backend's place is.
+pub(super) fn look_at_plugs(findings: &mut Findings<'_>, package: &Package, backend: &BackendConfiguration) {
+    if let Err(error) = check_plugs(&package.manifest, &backend.grant) {
+        return findings.lacks(&format!("  sound networks: {}", reason(error)), "correct [grant.networks]");
+    }
+    let networks = &backend.grant.networks;
+    let has_own = |group: &GroupTemplate| {
+        group.network == GroupNetwork::Own && backend.grant.templates.contains_key(&group.name)
+    };
+    if networks.user.is_empty() && networks.admin.is_empty() && package.manifest.groups.iter().any(has_own) {
         findings.lacks(
-            "  a bridge for share servers, which have networks of their own",
-            "add bridge = \"br0\" to each [[grant.networks.user]] that they are in",
+            "  a network for share servers, which have networks of their own",
+            "bind one: [[grant.networks.user]] with gateway, mask and bridge = \"br0\"",
         );
     }
-}
-
-fn wants_bridge(package: &Package) -> bool {
-    package.manifest.groups.iter().any(|group| group.network == GroupNetwork::Own)
-}
-
-fn names_bridge(grants: &NetworkGrants) -> bool {
-    grants.user.iter().any(|network| network.bridge.is_some())
 }
 
 fn look_at_bridge(findings: &mut Findings<'_>, plug: &NetworkPlug, (cidr, wanted): (&str, u32)) {
