@@ -102,6 +102,16 @@ pub enum ManagerError {
         /// How many operations are unfinished.
         unfinished: usize,
     },
+    /// The backend cannot be let go: its services would be nobody's.
+    #[error(
+        "backend {backend} serves on, because not all that it keeps running could be ended: {why}; see that its helper runs and try again, or let it run on: 'bulkhead backend unload {backend} --detach'"
+    )]
+    ServicesRunOn {
+        /// The backend.
+        backend: BackendName,
+        /// Why they could not be ended.
+        why: String,
+    },
     /// The address cannot be given back by hand.
     #[error("share server {server} has address {address}; {advice}")]
     AddressInUse {
@@ -200,6 +210,7 @@ impl ManagerError {
             Self::ChangeRunning { .. } => "change-running",
             Self::BackendExists { .. } => "backend-exists",
             Self::BackendInUse { .. } => "backend-in-use",
+            Self::ServicesRunOn { .. } => "services-run-on",
             Self::AddressInUse { .. } => "address-in-use",
             Self::ProgressUnknown { .. } => "progress-unknown",
             Self::LimitExceeded { .. } => "limit-exceeded",
@@ -232,6 +243,7 @@ impl ManagerError {
             Self::NoBackend { .. }
             | Self::ProgressUnknown { .. }
             | Self::BackendUnreachable { .. }
+            | Self::ServicesRunOn { .. }
             | Self::Busy { .. }
             | Self::ShuttingDown => ErrorKind::Unavailable,
             Self::Ledger(_)

@@ -26,7 +26,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Whether a backend that holds shares is unloaded all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detach {
-    /// The shares stay on record and at their storage; what is asked of them waits until the backend is loaded again.
+    /// The shares stay on record and at their storage, and services run on; what is asked of them waits until the backend is loaded again.
     Shares,
     /// A backend that is in use stays.
     Nothing,
@@ -80,8 +80,9 @@ impl Manager {
     /// Let a backend go. Calls that run end on their generation; its generations stay on record, its file is not taken again before it
     /// changes. For operators.
     ///
-    /// Fails with [`ManagerError::BackendInUse`] while it holds shares or has unfinished operations, unless those are to be detached;
-    /// and while a change of it runs.
+    /// Fails with [`ManagerError::BackendInUse`] while it holds shares or has unfinished operations, and with
+    /// [`ManagerError::ServicesRunOn`] if what it keeps running cannot be ended, unless those are to be detached; and while a change of it
+    /// runs. It serves on then.
     pub async fn unload_backend(
         &self,
         context: &RequestContext,
@@ -209,8 +210,10 @@ async fn unload(
     backend.withdraw();
     // Who detaches shares leaves them to their clients. Before the record says that it is gone: a daemon that is killed in between finds
     // the backend again, not services that are nobody's.
-    if detach == Detach::Nothing {
-        end_services(inner, &name, serving).await;
+    if detach == Detach::Nothing
+        && let Err(error) = end_services(inner, &name, serving).await
+    {
+        return Err(stay(inner, backend, error));
     }
     let file = backend.offered();
     let recorded = inner
@@ -231,9 +234,7 @@ async fn unload(
         })
         .await;
     if let Err(error) = recorded {
-        inner.backends.come_back(backend);
-        inner.resume_backend(&name)?;
-        return Err(error);
+        return Err(stay(inner, backend, error));
     }
     backend.end_offer();
     inner.backends.changed();
@@ -241,9 +242,29 @@ async fn unload(
     Ok(())
 }
 
+/// Serve a backend again that could not be let go, for the reason that is answered.
+fn stay(inner: &Arc<Inner>, backend: Arc<Backend>, why: ManagerError) -> ManagerError {
+    let name = backend.name.clone();
+    inner.backends.come_back(backend);
+    match inner.resume_backend(&name) {
+        Ok(()) => why,
+        Err(error) => {
+            tracing::error!(backend.name = %name, "backend {name} was to be unloaded, and stays: {why}");
+            error
+        }
+    }
+}
+
 /// End what the backend keeps running, once no call is left that could start it again. One that is not set up may keep running what an
 /// earlier daemon's did: its recorded generation is asked.
-async fn end_services(inner: &Inner, name: &BackendName, serving: Option<Arc<Serving>>) {
+///
+/// Fails with [`ManagerError::ServicesRunOn`] if its driver cannot be loaded, or not everything could be ended.
+async fn end_services(
+    inner: &Inner,
+    name: &BackendName,
+    serving: Option<Arc<Serving>>,
+) -> Result<(), ManagerError> {
+    let run_on = |why: String| ManagerError::ServicesRunOn { backend: name.clone(), why };
     let driver = match serving {
         Some(serving) => {
             let began = Instant::now();
@@ -254,17 +275,13 @@ async fn end_services(inner: &Inner, name: &BackendName, serving: Option<Arc<Ser
         }
         None => match resume::recorded_driver(inner, name).await {
             Ok(Some(driver)) => driver,
-            Ok(None) => return,
+            Ok(None) => return Ok(()),
             Err(failure) => {
-                let why = failure.message;
-                return tracing::error!(backend.name = %name, "the services of backend {name} cannot be ended, its driver cannot be loaded: {why}");
+                return Err(run_on(format!("its driver cannot be loaded: {}", failure.message)));
             }
         },
     };
-    if let Err(error) = driver.end_services().await {
-        let error = &error as &dyn std::error::Error;
-        tracing::error!(backend.name = %name, error, "not all services of backend {name} could be ended");
-    }
+    driver.end_services().await.map_err(|error| run_on(error.to_string()))
 }
 
 fn refuse_if_in_use(tables: &Tables, name: &BackendName, detach: Detach) -> Result<(), ManagerError> {

@@ -48,8 +48,8 @@ pub(super) struct Rollback {
 pub(super) struct Unload {
     /// Its name
     backend: String,
-    /// Unload it although it holds shares or has unfinished operations: they stay on record and at the storage, and wait until the
-    /// backend is loaded again
+    /// Unload it although it holds shares, has unfinished operations or keeps services running: they stay on record and at the storage,
+    /// run on, and wait until the backend is loaded again
     #[arg(long)]
     detach: bool,
 }

@@ -3,7 +3,7 @@
 use super::{FILE, Room, start};
 use crate::fake::Act;
 use crate::house::{code, new_share, operator, ready, settled, tenant, until};
-use crate::shelf::{Shelf, current, ended, nas};
+use crate::shelf::{Shelf, current, ended, nas, refusal};
 use bulkhead_manager::{ChangeState, Detach, Force, GenerationState, Step};
 use bulkhead_model::error::CallError;
 use bulkhead_model::scope::Scope;
@@ -47,6 +47,38 @@ async fn a_backend_that_cannot_be_set_up_takes_what_it_keeps_running_with_it_whe
     room.manager.unload_backend(&operator(), &nas(), Detach::Nothing).await.expect("it is empty");
     let calls = room.world.lock().expect("the world").calls.clone();
     assert!(calls.iter().any(|(function, _)| *function == "end-services"), "{calls:?}");
+    assert!(room.manager.list_backends().is_empty());
+}
+
+/// Off the record, nobody would ever end them.
+#[tokio::test]
+async fn a_backend_whose_services_cannot_be_ended_serves_on_unless_it_is_detached() {
+    let mut room = Room::new().await;
+    let down = || CallError::Host { reason: "the helper is not there".to_owned() };
+    room.shelf.prepare(1, move |driver| driver.then("end-services", Act::Fail(down())));
+    room.restart().await;
+    ready(&room.manager, "nas").await;
+    let refused = room.manager.unload_backend(&operator(), &nas(), Detach::Nothing).await;
+    let refused = refused.expect_err("its services run");
+    assert_eq!(refused.code(), "services-run-on");
+    assert!(refused.to_string().contains("the helper is not there"), "{refused}");
+    assert!(refused.to_string().contains("'bulkhead backend unload nas --detach'"), "{refused}");
+    ready(&room.manager, "nas").await;
+    assert_eq!(current(&room.manager), Some(1));
+    room.manager.unload_backend(&operator(), &nas(), Detach::Shares).await.expect("left to themselves");
+    assert!(room.manager.list_backends().is_empty());
+}
+
+#[tokio::test]
+async fn a_backend_whose_driver_cannot_be_loaded_is_not_unloaded_with_its_services_running() {
+    let mut room = Room::new().await;
+    room.shelf.fail(1, Step::Link, refusal("grant-refused"));
+    room.restart().await;
+    let refused = room.manager.unload_backend(&operator(), &nas(), Detach::Nothing).await;
+    assert_eq!(code(refused), "services-run-on");
+    assert_eq!(room.manager.list_backends().len(), 1);
+    room.shelf.heal(1);
+    room.manager.unload_backend(&operator(), &nas(), Detach::Nothing).await.expect("it loads again");
     assert!(room.manager.list_backends().is_empty());
 }
 
