@@ -9,8 +9,8 @@ use bulkhead_model::error::CapabilityError;
 use bulkhead_model::target::Resource;
 
 impl Call {
-    /// Forget what the call's subject owns and its private data, and log out of it if it is a share server. What stands at its paths is not touched, and is nobody's afterwards: it
-    /// can be managed again.
+    /// Forget what the call's subject owns and its private data, and log out of it if it is a share server. What stands at its paths is not
+    /// touched, and is nobody's afterwards: it can be managed again.
     ///
     /// For the host, after the driver let it go; idempotent. A call about nothing lets nothing go.
     pub async fn let_go(&self) -> Result<(), CapabilityError> {

@@ -10,9 +10,11 @@
 //!
 //! What happens where: one file for each noun holds its verbs (`share`, `snapshot`, `access`, `mountable`,
 //! `resize`, `revert`, `manage`, `migration`, `replica`, `group`, `network`, `share_server`, `share_type`); `operation` is the
-//! pure policy, [`Denial`] its reasons; `records` holds the rows, their indexes and scopes; `journal` begins and ends operations, `runner` drives them, `call`
-//! and `settle` are what goes to a driver and what its answer changes, `metadata` lets backends follow and supply it, `pool` asks for the pool of a share that has none, `pending` asks about what the backend goes on with by itself; `backend` sets drivers up, `scheduler` chooses among them;
-//! `recovery` goes on after a crash, `begun` removes what only repeats needed, `kept` the secrets of what is gone, `overrule` and `repair` are for people.
+//! pure policy, [`Denial`] its reasons; `records` holds the rows, their indexes and scopes; `journal` begins and ends operations, `runner`
+//! drives them, `call` and `settle` are what goes to a driver and what its answer changes, `metadata` lets backends follow and supply it,
+//! `pool` asks for the pool of a share that has none, `pending` asks about what the backend goes on with by itself; `backend` sets drivers
+//! up, `scheduler` chooses among them; `recovery` goes on after a crash, `begun` removes what only repeats needed, `kept` the secrets of
+//! what is gone, `overrule` and `repair` are for people.
 //!
 //! The failure path in one sentence: whatever is transient belongs to an operation in the store, and every operation in the store gets
 //! a runner, now or at the next start.

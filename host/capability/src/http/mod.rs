@@ -1,9 +1,9 @@
 //! Requests to the management of a backend's storage: the guest names a template and fills its slots, the host sends it.
 //!
 //! The right: a request, its endpoint and its session that the manifest declares and the grant pins by their hashes, an endpoint that the
-//! grant binds to controllers or to the share server at hand, slots of the call's target. No other address is reachable: what is asked for is a path, redirects are
-//! answers, and a name leads nowhere its binding does not allow. `policy` decides, `render` encodes, a [`Transport`] sends, `session`
-//! logs in.
+//! grant binds to controllers or to the share server at hand, slots of the call's target. No other address is reachable: what is asked for
+//! is a path, redirects are answers, and a name leads nowhere its binding does not allow. `policy` decides, `render` encodes, a
+//! [`Transport`] sends, `session` logs in.
 //!
 //! A controller that cannot be reached, so that nothing was sent, makes way for the next; the one that answered stays in use. What was
 //! sent and not answered is `outcome-unknown`. Answers are cut at the template's limits, and whatever holds a secret is redacted.
