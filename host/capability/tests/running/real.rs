@@ -131,6 +131,23 @@ impl Drop for Real {
     }
 }
 
+/// What a driver of before the swap started under another name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_no_manifest_names_any_more_is_taken_down_with_its_backend() {
+    let Some(real) = Real::new().await else { return };
+    assert_eq!(real.start().await.state, ServiceState::Ready);
+    let named = serde_json::to_value(real.lab.backend.manifest()).expect("a value");
+    let bare = json!({ "driver": named["driver"], "root": named["root"] });
+    let bare = serde_json::from_value(bare).expect("a manifest");
+    let mut grant = real.lab.backend.grant().clone();
+    grant.templates.clear();
+    grant.programs.clear();
+    let later = real.lab.host.backend(real.lab.backend.name().as_str(), bare, grant).expect("a backend");
+    later.end_groups().await.expect("ended");
+    let status = real.lab.call().services().status("bus", &BACKEND).await.expect("a status");
+    assert_eq!(status.state, ServiceState::Stopped);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bus_of_its_own_is_started_called_and_adopted_by_the_next_helper() {
     let Some(real) = Real::new().await else { return };
