@@ -82,7 +82,7 @@ impl Caller {
         server: ShareServerId,
     ) -> Result<(), CallError> {
         let call = self.begin_of_host((reason, END_SERVER), CallTarget::server(server));
-        let done = call.end_server().await;
+        let done = call.redactor().during(call.end_server()).await;
         let flushed = call.end();
         done.map_err(|error| CallError::Host {
             reason: format!(

@@ -112,7 +112,7 @@ impl<'call> Services<'call> {
         let work = async {
             let (group, service) = allowed?;
             let Prepared { request, detail, alone } = request?;
-            match self.change_alone(ServiceCall::Start(request), alone).await {
+            match self.change_alone(&group.key, ServiceCall::Start(request), alone).await {
                 Ok(answer) => Ok((status_of(answer)?, detail)),
                 Err(error) if error.code == CapabilityCode::CommandFailed => {
                     let exit = Some(self.exit(&group.key, service).await);
