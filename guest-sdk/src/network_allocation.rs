@@ -81,7 +81,8 @@ pub fn allocations(server: &str) -> Result<Vec<NetworkAllocation>, CapabilityErr
     host().addresses(server)
 }
 
-/// Give back what was allocated for `purpose`. Idempotent; addresses that the host allocated stay. Fails with `denied`.
+/// Give back what was allocated for `purpose`. Idempotent; addresses that the host allocated stay. Fails with `denied`, and with `conflict`
+/// while a group with a network of its own runs with one of them: stop the group first.
 pub fn release(server: &str, purpose: &str) -> Result<(), CapabilityError> {
     host().release_addresses(server, purpose)
 }

@@ -48,7 +48,7 @@ pub trait ShareServers: Driver {
     /// Remove `server` and everything made for it; no share is left on it.
     ///
     /// Idempotent: a server that is gone, or was made only in part, with empty or partial `backend_details`, is a success. On failure the
-    /// host keeps its addresses and calls again every 10 minutes.
+    /// server goes to `error` and keeps its addresses; the host tears it down anew once nothing has happened to it for 10 minutes.
     fn teardown_server(server: &ShareServer, security_services: &[SecurityService]) -> Result<()>;
 
     /// The server that the share shall live on, one of `choice.candidates`; none makes a new one. Reads only. Not implemented: the server
@@ -75,7 +75,7 @@ pub trait ShareServers: Driver {
     }
 
     /// Told when `server` is gone and the host is about to release these addresses. Idempotent: may come again with some of them. On
-    /// failure the host keeps them and calls again every 10 minutes. Not implemented: nothing to do.
+    /// failure the host keeps them, as when [`ShareServers::teardown_server`] fails, which comes first again. Not implemented: nothing to do.
     fn before_release(server: &ShareServer, _allocations: &[NetworkAllocation]) -> Result<()> {
         not_implemented(&format!("nothing is to be done about the addresses of {}", server.id))
     }
