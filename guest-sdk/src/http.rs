@@ -11,6 +11,10 @@ use std::time::Duration;
 
 /// How long [`send_patiently`] waits where the endpoint does not say.
 const USUAL_PAUSE: Duration = Duration::from_secs(1);
+/// The least that [`send_patiently`] waits at first: an endpoint may say "at once" each time.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// The least that it waits after many refusals.
+const LONGEST_LEAST_PAUSE: Duration = Duration::from_secs(5);
 /// How much of a call's time [`send_patiently`] leaves for what comes after.
 const RESERVE: Duration = Duration::from_secs(5);
 
@@ -79,14 +83,16 @@ pub fn send(template: &str, slots: Slots) -> Result<Response, CapabilityError> {
     host().send_request(template, slots)
 }
 
-/// As [`send`], again as long as the endpoint asks to wait: on status 429 or 503 after what `retry-after` says, or a second, never past
-/// the call's time. The last answer is returned, whatever its status.
+/// As [`send`], again as long as the endpoint asks to wait: on status 429 or 503 after what `retry-after` says, or a second, and never
+/// sooner than after a pause that doubles from a tenth of a second to five seconds, nor past the call's time. The last answer is returned, whatever its status.
 ///
 /// Only for templates whose `repeat` is `safe`, or endpoints that did nothing where they answer so.
 pub fn send_patiently(template: &str, slots: Slots) -> Result<Response, CapabilityError> {
+    let mut least = SHORTEST_PAUSE;
     loop {
         let answer = send(template, slots.clone())?;
-        let pause = answer.retry_after.unwrap_or(USUAL_PAUSE);
+        let pause = answer.retry_after.unwrap_or(USUAL_PAUSE).max(least);
+        least = least.saturating_mul(2).min(LONGEST_LEAST_PAUSE);
         let is_refused = matches!(answer.status, 429 | 503);
         if !is_refused || clock::time_left() < pause.saturating_add(RESERVE) {
             return Ok(answer);

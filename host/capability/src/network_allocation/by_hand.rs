@@ -82,7 +82,7 @@ impl Standalone {
             Claim::Unmanaged { server, backend } => {
                 (*backend == self.backend, Holder::Unmanaged { server: *server, backend: backend.clone() })
             }
-            Claim::Resting { until_ms } => {
+            Claim::Resting { until_ms, .. } => {
                 (false, Holder::Resting { until: Timestamp::from_milliseconds(*until_ms)? })
             }
         };
@@ -119,7 +119,7 @@ impl Standalone {
         let edit = Edit {
             about: Some(server),
             row: row.map(|row| (server, Some(row))),
-            claims: vec![(address, Some(Claim::Resting { until_ms: rest_ends() }))],
+            claims: vec![(address, Some(Claim::Resting { until_ms: rest_ends(), of: None }))],
             words: format!("address given back by hand: {address}"),
         };
         Ok(Plan { edit: Some(edit), answer: () })

@@ -58,6 +58,18 @@ pub enum AllocationError {
         /// How many there may be.
         limit: usize,
     },
+    /// Too many addresses rest that the project had.
+    #[error(
+        "{resting} addresses that share servers of project {project} had at backend {backend} rest still, ten minutes each; wait, or raise grant.networks.most-addresses-per-project: what it has and what rests may be twice that"
+    )]
+    Resting {
+        /// The backend.
+        backend: BackendName,
+        /// The project.
+        project: ProjectId,
+        /// How many rest.
+        resting: usize,
+    },
     /// More at once than anybody needs.
     #[error(
         "{count} addresses at once are too many: at most {MOST_AT_ONCE}, and {MOST_OF_SERVER} for one share server"
@@ -202,7 +214,7 @@ impl AllocationError {
                 );
             }
             Self::Exhausted { .. } => CapabilityCode::NoSpace,
-            Self::Quota { .. } => CapabilityCode::LimitExceeded,
+            Self::Quota { .. } | Self::Resting { .. } => CapabilityCode::LimitExceeded,
             Self::TooMany { .. } | Self::NoSubnet { .. } | Self::NotGiven { .. } => {
                 CapabilityCode::InvalidArgument
             }

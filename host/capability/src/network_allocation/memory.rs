@@ -1,7 +1,7 @@
 //! What the store says of addresses, in memory: who has what, which rest, and how many each backend and project has.
 
 use super::REST;
-use super::rows::{Claim, ServerRow};
+use super::rows::{Claim, Project, ServerRow};
 use super::runs::Taken;
 use bulkhead_model::id::{BackendName, ProjectId, ShareServerId};
 use bulkhead_model::time::Timestamp;
@@ -40,6 +40,8 @@ pub(super) struct Memory {
     resting: BTreeSet<(Instant, IpAddr)>,
     rests_until: HashMap<IpAddr, Instant>,
     held: BTreeMap<BackendName, Held>,
+    /// How many of the addresses that rest each project had.
+    rests_of: BTreeMap<Project, usize>,
 }
 
 impl Memory {
@@ -99,6 +101,12 @@ impl Memory {
         self.held.get(backend).and_then(|held| held.by_project.get(project)).copied().unwrap_or(0)
     }
 
+    /// How many addresses rest that servers of a project at a backend had.
+    pub(super) fn resting_of(&self, backend: &BackendName, project: &ProjectId) -> usize {
+        let of = Project { backend: backend.clone(), project: project.clone() };
+        self.rests_of.get(&of).copied().unwrap_or(0)
+    }
+
     /// Some addresses that have rested long enough, those first that have for longest.
     pub(super) fn rested(&self, most: usize) -> Vec<IpAddr> {
         let now = Instant::now();
@@ -142,12 +150,24 @@ impl Memory {
         if let Some(until) = self.rests_until.remove(&address) {
             self.resting.remove(&(until, address));
         }
+        if let Some((Claim::Resting { of: Some(of), .. }, _)) = self.claims.get(&address)
+            && let Some(count) = self.rests_of.get_mut(of)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.rests_of.remove(of);
+            }
+        }
         let Some(claim) = claim else {
             self.taken.free(address);
             self.claims.remove(&address);
             return;
         };
-        if let Claim::Resting { until_ms } = claim {
+        if let Claim::Resting { until_ms, of } = &claim {
+            if let Some(of) = of {
+                let count = self.rests_of.entry(of.clone()).or_default();
+                *count = count.saturating_add(1);
+            }
             // From here on no wall clock counts: it may be set.
             let left = until_ms.saturating_sub(Timestamp::now().milliseconds());
             let now = Instant::now();

@@ -30,6 +30,9 @@ pub(super) enum Claim {
     Resting {
         /// Until when, in milliseconds since 1970-01-01 UTC.
         until_ms: u64,
+        /// Who had it, where somebody did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<Project>,
     },
     /// A server has it that nobody manages any more.
     Unmanaged {
@@ -38,6 +41,15 @@ pub(super) enum Claim {
         /// Where it is.
         backend: BackendName,
     },
+}
+
+/// A project at a backend.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Project {
+    /// The backend.
+    pub(super) backend: BackendName,
+    /// The project.
+    pub(super) project: ProjectId,
 }
 
 /// What a server has.

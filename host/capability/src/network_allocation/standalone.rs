@@ -2,7 +2,7 @@
 
 use super::book::{AddressBook, Plan};
 use super::memory::{Edit, Memory};
-use super::rows::{Claim, ServerRow};
+use super::rows::{Claim, Project, ServerRow};
 use super::{
     AddressRequest, AllocationError, GiveBack, KeptAddress, MOST_AT_ONCE, MOST_OF_SERVER, NetworkProvider,
     NetworkUsage, Purpose, REST, Release, SubnetChoice, TakeOver, TakenAddress, runs,
@@ -163,7 +163,16 @@ impl Standalone {
         };
         within(None, memory.held(&self.backend), self.most)?;
         let own = memory.held_by(&self.backend, &row.project);
-        within(Some(&row.project), own, self.most_per_project)
+        within(Some(&row.project), own, self.most_per_project)?;
+        // What a project leaves behind is out of use for others as well: as much again may rest, or one that makes servers and removes them
+        // takes the whole network.
+        let resting = memory.resting_of(&self.backend, &row.project);
+        let most = self.most_per_project.saturating_mul(2);
+        if more > 0 && own.saturating_add(resting).saturating_add(more) > most {
+            let (backend, project) = (self.backend.clone(), row.project.clone());
+            return Err(AllocationError::Resting { backend, project, resting });
+        }
+        Ok(())
     }
 
     /// The lowest addresses of `network` that are free.
@@ -259,7 +268,7 @@ impl Standalone {
         memory: &Memory,
         server: ShareServerId,
         what: &Release,
-        claim: &Claim,
+        claim: impl Fn(&ServerRow) -> Claim,
     ) -> Result<Plan<bool>, AllocationError> {
         let nothing = Plan { edit: None, answer: false };
         let Some(row) = self.known(memory, server)? else { return Ok(nothing) };
@@ -271,6 +280,7 @@ impl Standalone {
             return Ok(nothing);
         }
         stays.extend_from_slice(later);
+        let claim = claim(row);
         let addresses: Vec<_> = now.iter().map(|kept| kept.allocation.ip_address).collect();
         let how = if matches!(claim, Claim::Resting { .. }) { "released" } else { "left to it, unmanaged" };
         let edit = Edit {
@@ -343,7 +353,10 @@ impl NetworkProvider for Standalone {
     ) -> Result<(), AllocationError> {
         self.require_unused(server, what).await?;
         let plan = |memory: &Memory| {
-            self.plan_leave(memory, server, what, &Claim::Resting { until_ms: rest_ends() })
+            self.plan_leave(memory, server, what, |row| Claim::Resting {
+                until_ms: rest_ends(),
+                of: Some(Project { backend: row.backend.clone(), project: row.project.clone() }),
+            })
         };
         while self.book.change(&self.backend, reason, plan).await? {}
         Ok(())
@@ -358,8 +371,8 @@ impl NetworkProvider for Standalone {
     }
 
     async fn let_go(&self, server: ShareServerId, reason: &CallReason) -> Result<(), AllocationError> {
-        let claim = Claim::Unmanaged { server, backend: self.backend.clone() };
-        let plan = |memory: &Memory| self.plan_leave(memory, server, &Release::Everything, &claim);
+        let claim = |_: &ServerRow| Claim::Unmanaged { server, backend: self.backend.clone() };
+        let plan = |memory: &Memory| self.plan_leave(memory, server, &Release::Everything, claim);
         while self.book.change(&self.backend, reason, plan).await? {}
         Ok(())
     }

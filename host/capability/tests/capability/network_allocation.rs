@@ -237,6 +237,30 @@ async fn quotas_hold_for_the_backend_and_for_each_project() {
     allocate(&networks, &of("p", 3)).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_project_that_makes_and_removes_servers_leaves_addresses_for_others() {
+    let user = json!([{ "gateway": "10.0.0.1", "mask": 28 }]);
+    let host = host().await;
+    let grants = json!({ "user": user, "most-addresses-per-project": 2 });
+    let networks = backend(&host, "nas", grants.clone());
+    let of = |project: &str| AddressRequest {
+        project: Some(project.parse().expect("a project")),
+        ..host_request(ShareServerId::random(), 1)
+    };
+    for _ in 0..4 {
+        let server = of("busy");
+        allocate(&networks, &server).await;
+        release(&networks, server.server).await;
+    }
+    let addresses = AddressBook::open(Arc::clone(&host.store), host.ledger.clone()).await.expect("opened");
+    let networks = backend(&TestHost { addresses, ..host }, "nas", grants);
+    let told = networks.allocate(&of("busy"), &reason()).await.expect_err("too many rest").to_string();
+    assert!(told.contains("4 addresses") && told.contains("most-addresses-per-project"), "{told}");
+    allocate(&networks, &of("other")).await;
+    tokio::time::advance(REST).await;
+    allocate(&networks, &of("busy")).await;
+}
+
 fn take_over(request: &AddressRequest, addresses: &[&str]) -> TakeOver {
     TakeOver {
         server: request.server,

@@ -204,9 +204,9 @@ pub(super) fn networks(attempt: &Attempt) -> Result<Arc<dyn NetworkProvider>, Ca
 /// Why addresses were not kept, as if the driver had said so: what repeats, what the tenant is told and who has to act follow from it.
 pub(super) fn unallocated(error: &AllocationError) -> CallError {
     match error {
-        AllocationError::Exhausted { .. } | AllocationError::Quota { .. } => {
-            refused(DriverErrorCode::NoAddressLeft, error)
-        }
+        AllocationError::Exhausted { .. }
+        | AllocationError::Quota { .. }
+        | AllocationError::Resting { .. } => refused(DriverErrorCode::NoAddressLeft, error),
         AllocationError::NoNetwork { .. }
         | AllocationError::TooMany { .. }
         | AllocationError::OtherCount { .. }
