@@ -1,6 +1,6 @@
 //! Reading the configuration: the file, then the directory of backends.
 
-use super::{BackendConfiguration, Configuration, trust};
+use super::{BackendConfiguration, Configuration, authentication, trust};
 use bulkhead_ledger::HOST_CHAIN;
 use bulkhead_model::id::BackendName;
 use bulkhead_model::network::{AllocationLabel, InvalidNetwork};
@@ -148,13 +148,7 @@ fn check(configuration: &Configuration) -> Vec<Finding> {
     for (name, backend) in &configuration.backends {
         findings.extend(check_networks(&[Step::from("backend"), Step::from(name.as_str())], backend));
     }
-    for (index, token) in configuration.tokens.iter().enumerate() {
-        if token.sha256.parse::<bulkhead_api::TokenDigest>().is_err() {
-            let path = vec![Step::from("token"), Step::from(index), Step::from("sha256")];
-            let finding = Finding::new(path, "not 64 hexadecimal digits");
-            findings.push(finding.hint("write what 'printf %s TOKEN | sha256sum' prints"));
-        }
-    }
+    findings.extend(authentication::check(&configuration.tokens));
     findings
 }
 
@@ -248,6 +242,23 @@ mod tests {
         };
         load("gateway = '10.0.0.1'\nmask = 24").expect("sound");
         for (lines, place, words) in [
+    #[test]
+    fn a_token_that_stands_for_two_is_refused_with_both_of_their_names() {
+        let token = |sha256: &str, project: &str, user: &str| {
+            format!("[[token]]\nsha256 = '{sha256}'\nproject = '{project}'\nuser = '{user}'\n")
+        };
+        let digest = "ab".repeat(32);
+        let two = token(&digest, "blue", "alice") + &token(&"cd".repeat(32), "blue", "alice");
+        loaded(&[("bulkhead.toml", &two)]).expect("two tokens of one user are sound");
+        for again in [digest.clone(), digest.to_uppercase()] {
+            let text = two.clone() + &token(&again, "red", "bob") + "role = 'operator'\n";
+            let error = loaded(&[("bulkhead.toml", &text)]).expect_err("one token for two");
+            for words in ["token[2].sha256", "user bob of project red", "user alice of project blue"] {
+                assert!(error.contains(words), "{words}: {error}");
+            }
+        }
+    }
+
             ("mask = 24\ngateway = '2001:db8::0001'", "a.toml:4", "write \"2001:db8::1\""),
             ("gateway = '10.0.0.1'\nmask = 33", "a.toml:4", "from 1 to 32"),
             ("gateway = '10.0.0.1'\nmask = 24\nnetwork-type = 'Vlan'", "a.toml:5", "did you mean 'vlan'?"),
