@@ -1,7 +1,7 @@
 //! Bodies of requests: read within a bound, parsed once, refused in words.
 
 use crate::error::ApiError;
-use crate::json::Unambiguous;
+use crate::json::{Unambiguous, by_name};
 use bulkhead_model::size::Gibibytes;
 use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
@@ -12,10 +12,11 @@ use std::str::FromStr;
 /// The largest body, in bytes: the largest honest one (metadata with 255 pairs) has a third of it.
 pub(crate) const LARGEST_BYTES: usize = 1 << 20;
 
-/// A JSON body in which no key stands twice.
+/// A JSON body in which no key stands twice, and whose fields have names.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(bytes)
         .and_then(|Unambiguous| serde_json::from_slice(bytes))
+        .and_then(by_name)
         .map_err(|error| ApiError::BadRequest(format!("the body is not what this call takes: {error}")))
 }
 
@@ -106,6 +107,22 @@ mod tests {
     fn metadata_values_are_text() {
         assert!(metadata(Some(BTreeMap::from([("a".to_owned(), json!(1))]))).is_err());
         assert_eq!(metadata(None).ok(), Some(BTreeMap::new()));
+    }
+
+    #[test]
+    fn an_array_is_no_body_whose_fields_have_names() {
+        for array in [&b"[null]"[..], b"[[\"a\", null]]", b"[{\"name\": \"a\"}]"] {
+            assert!(parse::<Named>(array).is_err(), "{}", String::from_utf8_lossy(array));
+        }
+        assert_eq!(
+            parse::<Named>(b"{\"name\": \"a\"}").map(|body| body.name).ok(),
+            Some(Some("a".to_owned()))
+        );
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Named {
+        name: Option<String>,
     }
 
     #[test]

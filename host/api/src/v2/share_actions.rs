@@ -3,6 +3,7 @@
 use super::{access_rules, share_migration};
 use crate::body;
 use crate::error::ApiError;
+use crate::json::by_name;
 use crate::request::{Caller, Path};
 use axum::body::Bytes;
 use axum::extract::State;
@@ -154,7 +155,7 @@ pub(super) fn only_entry(actions: Map<String, Value>) -> Result<(String, Value),
 }
 
 pub(super) fn convert<T: DeserializeOwned>(arguments: Value) -> Result<T, ApiError> {
-    serde_json::from_value(arguments).map_err(|error| {
+    by_name(arguments).map_err(|error| {
         ApiError::BadRequest(format!("the action's arguments are not what it takes: {error}"))
     })
 }
@@ -163,4 +164,15 @@ pub(super) fn convert<T: DeserializeOwned>(arguments: Value) -> Result<T, ApiErr
 pub(super) fn unknown_status(status: &str, serves: &str) -> ApiError {
     let shown: String = status.chars().take(64).collect();
     ApiError::BadRequest(format!("there is no status '{shown}'; '{serves}' and 'error' are the usual ones"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_an_action_have_names() {
+        assert!(convert::<DenyBody>(json!({ "access_id": "a" })).is_ok());
+        assert!(convert::<DenyBody>(json!(["a"])).is_err());
+    }
 }
