@@ -147,6 +147,62 @@ async fn a_configuration_is_found_from_where_it_lies() {
 }
 
 #[test]
+fn what_a_daemon_would_refuse_of_options_and_targets_a_check_of_the_configuration_tells() {
+    let lab = Lab::new().expect("a lab");
+    let driver = programs::guest("rest-appliance").expect("built").display().to_string();
+    let check = |main: &str, backend: &str| {
+        let file = lab.path().join("checked.toml");
+        std::fs::write(&file, format!("backend-directory = \"backends\"\n{main}")).expect("written");
+        std::fs::write(lab.backend_file("nas1"), backend).expect("written");
+        let output = bulkhead(&["config", "check", "--config", &file.display().to_string()]);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let options =
+        |lines: &str| format!("driver = {driver:?}\n[options]\nexport_address = \"10.0.0.5\"\n{lines}\n");
+    let sound = options("array_password = \"secret://file/nobody/reads/this\"");
+    let (code, said) = check("", &sound);
+    assert!(
+        code == Some(0) && said.contains("is sound, with 1 backend") && said.contains("doctor"),
+        "{said}"
+    );
+    for (lines, words) in [
+        ("array_password = \"hunter22\"", "option 'array_password': does not say where its secret is kept"),
+        ("array_password = \"secret://vault/x\"", "option 'array_password'"),
+        ("array_password = \"secret://env/A=B\"", "option 'array_password'"),
+        ("", "option 'array_password': must be set"),
+        ("array_password = \"secret://env/A\"\nmax_over_subscription_ratio = \"x\"", "is a number"),
+        (
+            "array_password = \"secret://env/A\"\ndriver_handles_share_servers = true",
+            "only without share servers",
+        ),
+    ] {
+        let (code, said) = check("", &options(lines));
+        assert!(code == Some(1) && said.contains("backend nas1") && said.contains(words), "{lines}: {said}");
+        assert!(!said.contains("hunter22"), "{said}");
+    }
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+    let target = |lines: &str| format!("[ssh.a]\nhost = \"10.0.0.5\"\nuser = \"root\"\n{lines}\n");
+    let pinned = format!("host-keys = [\"{key}\"]\n");
+    let whole = format!("{pinned}key = \"secret://env/A\"\n");
+    assert_eq!(check(&target(&whole), &sound).0, Some(0));
+    for (lines, words) in [
+        ("host-keys = []\nkey = \"secret://env/A\"".to_owned(), "pins no host key"),
+        (pinned, "nothing to log in with"),
+        (format!("{whole}max-connections = 0"), "min-connections is at most max-connections"),
+        (format!("{whole}min-connections = 50"), "min-connections is at most max-connections"),
+        (format!("{whole}prompt = \"\""), "[ssh.a]: '' is no text to wait for"),
+        (format!("{whole}prompt = \"> \"\nerrors = [\"\"]"), "[ssh.a]: '' is no text to wait for"),
+    ] {
+        let (code, said) = check(&target(&lines), &sound);
+        assert!(code == Some(1) && said.contains(words), "{lines}: {said}");
+    }
+    let (code, said) = check(&target(&whole), &format!("place = \"ssh:b\"\n{sound}"));
+    assert!(code == Some(1) && said.contains("write [ssh.b]"), "{said}");
+    let (code, said) = check("", "driver = \"not-here.wasm\"\n");
+    assert!(code == Some(0) && said.contains("nas1: its options were not looked at"), "{said}");
+}
+
+#[test]
 fn a_backends_file_is_only_written_where_the_daemon_reads_it() {
     let lab = Lab::new().expect("a lab");
     let driver = programs::guest("directory").expect("built").display().to_string();

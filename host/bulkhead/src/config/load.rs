@@ -328,3 +328,15 @@ mod tests {
         assert!(error.expect_err("no place").contains("ssh:TARGET"));
     }
 }
+            ("host-keys = []\nport = 0", "from 1 to 65535"),
+        for (host, user, key) in [
+            ("", "root", "ssh.nas.host"),
+            ("-oProxyCommand=x", "root", "ssh.nas.host"),
+            ("no such host!", "root", "ssh.nas.host"),
+            ("fe80::1%eth0", "", "ssh.nas.user"),
+            ("nas.example.org", "root\\n", "ssh.nas.user"),
+        ] {
+            let text = format!("[ssh.nas]\nhost = \"{host}\"\nuser = \"{user}\"\nhost-keys = []\n");
+            let error = loaded(&[("bulkhead.toml", &text)]).expect_err(&text);
+            assert!(error.contains(key), "{text}: {error}");
+        }

@@ -122,6 +122,16 @@ impl SshConfiguration {
                 "30 is usual",
             );
         }
+        if !is_host(&self.host) {
+            let what = "no name or address: letters, digits and '.', '-', '_', ':' that begin with no '-'";
+            unfit("host", what.to_owned(), "the port and the user have keys of their own");
+        }
+        if self.user.is_empty() || self.user.chars().any(|letter| letter.is_control() || letter == ' ') {
+            unfit("user", "no name of an account".to_owned(), "write who logs in there");
+        }
+        if self.port == 0 {
+            unfit("port", "not a port from 1 to 65535".to_owned(), "22 is usual");
+        }
         for (key, path) in [
             ("helper", Some(&self.helper)),
             ("runtime", Some(&self.runtime)),
@@ -145,4 +155,10 @@ impl SshConfiguration {
         }
         findings
     }
+}
+
+/// Whether it can be a machine's name or address; that of an interface may stand behind a '%'.
+fn is_host(text: &str) -> bool {
+    let fits = |letter: char| letter.is_alphanumeric() || ".-_:%".contains(letter);
+    !text.is_empty() && !text.starts_with('-') && text.chars().all(fits)
 }

@@ -17,7 +17,7 @@ mod state;
 mod switch;
 
 pub(crate) use helper::program as helper_program;
-pub(crate) use places::{check as check_place, make as make_place};
+pub(crate) use places::{check as check_place, make as make_place, undeclared};
 pub(crate) use state::StateDirectory;
 
 use crate::config::{self, Configuration};

@@ -77,13 +77,7 @@ impl Places {
         };
         let mut targets = config::load_main(main_file)?.ssh;
         let Some(of) = targets.remove(target) else {
-            let meant = nearest(target.as_str(), targets.keys().map(Label::as_str));
-            let meant = meant.map(|meant| format!("; did you mean '{meant}'?")).unwrap_or_default();
-            return Err(LoadFailure::Place(PlaceError::Unknown {
-                place: place.clone(),
-                target: target.clone(),
-                meant,
-            }));
+            return Err(LoadFailure::Place(undeclared(place, target, &targets)));
         };
         let mut far = self.far.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(made) = far.get_mut(place) {
@@ -121,6 +115,17 @@ impl Places {
         }
         Ok(())
     }
+}
+
+/// That none of `targets` is the place's.
+pub(crate) fn undeclared(
+    place: &Place,
+    target: &Label,
+    targets: &BTreeMap<Label, SshConfiguration>,
+) -> PlaceError {
+    let meant = nearest(target.as_str(), targets.keys().map(Label::as_str));
+    let meant = meant.map(|meant| format!("; did you mean '{meant}'?")).unwrap_or_default();
+    PlaceError::Unknown { place: place.clone(), target: target.clone(), meant }
 }
 
 /// Begin to reach a place; what goes wrong on the way is told to whoever asks it for something.
