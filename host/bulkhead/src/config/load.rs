@@ -127,7 +127,7 @@ fn parse<T: DeserializeOwned>(
 
 /// What the shape alone does not say.
 fn check(configuration: &Configuration) -> Vec<Finding> {
-    let mut findings = configuration.intervals.check();
+    let mut findings = Vec::new();
     for (name, target) in &configuration.ssh {
         findings.extend(target.check(name.as_str()));
     }
@@ -172,6 +172,7 @@ fn check_networks(place: &[Step], backend: &BackendConfiguration) -> Vec<Finding
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn loaded(files: &[(&str, &str)]) -> Result<Configuration, String> {
         let folder = tempfile::tempdir().expect("a folder");
@@ -203,21 +204,30 @@ mod tests {
     #[test]
     fn intervals_are_seconds_with_bounds_and_usage_is_gathered_by_request_only() {
         let intervals = loaded(&[("bulkhead.toml", "")]).expect("sound").intervals;
-        assert_eq!((intervals.statistics_seconds, intervals.reconcile_seconds), (60, 300));
+        let seconds = Duration::from_secs;
+        assert_eq!((intervals.statistics(), intervals.reconcile()), (seconds(60), seconds(300)));
         assert_eq!(intervals.usage(), None);
         let text = "[intervals]\nusage-seconds = 300\nreconcile-seconds = 5\n";
         let intervals = loaded(&[("bulkhead.toml", text)]).expect("sound").intervals;
-        assert_eq!((intervals.reconcile_seconds, intervals.usage_seconds), (5, Some(300)));
-        for bad in [
-            "statistics-seconds = 0",
-            "replica-seconds = 86401",
-            "usage-seconds = 0",
-            "hook-seconds = 0",
-            "share-status-seconds = 0",
-            "migration-seconds = 0",
+        assert_eq!((intervals.reconcile(), intervals.usage()), (seconds(5), Some(seconds(300))));
+        let at_once = loaded(&[("bulkhead.toml", "[intervals]\nunused-share-server-seconds = 0\n")]);
+        assert_eq!(at_once.expect("sound").intervals.unused_share_server(), Duration::ZERO);
+        for (bad, bounds) in [
+            ("statistics-seconds = 0", "from 1 to 86400"),
+            ("replica-seconds = 86401", "from 1 to 86400"),
+            ("usage-seconds = 0", "from 1 to 86400"),
+            ("hook-seconds = 0", "from 1 to 86400"),
+            ("share-status-seconds = 0", "from 1 to 86400"),
+            ("migration-seconds = 0", "from 1 to 86400"),
+            ("reconcile-seconds = '60'", "from 1 to 86400, without quotes"),
+            ("reconcile-seconds = 1.5", "a whole number of seconds from 1 to 86400"),
+            ("unused-share-server-seconds = 99999999999999", "from 0 to 86400"),
+            ("unused-share-server-seconds = -1", "from 0 to 86400"),
         ] {
             let error = loaded(&[("bulkhead.toml", &format!("[intervals]\n{bad}\n"))]).expect_err(bad);
-            assert!(error.contains("DIR/bulkhead.toml:2") && error.contains("from 1 to 86400"), "{error}");
+            let key = format!("intervals.{}", bad.split(' ').next().unwrap_or_default());
+            let is_told = ["DIR/bulkhead.toml:2", &key, bounds].iter().all(|words| error.contains(words));
+            assert!(is_told && !error.contains("u64"), "{bad}: {error}");
         }
         assert!(loaded(&[("bulkhead.toml", "[intervals]\nreconcile = 5\n")]).is_err());
     }
@@ -232,16 +242,6 @@ mod tests {
         assert!(error.contains("token[0].sha256") && error.contains("sha256sum"), "{error}");
     }
 
-    #[test]
-    fn a_network_that_is_none_is_told_with_its_key_and_what_to_write() {
-        let network = |lines: &str| format!("driver = 'a.wasm'\n[[grant.networks.user]]\n{lines}\n");
-        let directory = "backend-directory = 'backends'\n";
-        let load = |lines: &str| {
-            let text = network(lines);
-            loaded(&[("bulkhead.toml", directory), ("backends/a.toml", text.as_str())])
-        };
-        load("gateway = '10.0.0.1'\nmask = 24").expect("sound");
-        for (lines, place, words) in [
     #[test]
     fn a_token_that_stands_for_two_is_refused_with_both_of_their_names() {
         let token = |sha256: &str, project: &str, user: &str| {
@@ -259,6 +259,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_network_that_is_none_is_told_with_its_key_and_what_to_write() {
+        let network = |lines: &str| format!("driver = 'a.wasm'\n[[grant.networks.user]]\n{lines}\n");
+        let directory = "backend-directory = 'backends'\n";
+        let load = |lines: &str| {
+            let text = network(lines);
+            loaded(&[("bulkhead.toml", directory), ("backends/a.toml", text.as_str())])
+        };
+        load("gateway = '10.0.0.1'\nmask = 24").expect("sound");
+        for (lines, place, words) in [
             ("mask = 24\ngateway = '2001:db8::0001'", "a.toml:4", "write \"2001:db8::1\""),
             ("gateway = '10.0.0.1'\nmask = 33", "a.toml:4", "from 1 to 32"),
             ("gateway = '10.0.0.1'\nmask = 24\nnetwork-type = 'Vlan'", "a.toml:5", "did you mean 'vlan'?"),
@@ -319,16 +329,12 @@ mod tests {
             ("host-keys = []\nhelper = 'bulkhead-helper'", "ssh.nas.helper"),
             ("host-keys = []\nconnect-timeout-seconds = 0", "from 1 to 3600"),
             ("host-keys = []\npager = '--More--'", "ssh.nas.prompt"),
+            ("host-keys = []\nport = 0", "from 1 to 65535"),
             ("host-keys = []\nhost-key = 'x'", "did you mean 'host-keys'?"),
         ] {
             let error = with(lines).expect_err(lines);
             assert!(error.contains(expected) && !error.contains("hunter2"), "{lines}: {error}");
         }
-        let error = loaded(&[("bulkhead.toml", "[backend.a]\ndriver = 'a.wasm'\nplace = 'telnet:nas'\n")]);
-        assert!(error.expect_err("no place").contains("ssh:TARGET"));
-    }
-}
-            ("host-keys = []\nport = 0", "from 1 to 65535"),
         for (host, user, key) in [
             ("", "root", "ssh.nas.host"),
             ("-oProxyCommand=x", "root", "ssh.nas.host"),
@@ -340,3 +346,7 @@ mod tests {
             let error = loaded(&[("bulkhead.toml", &text)]).expect_err(&text);
             assert!(error.contains(key), "{text}: {error}");
         }
+        let error = loaded(&[("bulkhead.toml", "[backend.a]\ndriver = 'a.wasm'\nplace = 'telnet:nas'\n")]);
+        assert!(error.expect_err("no place").contains("ssh:TARGET"));
+    }
+}
