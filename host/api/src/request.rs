@@ -101,7 +101,45 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         match axum::extract::Query::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(ApiError::BadRequest(rejection.body_text())),
+            Err(rejection) => Err(ApiError::BadRequest(unreadable(&rejection.body_text()))),
         }
+    }
+}
+
+/// Why a query is not read, in words of ours: what the parser says names its own steps.
+fn unreadable(told: &str) -> String {
+    match told.split_once("duplicate field ") {
+        Some((_, field)) => format!("the query names {} twice; name it once", field.replace('`', "'")),
+        None => {
+            let reason = told.split_once(": ").map_or(told, |(_, reason)| reason);
+            format!("the query is not what this call takes: {}", reason.replace('`', "'"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    struct Page {
+        limit: Option<u8>,
+    }
+
+    async fn limit_of(query: &str) -> Result<Option<u8>, String> {
+        let request = Request::builder().uri(format!("/v2/shares?{query}")).body(()).expect("a request");
+        let read = Query::<Page>::from_request_parts(&mut request.into_parts().0, &()).await;
+        read.map(|Query(page)| page.limit).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_query_that_cannot_be_read_is_refused_in_words() {
+        assert_eq!(limit_of("limit=1").await, Ok(Some(1)));
+        let twice = limit_of("limit=1&limit=2").await.expect_err("twice");
+        assert_eq!(twice, "the query names 'limit' twice; name it once");
+        let other = limit_of("limit=x").await.expect_err("no number");
+        assert!(other.starts_with("the query is not what this call takes: "), "{other}");
     }
 }

@@ -18,6 +18,9 @@ const BUFFER: usize = 256 << 10;
 /// How much is kept of what the far side says on standard error, in bytes.
 const LONGEST_COMPLAINT: usize = 2 << 10;
 
+/// What a POSIX shell leaves with if the program that it shall become cannot be run, or is not there.
+const SHELL_STARTS_NOTHING: [u32; 2] = [126, 127];
+
 /// Where the helper is on the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FarHelper {
@@ -39,6 +42,14 @@ impl FarHelper {
         let quoted: Option<Vec<String>> = words.into_iter().map(quote::posix).collect();
         // The shell's own process becomes the helper: nothing of it stays between.
         Some(format!("exec {}", quoted?.join(" ")))
+    }
+
+    /// What to do if it cannot be started.
+    fn remedy(&self, target: &Target) -> String {
+        format!(
+            "; copy bulkhead-helper to {} there, so that user {} may run it, or write where it is as helper = \"...\" in [ssh.{}]",
+            self.program, target.user, target.name
+        )
     }
 }
 
@@ -86,7 +97,7 @@ impl Way {
             Err(_) => return Err(refused(russh::Error::ConnectionTimeout)),
         };
         let (near, far) = tokio::io::duplex(BUFFER);
-        let complaint = Arc::new(Complaint::default());
+        let complaint = Arc::new(Complaint::new(self.helper.remedy(target)));
         tokio::spawn(carry(session, channel, (far, Arc::clone(&complaint))));
         Ok(Far { stream: near, complaint })
     }
@@ -100,18 +111,33 @@ impl Dial for Way {
 }
 
 /// What the far side said beside the protocol, and why it ended.
-#[derive(Debug, Default)]
-struct Complaint(Mutex<Vec<u8>>);
+#[derive(Debug)]
+struct Complaint {
+    said: Mutex<Vec<u8>>,
+    /// What to do if the program cannot be started.
+    remedy: String,
+}
 
 impl Complaint {
+    const fn new(remedy: String) -> Self {
+        Self { said: Mutex::new(Vec::new()), remedy }
+    }
+
+    fn left(&self, exit_status: u32) {
+        self.add(format!(" (it left with {exit_status})").as_bytes());
+        if SHELL_STARTS_NOTHING.contains(&exit_status) {
+            self.add(self.remedy.as_bytes());
+        }
+    }
+
     fn add(&self, bytes: &[u8]) {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let room = LONGEST_COMPLAINT.saturating_sub(said.len());
         said.extend(bytes.iter().take(room));
     }
 
     fn text(&self) -> String {
-        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&said);
         let cleaned: String =
             text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
@@ -189,7 +215,7 @@ async fn carry(session: Session, channel: Channel<Msg>, (far, complaint): (Duple
                 ChannelMsg::Data { data } if read.write_all(&data).await.is_err() => return,
                 ChannelMsg::ExtendedData { data, .. } => complaint.add(&data),
                 ChannelMsg::ExitStatus { exit_status } if exit_status != 0 => {
-                    complaint.add(format!(" (it left with {exit_status})").as_bytes());
+                    complaint.left(exit_status);
                 }
                 ChannelMsg::Failure => {
                     complaint.add(b"the server refuses to start a program");

@@ -8,6 +8,7 @@ use bulkhead_model::id::ProjectId;
 use bulkhead_model::size::Gibibytes;
 use hyper::StatusCode;
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,13 @@ pub(crate) struct ConnectionOptions {
 impl ConnectionOptions {
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.state, self.project.as_str())
+    }
+
+    /// Whether `word` is one of these options, with or without its value.
+    pub(crate) fn begin_with(word: &OsStr) -> bool {
+        let text = word.to_string_lossy();
+        let name = text.split_once('=').map_or(&*text, |(name, _)| name);
+        matches!(name, "--state" | "--project")
     }
 }
 
@@ -244,7 +252,8 @@ pub(crate) async fn find(
         (Some(id), None) => Ok(id.to_owned()),
         (Some(_), Some(_)) => bail!("more than one {kind} is named '{name}'\nhint: name it by its id"),
         (None, _) => bail!(
-            "there is no {kind} '{name}' in this project\nhint: 'bulkhead {kind} list' shows what there is"
+            "there is no {kind} '{name}' in this project\nhint: 'bulkhead {kind} list' shows what there is in it; \
+             --project NAME acts in another one"
         ),
     }
 }

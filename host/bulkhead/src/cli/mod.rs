@@ -24,7 +24,9 @@ mod snapshot_rules;
 mod store;
 
 use clap::Parser;
+use connection::ConnectionOptions;
 use printer::Printer;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Runs storage vendors' share drivers as sandboxed WebAssembly components
@@ -83,7 +85,7 @@ impl Command {
 /// Parse, run, and say how it went.
 pub(crate) fn main() -> ExitCode {
     let printer = Printer::new();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(command_first(std::env::args_os())) {
         Ok(cli) => cli,
         Err(usage) => return exit::usage(&usage),
     };
@@ -99,10 +101,55 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+/// The words of a command line, in which options that say which daemon may stand before the command: there they are no options of those
+/// commands that talk to none.
+fn command_first(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut words = words.into_iter().peekable();
+    let mut ordered: Vec<OsString> = words.next().into_iter().collect();
+    let mut early = Vec::new();
+    while let Some(option) = words.next_if(|word| ConnectionOptions::begin_with(word)) {
+        let has_value = option.to_string_lossy().contains('=');
+        early.push(option);
+        if !has_value {
+            early.extend(words.next());
+        }
+    }
+    ordered.extend(words.next());
+    ordered.extend(early);
+    ordered.extend(words);
+    ordered
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Cli;
-    use clap::CommandFactory;
+    use super::{Cli, command_first};
+    use clap::{CommandFactory, Parser};
+    use std::ffi::OsString;
+
+    /// The words as they are parsed, and whether they are a command.
+    fn parsed(line: &str) -> (String, bool) {
+        let words = command_first(line.split(' ').map(OsString::from));
+        let joined: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+        (joined.join(" "), Cli::try_parse_from(&words).is_ok())
+    }
+
+    #[test]
+    fn which_daemon_is_said_before_the_command_as_well_as_behind_it() {
+        let behind = "bulkhead share --state /s --project=blue list --json".to_owned();
+        assert_eq!(parsed("bulkhead --state /s --project=blue share list --json"), (behind.clone(), true));
+        assert_eq!(parsed(&behind), (behind, true));
+        for noun in ["backend list", "share-server list", "store backup /b", "audit tail", "operation list"] {
+            assert!(parsed(&format!("bulkhead --state /s {noun}")).1, "{noun}");
+        }
+        for refused in [
+            "bulkhead --state",
+            "bulkhead --state /s",
+            "bulkhead --state /s serve",
+            "bulkhead --stat /s share list",
+        ] {
+            assert!(!parsed(refused).1, "{refused}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_sound() {

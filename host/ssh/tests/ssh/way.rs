@@ -158,11 +158,12 @@ async fn a_wrong_key_and_no_key_are_told_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_helper_that_is_not_installed_over_there_is_told_in_the_shells_own_words() {
+async fn a_helper_that_is_not_installed_over_there_is_told_in_the_shells_own_words_and_with_what_to_do() {
     let Some(machine) = Machine::new().await else { return };
     let helper = FarHelper { program: "/nowhere/bulkhead-helper".to_owned(), ..machine.far_helper() };
     let way = bulkhead_ssh::Way::new(std::sync::Arc::new(machine.target()), helper);
     let place = bulkhead_capability::execute::HelperPlace::Far(std::sync::Arc::new(way));
     let reason = told(HelperClient::start(place).wait_until_swept().await.expect_err("it is not there"));
     assert!(reason.contains("/nowhere/bulkhead-helper") && reason.contains("left with 127"), "{reason}");
+    assert!(reason.contains("copy bulkhead-helper to") && reason.contains("helper = "), "{reason}");
 }
