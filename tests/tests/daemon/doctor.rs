@@ -26,6 +26,39 @@ fn a_machine_that_cannot_make_namespaces_for_services_is_told_so() {
 }
 
 #[test]
+fn a_backend_that_makes_share_servers_and_has_no_address_for_them_is_told_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (bulkhead, driver) = (program("bulkhead").expect("built"), guest("memory").expect("built"));
+    std::fs::create_dir(folder.path().join("backends")).expect("a folder");
+    let configuration = folder.path().join("bulkhead.toml");
+    std::fs::write(&configuration, "state-directory = \"state\"\nbackend-directory = \"backends\"\n")
+        .expect("written");
+    let found = |makes_servers: bool, networks: &str| {
+        let text = format!(
+            "driver = {:?}\n[options]\ndriver_handles_share_servers = {makes_servers}\n{networks}\n",
+            driver.display().to_string()
+        );
+        std::fs::write(folder.path().join("backends/nas1.toml"), text).expect("written");
+        let doctor = Command::new(&bulkhead).args(["doctor", "--config"]).arg(&configuration).output();
+        told(&doctor.expect("started"))
+    };
+    let bound = |label: &str| format!("[[grant.networks.{label}]]\ngateway = \"10.0.0.1\"\nmask = 24\n");
+    let no_address = "note     no address for a share server";
+    for (networks, remedy) in [
+        (String::new(), "there is no [[grant.networks.user]]"),
+        (bound("admin"), "there is no [[grant.networks.user]]"),
+        (format!("[grant.networks]\nmost-addresses = 0\n{}", bound("user")), "raise most-addresses"),
+    ] {
+        let found = found(true, &networks);
+        assert!(found.contains(no_address) && found.contains(remedy), "{networks}: {found}");
+    }
+    for (makes_servers, networks) in [(true, bound("user")), (false, String::new())] {
+        let found = found(makes_servers, &networks);
+        assert!(found.contains("backend nas1: memory") && !found.contains(no_address), "{found}");
+    }
+}
+
+#[test]
 fn a_pool_that_is_not_there_is_told_with_the_command_that_makes_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let (bulkhead, driver) = (program("bulkhead").expect("built"), guest("btrfs-ganesha").expect("built"));

@@ -2,6 +2,7 @@
 
 mod networks;
 mod place;
+mod servers;
 
 use super::printer::Printer;
 use crate::config::{self, BackendConfiguration, Configuration};
@@ -157,6 +158,7 @@ fn look_at_backend(
     }
     if let Ok(options) = options::validate(&package.manifest.options, &backend.options) {
         place::look_at_secrets(findings, &package.manifest, &options);
+        servers::look_at_addresses(findings, &package.manifest, (backend, &options));
     }
     for (name, digest) in package.manifest.templates() {
         let granted = backend.grant.templates.get(name);
