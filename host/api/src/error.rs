@@ -2,12 +2,15 @@
 
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bulkhead_manager::{ErrorKind, ManagerError};
 use bulkhead_model::text::GuestText;
 use serde_json::json;
 use std::error::Error;
+
+/// What a client waits, in seconds, until what is being started may serve it.
+const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
 /// Why a request was not served. What `Display` prints is what the client reads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +42,9 @@ pub(crate) enum ApiError {
     /// Too much at once.
     #[error("{0}")]
     Busy(String),
+    /// What would serve it is only being started.
+    #[error("{0}; try again in a moment")]
+    Starting(String),
     /// Something of ours broke; the log has the reason under this request's id.
     #[error("the server failed; its log has the reason under this request's id")]
     Internal,
@@ -60,7 +66,7 @@ impl ApiError {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy(_) | Self::Starting(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -76,7 +82,7 @@ impl ApiError {
             Self::Conflict(_) => "conflictingRequest",
             Self::NotAcceptable(_) => "notAcceptable",
             Self::TooLarge => "overLimit",
-            Self::Busy(_) => "serviceUnavailable",
+            Self::Busy(_) | Self::Starting(_) => "serviceUnavailable",
             Self::Internal => "computeFault",
         }
     }
@@ -85,10 +91,13 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
+        let wait = matches!(self, Self::Starting(_)).then_some((header::RETRY_AFTER, RETRY_SECONDS));
         // Messages repeat what was asked: it must not steer the terminal of whoever reads them.
         let message = GuestText::message(&self.to_string());
         let fault = json!({ self.fault(): { "code": status.as_u16(), "message": message } });
-        (status, Json(fault)).into_response()
+        let mut response = (status, Json(fault)).into_response();
+        response.headers_mut().extend(wait);
+        response
     }
 }
 

@@ -42,8 +42,6 @@ pub enum ManagerError {
     NoBackend {
         /// Why not, for every backend or pool there is.
         reasons: Vec<RejectedPlace>,
-        /// Whether one of them does not serve yet and may take it in a moment.
-        are_starting: bool,
     },
     /// The backend's driver does not do this.
     #[error("the driver of backend {backend} does not support {what}")]

@@ -1,11 +1,12 @@
 //! Backends at places over SSH that cannot be reached, or should not be: what is told, to whom, and what the backend is meanwhile.
 
+use crate::refusal;
 use bulkhead_tests::array::Array;
 use bulkhead_tests::daemon::Daemon;
 use bulkhead_tests::lab::Lab;
 use bulkhead_tests::programs;
 use bulkhead_tests::ssh_server::make_key;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -89,6 +90,29 @@ async fn whoever_does_not_answer_as_ssh_leaves_the_backend_unreachable_and_is_to
     }
     let failure = failure_when(&daemon, "undeclared", |message| message.contains("[ssh.undeclared]")).await;
     assert_eq!((&failure["code"], &failure["blame"]), (&"place-unusable".into(), &"caller".into()));
+}
+
+#[tokio::test]
+async fn while_backends_are_only_being_started_a_tenant_is_told_to_come_back_in_a_moment() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("key");
+    let key = make_key(&file).expect("a key");
+    let text = table("silent", listening(silent), (&key, &file.display().to_string()));
+    let lab =
+        lab_at(&["silent"], &text.replace("connect-timeout-seconds = 2", "connect-timeout-seconds = 8"));
+    let daemon = Daemon::start(&lab).await.expect("a daemon");
+    let share = json!({ "share": { "share_proto": "NFS", "size": 1 } });
+    let asked = daemon.tenant().send("POST", "/v2/shares", Some(&share)).await.expect("an answer");
+    let words = asked.body.to_string();
+    assert_eq!(asked.status, 503, "{words}");
+    assert!(words.contains("still being started; try again in a moment"), "{words}");
+    assert!(!words.contains("silent") && !words.contains("smaller"), "{words}");
+    assert_eq!(asked.headers.get("retry-after").and_then(|value| value.to_str().ok()), Some("5"));
+    let told = refusal(&daemon.operator(), "POST", "/v2/shares", Some(&share)).await.1;
+    assert!(told.contains("silent") && told.contains("try again in a moment"), "{told}");
+    failure_when(&daemon, "silent", |message| message.contains("within 8 s")).await;
+    let asked = daemon.tenant().send("POST", "/v2/shares", Some(&share)).await.expect("an answer");
+    assert!(asked.status == 503 && asked.headers.get("retry-after").is_none(), "{}", asked.body);
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ async fn create(
     let made = manager
         .create_share_group(&caller.context(), new)
         .await
-        .map_err(|error| super::shares::without_backends(&caller, error))?;
+        .map_err(|error| super::shares::without_backends(&manager, &caller, error))?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "share_group": full(&caller, &made) }))))
 }
 

@@ -11,8 +11,8 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use bulkhead_manager::{Force, Manager, ManagerError, NewShare, ShareView, Update};
-use bulkhead_model::id::ShareGroupId;
+use bulkhead_manager::{BackendState, Force, Manager, ManagerError, NewShare, ShareView, Update};
+use bulkhead_model::id::{BackendName, ShareGroupId};
 use bulkhead_model::scope::Role;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -99,7 +99,7 @@ async fn create(
     let made = manager
         .create_share(&caller.context(), new)
         .await
-        .map_err(|error| without_backends(&caller, error))?;
+        .map_err(|error| without_backends(&manager, &caller, error))?;
     Ok(Json(json!({ "share": full(&caller, &made) })))
 }
 
@@ -231,20 +231,26 @@ fn check_group(group: Option<ShareGroupId>, named: Option<&str>) -> Result<(), A
     }
 }
 
-/// Why no backend takes a share tells names and room of backends: the operator's to know.
-pub(super) fn without_backends(caller: &Caller, error: ManagerError) -> ApiError {
-    match error {
-        ManagerError::NoBackend { reasons, are_starting } if caller.actor.role == Role::Tenant => {
-            tracing::warn!(?reasons, "no backend takes a share");
-            let advice = if are_starting {
-                "not all of them serve yet: try again in a moment"
-            } else {
-                "try a smaller one, or ask the operator"
-            };
-            ApiError::Busy(format!("no backend can take this share now; {advice}"))
-        }
-        other => other.into(),
+/// Why no backend takes a share tells names and room of backends: the operator's to know. That backends are only being started is for
+/// everybody, for whoever tries again in a moment is served then.
+pub(super) fn without_backends(manager: &Manager, caller: &Caller, error: ManagerError) -> ApiError {
+    let ManagerError::NoBackend { reasons } = &error else { return error.into() };
+    let is_tenant = caller.actor.role == Role::Tenant;
+    if reasons.iter().any(|place| starts(manager, &place.backend)) {
+        let told = if is_tenant { "backends are still being started".to_owned() } else { error.to_string() };
+        return ApiError::Starting(told);
     }
+    if !is_tenant {
+        return error.into();
+    }
+    tracing::warn!(?reasons, "no backend takes a share");
+    ApiError::Busy("no backend can take this share now; try a smaller one, or ask the operator".to_owned())
+}
+
+/// Whether a backend is loaded or set up for the first time. One that has failed may take long.
+fn starts(manager: &Manager, backend: &BackendName) -> bool {
+    let found = manager.show_backend(backend);
+    found.is_ok_and(|found| matches!(found.state, BackendState::Starting { failed_attempts: 0, .. }))
 }
 
 /// Shares that other projects see are not served: a yes is refused, not passed over.

@@ -89,20 +89,12 @@ pub struct PlacementView {
     pub rejected: Vec<RejectedPlace>,
 }
 
-/// No backend takes it, for these reasons, of which one may pass by itself.
-fn nobody(inner: &Inner, reasons: Vec<RejectedPlace>) -> ManagerError {
-    let starts = |place: &RejectedPlace| {
-        inner.backends.get(&place.backend).is_some_and(|backend| backend.serving().is_none())
-    };
-    ManagerError::NoBackend { are_starting: reasons.iter().any(starts), reasons }
-}
-
 /// The best place for `wish`. Fails with [`ManagerError::NoBackend`] and all reasons.
 pub(crate) fn choose(inner: &Inner, tables: &Tables, wish: &Wish) -> Result<Placement, ManagerError> {
     let PlacementView { fitting, rejected } = survey(inner, tables, wish);
     match fitting.into_iter().next() {
         Some(best) => Ok(best.placement),
-        None => Err(nobody(inner, rejected)),
+        None => Err(ManagerError::NoBackend { reasons: rejected }),
     }
 }
 
@@ -129,7 +121,7 @@ pub(crate) fn choose_at(
     if let (true, Some(pool)) = (reasons.is_empty(), &at.pool) {
         return Err(ManagerError::not_found("pool", format_args!("{}#{pool}", at.backend)));
     }
-    Err(nobody(inner, reasons))
+    Err(ManagerError::NoBackend { reasons })
 }
 
 /// The best place for what fits all of `wishes`: by the sum of the weights it has for each. Fails with [`ManagerError::NoBackend`] and all
@@ -153,7 +145,7 @@ pub(crate) fn choose_for_all(
     fitting.sort_by(|one, other| other.weight.total_cmp(&one.weight));
     match fitting.into_iter().next() {
         Some(best) => Ok(best.placement),
-        None => Err(nobody(inner, rejected)),
+        None => Err(ManagerError::NoBackend { reasons: rejected }),
     }
 }
 

@@ -260,7 +260,7 @@ async fn what_the_driver_does_not_export_is_refused_by_name() {
 #[tokio::test]
 async fn a_share_no_backend_can_take_names_every_reason() {
     let house = House::new().await;
-    let Err(ManagerError::NoBackend { reasons, .. }) =
+    let Err(ManagerError::NoBackend { reasons }) =
         house.manager.create_share(&tenant(), new_share(5000)).await
     else {
         panic!("there is no room");
