@@ -19,6 +19,9 @@ pub struct ManagerSettings {
     pub statistics_period: Duration,
     /// Between two ensurings of a backend's shares (300 s), with up to a tenth of jitter.
     pub reconcile_period: Duration,
+    /// The wait before shares are ensured again that were not all found in line, or not asked about when their backend became ready
+    /// (10 s, less up to a quarter of jitter); doubled every time, up to the period.
+    pub first_reconcile: Duration,
     /// Between two readings of what shares use; none (the default) reads none.
     pub usage_period: Option<Duration>,
     /// Between two rounds of the operator's hooks; none (the default) runs none.
@@ -56,6 +59,7 @@ impl Default for ManagerSettings {
             longest_setup_repeat: Duration::from_secs(600),
             statistics_period: Duration::from_secs(60),
             reconcile_period: Duration::from_secs(300),
+            first_reconcile: Duration::from_secs(10),
             usage_period: None,
             hook_period: None,
             unmanage_removes_access_rules: false,

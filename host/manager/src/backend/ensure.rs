@@ -62,15 +62,21 @@ pub struct EnsureReport {
     pub failure: Option<BackendFailure>,
 }
 
-/// Ensure the backend's shares unless its fingerprint says that nothing changed. Fails only if the fingerprint cannot be read; what goes
-/// wrong with shares is logged and leaves them as they are.
-pub(super) async fn ensure(inner: &Arc<Inner>, serving: &Serving) -> Result<(), CallError> {
+impl EnsureReport {
+    /// Whether the driver said of each share how it is.
+    pub(super) const fn is_complete(&self) -> bool {
+        self.failure.is_none() && self.unanswered == 0
+    }
+}
+
+/// Ensure the backend's shares unless its fingerprint says that nothing changed: then there is no report. Fails only if the fingerprint
+/// cannot be read; what goes wrong with shares is logged and leaves them as they are.
+pub(super) async fn ensure(inner: &Arc<Inner>, serving: &Serving) -> Result<Option<EnsureReport>, CallError> {
     let fingerprint = fingerprint(serving).await?;
     if fingerprint.is_some() && fingerprint == known(inner, serving) {
-        return Ok(());
+        return Ok(None);
     }
-    ensure_all(inner, serving, fingerprint).await;
-    Ok(())
+    Ok(Some(ensure_all(inner, serving, fingerprint).await))
 }
 
 /// Ensure the backend's shares whatever its fingerprint says.

@@ -1,6 +1,7 @@
 //! Reconciling: a backend is asked again and again whether it is as the records say, and brought back in line.
 //!
 //! ```text
+//!   soon after the start, see below ------+
 //!   every reconcile period, with jitter --+
 //!   another fingerprint than the last ----+--> ensure all shares --> what was found: broken, recovered, rules sent again
 //!   an operator's word -------------------+--> and the rules of all mountable snapshots are sent again
@@ -9,7 +10,11 @@
 //! Drivers are not asked whether snapshots are sound. Where a driver says that a share's rules are lost, those of its snapshots go with
 //! them; whatever else may have happened to them, an operator's word mends.
 //!
-//! The first two run in the supervisor's task of the backend and end with it; an operator's is a task of its own. They never overlap:
+//! A fingerprint is of what the driver thought of: what a start of the machine undid need not be in it. So shares that nobody asked about
+//! when their backend became ready are asked about soon after, once. As long as the driver leaves some out they are asked about again,
+//! after pauses that grow up to the period: a bridge or a pool may come up later than the daemon.
+//!
+//! All but an operator's run in the supervisor's task of the backend and end with it; an operator's is a task of its own. They never overlap:
 //! ensuring takes the backend's turn. The failure path: what fails is in the log and in what is shown of it, and is tried again at the
 //! next occasion.
 
@@ -18,6 +23,7 @@ use super::{Backend, Serving};
 use crate::context::RequestContext;
 use crate::error::ManagerError;
 use crate::manager::{Inner, Manager};
+use crate::wait::Waits;
 use bulkhead_model::id::{BackendName, RequestId};
 use bulkhead_model::time::Timestamp;
 use serde::Serialize;
@@ -117,7 +123,7 @@ impl Manager {
         let view = begun.clone();
         self.detached(async move |inner| {
             let span = tracing::info_span!(parent: None, "backend.ensure", backend.name = %backend.name);
-            tokio::spawn(async move { run(&inner, &backend, &serving, begun).await }.instrument(span));
+            tokio::spawn(async move { drop(run(&inner, &backend, &serving, begun).await) }.instrument(span));
             Ok(())
         })
         .await?;
@@ -145,19 +151,34 @@ impl Backend {
     }
 }
 
-/// Ensure for ever, whenever it is due and whenever the fingerprint has changed.
-pub(super) async fn repeat(inner: &Arc<Inner>, backend: &Backend, serving: &Serving) {
+/// Ensure for ever, whenever it is due and whenever the fingerprint has changed. `found` is what was found when the backend became ready,
+/// if anybody looked.
+pub(super) async fn repeat(
+    inner: &Arc<Inner>,
+    backend: &Backend,
+    serving: &Serving,
+    found: Option<EnsureReport>,
+) {
+    let period = inner.settings.reconcile_period;
+    let mut waits = Waits::new(inner.settings.first_reconcile, period);
+    let mut are_known = found.is_some_and(|report| report.is_complete());
     loop {
+        let pause = if are_known {
+            waits.reset();
+            jittered(period)
+        } else {
+            waits.next()
+        };
         let occasion = tokio::select! {
-            () = tokio::time::sleep(jittered(inner.settings.reconcile_period)) => Occasion::Periodic,
+            () = tokio::time::sleep(pause) => Occasion::Periodic,
             () = backend.has_other_fingerprint.notified() => Occasion::Changed,
         };
         let begun = EnsureView::begin(RequestId::internal("ensure"), occasion, "host".to_owned());
-        run(inner, backend, serving, begun).await;
+        are_known = run(inner, backend, serving, begun).await.is_complete();
     }
 }
 
-async fn run(inner: &Arc<Inner>, backend: &Backend, serving: &Serving, mut view: EnsureView) {
+async fn run(inner: &Arc<Inner>, backend: &Backend, serving: &Serving, mut view: EnsureView) -> EnsureReport {
     let report = ensure_anyhow(inner, serving).await;
     if report.failure.is_none() && view.occasion == Occasion::Asked {
         resend_snapshot_rules(inner, &backend.name, &report).await;
@@ -170,8 +191,9 @@ async fn run(inner: &Arc<Inner>, backend: &Backend, serving: &Serving, mut view:
         );
     }
     view.ended_at = Some(Timestamp::now());
-    view.report = Some(report);
+    view.report = Some(report.clone());
     backend.with_ensurings(|ensurings| ensurings.end(&view));
+    report
 }
 
 /// Up to a tenth less or more, so that backends that started together do not stay together.

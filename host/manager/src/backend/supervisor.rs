@@ -1,5 +1,6 @@
 //! Loading, set-up and statistics of one backend, for as long as it is configured.
 
+use super::ensure::EnsureReport;
 use super::{Backend, Serving, Term, concurrent_calls, ensure, hook, reconcile, usage};
 use crate::begun;
 use crate::failure::describe;
@@ -69,9 +70,9 @@ pub(super) async fn supervise(
     }
     let mut waits = Waits::new(inner.settings.first_setup_repeat, inner.settings.longest_setup_repeat);
     let mut failed_attempts: u32 = 0;
-    let serving = loop {
+    let (serving, found) = loop {
         match bring_up(&inner, &description, &driver).await {
-            Ok(serving) => break serving,
+            Ok(brought_up) => break brought_up,
             Err(error) => {
                 failed_attempts = failed_attempts.saturating_add(1);
                 let pause = waits.next();
@@ -104,7 +105,7 @@ pub(super) async fn supervise(
     serving.driver.lead();
     backend.publish(term, &serving);
     inner.backends.changed();
-    watch_over(&inner, &backend, &serving, pause).await;
+    watch_over(&inner, &backend, &serving, (pause, found)).await;
 }
 
 /// Let a generation that is set up and measured serve from now on, and bring the shares in line with it beside their calls: what it
@@ -123,24 +124,31 @@ pub(super) fn move_pointer(
         backend.point_to(Some(&serving));
         backend.set_state(BackendState::Ready);
         async move {
-            if let Err(error) = ensure::ensure(&within, &serving).await {
+            let found = ensure::ensure(&within, &serving).await.unwrap_or_else(|error| {
                 tracing::warn!(
                     backend.name = %supervised.name, "the shares were not ensured on the new generation: {error}"
                 );
-            }
+                None
+            });
             let pause = within.settings.statistics_period;
-            watch_over(&within, &supervised, &serving, pause).await;
+            watch_over(&within, &supervised, &serving, (pause, found)).await;
         }
     });
     inner.backends.changed();
 }
 
-/// Look after a backend that serves: its statistics, its shares, what they use, what the operator's hooks are told.
-async fn watch_over(inner: &Arc<Inner>, backend: &Backend, serving: &Serving, first_pause: Duration) {
+/// Look after a backend that serves: its statistics, its shares, what they use, what the operator's hooks are told. `found` is what was
+/// found of the shares so far.
+async fn watch_over(
+    inner: &Arc<Inner>,
+    backend: &Backend,
+    serving: &Serving,
+    (first_pause, found): (Duration, Option<EnsureReport>),
+) {
     tokio::join!(
         read_statistics(inner, backend, serving, first_pause),
         read_pools_of_servers(inner, backend, serving),
-        reconcile::repeat(inner, backend, serving),
+        reconcile::repeat(inner, backend, serving, found),
         usage::gather(inner, backend, serving),
         hook::repeat(inner, backend, serving),
     );
@@ -166,10 +174,10 @@ async fn bring_up(
     inner: &Arc<Inner>,
     description: &BackendDescription,
     driver: &Arc<dyn Driver>,
-) -> Result<Arc<Serving>, CallError> {
+) -> Result<(Arc<Serving>, Option<EnsureReport>), CallError> {
     let serving = set_up(description, driver).await?;
-    ensure::ensure(inner, &serving).await?;
-    Ok(serving)
+    let found = ensure::ensure(inner, &serving).await?;
+    Ok((serving, found))
 }
 
 /// Call `setup` and ask for the addresses it exports on.

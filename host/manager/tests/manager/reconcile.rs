@@ -3,7 +3,7 @@
 use crate::fake::{Act, FakeDriver, answered};
 use crate::house::{House, description, open_with, operator, ready, settled, tenant, until};
 use crate::managing::client;
-use bulkhead_manager::{EnsureReport, Manager};
+use bulkhead_manager::{EnsureReport, Manager, ManagerSettings};
 use bulkhead_model::error::DriverErrorCode;
 use bulkhead_model::id::{BackendName, ShareInstanceId};
 use bulkhead_model::scope::Scope;
@@ -144,7 +144,7 @@ async fn it_is_done_again_and_again_by_itself() {
     let house = House::new().await;
     let share = house.share().await;
     house.manager.drain(Duration::from_secs(5)).await;
-    let often = |settings: &mut bulkhead_manager::ManagerSettings| {
+    let often = |settings: &mut ManagerSettings| {
         settings.reconcile_period = Duration::from_millis(1);
     };
     let manager = open_with(Arc::clone(&house.store) as Arc<_>, often).await;
@@ -159,12 +159,54 @@ async fn it_is_done_again_and_again_by_itself() {
     settled(&manager).await;
 }
 
+/// Contract M-10: a start of the machine may have undone what no fingerprint tells of.
+#[tokio::test]
+async fn shares_that_a_known_fingerprint_passed_over_are_asked_about_soon_after_the_start() {
+    let house = House::with(|driver| driver.fingerprint = Some("1".to_owned())).await;
+    let share = house.share().await;
+    house.manager.drain(Duration::from_secs(5)).await;
+    let mut driver = FakeDriver::new(&house.world);
+    driver.fingerprint = Some("1".to_owned());
+    let driver = Arc::new(driver);
+    say(&driver, share.instance.id, Word::Broken);
+    let soon = |settings: &mut ManagerSettings| settings.first_reconcile = Duration::from_millis(1);
+    let manager = open_with(Arc::clone(&house.store) as Arc<_>, soon).await;
+    manager.attach(description("nas", 1), Arc::clone(&driver) as Arc<_>);
+    ready(&manager, "nas").await;
+    let status =
+        || manager.show_share(&Scope::Everything, share.share.id).expect("the share").instance.status;
+    until("it is found broken", async || status() == ShareStatus::Error).await;
+    say(&driver, share.instance.id, Word::Sound);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(status(), ShareStatus::Error, "what was answered once waits for the period");
+}
+
+#[tokio::test]
+async fn shares_that_the_driver_leaves_out_at_the_start_are_asked_about_until_it_answers() {
+    let house = House::new().await;
+    let share = house.share().await;
+    house.manager.drain(Duration::from_secs(5)).await;
+    let soon = |settings: &mut ManagerSettings| settings.first_reconcile = Duration::from_millis(1);
+    let manager = open_with(Arc::clone(&house.store) as Arc<_>, soon).await;
+    let driver = Arc::new(FakeDriver::new(&house.world));
+    manager.attach(description("nas", 1), Arc::clone(&driver) as Arc<_>);
+    ready(&manager, "nas").await;
+    let last = || manager.show_backend(&nas()).expect("the backend").last_ensured;
+    let report = || last().and_then(|view| view.report);
+    until("it was left out", async || report().is_some_and(|report| report.unanswered == 1)).await;
+    say(&driver, share.instance.id, Word::Sound);
+    until("it is answered", async || report().is_some_and(|report| report.healthy == 1)).await;
+    let answered = last();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(last(), answered, "the next one is due in five minutes");
+}
+
 #[tokio::test]
 async fn another_fingerprint_is_an_occasion_of_its_own() {
     let house = House::new().await;
     house.share().await;
     house.manager.drain(Duration::from_secs(5)).await;
-    let often = |settings: &mut bulkhead_manager::ManagerSettings| {
+    let often = |settings: &mut ManagerSettings| {
         settings.statistics_period = Duration::from_millis(1);
     };
     let manager = open_with(Arc::clone(&house.store) as Arc<_>, often).await;
