@@ -6,6 +6,7 @@ mod access;
 mod adopted;
 mod by_hand;
 mod conformance;
+mod cut_off;
 mod far;
 mod faults;
 mod groups;

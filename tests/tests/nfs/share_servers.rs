@@ -16,13 +16,13 @@ use serde_json::json;
 use std::process::Command;
 use std::time::Duration;
 
-const BLUE: &Network = &NETWORKS[0];
-const RED: &Network = &NETWORKS[1];
+pub(crate) const BLUE: &Network = &NETWORKS[0];
+pub(crate) const RED: &Network = &NETWORKS[1];
 /// How long a client waits for a server that was killed.
 const HARD: Patience = Patience::Hard(Duration::from_secs(60));
 
 /// A share on a server of its tenant's own, which everybody who reaches it may write to.
-async fn open_share(site: &Tenants, of: &Network) -> anyhow::Result<String> {
+pub(crate) async fn open_share(site: &Tenants, of: &Network) -> anyhow::Result<String> {
     let share_network = site.share_network(of).await?;
     let share = site.share(of, &share_network).await?;
     let everybody = if of.gateway.contains(':') { "::/0" } else { "0.0.0.0/0" };
@@ -30,11 +30,11 @@ async fn open_share(site: &Tenants, of: &Network) -> anyhow::Result<String> {
     Ok(share)
 }
 
-async fn mount(site: &Tenants, share: &str, of: &Network) -> anyhow::Result<Client> {
+pub(crate) async fn mount(site: &Tenants, share: &str, of: &Network) -> anyhow::Result<Client> {
     site.mount(share, (of, of)).await?.with_context(|| format!("{} cannot mount {share}", of.client))
 }
 
-async fn servers_are_gone(site: &Tenants) -> anyhow::Result<()> {
+pub(crate) async fn servers_are_gone(site: &Tenants) -> anyhow::Result<()> {
     until("all share servers are gone", SETTLE, async || Ok(site.servers().await?.is_empty())).await
 }
 

@@ -127,6 +127,7 @@ impl Groups {
             Some(wire) => {
                 self.check_directories(&start.group, &template)?;
                 self.check_network(&start.group, &pairs)?;
+                self.mend_network(&start.group, pairs)?;
                 wire
             }
             None => self.make(&start.group, &template, &pairs)?,
@@ -253,6 +254,21 @@ impl Groups {
             CapabilityCode::Conflict,
             format!("group '{}' runs with other addresses or bridges; stop the group first", group.group),
         ))
+    }
+
+    /// Put back what the network of a running group has lost.
+    ///
+    /// Refused with `command-failed` where that cannot be, as the start of the group would be.
+    fn mend_network(&self, group: &GroupKey, pairs: Vec<Pair>) -> Result<(), Refusal> {
+        // One that is not written down yet is just making it.
+        if pairs.is_empty() || self.runtime()?.keeper_of(group).is_none() {
+            return Ok(());
+        }
+        let own = self.open_of_keeper(group, "ns/net", OFlags::RDONLY)?;
+        network::mend(pairs, own).map_err(|error| {
+            let message = format!("group '{}' has lost its network: {error}", group.group);
+            Refusal::new(CapabilityCode::CommandFailed, message)
+        })
     }
 
     /// The group's own view of the file system: its root directory. The template's bus is a socket of the group in it, not of the machine.

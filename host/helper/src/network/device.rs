@@ -4,7 +4,7 @@ use super::Pair;
 use super::look::PlugState;
 use super::socket::Netlink;
 use ipnet::IpNet;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope};
 use netlink_packet_route::link::{
     InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkFlags,
@@ -18,6 +18,15 @@ use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
+
+/// One end of a pair of devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) index: u32,
+    /// The number of the other end, in the network namespace where that is; none if the device is not of a pair.
+    pub(super) other: Option<u32>,
+    pub(super) hardware: Vec<u8>,
+}
 
 /// What has a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +48,20 @@ pub(super) fn find(netlink: &mut Netlink, name: &str) -> Result<Found, Errno> {
     let Some(device) = described(netlink, name)? else { return Ok(Found::Nothing) };
     let index = device.header.index;
     Ok(if is_bridge(&device) { Found::Bridge(index) } else { Found::Other(index) })
+}
+
+/// What has a name, as an end of a pair; none if there is nothing.
+pub(super) fn end(netlink: &mut Netlink, name: &str) -> Result<Option<End>, Errno> {
+    let Some(device) = described(netlink, name)? else { return Ok(None) };
+    let mut end = End { index: device.header.index, other: None, hardware: Vec::new() };
+    for attribute in device.attributes {
+        match attribute {
+            LinkAttribute::Link(other) => end.other = Some(other),
+            LinkAttribute::Address(hardware) => end.hardware = hardware,
+            _ => {}
+        }
+    }
+    Ok(Some(end))
 }
 
 /// How a device is that servers may be plugged into.
@@ -109,6 +132,16 @@ pub(super) fn make_pair(
     isolate(netlink, &pair.outer)
 }
 
+/// Bring the end of a pair that is here to the bridge, and up. It may be there already.
+pub(super) fn plug(netlink: &mut Netlink, pair: &Pair, bridge: u32) -> Result<(), Errno> {
+    let mut message = named(&pair.outer);
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+    message.attributes.push(LinkAttribute::Controller(bridge));
+    netlink.ask(RouteNetlinkMessage::SetLink(message), 0)?;
+    isolate(netlink, &pair.outer)
+}
+
 /// Let a port of a bridge hear all but other ports that are set so: tenants' servers have nothing to say to each other.
 fn isolate(netlink: &mut Netlink, name: &str) -> Result<(), Errno> {
     let mut message = named(name);
@@ -127,7 +160,7 @@ pub(super) fn set_up(netlink: &mut Netlink, name: &str) -> Result<(), Errno> {
     netlink.ask(RouteNetlinkMessage::SetLink(message), 0).map(drop)
 }
 
-/// An address of version 6 is usable at once: that nobody else has it the host knows.
+/// An address of version 6 is usable at once: that nobody else has it the host knows. One that is there is left as it is.
 pub(super) fn add_address(netlink: &mut Netlink, index: u32, address: IpNet) -> Result<(), Errno> {
     let mut message = AddressMessage::default();
     message.header.family = family(address.addr());
@@ -140,10 +173,14 @@ pub(super) fn add_address(netlink: &mut Netlink, index: u32, address: IpNet) -> 
         IpNet::V4(address) => message.attributes.push(AddressAttribute::Broadcast(address.broadcast())),
         IpNet::V6(_) => message.header.flags = AddressHeaderFlags::Nodad,
     }
-    netlink.ask(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL).map(drop)
+    match netlink.ask(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL) {
+        Ok(_) | Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
-pub(super) fn add_default_route(netlink: &mut Netlink, index: u32, gateway: IpAddr) -> Result<(), Errno> {
+/// Any other default route of this version is replaced.
+pub(super) fn set_default_route(netlink: &mut Netlink, index: u32, gateway: IpAddr) -> Result<(), Errno> {
     let mut message = RouteMessage::default();
     message.header.address_family = family(gateway);
     message.header.table = RouteHeader::RT_TABLE_MAIN;
@@ -152,7 +189,7 @@ pub(super) fn add_default_route(netlink: &mut Netlink, index: u32, gateway: IpAd
     message.header.kind = RouteType::Unicast;
     message.attributes.push(RouteAttribute::Gateway(gateway.into()));
     message.attributes.push(RouteAttribute::Oif(index));
-    netlink.ask(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL).map(drop)
+    netlink.ask(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_REPLACE).map(drop)
 }
 
 const fn family(address: IpAddr) -> AddressFamily {

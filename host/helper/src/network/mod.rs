@@ -9,10 +9,12 @@
 //! Whoever keeps the group makes its namespace and everything in it before its first service starts ([`enter`]). Until then nothing but that
 //! process holds the namespace: a crash at any point takes it, and both ends of every pair, along. The end at the bridge has a name that
 //! derives from the group, so that what is left of an earlier one is replaced, never met ([`unplug`]). As a port of the bridge it is isolated:
-//! it hears clients and routers, but no other group.
+//! it hears clients and routers, but no other group. What a running group has lost of all this is put back whenever it is started
+//! ([`mend`](fn@mend)).
 
 mod device;
 mod look;
+mod mend;
 mod socket;
 
 use crate::child;
@@ -22,6 +24,7 @@ use bulkhead_model::manifest::{GroupNetwork, GroupTemplate};
 use bulkhead_model::network::NetworkPlug;
 use device::Found;
 pub use look::{PlugState, look_at_plug};
+pub(crate) use mend::mend;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -107,10 +110,7 @@ pub(crate) fn enter(pairs: &[Pair]) -> Result<(), NetworkError> {
         enter_plug(&pair.interface.plug, &here)?;
         plug_in(pair, &own)?;
     }
-    move_to(&own).map_err(|error| NetworkError::system("the group's network namespace", error))?;
-    let mut netlink = netlink()?;
-    device::set_up(&mut netlink, "lo").map_err(|error| NetworkError::system("its loopback device", error))?;
-    pairs.iter().try_for_each(|pair| configure(&mut netlink, &pair.interface))
+    configure(pairs, &own)
 }
 
 fn netlink() -> Result<Netlink, NetworkError> {
@@ -122,17 +122,31 @@ fn plug_in(pair: &Pair, own: &OwnedFd) -> Result<(), NetworkError> {
     let plug = &pair.interface.plug;
     let failed = |error| NetworkError::system(format!("a network device at {plug}"), error);
     let mut netlink = netlink()?;
-    let bridge = match device::find(&mut netlink, &plug.bridge).map_err(failed)? {
-        Found::Bridge(index) => index,
-        Found::Other(_) => return Err(NetworkError::NoSuchBridge { plug: plug.clone() }),
-        Found::Nothing => return Err(NetworkError::NoBridge { plug: plug.clone() }),
-    };
+    let bridge = bridge_at(&mut netlink, plug)?;
     device::remove(&mut netlink, &pair.outer).map_err(failed)?;
     device::make_pair(&mut netlink, pair, (bridge, own.as_fd())).map_err(failed)
 }
 
+/// The number of the bridge.
+fn bridge_at(netlink: &mut Netlink, plug: &NetworkPlug) -> Result<u32, NetworkError> {
+    let failed = |error| NetworkError::system(plug.to_string(), error);
+    match device::find(netlink, &plug.bridge).map_err(failed)? {
+        Found::Bridge(index) => Ok(index),
+        Found::Other(_) => Err(NetworkError::NoSuchBridge { plug: plug.clone() }),
+        Found::Nothing => Err(NetworkError::NoBridge { plug: plug.clone() }),
+    }
+}
+
+/// Give the devices in a group's namespace what they should have; this thread moves there. Idempotent.
+fn configure(pairs: &[Pair], own: &OwnedFd) -> Result<(), NetworkError> {
+    move_to(own).map_err(|error| NetworkError::system("the group's network namespace", error))?;
+    let mut netlink = netlink()?;
+    device::set_up(&mut netlink, "lo").map_err(|error| NetworkError::system("its loopback device", error))?;
+    pairs.iter().try_for_each(|pair| configure_one(&mut netlink, &pair.interface))
+}
+
 /// Addresses, then up, then routes; this thread is in the group's namespace.
-fn configure(netlink: &mut Netlink, interface: &GroupInterface) -> Result<(), NetworkError> {
+fn configure_one(netlink: &mut Netlink, interface: &GroupInterface) -> Result<(), NetworkError> {
     let failed = |what: &str, error| NetworkError::system(format!("{what} of {}", interface.name), error);
     let found = device::find(netlink, &interface.name).map_err(|error| failed("the state", error))?;
     let Found::Other(index) = found else { return Err(failed("the state", Errno::NODEV)) };
@@ -150,7 +164,7 @@ fn configure(netlink: &mut Netlink, interface: &GroupInterface) -> Result<(), Ne
     }
     device::set_up(netlink, &interface.name).map_err(|error| failed("the state", error))?;
     for gateway in &interface.gateways {
-        device::add_default_route(netlink, index, *gateway)
+        device::set_default_route(netlink, index, *gateway)
             .map_err(|error| failed(&format!("the route to {gateway}"), error))?;
     }
     Ok(())

@@ -58,7 +58,7 @@ pub struct StartServices {
     /// The group's template, as the JSON its digest is taken of.
     pub template: String,
     /// The devices of the network of its own that the template declares; none of one that has the machine's. A group that runs with others
-    /// is left alone, and the start refused.
+    /// is left alone, and the start refused. What a running group has lost of them is put back.
     pub interfaces: Vec<GroupInterface>,
     /// The services: those that the wanted one comes after, then itself.
     pub services: Vec<StartService>,

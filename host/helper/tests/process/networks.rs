@@ -34,10 +34,33 @@ impl Network {
         let namespace = format!("bulkhead-{name}-{}", std::process::id());
         ip(&["netns", "add", &namespace]);
         let network = Self { lab, namespace };
-        network.in_bridge(&["link", "add", "br0", "type", "bridge"]);
-        network.in_bridge(&["link", "set", "br0", "up"]);
-        network.in_bridge(&["address", "add", "10.254.77.1/24", "dev", "br0"]);
+        network.make_bridge();
         Some(network)
+    }
+
+    fn make_bridge(&self) {
+        self.in_bridge(&["link", "add", "br0", "type", "bridge"]);
+        self.in_bridge(&["link", "set", "br0", "up"]);
+        self.in_bridge(&["address", "add", "10.254.77.1/24", "dev", "br0"]);
+    }
+
+    /// The group has its addresses and routes, and the bridge its one port, isolated and up.
+    fn expect_whole(&self, what: &str) {
+        let addresses = self.in_group(&["-o", "address", "show", "dev", "eth0"]);
+        for wanted in ["10.254.77.11/24", "fd77::11/64"] {
+            assert!(addresses.contains(wanted), "{what}: {wanted}: {addresses}");
+        }
+        for (version, gateway) in [("-4", "10.254.77.1"), ("-6", "fd77::1")] {
+            let routes = self.in_group(&[version, "route", "show", "default"]);
+            let wanted = format!("default via {gateway} dev eth0");
+            assert!(routes.starts_with(&wanted) && routes.lines().count() == 1, "{what}: {routes}");
+        }
+        let inner = self.in_group(&["-o", "link", "show", "dev", "eth0"]);
+        assert!(inner.contains("02:62:0a:fe:4d:0b") && inner.contains("LOWER_UP"), "{what}: {inner}");
+        let ports = self.in_bridge(&["-o", "-d", "link", "show", "master", "br0"]);
+        assert!(ports.lines().count() == 1 && ports.contains("LOWER_UP"), "{what}: {ports}");
+        assert!(ports.contains("isolated on"), "{what}: {ports}");
+        assert_eq!(self.ports().len(), 1, "{what}");
     }
 
     /// Where the bridge is.
@@ -163,6 +186,62 @@ fn a_group_that_runs_is_left_alone_and_with_other_addresses_refused() {
     network.lab.stop_group(&mut helper);
     network.try_to_begin(&mut helper, network.start(vec![other])).expect("it starts anew");
     assert!(network.in_group(&["-o", "address"]).contains("10.254.77.12/24"));
+    network.lab.stop_group(&mut helper);
+}
+
+#[test]
+fn what_a_running_group_has_lost_of_its_network_is_put_back_and_the_group_runs_on() {
+    let Some(network) = Network::new("lost") else { return };
+    let mut helper = network.lab.helper();
+    let first = network.begin(&mut helper).expect("it starts");
+    network.expect_whole("at the start");
+    let port = network.ports().pop().expect("a port");
+    let in_bridge = |words: &[&str]| drop(network.in_bridge(words));
+    let in_group = |words: &[&str]| drop(network.in_group(words));
+    let bridge_anew = || {
+        in_bridge(&["link", "del", "br0"]);
+        network.make_bridge();
+    };
+    let losses: [(&str, &dyn Fn()); 9] = [
+        ("nothing", &|| {}),
+        ("the bridge was made again", &bridge_anew),
+        ("the port was taken from the bridge", &|| in_bridge(&["link", "set", &port, "nomaster"])),
+        ("the port is down", &|| in_bridge(&["link", "set", &port, "down"])),
+        ("the pair is gone", &|| in_bridge(&["link", "del", &port])),
+        ("the other end was removed", &|| in_group(&["link", "del", "eth0"])),
+        ("an address is gone", &|| in_group(&["address", "del", "10.254.77.11/24", "dev", "eth0"])),
+        ("the device is down", &|| in_group(&["link", "set", "eth0", "down"])),
+        ("another gateway", &|| {
+            in_group(&["route", "replace", "default", "via", "10.254.77.9", "dev", "eth0"])
+        }),
+    ];
+    for (what, lose) in losses {
+        lose();
+        assert_eq!(network.begin(&mut helper).as_ref(), Ok(&first), "{what}");
+        network.expect_whole(what);
+    }
+    // Another helper adopts it.
+    in_bridge(&["link", "del", &port]);
+    drop(helper);
+    let mut helper = network.lab.helper();
+    assert_eq!(network.begin(&mut helper).map(|status| status.started_at_ms), Ok(first.started_at_ms));
+    network.expect_whole("by another helper");
+    network.lab.stop_group(&mut helper);
+}
+
+#[test]
+fn a_running_group_whose_bridge_is_gone_is_not_started_but_told_of_until_it_is_back() {
+    let Some(network) = Network::new("cut-off") else { return };
+    let mut helper = network.lab.helper();
+    let first = network.begin(&mut helper).expect("it starts");
+    network.in_bridge(&["link", "del", "br0"]);
+    let refused = network.begin(&mut helper).expect_err("nobody reaches it");
+    assert_eq!(refused.code, CapabilityCode::CommandFailed, "{refused}");
+    let wanted = format!("ip -n {} link add br0 type bridge", network.namespace);
+    assert!(refused.message.contains(&wanted), "{refused}");
+    network.make_bridge();
+    assert_eq!(network.begin(&mut helper), Ok(first));
+    network.expect_whole("with its bridge");
     network.lab.stop_group(&mut helper);
 }
 
