@@ -89,7 +89,8 @@ pub(crate) const CHECKS: &[Check] = &[
         "share-servers.after-allocation",
         [SERVERS],
         after_allocation_again,
-        "Idempotent: may come again with the same addresses. `not-implemented`: nothing to do."
+        "Idempotent: comes again with every attempt at setting the server up, with the same addresses unless the driver counts otherwise by \
+         then."
     ),
     check!(
         "server-before-release-again",
