@@ -80,8 +80,10 @@ pub(crate) fn python() -> Outcome<Option<PathBuf>> {
     let environment = crate::shell::target().join("python");
     let requirements = crate::shell::root().join("tests/requirements.txt");
     let stamp = environment.join("installed.txt");
-    let wanted = std::fs::read_to_string(&requirements)
+    let packages = std::fs::read_to_string(&requirements)
         .map_err(|error| format!("cannot read {}: {error}", requirements.display()))?;
+    // Its programs name the place where it was made: one that was moved or copied is made anew.
+    let wanted = format!("{}\n{packages}", environment.display());
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(Some(environment));
     }
