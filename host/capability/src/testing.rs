@@ -17,7 +17,6 @@ use bulkhead_model::id::{
 };
 use bulkhead_model::manifest::{Manifest, OptionValue};
 use bulkhead_model::network::ShareNetworkSubnet;
-use bulkhead_model::time::Timestamp;
 use bulkhead_store::{MemoryStore, Store};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -150,19 +149,5 @@ pub fn origin(function: &str) -> CallOrigin {
 /// A subnet of a share network of its own, of which nothing else is known.
 #[must_use]
 pub fn subnet() -> ShareNetworkSubnet {
-    ShareNetworkSubnet {
-        id: ShareNetworkSubnetId::random(),
-        share_network_id: ShareNetworkId::random(),
-        neutron_net_id: None,
-        neutron_subnet_id: None,
-        network_type: None,
-        segmentation_id: None,
-        cidr: None,
-        gateway: None,
-        mtu: None,
-        availability_zone: None,
-        metadata: BTreeMap::new(),
-        created_at: Timestamp::now(),
-        updated_at: Timestamp::now(),
-    }
+    ShareNetworkSubnet::new(ShareNetworkSubnetId::random(), ShareNetworkId::random())
 }

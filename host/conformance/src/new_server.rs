@@ -8,7 +8,6 @@ use bulkhead_model::network::{
 };
 use bulkhead_model::share_server::{ServerForDriver, ServerOutcome, ServerRequest};
 use bulkhead_model::statistics::IpVersion;
-use bulkhead_model::time::Timestamp;
 use bulkhead_sandbox::{AddressRequest, AllocationError, Driver, NetworkProvider, Purpose, SubnetChoice};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,7 +72,7 @@ impl NewServer {
         let provider = driver.networks().ok_or(NewServerError::NoNetworks)?;
         let versions = driver.exported_versions(reason).await.map_err(counted("ip-versions"))?;
         let version = provider.ip_versions(AllocationLabel::User).intersection(&versions).next().copied();
-        let mut subnet = bare_subnet(plan.subnet, plan.share_network);
+        let mut subnet = ShareNetworkSubnet::new(plan.subnet, plan.share_network);
         match provider.describe(&subnet, version).await {
             Ok(data) => subnet.describe(&data),
             Err(AllocationError::NoNetwork { .. }) if user == 0 => {}
@@ -150,25 +149,5 @@ pub(crate) fn for_server(
         subnet: SubnetChoice::Given(Box::new(subnet.clone())),
         count,
         purpose: Purpose::Host,
-    }
-}
-
-/// A subnet of which nothing is known but whose it is.
-pub(crate) fn bare_subnet(id: ShareNetworkSubnetId, share_network_id: ShareNetworkId) -> ShareNetworkSubnet {
-    let now = Timestamp::now();
-    ShareNetworkSubnet {
-        id,
-        share_network_id,
-        neutron_net_id: None,
-        neutron_subnet_id: None,
-        network_type: None,
-        segmentation_id: None,
-        cidr: None,
-        gateway: None,
-        mtu: None,
-        availability_zone: None,
-        metadata: BTreeMap::new(),
-        created_at: now,
-        updated_at: now,
     }
 }

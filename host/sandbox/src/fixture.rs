@@ -460,19 +460,9 @@ pub(crate) fn server() -> ServerForDriver {
 pub(crate) fn server_network() -> ServerNetwork {
     let (server_id, now) = (ShareServerId::random(), Timestamp::now());
     let subnet = ShareNetworkSubnet {
-        id: ShareNetworkSubnetId::random(),
-        share_network_id: ShareNetworkId::random(),
-        neutron_net_id: None,
-        neutron_subnet_id: None,
-        network_type: None,
-        segmentation_id: None,
         cidr: Some("10.1.0.0/24".parse().expect("a network")),
-        gateway: None,
         mtu: Some(1500),
-        availability_zone: None,
-        metadata: BTreeMap::new(),
-        created_at: now,
-        updated_at: now,
+        ..ShareNetworkSubnet::new(ShareNetworkSubnetId::random(), ShareNetworkId::random())
     };
     let allocation = NetworkAllocation {
         id: AllocationId::random(),

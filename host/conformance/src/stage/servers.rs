@@ -2,7 +2,7 @@
 
 use super::{Made, Stage};
 use crate::finding::{Finding, Found, Judge as _, told, unjudged};
-use crate::new_server::{NewServer, ServerPlan, bare_subnet, for_server};
+use crate::new_server::{NewServer, ServerPlan, for_server};
 use bulkhead_model::ability::Ability;
 use bulkhead_model::error::CallError;
 use bulkhead_model::id::{SecurityServiceId, ShareNetworkId, ShareNetworkSubnetId, ShareServerId};
@@ -90,7 +90,10 @@ impl Stage {
     pub(crate) fn another_subnet(&self, network: &ServerNetwork) -> ShareNetworkSubnet {
         let id = ShareNetworkSubnetId::from_uuid(self.sample.id(12, self.number()));
         let own = || ShareNetworkId::from_uuid(self.sample.id(13, self.number()));
-        bare_subnet(id, network.networks.first().map_or_else(own, |info| info.subnet.share_network_id))
+        ShareNetworkSubnet::new(
+            id,
+            network.networks.first().map_or_else(own, |info| info.subnet.share_network_id),
+        )
     }
 
     /// A server that is there, and one more subnet with as many addresses as it has in the first.

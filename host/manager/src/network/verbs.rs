@@ -101,21 +101,11 @@ pub(crate) fn new_subnet(
     (neutron_net_id, neutron_subnet_id): (Option<String>, Option<String>),
     metadata: BTreeMap<String, String>,
 ) -> ShareNetworkSubnet {
-    let now = Timestamp::now();
     ShareNetworkSubnet {
-        id: ShareNetworkSubnetId::random(),
-        share_network_id: network,
         neutron_net_id,
         neutron_subnet_id,
-        network_type: None,
-        segmentation_id: None,
-        cidr: None,
-        gateway: None,
-        mtu: None,
-        availability_zone: None,
         metadata,
-        created_at: now,
-        updated_at: now,
+        ..ShareNetworkSubnet::new(ShareNetworkSubnetId::random(), network)
     }
 }
 

@@ -39,6 +39,7 @@ mod replica;
 mod replica_crash;
 mod scheduler;
 mod server;
+mod server_addresses;
 mod server_crash;
 mod server_managing;
 mod server_room;

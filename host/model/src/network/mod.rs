@@ -243,6 +243,27 @@ impl ShareNetworkSubnet {
         }
     }
 
+    /// A subnet that is made now, of which nothing is known but whose it is.
+    #[must_use]
+    pub fn new(id: ShareNetworkSubnetId, share_network_id: ShareNetworkId) -> Self {
+        let now = Timestamp::now();
+        Self {
+            id,
+            share_network_id,
+            neutron_net_id: None,
+            neutron_subnet_id: None,
+            network_type: None,
+            segmentation_id: None,
+            cidr: None,
+            gateway: None,
+            mtu: None,
+            availability_zone: None,
+            metadata: BTreeMap::new(),
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
     /// Take over what is known of the network that addresses of this subnet come from.
     pub fn describe(&mut self, network: &NetworkData) {
         let before = self.clone();
